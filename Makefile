@@ -1,0 +1,88 @@
+# Needs python3 (3.11 or newer), make and git; everything else is installed into .venv, by the locks in
+# requirements/. Another Python: make PYTHON=python3.13 TARGET
+
+PYTHON ?= python3
+PYTEST_ARGS ?= -n 2 --dist loadgroup
+LOCK_ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+UV := $(BIN)/uv
+
+# uv reads the system's certificates, as pip does, and is never to fetch a Python of its own.
+export UV_SYSTEM_CERTS ?= true
+export UV_PYTHON_DOWNLOADS ?= never
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-slow check bench lock clean
+
+help:  ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+demo: $(VENV)/.runtime  ## A mesh of nodes at work on this machine, with Prefect's UI
+	@$(BIN)/workmesh demo
+
+test: $(VENV)/.dev  ## The tests, but for the slow ones
+	@$(BIN)/pytest $(PYTEST_ARGS)
+
+test-slow: $(VENV)/.dev  ## Every test, the slow ones too
+	@$(BIN)/pytest $(PYTEST_ARGS) -m "slow or not slow"
+
+check: $(VENV)/.dev  ## Format, lint, types, and the floors: imports go down only
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+bench: $(VENV)/.dev  ## The budgets, measured as ratios in one run
+	@$(PY) -m benchmarks
+
+# dev.txt comes first: runtime.txt then holds the same releases. For the newest that fit: LOCK_ARGS=--upgrade
+COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--custom-compile-command "make lock" $(LOCK_ARGS)
+lock: $(VENV)/.uv  ## Write requirements/*.txt anew (LOCK_ARGS=--upgrade takes the newest releases that fit)
+	$(COMPILE) --group pyproject.toml:bootstrap --output-file requirements/bootstrap.txt
+	$(COMPILE) pyproject.toml --all-extras --group dev --output-file requirements/dev.txt
+	$(COMPILE) pyproject.toml --extra postgres --constraint requirements/dev.txt --output-file requirements/runtime.txt
+
+clean:  ## Remove .venv and what the tools left behind
+	rm -rf $(VENV) .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The environment. Each stamp is newer than what it was made from, so a changed lock installs again and a second
+# run starts at once. .runtime is what the demo needs; .dev holds that and the tools.
+
+OWN = $(UV) pip install --quiet --python $(PY) --no-deps --build-constraints requirements/dev.txt --editable .
+
+# $(call install,LOCK): exactly what is in the lock. Where uv fails (a mirror that only pip's settings name, a home
+# that cannot be written to), pip installs the same files. --no-deps: the lock is whole, and pip, unlike uv, would
+# not see that its sqlalchemy is the sqlalchemy[asyncio] that Prefect asks for.
+define install
+	@echo "Installing $(1) into $(VENV)"
+	@{ $(UV) pip sync --quiet --python $(PY) --require-hashes requirements/bootstrap.txt $(1) && $(OWN); } || \
+	{ echo "uv could not; pip tries" && \
+	  $(PY) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $(1) && \
+	  $(PY) -m pip install --quiet --disable-pip-version-check --no-deps --editable .; }
+endef
+
+$(VENV)/.runtime: $(VENV)/.uv requirements/runtime.txt pyproject.toml
+	@rm -f $(VENV)/.dev
+	$(call install,requirements/runtime.txt)
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.uv requirements/dev.txt pyproject.toml
+	$(call install,requirements/dev.txt)
+	@touch $(VENV)/.runtime $@
+
+$(VENV)/.uv: requirements/bootstrap.txt
+	@command -v $(PYTHON) >/dev/null || \
+	{ echo "No $(PYTHON) here: install Python 3.11 or newer, or name one, as in: make PYTHON=python3.13 demo" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	{ echo "$$($(PYTHON) --version) is too old: Python 3.11 or newer is needed. Name one, as in: make PYTHON=python3.13 demo" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	{ echo "$$($(PYTHON) --version) has no venv module; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@echo "Making $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
+	@touch $@
