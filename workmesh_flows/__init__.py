@@ -1,0 +1,28 @@
+"""Workmesh Flows: hand records to a fleet of micro-services, in order, losing nothing.
+
+This is the face for declaring a mesh. It is light: importing it loads no prefect, httpx, paramiko or pandas.
+"""
+
+from workmesh_flows.domain.calls import NodeClient, get, post
+from workmesh_flows.domain.criteria import EntityNumber, EntityWeight, RoundRobin
+from workmesh_flows.domain.protocol import Flags, Protocol, Pull, Push
+from workmesh_flows.domain.service import Mesh, Service
+from workmesh_flows.errors import DefinitionError, RecordRefused, WorkmeshError
+
+__all__ = [
+    "DefinitionError",
+    "EntityNumber",
+    "EntityWeight",
+    "Flags",
+    "Mesh",
+    "NodeClient",
+    "Protocol",
+    "Pull",
+    "Push",
+    "RecordRefused",
+    "RoundRobin",
+    "Service",
+    "WorkmeshError",
+    "get",
+    "post",
+]

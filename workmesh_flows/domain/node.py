@@ -1,0 +1,83 @@
+"""Nodes and the inventory, as facts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from pydantic import SecretStr
+
+from workmesh_flows.errors import UnknownName
+
+
+class NodeState(StrEnum):
+    """What may happen to a node."""
+
+    ACTIVE = "active"
+    """Takes new entities and is worked."""
+    DRAINING = "draining"
+    """Takes nothing new; what it holds is still pushed and pulled until it has moved away."""
+    STANDBY = "standby"
+    """Kept ready: takes nothing new; what it holds is worked."""
+    DISABLED = "disabled"
+    """Left alone: nothing new, no request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A machine that runs one or more micro-services.
+
+    ``max_weight`` and ``max_entities`` are caps by service name; a service left out has none.
+    """
+
+    name: str
+    host: str
+    api_key: SecretStr
+    services: tuple[str, ...]
+    port: int = 80
+    scheme: str = "http"
+    verify: bool = True
+    ca_file: str | None = None
+    max_weight: Mapping[str, int] = field(default_factory=dict)
+    max_entities: Mapping[str, int] = field(default_factory=dict)
+    state: NodeState = NodeState.ACTIVE
+    tags: tuple[str, ...] = ()
+
+    @property
+    def address(self) -> str:
+        """Scheme, host and port, ready for a path to follow."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}"
+
+    def runs(self, service: str) -> bool:
+        """Whether the micro-service is on this machine."""
+        return service in self.services
+
+    def takes_new(self, service: str) -> bool:
+        """Whether an entity may be given to it."""
+        return self.state is NodeState.ACTIVE and self.runs(service)
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """All nodes by name, and what could not be read: the name of a document and why."""
+
+    nodes: Mapping[str, Node]
+    problems: Mapping[str, str] = field(default_factory=dict)
+
+    def node(self, name: str) -> Node:
+        """The node of that name; raises UnknownName."""
+        if name in self.nodes:
+            return self.nodes[name]
+        raise UnknownName("node", name, sorted(self.nodes))
+
+    def trouble(self, name: str, service: str) -> str | None:
+        """Why records cannot go to this node, or None where they can."""
+        if name in self.problems:
+            return f"its block does not validate: {self.problems[name]}"
+        if name not in self.nodes:
+            return "it is not in the inventory"
+        if not self.nodes[name].runs(service):
+            return f"it does not run {service}"
+        return None

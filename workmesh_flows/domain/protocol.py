@@ -1,0 +1,120 @@
+"""A protocol: one record table's way to a node and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from workmesh_flows.domain.calls import BATCH, Get, NodeClient, Post, Values
+from workmesh_flows.domain.columns import ColumnRef
+from workmesh_flows.domain.owner_path import OwnerPath
+
+PushFunction: TypeAlias = Post | Callable[[Any, NodeClient], Mapping[Any, str] | None]
+PullFunction: TypeAlias = Get | Callable[[Any, NodeClient], Values | Mapping[Any, Values | str | None] | None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Flags:
+    """The three columns that push (or pull) writes on a record; all of them nullable.
+
+    ``time`` is when, ``success`` is true, false (refused) or null (never tried), ``error`` is the reason.
+    """
+
+    time: ColumnRef
+    success: ColumnRef
+    error: ColumnRef
+
+    @property
+    def columns(self) -> tuple[ColumnRef, ColumnRef, ColumnRef]:
+        """The three, in order."""
+        return self.time, self.success, self.error
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Push:
+    """How records go to a node.
+
+    ``send(record, node)`` sends one record, or ``send(records, node)`` a list where ``batch_size`` is set, as
+    :func:`post` does. It raises RecordRefused("why") for a bad record; the form for a list may instead return
+    ``{id: reason}`` for the refused ones, when the node took the others. A record is the mapped object; what
+    the function changes on it is not saved.
+    """
+
+    send: PushFunction
+    flags: Flags
+    batch_size: int | None = None
+
+    @property
+    def size(self) -> int | None:
+        """Records a request, None where the function takes one record."""
+        return self.send.batch_size if isinstance(self.send, Post) else self.batch_size
+
+    @property
+    def wants_rows(self) -> bool:
+        """Whether plain columns do, so that no mapped object has to be built."""
+        return isinstance(self.send, Post) and self.send.payload is None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pull:
+    """How results come back.
+
+    ``status`` is the access point that names the latest record processed. ``fetch(record, node)`` returns the
+    column values to write, by attribute name, or None where there is nothing to write. With ``batch_size`` it is
+    ``fetch(records, node)`` and returns ``{id: values}``: an id left out is not ready, a text is why it failed.
+    """
+
+    status: str
+    fetch: PullFunction
+    flags: Flags
+    batch_size: int | None = None
+
+    @property
+    def size(self) -> int | None:
+        """Records a request, None where the function takes one record."""
+        return self.fetch.batch_size if isinstance(self.fetch, Get) else self.batch_size
+
+    @property
+    def page(self) -> int:
+        """Records whose results are written in one transaction."""
+        return self.size or BATCH
+
+
+class Protocol:
+    """One record table's way to a node and back.
+
+    ``owner`` is the way from a record to its entity: a relationship or foreign key column, or a list of them;
+    left out where foreign keys give exactly one. Records of an owner are sent in the order of (sort, id).
+    The service that holds a protocol checks it.
+    """
+
+    def __init__(  # noqa: PLR0913 - a declaration: each is one fact, most are given by name
+        self,
+        name: str,
+        *,
+        record: type[Any],
+        id: ColumnRef,  # noqa: A002 - the word of the design, and what users call it
+        sort: ColumnRef,
+        owner: object | Sequence[object] | None = None,
+        push: Push | None = None,
+        pull: Pull | None = None,
+    ) -> None:
+        """Declare a protocol; nothing is checked before a service holds it."""
+        self.name = name
+        self.record = record
+        self.id = id
+        self.sort = sort
+        self.owner = owner
+        self.push = push
+        self.pull = pull
+        self.path: OwnerPath = ()
+
+    @property
+    def flags(self) -> tuple[Flags, ...]:
+        """The flags of its directions."""
+        return tuple(way.flags for way in (self.push, self.pull) if way is not None)
+
+    def __repr__(self) -> str:
+        """Name and record class."""
+        return f"Protocol({self.name!r}, record={getattr(self.record, '__name__', self.record)})"

@@ -1,0 +1,103 @@
+"""What was done, in numbers that add up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from workmesh_flows.errors import ConservationError
+
+SHOWN = 20
+"""Reasons a report keeps; the rest stand in the flags."""
+
+
+@dataclass(frozen=True, slots=True)
+class PushReport:
+    """One run over one lane: ``selected`` = ``pushed`` + ``refused`` + ``left`` (waiting behind a refused one)."""
+
+    protocol: str
+    node: str
+    selected: int = 0
+    pushed: int = 0
+    refused: int = 0
+    left: int = 0
+    seconds: float = 0.0
+    reasons: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        """One line for people."""
+        rest = f", {self.refused} refused, {self.left} wait behind them" if self.refused else ""
+        return f"{self.protocol} to {self.node}: pushed {self.pushed:,} of {self.selected:,}{rest}"
+
+
+@dataclass(frozen=True, slots=True)
+class PullReport:
+    """One run over one lane: ``selected`` = ``pulled`` + ``failed`` + ``left`` (not ready on the node).
+
+    ``note`` says why nothing was asked for, where that needs saying.
+    """
+
+    protocol: str
+    node: str
+    selected: int = 0
+    pulled: int = 0
+    failed: int = 0
+    left: int = 0
+    seconds: float = 0.0
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    note: str = ""
+
+    def __str__(self) -> str:
+        """One line for people."""
+        rest = "".join(
+            f", {n} {what}" for n, what in ((self.failed, "failed"), (self.left, "not ready")) if n
+        )
+        note = f" ({self.note})" if self.note else ""
+        return f"{self.protocol} from {self.node}: pulled {self.pulled:,} of {self.selected:,}{rest}{note}"
+
+
+@dataclass(slots=True)
+class Tally:
+    """The figures of a lane while it is worked."""
+
+    selected: int = 0
+    done: int = 0
+    bad: int = 0
+    left: int = 0
+    reasons: dict[str, str] = field(default_factory=dict)
+
+    def refuse(self, reasons: Mapping[Any, str]) -> None:
+        """Count records that were refused or failed, and keep the first few reasons."""
+        self.bad += len(reasons)
+        for record_id, reason in list(reasons.items())[: SHOWN - len(self.reasons)]:
+            self.reasons[str(record_id)] = reason
+
+    def check(self, lane: str) -> None:
+        """Raise ConservationError where the figures do not add up."""
+        if self.selected != self.done + self.bad + self.left:
+            raise ConservationError(
+                f"lane {lane}: {self.selected} records were selected, but {self.done} done + {self.bad} refused + "
+                f"{self.left} left make {self.done + self.bad + self.left}; please report this as a bug"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class AssignReport:
+    """One assignment run: how many entities went to which node, and which fit nowhere, with reasons."""
+
+    service: str
+    assigned: Mapping[str, int] = field(default_factory=dict)
+    unassigned: int = 0
+    reasons: Sequence[tuple[str, str]] = ()
+
+    @property
+    def total(self) -> int:
+        """Entities that were given a node."""
+        return sum(self.assigned.values())
+
+    def __str__(self) -> str:
+        """One line for people."""
+        nodes = ", ".join(f"{node} {count:,}" for node, count in sorted(self.assigned.items()))
+        rest = f"; {self.unassigned:,} fit nowhere: {self.reasons[0][1]}" if self.unassigned else ""
+        return f"assigned {self.total:,} entities" + (f" ({nodes})" if nodes else "") + rest

@@ -1,0 +1,46 @@
+"""From ``module:attribute`` on a command line to the object."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import TypeVar
+
+from workmesh_flows.errors import ConfigurationError
+
+T = TypeVar("T")
+
+
+def load_reference(reference: str, kind: type[T]) -> T:
+    """The object of a kind that ``module:attribute`` names; the working directory is looked into as well.
+
+    Raises ConfigurationError, which says what part is wrong. What the module itself raises is passed on.
+    """
+    word = kind.__name__
+    module_name, _, attribute = reference.partition(":")
+    if not module_name or not attribute:
+        raise ConfigurationError(f"{reference!r} does not name a {word}: write module:attribute")
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    module = _module(module_name)
+    found = getattr(module, attribute, None)
+    if isinstance(found, kind):
+        return found
+    known = ", ".join(sorted(name for name, value in vars(module).items() if isinstance(value, kind)))
+    state = f"is not a {word}" if hasattr(module, attribute) else "is not there"
+    raise ConfigurationError(
+        f"{attribute} of module {module_name} {state}; what it has: {known or f'no {word}'}"
+    )
+
+
+def _module(name: str) -> object:
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        missing = error.name or ""
+        if name == missing or name.startswith(f"{missing}."):
+            raise ConfigurationError(
+                f"there is no module {name} in {Path.cwd()} or on the Python path"
+            ) from error
+        raise ConfigurationError(f"module {name} cannot be imported: {missing} is not installed") from error
