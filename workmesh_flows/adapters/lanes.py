@@ -1,0 +1,159 @@
+"""Taking, keeping and leaving a lane: one holder, an epoch that rises, a lease that runs out."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal, TypeAlias
+
+from sqlalchemy import ColumnElement, Connection, Engine, and_, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
+
+from workmesh_flows.adapters.database import Clock, translated_errors
+from workmesh_flows.adapters.schema import lanes
+from workmesh_flows.errors import LaneBusy, LaneLost, LaneWaiting, StoreError
+
+Direction: TypeAlias = Literal["push", "pull"]
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """The ordered stream of one protocol to one node, in one direction."""
+
+    service: str
+    protocol: str
+    node: str
+    direction: Direction = "push"
+
+    def __str__(self) -> str:
+        """As people say it."""
+        way = "to" if self.direction == "push" else "from"
+        return f"{self.protocol} {way} {self.node}"
+
+    @property
+    def row(self) -> ColumnElement[bool]:
+        """The condition that finds its row."""
+        return and_(
+            *(column == value for column, value in zip(lanes.primary_key.columns, self._key(), strict=True))
+        )
+
+    def _key(self) -> tuple[str, str, str, str]:
+        return self.service, self.protocol, self.node, self.direction
+
+
+@dataclass(slots=True)
+class Hold:
+    """A lane that is ours while its epoch is; what was known of it when it was taken."""
+
+    lane: Lane
+    holder: str
+    epoch: int
+    last_push_time: datetime | None = None
+    batch_limit: int | None = None
+    lost: threading.Event = field(default_factory=threading.Event)
+
+    def advance(self, connection: Connection, **changes: Any) -> None:  # noqa: ANN401 - columns of the lane
+        """Write to the lane's row inside a transaction, first thing in it; raises LaneLost if it is not ours.
+
+        The row stays locked until the transaction ends, so that nobody can take the lane in the meantime.
+        """
+        mine = and_(self.lane.row, lanes.c.epoch == self.epoch, lanes.c.holder == self.holder)
+        values = changes or {"epoch": self.epoch}
+        if self.lost.is_set() or connection.execute(update(lanes).where(mine).values(values)).rowcount != 1:
+            self.lost.set()
+            raise LaneLost("another run took it over, nothing more was written", lane=str(self.lane))
+
+
+@contextmanager
+def held_lane(
+    engine: Engine, lane: Lane, *, holder: str, clock: Clock, lease_seconds: float
+) -> Iterator[Hold]:
+    """Hold a lane for the length of a block, its lease renewed meanwhile; raises LaneBusy or LaneWaiting."""
+    hold = take_lane(engine, lane, holder=holder, clock=clock, lease_seconds=lease_seconds)
+    done = threading.Event()
+    keeper = threading.Thread(
+        target=_keep, args=(engine, hold, clock, lease_seconds, done), name=f"lease of {lane}", daemon=True
+    )
+    keeper.start()
+    try:
+        yield hold
+    finally:
+        done.set()
+        keeper.join()
+        with suppress(StoreError):  # the database is away: the lease runs out by itself
+            leave_lane(engine, hold)
+
+
+def take_lane(engine: Engine, lane: Lane, *, holder: str, clock: Clock, lease_seconds: float) -> Hold:
+    """Take a lane that nobody holds, or whose holder has been silent for a whole lease; its epoch rises by one."""
+    with translated_errors():
+        _ensure_row(engine, lane)
+        now = clock()
+        free = or_(lanes.c.holder.is_(None), lanes.c.lease_until < now)
+        ready = or_(lanes.c.retry_at.is_(None), lanes.c.retry_at <= now)
+        with engine.begin() as connection:
+            taken = connection.execute(
+                update(lanes)
+                .where(lane.row, free, ready)
+                .values(
+                    epoch=lanes.c.epoch + 1,
+                    holder=holder,
+                    lease_until=now + timedelta(seconds=lease_seconds),
+                    retry_at=None,
+                )
+            )
+            row = connection.execute(select(lanes).where(lane.row)).one()
+    if taken.rowcount == 1:
+        return Hold(lane, holder, row.epoch, row.last_push_time, row.batch_limit)
+    if row.retry_at is not None and row.retry_at > now:
+        reason = f"the node asked to be left alone until {row.retry_at:%Y-%m-%d %H:%M:%S} UTC"
+        raise LaneWaiting(reason, lane=str(lane), until=row.retry_at)
+    raise LaneBusy(f"held by {row.holder} until {row.lease_until:%H:%M:%S} UTC or longer", lane=str(lane))
+
+
+def note_on_lane(engine: Engine, hold: Hold, **changes: Any) -> None:  # noqa: ANN401 - columns of the lane
+    """Keep something for the next runs, in a transaction of its own; raises LaneLost."""
+    with translated_errors(), engine.begin() as connection:
+        hold.advance(connection, **changes)
+
+
+def leave_lane(engine: Engine, hold: Hold) -> None:
+    """Give a lane back; one that was lost is left to its new holder."""
+    with translated_errors(), engine.begin() as connection:
+        mine = and_(hold.lane.row, lanes.c.epoch == hold.epoch, lanes.c.holder == hold.holder)
+        connection.execute(update(lanes).where(mine).values(holder=None, lease_until=None))
+
+
+def _ensure_row(engine: Engine, lane: Lane) -> None:
+    with engine.connect() as connection:
+        known = connection.scalar(select(lanes.c.epoch).where(lane.row))
+    if known is not None:
+        return
+    try:
+        with engine.begin() as connection:
+            connection.execute(
+                insert(lanes).values(
+                    service=lane.service,
+                    protocol=lane.protocol,
+                    node=lane.node,
+                    direction=lane.direction,
+                    epoch=0,
+                )
+            )
+    except IntegrityError:  # another run was first
+        return
+
+
+def _keep(engine: Engine, hold: Hold, clock: Clock, lease_seconds: float, done: threading.Event) -> None:
+    """Renew the lease three times in its length, until told to stop or the lane is lost."""
+    while not done.wait(lease_seconds / 3):
+        try:
+            with translated_errors(), engine.begin() as connection:
+                hold.advance(connection, lease_until=clock() + timedelta(seconds=lease_seconds))
+        except StoreError:  # the database is away; the next write of the lane says so
+            continue
+        except LaneLost:
+            return

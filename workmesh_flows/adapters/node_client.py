@@ -1,0 +1,201 @@
+"""The one seam to the nodes: an HTTP request goes out, a value or one of our errors comes back."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from time import monotonic
+from typing import Any
+
+import httpx
+
+from workmesh_flows.adapters.encoding import encode
+from workmesh_flows.domain.answers import RawAnswer, Scrub, read_answer, scrubber
+from workmesh_flows.domain.limits import Limits
+from workmesh_flows.domain.node import Node
+from workmesh_flows.errors import NodeError, NodeMisconfigured, NodeUnavailable, RecordRefused
+
+PING = "/api/1.0/ping.json"
+VERSION = "/api/1.0/version.json"
+WORKLOAD = "/api/1.0/workload.json"
+USER_AGENT = f"workmesh-flows/{version('workmesh-flows')}"
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who sends: the lane, and the epoch under which it is held; both go into headers."""
+
+    lane: str
+    epoch: int
+
+
+class HttpNodeClient:
+    """One node over a kept connection. Raises only errors of ours, and none of them carries the key."""
+
+    def __init__(self, node: Node, http: httpx.Client, limits: Limits, sender: Sender | None = None) -> None:
+        """Made by :func:`node_client`."""
+        self._node, self._http, self._limits, self._sender = node, http, limits, sender
+        self.scrub: Scrub = scrubber(node.api_key.get_secret_value())
+
+    @property
+    def name(self) -> str:
+        """The node's name in the inventory."""
+        return self._node.name
+
+    def post(self, path: str, payload: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any JSON
+        """Post ``payload`` beside the api key and return the answer's ``value``.
+
+        The Idempotency-Key is derived from the lane, the path and the payload: a request that is sent again says
+        so. Raises NodeUnavailable, NodeMisconfigured, RequestCrashed, BatchTooLarge or RecordRefused.
+        """
+        content = encode(payload)
+        headers = {
+            "Content-Type": "application/json",
+            "Idempotency-Key": self._idempotency_key(path, content),
+        }
+        if self._sender is not None:
+            headers["Workmesh-Epoch"] = str(self._sender.epoch)
+        with self._named(), translated_errors():
+            body = _with_key(content, self._node.api_key.get_secret_value())
+            with self._http.stream("POST", path, content=body, headers=headers) as response:
+                answer = self._read(response)
+            return read_answer(answer, path=path, scrub=self.scrub, now=datetime.now(UTC))
+
+    def ping(self) -> None:
+        """Ask whether the node is there and takes our key; raises NodeUnavailable or NodeMisconfigured."""
+        self._ask(PING)
+
+    def version(self) -> str:
+        """The version of the micro-service."""
+        return str(self._ask(VERSION))
+
+    def workload(self) -> int:
+        """Tasks that the node has still to do."""
+        value = self._ask(WORKLOAD)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise NodeMisconfigured(f"{WORKLOAD} gives {value!r}, not a number", node=self.name)
+        return value
+
+    def _ask(self, path: str) -> Any:  # noqa: ANN401 - any JSON
+        try:
+            return self.post(path, {})
+        except RecordRefused as refusal:
+            raise NodeMisconfigured(f"{path} is refused: {refusal.reason}", node=self.name) from refusal
+        except NodeMisconfigured:
+            raise
+        except NodeError as error:
+            if isinstance(error, NodeUnavailable):
+                raise
+            raise NodeUnavailable(error.reason, node=self.name) from error
+
+    def _read(self, response: httpx.Response) -> RawAnswer:
+        body, limit = bytearray(), self._limits.max_answer_bytes
+        deadline = monotonic() + self._limits.read_timeout
+        for piece in response.iter_bytes():
+            body += piece
+            if monotonic() > deadline:
+                raise NodeUnavailable(
+                    f"its answer takes longer than {self._limits.read_timeout:g} s to arrive"
+                )
+            if len(body) > limit:
+                return RawAnswer(response.status_code, response.headers, bytes(body[:limit]), cut=True)
+        return RawAnswer(response.status_code, response.headers, bytes(body))
+
+    def _idempotency_key(self, path: str, content: bytes) -> str:
+        lane = self._sender.lane if self._sender else ""
+        return hashlib.sha256(b"\0".join([lane.encode(), path.encode(), content])).hexdigest()
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        try:
+            yield
+        except NodeError as error:
+            error.node = error.node or self.name
+            raise
+
+
+@contextmanager
+def node_client(node: Node, limits: Limits, *, sender: Sender | None = None) -> Iterator[HttpNodeClient]:
+    """A client for one node, closed at the end of the block; raises NodeMisconfigured for a bad CA file."""
+    timeout = httpx.Timeout(limits.read_timeout, connect=limits.connect_timeout)
+    with httpx.Client(
+        base_url=node.address,
+        timeout=timeout,
+        verify=_verification(node),
+        follow_redirects=False,
+        headers={"User-Agent": USER_AGENT, "Accept": "application/json"},
+    ) as http:
+        yield HttpNodeClient(node, http, limits, sender)
+
+
+@contextmanager
+def translated_errors() -> Iterator[None]:
+    """Turn every error of httpx into one of ours, the cause kept."""
+    try:
+        yield
+    except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, httpx.CookieConflict) as error:
+        raise _translation(error) from error
+
+
+def _translation(error: Exception) -> NodeError:
+    detail = str(error).strip() or "no further detail"
+    match error:
+        case httpx.ConnectError() if _is_certificate(error):
+            return NodeMisconfigured(
+                f"its certificate is not accepted: {detail}; give the CA file in its block"
+            )
+        case httpx.InvalidURL() | httpx.UnsupportedProtocol() | httpx.LocalProtocolError():
+            return NodeMisconfigured(f"its address or a header cannot be used: {detail}")
+        case httpx.ConnectTimeout() | httpx.ConnectError():
+            return NodeUnavailable(f"no connection ({type(error).__name__}: {detail})")
+        case httpx.TimeoutException():
+            return NodeUnavailable(f"no answer in time ({type(error).__name__})")
+        case httpx.TooManyRedirects() | httpx.CookieConflict():
+            return NodeMisconfigured(f"its answer cannot be followed: {detail}")
+        case _:
+            return NodeUnavailable(f"the answer did not arrive whole ({type(error).__name__}: {detail})")
+
+
+def _is_certificate(error: BaseException) -> bool:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
+
+
+def _verification(node: Node) -> ssl.SSLContext | bool:
+    if node.scheme != "https":
+        return False  # nothing to verify, and loading the CA bundle costs a tenth of a second a client
+    if not node.verify:
+        return False
+    try:
+        return ssl.create_default_context(cafile=node.ca_file) if node.ca_file else True
+    except (OSError, ssl.SSLError) as error:
+        raise NodeMisconfigured(
+            f"its CA file {node.ca_file} cannot be read: {error}", node=node.name
+        ) from error
+
+
+def _with_key(content: bytes, api_key: str) -> bytes:
+    """The payload's JSON object with the key beside it, the payload not written a second time."""
+    key = b'{"api_key":' + encode(api_key)
+    return key + b"}" if content == b"{}" else key + b"," + content[1:]
+
+
+class _NoAnswerHeaders(logging.Filter):
+    """Keeps headers of answers out of httpcore's debug log: a redirect's address may echo a request's body."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return "receive_response_headers" not in record.getMessage()
+
+
+for _name in ("httpcore.http11", "httpcore.http2", "httpcore.proxy"):
+    logging.getLogger(_name).addFilter(_NoAnswerHeaders())

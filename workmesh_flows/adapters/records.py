@@ -1,0 +1,243 @@
+"""Records: read in pages, in order, and their flags written, one transaction a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, TypeAlias
+
+from sqlalchemy import Column, Engine, Select
+from sqlalchemy.exc import InterfaceError, OperationalError, StatementError
+from sqlalchemy.orm import Session
+
+from workmesh_flows.adapters import statements
+from workmesh_flows.adapters.database import translated_errors
+from workmesh_flows.adapters.lanes import Hold
+from workmesh_flows.adapters.schema import as_stored, as_utc
+from workmesh_flows.domain.answers import LONGEST_TEXT
+from workmesh_flows.domain.calls import Get
+from workmesh_flows.domain.columns import column_of, python_type
+from workmesh_flows.domain.protocol import Flags, Protocol, Pull, Push
+from workmesh_flows.domain.service import Service
+from workmesh_flows.planning.delivery import Sendable
+
+Page: TypeAlias = Sequence[Sendable]
+Mark: TypeAlias = tuple[Any, Any]
+"""Where a page ended: the values that order it, and the id."""
+
+
+class Reader:
+    """Reads a lane's records page by page; memory holds one page.
+
+    No transaction stays open between two pages, and what a push function changes on a record is not saved.
+    """
+
+    def __init__(self, session: Session, service: Service, protocol: Protocol, node: str) -> None:
+        """Made by :func:`reading`."""
+        self._session = session
+        self._service, self._protocol, self._node = service, protocol, node
+
+    def count_pending(self) -> int:
+        """Records that the node still has to receive."""
+        with translated_errors():
+            count = self._session.scalar(statements.count_pending(self._service, self._protocol, self._node))
+        self._end()
+        return int(count or 0)
+
+    def pending(self, push: Push, *, size: int) -> Iterator[Page]:
+        """Pages of what the node still has to receive, in the order of (sort, id)."""
+        shape = _Shape(self._protocol, rows=push.wants_rows, order=column_of(self._protocol.sort))
+
+        def statement(after: Mark | None) -> Select[Any]:
+            return statements.pending(
+                self._service,
+                self._protocol,
+                self._node,
+                columns=shape.columns,
+                limit=size,
+                after=after,
+            )
+
+        return self._pages(statement, shape, size)
+
+    def pullable(self, pull: Pull, *, upto: datetime, size: int) -> Iterator[Page]:
+        """Pages of what was pushed up to a time and not pulled yet, in the order it was pushed."""
+        assert self._protocol.push is not None  # noqa: S101 - a pull without a push is no valid declaration
+        time = column_of(self._protocol.push.flags.time)
+        shape = _Shape(self._protocol, rows=isinstance(pull.fetch, Get), order=time)
+
+        def statement(after: Mark | None) -> Select[Any]:
+            return statements.pullable(
+                self._service,
+                self._protocol,
+                self._node,
+                columns=shape.columns,
+                upto=as_stored(upto, time),
+                limit=size,
+                after=after,
+            )
+
+        return self._pages(statement, shape, size)
+
+    def pushed_at(self, record_id: Any) -> tuple[datetime | None, bool] | None:  # noqa: ANN401 - any key
+        """Push time and whether it is flagged as pushed, of one record; None where it is not the lane's."""
+        with translated_errors():
+            statement = statements.pushed_at(self._service, self._protocol, self._node, record_id)
+            row = self._session.execute(statement).one_or_none()
+        self._end()
+        if row is None:
+            return None
+        time, success = row
+        return (None if time is None else as_utc(time)), success is True
+
+    def _pages(
+        self, statement: Callable[[Mark | None], Select[Any]], shape: _Shape, size: int
+    ) -> Iterator[Page]:
+        mark: Mark | None = None
+        while True:
+            with translated_errors():
+                rows = self._session.execute(statement(mark)).all()
+            self._end()
+            if rows:
+                mark = shape.mark(rows[-1])
+                yield [shape.sendable(row) for row in rows]
+                self._session.expunge_all()
+            if len(rows) < size:
+                return
+
+    def _end(self) -> None:
+        with translated_errors():
+            self._session.commit()
+
+
+class _Shape:
+    """How a row of a page is laid out: order and id first, the owner last, the record between them."""
+
+    def __init__(self, protocol: Protocol, *, rows: bool, order: Column[Any]) -> None:
+        self._wire = statements.wire_columns(protocol) if rows else []
+        self._names = [column.name for column in self._wire]
+        self._rows = rows
+        content = self._wire if rows else [protocol.record]
+        self.columns = [order.label("workmesh_order"), column_of(protocol.id).label("workmesh_key"), *content]
+
+    def mark(self, row: Any) -> Mark:  # noqa: ANN401 - a result row
+        return row[0], row[1]
+
+    def sendable(self, row: Any) -> Sendable:  # noqa: ANN401 - a result row
+        record = dict(zip(self._names, row[2:-1], strict=True)) if self._rows else row[2]
+        return Sendable(record, row[1], row[-1])
+
+
+@contextmanager
+def reading(engine: Engine, service: Service, protocol: Protocol, node: str) -> Iterator[Reader]:
+    """A reader for one lane."""
+    with Session(engine, autoflush=False, expire_on_commit=False) as session:
+        yield Reader(session, service, protocol, node)
+
+
+def flag_pushed(  # noqa: PLR0913 - each is one fact of the batch
+    engine: Engine,
+    hold: Hold,
+    protocol: Protocol,
+    *,
+    pushed: Sequence[Any],
+    times: Sequence[datetime],
+    refused: Mapping[Any, str],
+    time: datetime,
+) -> None:
+    """Flag the records of one batch, in one transaction that checks the lane; raises LaneLost.
+
+    ``times`` are those of the pushed ones; ``refused`` are ids with reasons: they stay pending.
+    """
+    assert protocol.push is not None  # noqa: S101 - a push lane exists only for a declared push
+    flags = protocol.push.flags
+    rows = [
+        _parameters(flags, record_id, at, success=True) for record_id, at in zip(pushed, times, strict=True)
+    ]
+    rows += [
+        _parameters(flags, record_id, time, success=False, error=why) for record_id, why in refused.items()
+    ]
+    changes = {"last_push_time": times[-1]} if times else {}
+    with translated_errors(), engine.begin() as connection:
+        hold.advance(connection, **changes)
+        connection.execute(statements.write_flags(protocol, flags), rows)
+
+
+def flag_pulled(
+    engine: Engine,
+    hold: Hold,
+    protocol: Protocol,
+    results: Mapping[Any, Mapping[str, Any] | str | None],
+    time: datetime,
+) -> dict[Any, str]:
+    """Write results and flags in one transaction; return the records that did not fit, with reasons.
+
+    A text in place of values flags the pull as failed. Where the database refuses a value, the records are
+    written one by one, so that one bad result does not stop the others.
+    """
+    try:
+        _write_results(engine, hold, protocol, results, time)
+    except (OperationalError, InterfaceError) as error:
+        with translated_errors():
+            raise error  # noqa: TRY201 - to be translated like every other one
+    except StatementError as error:
+        if len(results) > 1:
+            misfits: dict[Any, str] = {}
+            for record_id, result in results.items():
+                misfits |= flag_pulled(engine, hold, protocol, {record_id: result}, time)
+            return misfits
+        reason = f"the result does not fit: {str(error.orig or error).splitlines()[0]}"
+        record_id = next(iter(results))
+        with translated_errors():
+            _write_results(engine, hold, protocol, {record_id: reason}, time)
+        return {record_id: reason}
+    return {}
+
+
+def parse_id(protocol: Protocol, said: Any) -> Any:  # noqa: ANN401 - any JSON in, any key out
+    """A record id as a node says it, in the column's own type; raises ValueError where it cannot be one."""
+    kind = python_type(column_of(protocol.id))
+    if isinstance(said, bool) or not isinstance(said, str | int):
+        raise ValueError(f"{said!r} is no record id")  # noqa: TRY004 - it was said by a node, not written in code
+    return said if kind is None or isinstance(said, kind) else kind(said)
+
+
+def _write_results(
+    engine: Engine,
+    hold: Hold,
+    protocol: Protocol,
+    results: Mapping[Any, Mapping[str, Any] | str | None],
+    time: datetime,
+) -> None:
+    assert protocol.pull is not None  # noqa: S101 - only a declared pull has results
+    flags = protocol.pull.flags
+    alike: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for record_id, result in results.items():
+        failed = result if isinstance(result, str) else None
+        values = result if isinstance(result, Mapping) else {}
+        row = _parameters(flags, record_id, time, success=failed is None, error=failed)
+        row |= {f"workmesh_{i}": value for i, value in enumerate(values.values(), start=len(flags.columns))}
+        alike.setdefault(tuple(values), []).append(row)
+    with engine.begin() as connection:
+        hold.advance(connection)
+        for keys, rows in alike.items():
+            columns = [column_of(getattr(protocol.record, key)) for key in keys]
+            connection.execute(statements.write_flags(protocol, flags, columns), rows)
+
+
+def _parameters(
+    flags: Flags,
+    record_id: Any,  # noqa: ANN401 - any key
+    time: datetime,
+    *,
+    success: bool,
+    error: str | None = None,
+) -> dict[str, Any]:
+    room = getattr(column_of(flags.error).type, "length", None) or LONGEST_TEXT
+    return {
+        "workmesh_id": record_id,
+        "workmesh_0": as_stored(time, column_of(flags.time)),
+        "workmesh_1": success,
+        "workmesh_2": None if error is None else error[: min(room, LONGEST_TEXT)],
+    }

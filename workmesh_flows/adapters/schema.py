@@ -1,0 +1,91 @@
+"""The tables of our own, beside the user's, so that they commit together with the flags."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Dialect,
+    Engine,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    TypeDecorator,
+    inspect,
+)
+from sqlalchemy.exc import DBAPIError
+
+NAME_LENGTH = 255
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A point in time: kept in UTC, aware when it comes back, also from a database that keeps no zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """To UTC."""
+        del dialect
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ANN401 - as the base has it
+        """As UTC."""
+        del dialect
+        return None if value is None else as_utc(value)
+
+
+def as_utc(value: datetime) -> datetime:
+    """An aware time in UTC; a naive one is taken to be UTC already."""
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def as_stored(value: datetime, column: Column[Any]) -> datetime:
+    """A time as a user's column keeps it: aware where the column is, naive UTC where it is not."""
+    utc = as_utc(value)
+    return utc if getattr(column.type, "timezone", False) else utc.replace(tzinfo=None)
+
+
+own = MetaData()
+
+lanes = Table(
+    "workmesh_lanes",
+    own,
+    Column("service", String(NAME_LENGTH), primary_key=True),
+    Column("protocol", String(NAME_LENGTH), primary_key=True),
+    Column("node", String(NAME_LENGTH), primary_key=True),
+    Column("direction", String(8), primary_key=True, comment="push or pull"),
+    Column("epoch", BigInteger, nullable=False, default=0, comment="rises each time the lane is taken"),
+    Column("holder", String(NAME_LENGTH), comment="the run that works the lane, null when none does"),
+    Column("lease_until", UtcDateTime, comment="when the holder loses the lane if it stays silent"),
+    Column("retry_at", UtcDateTime, comment="the node asked to be left alone until then"),
+    Column("batch_limit", Integer, comment="the largest batch the node takes, null when it never complained"),
+    Column("last_push_time", UtcDateTime, comment="the latest push time given in this lane"),
+)
+"""One row a lane and direction: who works it, and what must be known before the next request."""
+
+services = Table(
+    "workmesh_services",
+    own,
+    Column("service", String(NAME_LENGTH), primary_key=True),
+    Column("revision", BigInteger, nullable=False, default=0, comment="rises with each assignment run"),
+    Column("position", String(NAME_LENGTH), comment="the node that round robin gave last"),
+)
+"""One row a service: updating it is what makes assignment runs wait for each other."""
+
+
+def create_own_tables(engine: Engine) -> None:
+    """Create what is missing; safe to call from several processes at once."""
+    wanted = set(own.tables)
+    if wanted <= set(inspect(engine).get_table_names()):
+        return
+    try:
+        own.create_all(engine)
+    except DBAPIError:
+        if not wanted <= set(inspect(engine).get_table_names()):  # else another process was first
+            own.create_all(engine)
