@@ -1,0 +1,44 @@
+"""Probing nodes: are they there, and do they take our key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from workmesh_flows.adapters.node_client import node_client
+from workmesh_flows.domain.limits import Limits
+from workmesh_flows.domain.node import Node, NodeState
+from workmesh_flows.errors import NodeError
+
+PROBED_AT_ONCE = 32
+PATIENCE = Limits(connect_timeout=2.0, read_timeout=5.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What a ping found: ``version`` of the micro-service, or the ``trouble`` that came instead."""
+
+    reachable: bool
+    version: str = ""
+    trouble: str = ""
+
+
+def probe_nodes(nodes: Iterable[Node], *, limits: Limits = PATIENCE) -> dict[str, Probe]:
+    """Ping each node that is not disabled, side by side; a node that fails is a result, not an error."""
+    asked = [node for node in nodes if node.state is not NodeState.DISABLED]
+    with ThreadPoolExecutor(max_workers=max(1, min(len(asked), PROBED_AT_ONCE))) as pool:
+        return dict(
+            zip(
+                (node.name for node in asked), pool.map(lambda node: _probe(node, limits), asked), strict=True
+            )
+        )
+
+
+def _probe(node: Node, limits: Limits) -> Probe:
+    try:
+        with node_client(node, limits) as client:
+            client.ping()
+            return Probe(reachable=True, version=client.version())
+    except NodeError as error:
+        return Probe(reachable=False, trouble=error.reason)

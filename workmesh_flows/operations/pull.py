@@ -1,0 +1,125 @@
+"""Pull: collect the results of what a node has processed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from time import monotonic, sleep
+from typing import Any
+
+from workmesh_flows.adapters.database import Clock
+from workmesh_flows.adapters.lanes import Hold, Lane, held_lane
+from workmesh_flows.adapters.node_client import HttpNodeClient, Sender, node_client
+from workmesh_flows.adapters.records import Page, Reader, flag_pulled, parse_id, reading
+from workmesh_flows.domain.protocol import Pull
+from workmesh_flows.domain.reports import PullReport, Tally
+from workmesh_flows.errors import NodeMisconfigured, NodeUnavailable, RecordRefused, RequestCrashed
+from workmesh_flows.operations.results import fetch
+from workmesh_flows.operations.work import Work, stops_told
+
+LOOKS = 5
+LOOK_SECONDS = 0.2
+"""A node may finish a record before the push that sent it has flagged it: look again so often, so long."""
+
+
+def pull_lane(work: Work) -> PullReport:
+    """Collect the results of all records of a lane up to the latest one that the node has processed.
+
+    Results and flags of a page are written in one transaction: a crash between fetching and writing only fetches
+    again. Raises LaneBusy, LaneWaiting, LaneLost, or LaneStopped when the node or the database stops the work; a
+    node that names a record which was never sent to it is misconfigured, and nothing is pulled.
+    """
+    lane = Lane(work.service.name, work.protocol.name, work.node.name, "pull")
+    clock = work.clock()
+    began, tally, notes = monotonic(), Tally(), list[str]()
+
+    def report() -> PullReport:
+        figures = (tally.selected, tally.done, tally.bad, tally.left)
+        seconds = monotonic() - began
+        return PullReport(lane.protocol, lane.node, *figures, seconds, tally.reasons, "; ".join(notes))
+
+    collector = held_lane(
+        work.engine, lane, holder=work.holder, clock=clock, lease_seconds=work.limits.lease_seconds
+    )
+    with collector as hold, stops_told(work, hold, report):
+        _pull_processed(work, hold, clock, tally, notes)
+    tally.check(str(lane))
+    return report()
+
+
+def _pull_processed(work: Work, hold: Hold, clock: Clock, tally: Tally, notes: list[str]) -> None:
+    pull = work.protocol.pull
+    assert pull is not None  # noqa: S101 - a pull lane exists only for a declared pull
+    sender = Sender(f"{work.service.name}/{work.protocol.name}", hold.epoch)
+    with (
+        reading(work.engine, work.service, work.protocol, work.node.name) as reader,
+        node_client(work.node, work.limits, sender=sender) as client,
+    ):
+        latest = _latest(client, pull)
+        if latest is None:
+            notes.append("the node has processed nothing yet")
+            return
+        upto = _pushed_at(work, reader, latest)
+        if upto is None:
+            notes.append(f"record {latest} is processed but not flagged as pushed yet; push first")
+            return
+        collection = _Collection(work, pull, hold, clock, client, tally)
+        for page in reader.pullable(pull, upto=upto, size=pull.page):
+            collection.collect(page)
+            work.progress(tally.done, tally.selected)
+
+
+def _latest(client: HttpNodeClient, pull: Pull) -> Any:  # noqa: ANN401 - an id as the node says it
+    """The id of the latest record that the node has processed; the first request of a pull, so the key's test too."""
+    try:
+        return client.post(pull.status, {})
+    except RecordRefused as refusal:
+        raise NodeMisconfigured(f"{pull.status} is refused: {refusal.reason}", node=client.name) from refusal
+    except RequestCrashed as crash:
+        raise NodeUnavailable(crash.reason, node=client.name) from crash
+
+
+def _pushed_at(work: Work, reader: Reader, latest: Any) -> datetime | None:  # noqa: ANN401 - an id as the node says it
+    """When the latest processed record was pushed; None where the push that sent it has not flagged it yet."""
+    try:
+        record_id = parse_id(work.protocol, latest)
+    except ValueError as error:
+        reason = f"its status names {str(latest)[:80]!r}, which is no id of {work.protocol.name}"
+        raise NodeMisconfigured(reason, node=work.node.name) from error
+    for _ in range(LOOKS):
+        found = reader.pushed_at(record_id)
+        if found is None:
+            reason = f"its status names record {str(latest)[:80]!r}, which is not one of those sent to it"
+            raise NodeMisconfigured(reason, node=work.node.name)
+        time, pushed = found
+        if pushed and time is not None:
+            return time
+        sleep(LOOK_SECONDS)
+    return None
+
+
+@dataclass(slots=True)
+class _Collection:
+    """Results on their way back from one node."""
+
+    work: Work
+    pull: Pull
+    hold: Hold
+    clock: Clock
+    client: HttpNodeClient
+    tally: Tally
+
+    def collect(self, page: Page) -> None:
+        """Fetch the results of a page of records, and write them with the flags."""
+        self.tally.selected += len(page)
+        try:
+            results = fetch(self.pull, page, self.client, self.work.protocol)
+        except RecordRefused as refusal:
+            reason = f"it refuses to give results: {refusal.reason}"
+            raise NodeMisconfigured(reason, node=self.client.name) from refusal
+        failed = {key: result for key, result in results.items() if isinstance(result, str)}
+        if results:
+            failed |= flag_pulled(self.work.engine, self.hold, self.work.protocol, results, self.clock())
+        self.tally.refuse(failed)
+        self.tally.done += len(results) - len(failed)
+        self.tally.left += len(page) - len(results)

@@ -1,0 +1,138 @@
+"""Push: send a lane's pending records, in order, and flag them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, islice
+from time import monotonic
+from typing import Any
+
+from workmesh_flows.adapters.database import Clock
+from workmesh_flows.adapters.lanes import Hold, Lane, held_lane, note_on_lane
+from workmesh_flows.adapters.node_client import HttpNodeClient, Sender, node_client
+from workmesh_flows.adapters.records import flag_pushed, reading
+from workmesh_flows.domain.protocol import Push
+from workmesh_flows.domain.reports import PushReport, Tally
+from workmesh_flows.operations.sending import Accepted, Refused, TooLarge, send
+from workmesh_flows.operations.work import Work, stops_told
+from workmesh_flows.planning.delivery import Bisection, Sendable, push_times
+
+logger = logging.getLogger(__name__)
+
+PAGE = 2_000
+"""Records read at once; a multiple of the batch size near it is taken."""
+
+
+def push_lane(work: Work, *, limit: int | None = None) -> PushReport:
+    """Send what is pending in a lane when it is taken, at most ``limit`` records.
+
+    One batch is in flight at a time. A record that is refused is flagged with the reason; the rest of its owner's
+    records wait behind it, other owners go on. Each batch is flagged in one transaction that checks the lane.
+    Raises LaneBusy, LaneWaiting, LaneLost, or LaneStopped when the node or the database stops the work: what was
+    accepted is flagged then, the rest stays pending.
+    """
+    lane = Lane(work.service.name, work.protocol.name, work.node.name, "push")
+    clock = work.clock()
+    began, tally = monotonic(), Tally()
+
+    def report() -> PushReport:
+        figures = (tally.selected, tally.done, tally.bad, tally.left)
+        return PushReport(lane.protocol, lane.node, *figures, monotonic() - began, tally.reasons)
+
+    sender = held_lane(
+        work.engine, lane, holder=work.holder, clock=clock, lease_seconds=work.limits.lease_seconds
+    )
+    with sender as hold, stops_told(work, hold, report):
+        _push_pending(work, hold, clock, tally, limit)
+    tally.check(str(lane))
+    return report()
+
+
+def _push_pending(work: Work, hold: Hold, clock: Clock, tally: Tally, limit: int | None) -> None:
+    push = work.protocol.push
+    assert push is not None  # noqa: S101 - a push lane exists only for a declared push
+    size = push.size or 1
+    page_size = size * max(1, PAGE // size)
+    sender = Sender(f"{work.service.name}/{work.protocol.name}", hold.epoch)
+    with (
+        reading(work.engine, work.service, work.protocol, work.node.name) as reader,
+        node_client(work.node, work.limits, sender=sender) as client,
+    ):
+        total = reader.count_pending()
+        if limit is not None:
+            total = min(total, limit)
+        if total == 0:
+            return
+        client.ping()
+        delivery = _Delivery(work, push, hold, clock, client, tally)
+        records = islice(chain.from_iterable(reader.pending(push, size=page_size)), total)
+        for batch in _batches(records, size):
+            delivery.deliver(batch)
+            work.progress(tally.selected, total)
+
+
+@dataclass(slots=True)
+class _Delivery:
+    """Batches on their way to one node; ``held`` are the owners whose records wait behind a refused one."""
+
+    work: Work
+    push: Push
+    hold: Hold
+    clock: Clock
+    client: HttpNodeClient
+    tally: Tally
+    held: set[Any] = field(default_factory=set)
+
+    def deliver(self, batch: Sequence[Sendable]) -> None:
+        """Send a batch, part by part where it is refused as a whole."""
+        self.tally.selected += len(batch)
+        bisection = Bisection(batch, self.held, at_most=self.hold.batch_limit)
+        for part in bisection.parts():
+            match send(self.push, part, self.client, doubted=len(part) == len(batch)):
+                case Accepted(refused):
+                    self.flag(part, refused)
+                case Refused(reason) | TooLarge(reason) if len(part) == 1:
+                    self.flag(part, {part[0].id: reason})
+                case Refused():
+                    bisection.split(part)
+                case TooLarge():
+                    self.remember_limit((len(part) + 1) // 2)
+                    bisection.split(part)
+        self.tally.left += bisection.left
+
+    def flag(self, part: Sequence[Sendable], refused: Mapping[Any, str]) -> None:
+        """Write what became of a part; the owners of refused records are held from here on."""
+        now = self.clock()
+        pushed = [item.id for item in part if item.id not in refused]
+        times = push_times(now, self.hold.last_push_time, len(pushed))
+        flag_pushed(
+            self.work.engine,
+            self.hold,
+            self.work.protocol,
+            pushed=pushed,
+            times=times,
+            refused=refused,
+            time=now,
+        )
+        self.hold.last_push_time = times[-1] if times else self.hold.last_push_time
+        self.held.update(item.owner for item in part if item.id in refused)
+        self.tally.done += len(pushed)
+        self.tally.refuse(refused)
+
+    def remember_limit(self, limit: int) -> None:
+        """Keep how much the node takes at once, for this run and the next ones."""
+        self.hold.batch_limit = limit
+        note_on_lane(self.work.engine, self.hold, batch_limit=limit)
+        logger.info(
+            "node %s takes at most %d records of %s at once",
+            self.work.node.name,
+            limit,
+            self.work.protocol.name,
+        )
+
+
+def _batches(records: Iterator[Sendable], size: int) -> Iterator[list[Sendable]]:
+    while batch := list(islice(records, size)):
+        yield batch

@@ -1,0 +1,82 @@
+"""Status: what is where, what waits and what failed, counted by the database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import Engine
+
+from workmesh_flows.adapters import statements
+from workmesh_flows.adapters.database import translated_errors
+from workmesh_flows.adapters.entities import Held, held_by_nodes
+from workmesh_flows.domain.criteria import EntityWeight
+from workmesh_flows.domain.node import Inventory
+from workmesh_flows.domain.service import Mesh, Service
+from workmesh_flows.operations.probe import Probe
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Records of one protocol at one node (None: their entity has no node; ``owned`` false: they have no entity).
+
+    ``records`` = ``pending`` + ``in_flight`` + ``processed``; ``failed`` ones are among the first two.
+    """
+
+    service: str
+    protocol: str
+    node: str | None
+    owned: bool
+    records: int
+    pending: int
+    failed: int
+    in_flight: int
+    processed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The facts behind both tables; ``weighed`` are the services whose entities have weights of their own."""
+
+    inventory: Inventory
+    weighed: frozenset[str]
+    held: Mapping[str, Held]
+    counts: Sequence[Count]
+    probes: Mapping[str, Probe] = field(default_factory=dict)
+
+
+def read_status(
+    engine: Engine, mesh: Mesh, inventory: Inventory, probes: Mapping[str, Probe] | None = None
+) -> Status:
+    """Count everything: one grouped query a table."""
+    held = {service.name: held_by_nodes(engine, service) for service in mesh.services}
+    counts = [count for service in mesh.services for count in _counts(engine, service)]
+    weighed = frozenset(s.name for s in mesh.services if isinstance(s.criterion, EntityWeight))
+    return Status(inventory, weighed, held, counts, probes or {})
+
+
+def assigned_nodes(engine: Engine, service: Service) -> list[str]:
+    """The names of all nodes that hold an entity of the service, whether the inventory knows them or not."""
+    return sorted(node for node in held_by_nodes(engine, service) if node is not None)
+
+
+def _counts(engine: Engine, service: Service) -> list[Count]:
+    counts = []
+    for protocol in service.protocols:
+        with translated_errors(), engine.connect() as connection:
+            rows = connection.execute(statements.flag_counts(service, protocol)).all()
+        counts += [
+            Count(
+                service.name,
+                protocol.name,
+                row.node,
+                bool(row.owned),
+                row.records,
+                int(row.pending),
+                int(row.failed),
+                int(row.in_flight),
+                int(row.processed),
+            )
+            for row in rows
+        ]
+    return counts

@@ -1,0 +1,56 @@
+"""What the work on any lane shares: its parties, its clock, and how a stop is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from sqlalchemy import Engine
+
+from workmesh_flows.adapters.database import Clock, database_clock
+from workmesh_flows.adapters.lanes import Hold, note_on_lane
+from workmesh_flows.domain.limits import Limits
+from workmesh_flows.domain.node import Node
+from workmesh_flows.domain.protocol import Protocol
+from workmesh_flows.domain.service import Service
+from workmesh_flows.errors import LaneStopped, NodeError, NodeUnavailable, StoreError, StoreUnavailable
+
+Progress: TypeAlias = Callable[[int, int], None]
+"""Told after each batch: records done, and records there were when the lane was taken."""
+
+
+def no_progress(done: int, total: int) -> None:
+    """Say nothing."""
+    del done, total
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One lane to be worked: the parties, and who works it (``holder`` is shown to those who find it taken)."""
+
+    engine: Engine
+    service: Service
+    protocol: Protocol
+    node: Node
+    holder: str
+    limits: Limits = field(default_factory=Limits)
+    progress: Progress = no_progress
+
+    def clock(self) -> Clock:
+        """The database's time."""
+        return database_clock(self.engine)
+
+
+@contextmanager
+def stops_told(work: Work, hold: Hold, report: Callable[[], object]) -> Iterator[None]:
+    """Turn what stops a lane into LaneStopped, with how far it came; keep the time a node asked for."""
+    try:
+        yield
+    except (NodeError, StoreError) as error:
+        transient = isinstance(error, NodeUnavailable | StoreUnavailable)
+        if isinstance(error, NodeUnavailable) and error.retry_at is not None:
+            note_on_lane(work.engine, hold, retry_at=error.retry_at)
+            transient = False  # it named its time: trying again before that would only find the lane waiting
+        raise LaneStopped(str(error), lane=str(hold.lane), report=report(), transient=transient) from error
