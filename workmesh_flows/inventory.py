@@ -1,0 +1,44 @@
+"""The inventory: all node documents of the Prefect server, read in one call."""
+
+from __future__ import annotations
+
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import BlockDocument
+from prefect.exceptions import ObjectNotFound
+from pydantic import ValidationError
+
+from workmesh_flows.blocks import WorkmeshNode
+from workmesh_flows.domain.node import Inventory, Node
+
+SLUG = "workmesh-node"
+
+
+def load_inventory() -> Inventory:
+    """All nodes; a document that does not validate is reported under its name and hides no other one."""
+    with get_client(sync_client=True) as client:
+        try:
+            documents = client.read_block_documents_by_type(SLUG, include_secrets=True)
+        except ObjectNotFound:  # the type is not registered: no node was ever saved
+            documents = []
+    nodes: dict[str, Node] = {}
+    problems: dict[str, str] = {}
+    for document in documents:
+        if document.name is None:
+            continue
+        try:
+            nodes[document.name] = _read(document).to_node(document.name)
+        except ValidationError as error:
+            problems[document.name] = _said(error)
+    return Inventory(nodes, problems)
+
+
+def _read(document: BlockDocument) -> WorkmeshNode:
+    return WorkmeshNode.model_validate(document.data)
+
+
+def _said(error: ValidationError) -> str:
+    """What is wrong, field by field, without the values: one of them may be a key."""
+    return "; ".join(
+        f"{'.'.join(str(part) for part in problem['loc']) or 'node'}: {problem['msg']}"
+        for problem in error.errors(include_input=False, include_url=False, include_context=False)
+    )

@@ -1,0 +1,227 @@
+"""What a flow run does: submit lanes, wait for them, publish tables, and end in a state that tells the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from prefect import get_run_logger
+from prefect.futures import PrefectFuture
+from prefect.tasks import Task, exponential_backoff
+
+from workmesh_flows import tasks
+from workmesh_flows.artifacts import publish_lanes, publish_status
+from workmesh_flows.domain.node import Inventory, NodeState
+from workmesh_flows.domain.protocol import Protocol
+from workmesh_flows.domain.reports import AssignReport, PullReport, PushReport
+from workmesh_flows.domain.service import Mesh, Service
+from workmesh_flows.errors import LaneBusy, LaneStopped, RunFailed, UnknownName
+from workmesh_flows.inventory import load_inventory
+from workmesh_flows.operations.status import assigned_nodes, read_status
+from workmesh_flows.settings import read_settings
+
+LaneState: TypeAlias = Literal["done", "busy", "stopped", "behind", "disabled"]
+Report: TypeAlias = PushReport | PullReport
+
+
+@dataclass(frozen=True, slots=True)
+class LaneResult:
+    """What became of one lane: ``behind`` is not begun, because the lane before it stopped or was busy."""
+
+    protocol: str
+    node: str
+    state: LaneState
+    report: Report | None = None
+    reason: str = ""
+
+    def row(self) -> dict[str, Any]:
+        """For the lanes table."""
+        report = self.report
+        done = report.pushed if isinstance(report, PushReport) else report.pulled if report else 0
+        bad = report.refused if isinstance(report, PushReport) else report.failed if report else 0
+        left = report.left if report else 0
+        return {
+            "node": self.node,
+            "protocol": self.protocol,
+            "state": self.state,
+            "done": done,
+            "refused": bad,
+            "left": left,
+            "seconds": round(report.seconds, 1) if report else 0.0,
+            "reason": self.reason
+            or "; ".join(f"{key}: {why}" for key, why in (report.reasons if report else {}).items()),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run did, in a sentence and in figures."""
+
+    message: str
+    lanes: Sequence[LaneResult] = ()
+    assigned: AssignReport | None = None
+
+
+def assign(mesh: Mesh, name: str, limit: int | None) -> Outcome:
+    """Assign, then count."""
+    report = _assign(mesh, name, limit)
+    return _ended(mesh, Outcome(str(report), assigned=report))
+
+
+def push(mesh: Mesh, name: str, nodes: Sequence[str], protocols: Sequence[str], limit: int | None) -> Outcome:
+    """Push all lanes, then count."""
+    lanes = _push(mesh, name, nodes, protocols, limit)
+    return _ended(mesh, Outcome(_told("pushed", lanes), lanes))
+
+
+def pull(mesh: Mesh, name: str, nodes: Sequence[str], protocols: Sequence[str]) -> Outcome:
+    """Pull all lanes, then count."""
+    lanes = _pull(mesh, name, nodes, protocols)
+    return _ended(mesh, Outcome(_told("pulled", lanes), lanes))
+
+
+def sync(mesh: Mesh, name: str, nodes: Sequence[str], protocols: Sequence[str], limit: int | None) -> Outcome:
+    """Assign, push, pull, then count."""
+    assigned = _assign(mesh, name, None)
+    pushed = _push(mesh, name, nodes, protocols, limit)
+    pulled = _pull(mesh, name, nodes, protocols)
+    message = "; ".join([str(assigned), _told("pushed", pushed), _told("pulled", pulled)])
+    return _ended(mesh, Outcome(message, [*pushed, *pulled], assigned))
+
+
+def status(mesh: Mesh) -> Outcome:
+    """Only count."""
+    return _ended(mesh, Outcome("counted"))
+
+
+def _assign(mesh: Mesh, name: str, limit: int | None) -> AssignReport:
+    report: AssignReport = tasks.assign_entities(mesh, name, limit)
+    get_run_logger().info("%s: %s", name, report)
+    for entity, reason in report.reasons:
+        get_run_logger().warning("entity %s has no node: %s", entity, reason)
+    return report
+
+
+def _push(
+    mesh: Mesh, name: str, nodes: Sequence[str], protocols: Sequence[str], limit: int | None
+) -> list[LaneResult]:
+    chosen = [protocol for protocol in _chosen(mesh.service(name), protocols) if protocol.push is not None]
+    lanes = _work_lanes(mesh, name, nodes, chosen, tasks.push, limit=limit)
+    publish_lanes(name, "push", [lane.row() for lane in lanes])
+    return lanes
+
+
+def _pull(mesh: Mesh, name: str, nodes: Sequence[str], protocols: Sequence[str]) -> list[LaneResult]:
+    chosen = [protocol for protocol in _chosen(mesh.service(name), protocols) if protocol.pull is not None]
+    lanes = _work_lanes(mesh, name, nodes, chosen, tasks.pull)
+    publish_lanes(name, "pull", [lane.row() for lane in lanes])
+    return lanes
+
+
+def _chosen(service: Service, protocols: Sequence[str]) -> list[Protocol]:
+    wanted = {service.protocol(protocol).name for protocol in protocols}
+    return [protocol for protocol in service.protocols if not wanted or protocol.name in wanted]
+
+
+def _work_lanes(
+    mesh: Mesh,
+    name: str,
+    nodes: Sequence[str],
+    protocols: Sequence[Protocol],
+    task: Task[..., Any],
+    **parameters: Any,  # noqa: ANN401 - the task's own
+) -> list[LaneResult]:
+    """Work all lanes: those of one node in declared order, nodes side by side."""
+    inventory = load_inventory()
+    settings = read_settings()
+    task = task.with_options(
+        retries=settings.lane_retries,
+        retry_delay_seconds=exponential_backoff(settings.lane_retry_seconds),
+        retry_jitter_factor=1,
+    )
+    before: dict[str, PrefectFuture[Any]] = {}
+    begun: list[tuple[str, str, PrefectFuture[Any] | LaneResult]] = []
+    names = _node_names(mesh, mesh.service(name), inventory, nodes)
+    for protocol in protocols:
+        for node in names:
+            if told := _not_worked(inventory, name, protocol.name, node):
+                begun.append((protocol.name, node, told))
+                continue
+            waits = [before[node]] if node in before else None
+            before[node] = task.submit(mesh, name, protocol.name, node, **parameters, wait_for=waits)
+            begun.append((protocol.name, node, before[node]))
+    return [
+        lane if isinstance(lane, LaneResult) else _ended_lane(protocol, node, lane)
+        for protocol, node, lane in begun
+    ]
+
+
+def _node_names(mesh: Mesh, service: Service, inventory: Inventory, wanted: Sequence[str]) -> list[str]:
+    with tasks.mesh_engine(mesh) as engine:
+        holding = assigned_nodes(engine, service)
+    known = {*holding, *inventory.nodes, *inventory.problems}
+    for node in wanted:
+        if node not in known:
+            raise UnknownName("node", node, sorted(known))
+    return [node for node in holding if not wanted or node in wanted]
+
+
+def _not_worked(inventory: Inventory, service: str, protocol: str, node: str) -> LaneResult | None:
+    """A lane that is not begun, because of what its node is."""
+    if trouble := inventory.trouble(node, service):
+        return LaneResult(protocol, node, "stopped", reason=trouble)
+    if inventory.nodes[node].state is NodeState.DISABLED:
+        return LaneResult(protocol, node, "disabled", reason="the node is disabled")
+    return None
+
+
+def _ended_lane(protocol: str, node: str, future: PrefectFuture[Any]) -> LaneResult:
+    future.wait()
+    state = future.state
+    if state.is_completed():
+        report: Report = future.result()
+        get_run_logger().info("%s", report)
+        return LaneResult(protocol, node, "done", report)
+    if not state.is_failed():  # not ready: the lane that it waits for did not complete
+        return LaneResult(protocol, node, "behind", reason="the lane before it did not end well")
+    error = future.result(raise_on_failure=False)
+    if isinstance(error, LaneBusy):
+        return LaneResult(protocol, node, "busy", reason=error.reason)
+    stopped = error.report if isinstance(error, LaneStopped) else None
+    report_then = stopped if isinstance(stopped, PushReport | PullReport) else None
+    return LaneResult(protocol, node, "stopped", report_then, getattr(error, "reason", "") or str(error))
+
+
+def _told(verb: str, lanes: Sequence[LaneResult]) -> str:
+    """One sentence for all lanes."""
+    rows = [lane.row() for lane in lanes]
+    text = f"{verb} {sum(row['done'] for row in rows):,} records on {len(lanes)} lanes"
+    parts = [
+        (sum(row[key] for row in rows), word) for key, word in (("refused", "refused"), ("left", "left"))
+    ]
+    parts += [
+        (sum(lane.state == state for lane in lanes), f"lanes {state}") for state in ("busy", "disabled")
+    ]
+    return text + "".join(f", {count:,} {word}" for count, word in parts if count)
+
+
+def _ended(mesh: Mesh, outcome: Outcome) -> Outcome:
+    """Publish the tables; fail the run, with every reason, where a lane stopped."""
+    inventory = load_inventory()
+    for document, problem in inventory.problems.items():
+        get_run_logger().warning("node %s is left out, its block does not validate: %s", document, problem)
+    probes = tasks.probe({name: node.address for name, node in inventory.nodes.items()})
+    with tasks.mesh_engine(mesh) as engine:
+        found = read_status(engine, mesh, inventory, probes)
+    publish_status(found)
+    if stopped := [lane for lane in outcome.lanes if lane.state == "stopped"]:
+        behind = sum(lane.state == "behind" for lane in outcome.lanes)
+        reasons = "\n".join(f"  {lane.protocol}, node {lane.node}: {lane.reason}" for lane in stopped)
+        raise RunFailed(
+            f"{outcome.message}; {len(stopped)} lanes stopped"
+            + (f", {behind} wait behind them" if behind else "")
+            + f":\n{reasons}\nNothing is lost: what was not sent stays pending. Mend the cause, then run again."
+        )
+    get_run_logger().info("%s", outcome.message)
+    return outcome

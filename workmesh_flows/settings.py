@@ -1,0 +1,74 @@
+"""Settings, the Prefect way: environment (``PREFECT_INTEGRATIONS_WORKMESH_*``), ``.env``, ``prefect.toml``, profile."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from prefect.settings.base import PrefectBaseSettings, build_settings_config
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import SettingsConfigDict
+
+from workmesh_flows.domain.limits import Limits
+from workmesh_flows.domain.service import Database, Mesh
+from workmesh_flows.errors import ConfigurationError
+
+PREFIX = "PREFECT_INTEGRATIONS_WORKMESH_"
+
+
+class WorkmeshSettings(PrefectBaseSettings):
+    """What can be set without touching code."""
+
+    model_config: ClassVar[SettingsConfigDict] = build_settings_config(("integrations", "workmesh"))
+
+    mesh: str | None = Field(default=None, description="The mesh to load: module:attribute.")
+    database_url: SecretStr | None = Field(
+        default=None,
+        description="Address of the master's database, for a mesh that names none: postgresql+psycopg://user:password@host/name.",
+    )
+    connect_timeout: float = Field(
+        default=5.0, gt=0, description="Seconds to wait for a connection to a node."
+    )
+    read_timeout: float = Field(default=60.0, gt=0, description="Seconds to wait for a node's answer.")
+    max_answer_bytes: int = Field(
+        default=4 * 1024 * 1024, ge=1024, description="The largest answer that is read."
+    )
+    lease_seconds: float = Field(
+        default=30.0, ge=1, description="Seconds after which the lanes of a run that died are free again."
+    )
+    lane_retries: int = Field(default=3, ge=0, description="Times that a lane is tried again in a run.")
+    lane_retry_seconds: float = Field(
+        default=2.0,
+        ge=0,
+        description="Seconds before the first of these tries, doubled each time, with jitter.",
+    )
+    lanes_at_once: int = Field(default=8, ge=1, description="Lanes that one run works side by side.")
+
+    @property
+    def limits(self) -> Limits:
+        """What bounds the work with one node."""
+        return Limits(self.connect_timeout, self.read_timeout, self.max_answer_bytes, self.lease_seconds)
+
+
+def read_settings() -> WorkmeshSettings:
+    """The settings as they are now; raises ConfigurationError that names each wrong one."""
+    try:
+        return WorkmeshSettings()
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{PREFIX}{str(problem['loc'][0]).upper()}: {problem['msg']}"
+            for problem in error.errors(include_input=False, include_url=False)
+        )
+        raise ConfigurationError(f"a setting is wrong: {wrong}") from None
+
+
+def database_of(mesh: Mesh) -> Database:
+    """Where a mesh's records are; raises ConfigurationError where nothing says so."""
+    if mesh.database is not None:
+        return mesh.database
+    url = read_settings().database_url
+    if url is None:
+        raise ConfigurationError(
+            "no database is set: give Mesh(..., database=...), or set "
+            f"{PREFIX}DATABASE_URL to an address like postgresql+psycopg://user:password@host/name"
+        )
+    return url.get_secret_value()

@@ -1,0 +1,39 @@
+"""The status of a mesh as pandas tables: for the command line and notebooks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from workmesh_flows.adapters.database import open_engine
+from workmesh_flows.domain.service import Mesh
+from workmesh_flows.inventory import load_inventory
+from workmesh_flows.operations.probe import probe_nodes
+from workmesh_flows.operations.status import Status, read_status
+from workmesh_flows.settings import database_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def node_status(mesh: Mesh) -> pd.DataFrame:
+    """One row a node: its state, what it holds, what waits for it, what failed and what is done."""
+    from workmesh_flows.operations.tables import nodes_table
+
+    return nodes_table(_read(mesh, probe=True))
+
+
+def service_status(mesh: Mesh) -> pd.DataFrame:
+    """One row a service: its nodes and entities, what waits, what is in flight, what failed and what is done."""
+    from workmesh_flows.operations.tables import services_table
+
+    return services_table(_read(mesh, probe=False))
+
+
+def _read(mesh: Mesh, *, probe: bool) -> Status:
+    inventory = load_inventory()
+    engine = open_engine(database_of(mesh))
+    try:
+        return read_status(engine, mesh, inventory, probe_nodes(inventory.nodes.values()) if probe else None)
+    finally:
+        if not callable(mesh.database):
+            engine.dispose()

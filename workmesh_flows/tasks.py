@@ -1,0 +1,162 @@
+"""Tasks: one a lane, thin around the operation. Names and numbers go in, a report comes out.
+
+A finished lane is cached for its flow run, so that a flow run that is tried again redoes only the other lanes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from prefect import get_run_logger, task
+from prefect.context import TaskRunContext
+from prefect.runtime import flow_run
+from sqlalchemy import Engine
+
+from workmesh_flows.adapters.database import open_engine
+from workmesh_flows.domain.reports import AssignReport, PullReport, PushReport
+from workmesh_flows.domain.service import Mesh
+from workmesh_flows.errors import LaneStopped, StoreUnavailable, WorkmeshError
+from workmesh_flows.inventory import load_inventory
+from workmesh_flows.operations.assign import assign
+from workmesh_flows.operations.probe import Probe, probe_nodes
+from workmesh_flows.operations.pull import pull_lane
+from workmesh_flows.operations.push import push_lane
+from workmesh_flows.operations.work import Progress, Work
+from workmesh_flows.settings import database_of, read_settings
+
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import State, TaskRun
+    from prefect.tasks import Task
+
+PROGRESS_SECONDS = 5.0
+PROBE_SECONDS = 10
+
+
+def is_transient(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
+    """Whether trying the lane again may help."""
+    del task, run
+    error = state.result(raise_on_failure=False)
+    return isinstance(error, StoreUnavailable) or (isinstance(error, LaneStopped) and error.transient)
+
+
+def lane_key(context: TaskRunContext, parameters: dict[str, Any]) -> str | None:
+    """The lane within its flow run; None, no caching, outside of one."""
+    run = context.task_run.flow_run_id
+    if run is None:
+        return None
+    parts = (context.task.name, run, parameters["service"], parameters["protocol"], parameters["node"])
+    return "-".join(str(part) for part in ("workmesh", *parts))
+
+
+@task(name="assign", task_run_name="assign {service}")
+def assign_entities(mesh: Mesh, service: str, limit: int | None) -> AssignReport:
+    """Give each entity without a node one."""
+    with mesh_engine(mesh) as engine:
+        return assign(engine, mesh.service(service), load_inventory(), limit=limit)
+
+
+@task(
+    name="push",
+    task_run_name="push {protocol} to {node}",
+    persist_result=True,
+    cache_key_fn=lane_key,
+    retry_condition_fn=is_transient,
+)
+def push(mesh: Mesh, service: str, protocol: str, node: str, limit: int | None) -> PushReport:
+    """Send a lane's pending records."""
+    with lane_work(mesh, service, protocol, node, "pushed") as work:
+        return push_lane(work, limit=limit)
+
+
+@task(
+    name="pull",
+    task_run_name="pull {protocol} from {node}",
+    persist_result=True,
+    cache_key_fn=lane_key,
+    retry_condition_fn=is_transient,
+)
+def pull(mesh: Mesh, service: str, protocol: str, node: str) -> PullReport:
+    """Collect a lane's results."""
+    with lane_work(mesh, service, protocol, node, "pulled") as work:
+        return pull_lane(work)
+
+
+def probe_key(context: TaskRunContext, parameters: dict[str, Any]) -> str:
+    """The nodes as they are addressed now."""
+    del context
+    targets = sorted(parameters["addresses"].items())
+    return "workmesh-probe-" + hashlib.sha256(repr(targets).encode()).hexdigest()
+
+
+@task(
+    name="probe",
+    persist_result=True,
+    cache_key_fn=probe_key,
+    cache_expiration=timedelta(seconds=PROBE_SECONDS),
+)
+def probe(addresses: dict[str, str]) -> dict[str, Probe]:
+    """Ping nodes, given by name with their addresses; what was found is good for some seconds."""
+    inventory = load_inventory()
+    return probe_nodes(node for name, node in inventory.nodes.items() if name in addresses)
+
+
+class _OneLine(logging.Filter):
+    """Our own errors say all in their text: the trace of a lane that stopped would only bury it."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.exc_info and isinstance(record.exc_info[1], WorkmeshError):
+            record.exc_info = record.exc_text = None
+        return True
+
+
+for _name in ("prefect.task_runs", "prefect.flow_runs"):
+    logging.getLogger(_name).addFilter(_OneLine())
+
+
+@contextmanager
+def mesh_engine(mesh: Mesh) -> Iterator[Engine]:
+    """The mesh's database, closed at the end; an engine that the mesh itself gave is left open."""
+    engine = open_engine(database_of(mesh))
+    try:
+        yield engine
+    finally:
+        if not callable(mesh.database):
+            engine.dispose()
+
+
+@contextmanager
+def lane_work(mesh: Mesh, service: str, protocol: str, node: str, verb: str) -> Iterator[Work]:
+    """Everything a lane needs, opened here and closed at the end."""
+    declared = mesh.service(service)
+    with mesh_engine(mesh) as engine:
+        yield Work(
+            engine,
+            declared,
+            declared.protocol(protocol),
+            load_inventory().node(node),
+            holder=f"{flow_run.name or 'a run'} on {socket.gethostname()}:{os.getpid()}",
+            limits=read_settings().limits,
+            progress=_logged(f"{verb} {{:,}} of {{:,}} records of {protocol}, node {node}"),
+        )
+
+
+def _logged(text: str) -> Progress:
+    """Progress into the run's log, every few seconds."""
+    logger = get_run_logger()
+    told = time.monotonic()
+
+    def progress(done: int, total: int) -> None:
+        nonlocal told
+        if time.monotonic() - told >= PROGRESS_SECONDS:
+            told = time.monotonic()
+            logger.info(text.format(done, total))
+
+    return progress
