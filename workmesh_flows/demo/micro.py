@@ -1,0 +1,39 @@
+"""The sample's micro-service: it scores what happens to e-mails. Start it with ``workmesh microservice``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from workmesh_flows.microservice import MicroService, RecordRefused
+
+timeline = MicroService("micro.emails.timeline", version="1.0.0")
+
+
+def check_delivery(delivery: dict[str, Any]) -> None:
+    """A delivery to nobody can never be processed."""
+    if "@" not in delivery["email"]:
+        raise RecordRefused("the e-mail address has no @")
+
+
+@timeline.protocol("delivery", check=check_delivery)
+def score_delivery(delivery: dict[str, Any]) -> dict[str, Any]:
+    """Short subjects are read."""
+    return {"score": 100 - len(delivery["subject"])}
+
+
+@timeline.protocol("open")
+def score_open(_: dict[str, Any]) -> dict[str, Any]:
+    """Somebody looked."""
+    return {"score": 5}
+
+
+@timeline.protocol("click")
+def score_click(click: dict[str, Any]) -> dict[str, Any]:
+    """Somebody wanted more."""
+    return {"score": 20 if click["url"].startswith("https://") else 10}
+
+
+@timeline.protocol("unsubscribe")
+def score_unsubscribe(_: dict[str, Any]) -> dict[str, Any]:
+    """Somebody had enough."""
+    return {"score": -50}
