@@ -4,6 +4,7 @@
   x DefinitionError        a declaration is wrong: raised at import, never retried; carries .problems
   x UnknownName            no service, protocol or node of that name; the message lists the known ones
   x ConfigurationError     a setting is missing or wrong: no database, a mesh that cannot be loaded
+  x StartError             a micro-service cannot start here: no api key, a database in use, a port taken
   x StoreError             the database refused: a missing table or column, a value that does not fit
     + StoreUnavailable     transient: the database is away or locked
   x LaneError              a lane cannot be worked now; carries .lane
@@ -63,6 +64,10 @@ class UnknownName(WorkmeshError):
 
 class ConfigurationError(WorkmeshError):
     """A setting is missing or wrong; the message says which one and what to set."""
+
+
+class StartError(WorkmeshError):
+    """A micro-service cannot start here; the message says why and what to do."""
 
 
 class StoreError(WorkmeshError):

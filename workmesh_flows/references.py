@@ -19,8 +19,10 @@ def load_reference(reference: str, kind: type[T]) -> T:
     """
     word = kind.__name__
     module_name, _, attribute = reference.partition(":")
-    if not module_name or not attribute:
-        raise ConfigurationError(f"{reference!r} does not name a {word}: write module:attribute")
+    parts = [*module_name.split("."), attribute]
+    if not all(part.isidentifier() for part in parts) or module_name.endswith(".py"):
+        hint = "write module:attribute, as in my_saas.mesh:mesh"
+        raise ConfigurationError(f"{reference!r} does not name a {word}: {hint}")
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     module = _module(module_name)
@@ -43,4 +45,5 @@ def _module(name: str) -> object:
             raise ConfigurationError(
                 f"there is no module {name} in {Path.cwd()} or on the Python path"
             ) from error
-        raise ConfigurationError(f"module {name} cannot be imported: {missing} is not installed") from error
+        why = f"{missing} is not installed" if missing else str(error)
+        raise ConfigurationError(f"module {name} cannot be imported: {why}") from error

@@ -1,0 +1,46 @@
+"""A micro-service whose records say what shall happen to them."""
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from workmesh_flows.microservice import MicroService, RecordRefused
+
+HALF = "\ud83d"
+"""Half an emoji, as texts cut in the wrong place hold: no JSON can be made of it."""
+
+obedient = MicroService("micro.obedient", version="2.3.4")
+
+
+def check(record: dict[str, Any]) -> None:
+    if "refuse" in record:
+        raise RecordRefused(record["refuse"].replace("HALF", HALF))
+    if "bug_on" in record:
+        int(record["bug_on"])  # the text of a ValueError quotes what was sent
+    record.clear()  # what is stored is what came, whatever a check does
+
+
+@obedient.protocol("delivery", check=check)
+def deliver(record: dict[str, Any]) -> dict[str, Any] | None:
+    if calls := os.environ.get("CALLS"):
+        with Path(calls).open("a", encoding="utf-8") as log:
+            log.write(f"{record['id']}\n")
+    time.sleep(record.get("sleep", 0))
+    if "fail" in record:
+        raise ValueError(record["fail"].replace("HALF", HALF))
+    if record.get("exit"):
+        sys.exit(3)
+    result: dict[str, Any] | None = record.get("result", {"of": record["id"]})
+    return result
+
+
+@obedient.protocol("open", id="key")
+def count_open(record: dict[str, Any]) -> dict[str, Any]:
+    return {"opened": record["key"]}
+
+
+@obedient.protocol("odd")
+def give_something_odd(record: dict[str, Any]) -> Any:
+    return {"set": {1, 2}} if record.get("unwritable") else 7

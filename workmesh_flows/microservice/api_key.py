@@ -1,0 +1,38 @@
+"""The key a caller must present."""
+
+from __future__ import annotations
+
+import hmac
+from hashlib import sha256
+
+
+class ApiKey:
+    """A key that never shows itself; letter case and surrounding braces do not count, as on real nodes."""
+
+    __slots__ = ("_digest",)
+
+    def __init__(self, text: str) -> None:
+        self._digest = _digest(text)
+
+    def __repr__(self) -> str:
+        return "ApiKey('***')"
+
+    def matches(self, presented: str) -> bool:
+        """Compare in constant time; digests of equal length hide the length of the key as well."""
+        return hmac.compare_digest(self._digest, _digest(presented))
+
+
+def is_blank(text: str | None) -> bool:
+    """Whether nothing is left of a key once braces and blanks are gone."""
+    return text is None or not _canonical(text)
+
+
+def _canonical(text: str) -> str:
+    text = text.strip()
+    if text.startswith("{") and text.endswith("}"):
+        text = text[1:-1].strip()
+    return text.lower()
+
+
+def _digest(text: str) -> bytes:
+    return sha256(_canonical(text).encode("utf-8", "backslashreplace")).digest()

@@ -1,0 +1,91 @@
+"""The SQLite file of a node: one row a record, in the order of arrival."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import RLock
+from typing import Any
+
+from workmesh_flows.errors import StartError
+
+BUSY_SECONDS = 30
+IDS_A_STATEMENT = 500
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS records (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,  -- the order of arrival
+    protocol TEXT NOT NULL,
+    id TEXT NOT NULL,
+    id_is_number INTEGER NOT NULL,          -- whether the id came as a JSON number
+    received_at TEXT NOT NULL,              -- UTC, ISO 8601, as all times here
+    epoch TEXT,                             -- the Workmesh-Epoch of the push, as it came
+    processed_at TEXT,                      -- null: waits to be processed
+    result TEXT,                            -- JSON object; null if processing failed
+    error TEXT,                             -- why processing failed
+    body TEXT NOT NULL,                     -- the record as JSON
+    UNIQUE (protocol, id)
+);
+CREATE INDEX IF NOT EXISTS records_waiting ON records (seq, protocol) WHERE processed_at IS NULL;
+CREATE INDEX IF NOT EXISTS records_processed ON records (protocol, seq) WHERE processed_at IS NOT NULL;
+CREATE TABLE IF NOT EXISTS answers (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    protocol TEXT NOT NULL,
+    idempotency_key TEXT NOT NULL,
+    value TEXT NOT NULL,                    -- the value that was answered, as JSON
+    UNIQUE (protocol, idempotency_key)
+);
+"""
+
+
+class Database:
+    """One connection, usable from any thread, one at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self._lock = RLock()
+        try:
+            self._connection = sqlite3.connect(
+                path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
+            # WAL lets people read while the node writes; FULL puts a commit on the disk before its answer.
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = FULL")
+            self._connection.executescript(SCHEMA)
+        except sqlite3.Error as error:
+            message = f"the database {path} cannot be used: {error}"
+            raise StartError(message) from error
+
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a query."""
+        with self._lock:
+            return self._connection.execute(sql, values).fetchall()
+
+    def rows_for(self, select: str, protocol: str, ids: Sequence[str]) -> list[tuple[Any, ...]]:
+        """The rows of a query over `records` for many ids, a bounded number of ids a statement."""
+        found: list[tuple[Any, ...]] = []
+        for start in range(0, len(ids), IDS_A_STATEMENT):
+            some = ids[start : start + IDS_A_STATEMENT]
+            marks = ", ".join("?" * len(some))
+            found += self.rows(f"{select} WHERE protocol = ? AND id IN ({marks})", (protocol, *some))
+        return found
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Cursor]:
+        """All or nothing; takes SQLite's write lock at once: what is read inside stays true until the end."""
+        with self._lock:
+            cursor = self._connection.cursor()
+            cursor.execute("BEGIN IMMEDIATE")
+            try:
+                yield cursor
+                cursor.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    cursor.execute("ROLLBACK")
+                raise
+
+    def close(self) -> None:
+        """Waits for the statement in hand."""
+        with self._lock:
+            self._connection.close()

@@ -1,0 +1,74 @@
+"""What a request must pass before an access point sees it: a bounded JSON object with the right key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from workmesh_flows.microservice.api_key import ApiKey
+from workmesh_flows.microservice.envelope import Denied
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+KEY_MISSING = "api_key is required"
+KEY_WRONG = "Wrong api_key"
+NOT_JSON = "the body is not JSON"
+NOT_AN_OBJECT = "the body is not a JSON object"
+
+HEADER_LIMIT = 255
+"""Characters an Idempotency-Key or Workmesh-Epoch may have: both are stored."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """An admitted request: the payload is the body without its key."""
+
+    payload: dict[str, Any]
+    idempotency_key: str | None = None
+    epoch: str | None = None
+
+
+async def admit(request: Request, key: ApiKey, body_limit: int) -> Call:
+    """Read and judge a request; raises `Denied` with a text that quotes nothing of it."""
+    body = parse(await read(request, body_limit))
+    presented = body.pop("api_key", None)
+    if presented is None:
+        raise Denied(KEY_MISSING)
+    if not isinstance(presented, str) or not key.matches(presented):
+        raise Denied(KEY_WRONG)
+    return Call(body, _header(request, "Idempotency-Key"), _header(request, "Workmesh-Epoch"))
+
+
+async def read(request: Request, limit: int) -> bytes:
+    """The body, never more than `limit` bytes of it in memory, whatever Content-Length says."""
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limit:
+            message = f"the body has more than {limit} bytes"
+            raise Denied(message, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def parse(body: bytes) -> dict[str, Any]:
+    """The JSON object a body holds; the declared content type is not looked at."""
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise Denied(NOT_JSON, HTTPStatus.BAD_REQUEST) from None  # the cause carries the whole body
+    if not isinstance(value, dict):
+        raise Denied(NOT_AN_OBJECT, HTTPStatus.BAD_REQUEST)
+    return value
+
+
+def _header(request: Request, name: str) -> str | None:
+    value: str | None = request.headers.get(name)
+    if value is not None and len(value) > HEADER_LIMIT:
+        message = f"{name} has more than {HEADER_LIMIT} characters"
+        raise Denied(message, HTTPStatus.BAD_REQUEST)
+    return value or None

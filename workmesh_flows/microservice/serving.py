@@ -1,0 +1,93 @@
+"""Serving a micro-service in this process, until a signal says to stop."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import uvicorn
+
+from workmesh_flows.errors import StartError
+from workmesh_flows.microservice.declaration import MicroService
+
+logger = logging.getLogger(__name__)
+
+KEEP_ALIVE_SECONDS = 75
+"""Longer than a master keeps an idle connection: the node never closes one that is about to be used."""
+
+GRACE_SECONDS = 10
+"""For the requests in hand when a signal comes."""
+
+BACKLOG = 2048
+
+
+def serve(  # noqa: PLR0913 - what a command line may say
+    microservice: MicroService,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    *,
+    api_key: str | None = None,
+    database: str | Path | None = None,
+    body_limit: int | None = None,
+) -> None:
+    """Serve until SIGTERM or SIGINT, then return; port 0 takes a free one and logs it.
+
+    What is left out comes from the environment, see `MicroService.app`. Raises `StartError`.
+    """
+    app = microservice.app(api_key=api_key, database=database, body_limit=body_limit)
+    with closing(_listen(host, port)) as listener:
+        config = uvicorn.Config(
+            app,
+            lifespan="off",  # started and stopped below, whatever way the server ends
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+        )
+        server = uvicorn.Server(config)
+        with _signals_end(server):
+            app.start()
+            try:
+                logger.info("%s listens on http://%s:%d", microservice.name, host, listener.getsockname()[1])
+                server.run(sockets=[listener])
+            finally:
+                app.stop()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # Say TCP: asyncio switches Nagle's algorithm off, 40 ms an answer, only where the protocol is named.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except (OSError, OverflowError) as error:
+        listener.close()
+        message = f"cannot listen on {host}, port {port}: {error}"
+        raise StartError(message) from error
+    return listener
+
+
+@contextmanager
+def _signals_end(server: uvicorn.Server) -> Iterator[None]:
+    """Make a signal before the server is up, or raised again by uvicorn once it is down, a normal end."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(*_: object) -> None:
+        server.should_exit = True
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
