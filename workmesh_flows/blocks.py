@@ -42,18 +42,15 @@ class WorkmeshNode(Block):
     )
     port: int = Field(default=80, ge=1, le=65535, description="TCP port of the micro-services.")
     scheme: Literal["http", "https"] = Field(default="http", description="How to talk to it.")
-    verify: bool = Field(default=True, description="With https: verify the certificate.")
-    ca_file: str | None = Field(
-        default=None,
-        description="With https: path of a CA file on the workers, for certificates of your own.",
+    api_key: SecretStr = Field(
+        title="API key", description="The key that the micro-services expect in each request."
     )
-    api_key: SecretStr = Field(description="The key that the micro-services expect in each request.")
     services: list[str] = Field(
         description="Names of the services it runs, as the mesh declares them.",
         examples=[["micro.emails.timeline"]],
     )
-    state: NodeState = Field(
-        default=NodeState.ACTIVE,
+    state: Literal["active", "draining", "standby", "disabled"] = Field(
+        default="active",
         description="active: takes entities. draining, standby: takes nothing new, is worked. disabled: left alone.",
     )
     max_entities: dict[str, int] = Field(
@@ -64,8 +61,16 @@ class WorkmeshNode(Block):
         default_factory=dict,
         description='Most weight it may carry, by service: {"micro.emails.timeline": 500}.',
     )
+    verify: bool = Field(default=True, title="Verify certificate", description="With https only.")
+    ca_file: str | None = Field(
+        default=None,
+        title="CA file",
+        description="With https: path of a CA file on the workers, for certificates of your own.",
+    )
     ssh_credentials: str | None = Field(
-        default=None, description="Name of the SSH credentials block that opens a shell on it."
+        default=None,
+        title="SSH credentials",
+        description="Name of the SSH credentials block that opens a shell on it.",
     )
     tags: list[str] = Field(default_factory=list, description="Words of your own, to choose nodes by.")
 
@@ -117,6 +122,6 @@ class WorkmeshNode(Block):
             ca_file=self.ca_file,
             max_weight=dict(self.max_weight),
             max_entities=dict(self.max_entities),
-            state=self.state,
+            state=NodeState(self.state),
             tags=tuple(self.tags),
         )

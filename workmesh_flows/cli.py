@@ -131,10 +131,11 @@ def microservice(
     """Serve a micro-service on this machine. The api key comes from WORKMESH_API_KEY in the environment."""
     import logging
 
-    from workmesh_flows.microservice import load, serve
+    from workmesh_flows.microservice import MicroService, serve
+    from workmesh_flows.references import load_reference
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    serve(load(reference), host, port, database=database)
+    serve(load_reference(reference, MicroService), host, port, database=database)
 
 
 def main() -> None:
@@ -162,23 +163,28 @@ def _mesh(reference: str | None) -> Mesh:
 
 def _run(action: str, service: str | None, reference: str | None, **parameters: Any) -> None:  # noqa: ANN401
     """Run a flow here, as a run that the Prefect server sees."""
+    os.environ.setdefault(
+        "PREFECT_LOGGING_LEVEL", "WARNING"
+    )  # before Prefect is imported; the bars say the rest
+    from rich.console import Console
+
     from workmesh_flows.flows import service_flows
+    from workmesh_flows.printing import progress_shown
 
     mesh = _mesh(reference)
     names = [known.name for known in mesh.services]
     if service is None and len(names) != 1:
         raise ConfigurationError(f"name one of the mesh's services: {', '.join(names)}")
     flows = service_flows(mesh, service or names[0], module=__name__)
-    outcome = getattr(flows, action)(**parameters)
+    with progress_shown(Console(stderr=True)):
+        outcome = getattr(flows, action)(**parameters)
     typer.echo(outcome.message)
 
 
 def _show(title: str, frame: pd.DataFrame, columns: Sequence[str] | None) -> None:
-    from rich.console import Console
+    from workmesh_flows.printing import as_table, console
 
-    from workmesh_flows.printing import as_table
-
-    Console().print(as_table(title, frame if columns is None else frame[list(columns)]))
+    console().print(as_table(title, frame if columns is None else frame[list(columns)]))
 
 
 if __name__ == "__main__":

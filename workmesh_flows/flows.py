@@ -17,30 +17,20 @@ from typing import Annotated, Any, Literal, TypeAlias, cast
 
 from prefect import Flow, flow
 from prefect.client.schemas.objects import State
-from prefect.states import Completed, Failed
+from prefect.runtime import flow_run
+from prefect.states import Completed
 from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
 from workmesh_flows import running
 from workmesh_flows.domain.service import Mesh
-from workmesh_flows.errors import WorkmeshError
 from workmesh_flows.running import Outcome
 from workmesh_flows.settings import read_settings
 
 ServiceFlow: TypeAlias = Flow[..., Outcome]
-"""Called, it runs and gives its Outcome, or raises one of our errors; as a run, it ends in a state that says so."""
+"""Called, it gives its Outcome or raises one of our errors; its run ends in a state whose message says the same."""
 
-Nodes = Annotated[
-    list[str],
-    Field(description="Only these nodes, by name. Empty: all that hold entities."),
-]
-Limit = Annotated[
-    int | None,
-    Field(ge=1, description="At most so many records a lane. None: all that wait when the lane begins."),
-]
-Entities = Annotated[
-    int | None, Field(ge=1, description="At most so many entities. None: all that have no node.")
-]
+Limit: TypeAlias = Annotated[int | None, Field(ge=1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,32 +53,50 @@ def service_flows(mesh: Mesh, name: str, *, module: str) -> ServiceFlows:
     service = mesh.service(name)
     names = tuple(protocol.name for protocol in service.protocols)
     choice: Any = Literal[names] if names else str
-    protocols: Any = Annotated[
-        list[choice], Field(description="Only these protocols. Empty: all, in declared order.")
-    ]
 
-    def assign(limit: Entities = None) -> Outcome:
-        """Give each entity without a node one, by the service's criterion and within the caps of the nodes."""
-        return _ended(running.assign, mesh, name, limit)
+    def assign(limit: Limit = None) -> Outcome:
+        """Give each entity without a node one, by the service's criterion and within the caps of the nodes.
 
-    def push(nodes: Nodes = [], protocols: list[str] = [], limit: Limit = None) -> Outcome:  # noqa: B006
-        """Send pending records to their nodes, in order; lanes of different nodes side by side."""
-        return _ended(running.push, mesh, name, nodes, protocols, limit)
+        Args:
+            limit: At most so many entities. None: all that have no node.
+        """
+        return _run(running.assign, mesh, name, limit)
 
-    def pull(nodes: Nodes = [], protocols: list[str] = []) -> Outcome:  # noqa: B006
-        """Collect the results of the records that the nodes have processed."""
-        return _ended(running.pull, mesh, name, nodes, protocols)
+    def push(nodes: list[str] = [], protocols: list[str] = [], limit: Limit = None) -> Outcome:  # noqa: B006
+        """Send pending records to their nodes, in order; lanes of different nodes side by side.
 
-    def sync(nodes: Nodes = [], protocols: list[str] = [], limit: Limit = None) -> Outcome:  # noqa: B006
-        """Assign, push and pull, one after the other."""
-        return _ended(running.sync, mesh, name, nodes, protocols, limit)
+        Args:
+            nodes: Only these nodes, by name. Empty: all that hold entities.
+            protocols: Only these protocols. Empty: all, in declared order.
+            limit: At most so many records a lane. None: all that wait when the lane begins.
+        """
+        return _run(running.push, mesh, name, nodes, protocols, limit)
+
+    def pull(nodes: list[str] = [], protocols: list[str] = []) -> Outcome:  # noqa: B006
+        """Collect the results of the records that the nodes have processed.
+
+        Args:
+            nodes: Only these nodes, by name. Empty: all that hold entities.
+            protocols: Only these protocols. Empty: all, in declared order.
+        """
+        return _run(running.pull, mesh, name, nodes, protocols)
+
+    def sync(nodes: list[str] = [], protocols: list[str] = [], limit: Limit = None) -> Outcome:  # noqa: B006
+        """Assign, push and pull, one after the other.
+
+        Args:
+            nodes: Push to and pull from only these nodes, by name. Empty: all that hold entities.
+            protocols: Only these protocols. Empty: all, in declared order.
+            limit: Push at most so many records a lane. None: all that wait when the lane begins.
+        """
+        return _run(running.sync, mesh, name, nodes, protocols, limit)
 
     def status() -> Outcome:
         """Count what is where, what waits and what failed, and publish both tables."""
-        return _ended(running.status, mesh)
+        return _run(running.status, mesh)
 
     for function in (push, pull, sync):
-        function.__annotations__["protocols"] = protocols
+        function.__annotations__["protocols"] = list[choice]
 
     def made(function: Callable[..., Outcome]) -> ServiceFlow:
         return _as_flow(function, f"{name}.{function.__name__}", module)
@@ -101,18 +109,27 @@ def _as_flow(function: Callable[..., Outcome], name: str, module: str) -> Servic
     function.__qualname__ = function.__name__
     function.__module__ = module
     runner: Any = ThreadPoolTaskRunner(max_workers=read_settings().lanes_at_once)
-    made: ServiceFlow = flow(name=name, task_runner=runner, description=function.__doc__)(function)
+    description = (function.__doc__ or "").partition("\n")[0]
+    made: ServiceFlow = flow(name=name, task_runner=runner, description=description)(function)
     return made
 
 
-def _ended(run: Callable[..., Outcome], *arguments: Any) -> Outcome:
+def _run(action: Callable[..., Outcome], *arguments: Any) -> Outcome:  # noqa: ANN401 - the action's own
     """The state in which the run ends: its message is the sentence that people read.
 
-    To Prefect it is a state; whoever called the flow gets the outcome in it, or its error.
+    To Prefect it is a state; whoever called the flow gets the outcome in it. A failure is raised, not returned as
+    a state: Prefect tries a flow again only then. And a flow that succeeds when tried again in the same process
+    gives its outcome plain: Prefect raises the first try's error over a state that is returned.
     """
+    this = str(flow_run.id)
     try:
-        outcome = run(*arguments)
-        state: State[Any] = Completed(message=outcome.message, data=outcome)
-    except WorkmeshError as error:
-        state = Failed(message=str(error), data=error)
-    return cast("Outcome", state)
+        outcome = action(*arguments)
+    except Exception:
+        _failed_here.add(this)
+        raise
+    state: State[Any] = Completed(message=outcome.message, data=outcome)
+    return outcome if this in _failed_here else cast("Outcome", state)
+
+
+_failed_here: set[str] = set()
+"""Flow runs that failed in this process and may be tried again in it."""

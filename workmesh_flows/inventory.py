@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import BlockDocument
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import PrefectHTTPStatusError
 from pydantic import ValidationError
 
 from workmesh_flows.blocks import WorkmeshNode
@@ -18,8 +20,10 @@ def load_inventory() -> Inventory:
     with get_client(sync_client=True) as client:
         try:
             documents = client.read_block_documents_by_type(SLUG, include_secrets=True)
-        except ObjectNotFound:  # the type is not registered: no node was ever saved
-            documents = []
+        except PrefectHTTPStatusError as error:
+            if error.response.status_code != HTTPStatus.NOT_FOUND:
+                raise
+            documents = []  # the type is not registered: no node was ever saved
     nodes: dict[str, Node] = {}
     problems: dict[str, str] = {}
     for document in documents:

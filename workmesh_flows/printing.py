@@ -1,25 +1,62 @@
-"""Tables for the terminal."""
+"""Tables and progress for the terminal."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
+
+from workmesh_flows.progress import listening
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
+PLAIN_WIDTH = 120
+"""Columns of an output that is no terminal."""
+
+
+def console() -> Console:
+    """Where tables go: as wide as the terminal, or wide enough for a file."""
+    made = Console()
+    return made if made.is_terminal else Console(width=PLAIN_WIDTH)
+
+
 def as_table(title: str, frame: pd.DataFrame) -> Table:
     """A frame as a table: numbers to the right with thousands marked, nothing where there is no value."""
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    table = Table(
+        title=title, title_justify="left", box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0
+    )
     numeric = [bool(frame[column].map(_is_number).all()) for column in frame.columns]
     for column, number in zip(frame.columns, numeric, strict=True):
-        table.add_column(str(column), justify="right" if number else "left", no_wrap=number)
+        table.add_column(str(column), justify="right" if number else "left", no_wrap=number, overflow="fold")
     for row in frame.itertuples(index=False, name=None):
         table.add_row(*(_cell(value) for value in row))
     return table
+
+
+@contextmanager
+def progress_shown(console: Console) -> Iterator[None]:
+    """A bar for each lane that is worked during the block; nothing where the output is no terminal."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    bars: dict[str, TaskID] = {}
+    lock = Lock()
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+
+        def show(lane: str, done: int, total: int) -> None:
+            with lock:
+                if lane not in bars:
+                    bars[lane] = progress.add_task(lane)
+                progress.update(bars[lane], completed=done, total=total, visible=done < total)
+
+        with listening(show):
+            yield
 
 
 def _is_number(value: object) -> bool:

@@ -190,20 +190,19 @@ def _ended_lane(protocol: str, node: str, future: PrefectFuture[Any]) -> LaneRes
         return LaneResult(protocol, node, "busy", reason=error.reason)
     stopped = error.report if isinstance(error, LaneStopped) else None
     report_then = stopped if isinstance(stopped, PushReport | PullReport) else None
-    return LaneResult(protocol, node, "stopped", report_then, getattr(error, "reason", "") or str(error))
+    reason = getattr(error, "reason", "") or str(error)
+    return LaneResult(protocol, node, "stopped", report_then, reason.removeprefix(f"node {node}: "))
 
 
 def _told(verb: str, lanes: Sequence[LaneResult]) -> str:
     """One sentence for all lanes."""
     rows = [lane.row() for lane in lanes]
-    text = f"{verb} {sum(row['done'] for row in rows):,} records on {len(lanes)} lanes"
-    parts = [
-        (sum(row[key] for row in rows), word) for key, word in (("refused", "refused"), ("left", "left"))
-    ]
-    parts += [
-        (sum(lane.state == state for lane in lanes), f"lanes {state}") for state in ("busy", "disabled")
-    ]
-    return text + "".join(f", {count:,} {word}" for count, word in parts if count)
+    parts = [f"{verb} {_count(sum(row['done'] for row in rows), 'record')} on {_count(len(lanes), 'lane')}"]
+    parts += [f"{total:,} {key}" for key in ("refused", "left") if (total := sum(row[key] for row in rows))]
+    for state in ("busy", "disabled"):
+        if total := sum(lane.state == state for lane in lanes):
+            parts.append(f"{_count(total, 'lane')} {state}")
+    return ", ".join(parts)
 
 
 def _ended(mesh: Mesh, outcome: Outcome) -> Outcome:
@@ -213,15 +212,24 @@ def _ended(mesh: Mesh, outcome: Outcome) -> Outcome:
         get_run_logger().warning("node %s is left out, its block does not validate: %s", document, problem)
     probes = tasks.probe({name: node.address for name, node in inventory.nodes.items()})
     with tasks.mesh_engine(mesh) as engine:
-        found = read_status(engine, mesh, inventory, probes)
-    publish_status(found)
-    if stopped := [lane for lane in outcome.lanes if lane.state == "stopped"]:
-        behind = sum(lane.state == "behind" for lane in outcome.lanes)
-        reasons = "\n".join(f"  {lane.protocol}, node {lane.node}: {lane.reason}" for lane in stopped)
-        raise RunFailed(
-            f"{outcome.message}; {len(stopped)} lanes stopped"
-            + (f", {behind} wait behind them" if behind else "")
-            + f":\n{reasons}\nNothing is lost: what was not sent stays pending. Mend the cause, then run again."
-        )
+        publish_status(read_status(engine, mesh, inventory, probes))
+    if any(lane.state == "stopped" for lane in outcome.lanes):
+        raise RunFailed(_stopped(outcome))
     get_run_logger().info("%s", outcome.message)
     return outcome
+
+
+def _stopped(outcome: Outcome) -> str:
+    """What stopped, lane by lane, and what to do."""
+    stopped = [lane for lane in outcome.lanes if lane.state == "stopped"]
+    behind = sum(lane.state == "behind" for lane in outcome.lanes)
+    waiting = f", {_count(behind, 'lane')} behind them" if behind else ""
+    reasons = "\n".join(f"  {lane.protocol}, node {lane.node}: {lane.reason}" for lane in stopped)
+    return (
+        f"{outcome.message}; {_count(len(stopped), 'lane')} stopped{waiting}:\n{reasons}\n"
+        "Nothing is lost: what was not sent stays pending. Mend the cause, then run again."
+    )
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"

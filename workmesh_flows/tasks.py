@@ -16,6 +16,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from prefect import get_run_logger, task
+from prefect.cache_policies import NO_CACHE
 from prefect.context import TaskRunContext
 from prefect.runtime import flow_run
 from sqlalchemy import Engine
@@ -30,6 +31,7 @@ from workmesh_flows.operations.probe import Probe, probe_nodes
 from workmesh_flows.operations.pull import pull_lane
 from workmesh_flows.operations.push import push_lane
 from workmesh_flows.operations.work import Progress, Work
+from workmesh_flows.progress import tell
 from workmesh_flows.settings import database_of, read_settings
 
 if TYPE_CHECKING:
@@ -56,7 +58,7 @@ def lane_key(context: TaskRunContext, parameters: dict[str, Any]) -> str | None:
     return "-".join(str(part) for part in ("workmesh", *parts))
 
 
-@task(name="assign", task_run_name="assign {service}")
+@task(name="assign", task_run_name="assign {service}", cache_policy=NO_CACHE)
 def assign_entities(mesh: Mesh, service: str, limit: int | None) -> AssignReport:
     """Give each entity without a node one."""
     with mesh_engine(mesh) as engine:
@@ -144,19 +146,20 @@ def lane_work(mesh: Mesh, service: str, protocol: str, node: str, verb: str) -> 
             load_inventory().node(node),
             holder=f"{flow_run.name or 'a run'} on {socket.gethostname()}:{os.getpid()}",
             limits=read_settings().limits,
-            progress=_logged(f"{verb} {{:,}} of {{:,}} records of {protocol}, node {node}"),
+            progress=_told(f"{protocol}, node {node}", verb),
         )
 
 
-def _logged(text: str) -> Progress:
-    """Progress into the run's log, every few seconds."""
+def _told(lane: str, verb: str) -> Progress:
+    """Progress for those who listen, and into the run's log every few seconds."""
     logger = get_run_logger()
     told = time.monotonic()
 
     def progress(done: int, total: int) -> None:
         nonlocal told
+        tell(lane, done, total)
         if time.monotonic() - told >= PROGRESS_SECONDS:
             told = time.monotonic()
-            logger.info(text.format(done, total))
+            logger.info("%s: %s %s of %s records", lane, verb, f"{done:,}", f"{total:,}")
 
     return progress

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -20,7 +22,7 @@ from workmesh_flows.demo.mesh import SERVICE, mesh
 from workmesh_flows.errors import RunFailed
 from workmesh_flows.microservice import NodeProcess
 from workmesh_flows.operations.tables import NODE_COLUMNS, SERVICE_COLUMNS
-from workmesh_flows.printing import as_table
+from workmesh_flows.printing import as_table, console
 from workmesh_flows.settings import PREFIX
 
 if TYPE_CHECKING:
@@ -37,11 +39,14 @@ def run_demo(*, database: str | None = None, serve: bool = False) -> None:
 
     Raises RunFailed where not every record was processed in the end.
     """
-    console = Console()
+    out = console()
     began = time.monotonic()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that everything is cleaned up then, too
 
     def say(text: str) -> None:
-        console.print(f"[dim]{time.monotonic() - began:5.1f} s[/dim]  {text}")
+        out.print(
+            f"[dim]{time.monotonic() - began:5.1f} s[/dim]  {text}", soft_wrap=True, highlight=False
+        )
 
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="workmesh-demo-")))
@@ -56,9 +61,9 @@ def run_demo(*, database: str | None = None, serve: bool = False) -> None:
         say(f"the Prefect server is at {api}")
         stack.enter_context(_registered(nodes))
         _run_flows(say)
-        _show(console)
+        _show(out)
         if serve:
-            _serve(console, api)
+            _serve(out, api)
     say("cleaned up")
 
 
@@ -155,26 +160,26 @@ def _services() -> pd.DataFrame:
     return service_status(mesh)
 
 
-def _show(console: Console) -> None:
+def _show(out: Console) -> None:
     from workmesh_flows.status import node_status
 
-    console.print(as_table("Nodes", node_status(mesh)[list(NODE_COLUMNS)]))
-    console.print(as_table("Services", _services()[list(SERVICE_COLUMNS)]))
+    out.print(as_table("Nodes", node_status(mesh)[list(NODE_COLUMNS)]))
+    out.print(as_table("Services", _services()[list(SERVICE_COLUMNS)]))
 
 
-def _serve(console: Console, api: str) -> None:
+def _serve(out: Console, api: str) -> None:
     """Serve the flows as deployments until Ctrl-C."""
     from prefect import serve
     from prefect.types.entrypoint import EntrypointType
 
     from workmesh_flows.demo import flows
 
-    console.print(
+    out.print(
         f"\nOpen {api.removesuffix('/api')} and look at Deployments, Blocks and Artifacts. Ctrl-C ends it all."
     )
     made = [
         getattr(flows, action).to_deployment(
-            name="demo", tags=["demo"], entrypoint_type=EntrypointType.MODULE_PATH
+            name=f"demo-{action}", tags=["demo"], entrypoint_type=EntrypointType.MODULE_PATH
         )
         for action in ("assign", "push", "pull", "sync", "status")
     ]

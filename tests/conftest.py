@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, NullPool, create_engine, event
+
+from tests.support.databases import KINDS, empty_postgresql, running_postgresql
+from workmesh_flows.adapters.schema import create_own_tables
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[str]:
+    """The address of a running PostgreSQL server."""
+    with running_postgresql() as address:
+        yield address
+
+
+@pytest.fixture(params=KINDS)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of an empty database, once of each kind."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'master.db'}"
+        return
+    with empty_postgresql(request.getfixturevalue("postgresql_server")) as url:
+        yield url
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    """An empty database with our own tables, once of each kind."""
+    made = create_engine(database_url, poolclass=NullPool)
+    if made.dialect.name == "sqlite":
+        event.listen(made, "connect", lambda connection, _: connection.execute("PRAGMA journal_mode=WAL"))
+    create_own_tables(made)
+    yield made
+    made.dispose()

@@ -1,0 +1,39 @@
+"""Reading back what a run left on the server."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx
+
+
+def post(api: str, path: str, body: dict[str, Any] | None = None) -> Any:
+    return httpx.post(f"{api}{path}", json=body or {}, timeout=30).raise_for_status().json()
+
+
+def latest_table(api: str, key: str) -> list[dict[str, Any]]:
+    """The rows of the latest table artifact under a key."""
+    latest = post(api, "/artifacts/latest/filter", {"artifacts": {"key": {"any_": [key]}}})
+    rows: list[dict[str, Any]] = json.loads(latest[0]["data"])
+    return rows
+
+
+def latest_run(api: str) -> dict[str, Any]:
+    run: dict[str, Any] = post(api, "/flow_runs/filter", {"sort": "START_TIME_DESC", "limit": 1})[0]
+    return run
+
+
+def task_runs(api: str, flow_run_id: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = post(
+        api, "/task_runs/filter", {"flow_runs": {"id": {"any_": [flow_run_id]}}, "limit": 200}
+    )
+    return found
+
+
+def everything(api: str) -> str:
+    """All that the server shows of runs, tasks, logs, artifacts, events and blocks, as one text."""
+    paths = ("/flow_runs", "/task_runs", "/logs", "/artifacts", "/block_documents", "/deployments")
+    found = [post(api, f"{path}/filter", {"limit": 200}) for path in paths]
+    found.append(post(api, "/events/filter", {"limit": 50}))
+    return json.dumps(found)

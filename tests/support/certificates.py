@@ -1,0 +1,76 @@
+"""A certificate authority made for a test, and certificates that it signs."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """A CA whose certificate lies in ``ca_file``."""
+
+    folder: Path
+    key: ec.EllipticCurvePrivateKey
+    certificate: x509.Certificate
+
+    @property
+    def ca_file(self) -> str:
+        return str(self.folder / "ca.pem")
+
+    def server(self, address: str) -> ssl.SSLContext:
+        """What a server at an IP address needs to speak TLS."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))])
+        certificate = (
+            _certificate("a node", self.certificate.subject, key.public_key())
+            .add_extension(name, critical=False)
+            .sign(self.key, hashes.SHA256())
+        )
+        path = self.folder / f"{address.replace(':', '-')}.pem"
+        private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        path.write_bytes(certificate.public_bytes(Encoding.PEM) + private)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(path)
+        return context
+
+
+def make_authority(folder: Path) -> Authority:
+    """A new CA, its certificate written to the folder."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    itself = _named("an authority for tests")
+    certificate = (
+        _certificate("an authority for tests", itself, key.public_key())
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "ca.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
+    return Authority(folder, key, certificate)
+
+
+def _certificate(
+    subject: str, issuer: x509.Name, key: ec.EllipticCurvePublicKey
+) -> x509.CertificateBuilder:
+    now = datetime.now(UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(_named(subject))
+        .issuer_name(issuer)
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+    )
+
+
+def _named(name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])

@@ -1,0 +1,109 @@
+"""A small SaaS for tests: shops are assigned, their orders are sent. Deliberately awkward names and keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Boolean, DateTime, Engine, ForeignKey, Integer, String, insert, select
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
+
+from workmesh_flows import Flags, Mesh, Protocol, Pull, Push, RoundRobin, Service, get, post
+from workmesh_flows.domain.criteria import Criterion
+
+START = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Shop(Base):
+    __tablename__ = "Shop"
+    id: Mapped[int] = mapped_column("ShopId", primary_key=True, autoincrement=False)
+    size: Mapped[int] = mapped_column(default=1)
+    node: Mapped[str | None] = mapped_column("order", String(50))
+
+
+class Order(Base):
+    __tablename__ = "select"
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    shop_id: Mapped[int | None] = mapped_column("Group", ForeignKey("Shop.ShopId"))
+    at: Mapped[datetime] = mapped_column("where", DateTime(timezone=True))
+    text: Mapped[str] = mapped_column(String(200), default="an order")
+    push_time: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    push_success: Mapped[bool | None] = mapped_column(Boolean)
+    push_error: Mapped[str | None] = mapped_column(String(300))
+    pull_time: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    pull_success: Mapped[bool | None] = mapped_column(Boolean)
+    pull_error: Mapped[str | None] = mapped_column(String(300))
+    score: Mapped[int | None] = mapped_column(Integer)
+    shop: Mapped[Shop | None] = relationship()
+
+
+PUSH_FLAGS = Flags(Order.push_time, Order.push_success, Order.push_error)
+PULL_FLAGS = Flags(Order.pull_time, Order.pull_success, Order.pull_error)
+
+
+def shop_service(
+    *,
+    push: Push | None = None,
+    pull: Pull | None = None,
+    batch_size: int | None = 10,
+    criterion: Criterion | None = None,
+) -> Service:
+    """The service over orders; batches of ten by default."""
+    send = post("/api/1.0/order/push.json", "order" if batch_size is None else "orders", batch_size=batch_size)
+    fetch = get("/api/1.0/order/pull.json", into={"score": Order.score}, batch_size=10)
+    return Service(
+        "shop.orders",
+        entity=Shop,
+        assigned_to=Shop.node,
+        criterion=criterion or RoundRobin(),
+        protocols=[
+            Protocol(
+                "order",
+                record=Order,
+                id=Order.id,
+                sort=Order.at,
+                push=push or Push(send, flags=PUSH_FLAGS),
+                pull=pull or Pull("/api/1.0/order/status.json", fetch, flags=PULL_FLAGS),
+            )
+        ],
+    )
+
+
+def shop_mesh(**more: Any) -> Mesh:
+    return Mesh([shop_service(**more)])
+
+
+def write_shops(engine: Engine, nodes: Iterable[str | None]) -> None:
+    """Shops 1, 2, 3, ... with their nodes."""
+    Base.metadata.create_all(engine)
+    rows = [{"id": number, "size": number, "node": node} for number, node in enumerate(nodes, start=1)]
+    with Session(engine) as session:
+        session.execute(insert(Shop), rows)
+        session.commit()
+
+
+def write_orders(engine: Engine, shops: Iterable[int | None], *, first: int = 1) -> None:
+    """Orders first, first + 1, ... one second apart, each of the shop given."""
+    rows = [
+        {"id": number, "shop_id": shop, "at": START + timedelta(seconds=number), "text": f"order {number}"}
+        for number, shop in enumerate(shops, start=first)
+    ]
+    with Session(engine) as session:
+        session.execute(insert(Order), rows)
+        session.commit()
+
+
+def orders(engine: Engine) -> dict[int, Order]:
+    """All orders by id, as they are in the database now."""
+    with Session(engine, expire_on_commit=False) as session:
+        return {order.id: order for order in session.scalars(select(Order))}
+
+
+def with_push_success(engine: Engine, value: bool | None) -> list[int]:
+    """The ids of orders whose push success is this, in order."""
+    return sorted(number for number, order in orders(engine).items() if order.push_success is value)
