@@ -20,8 +20,8 @@ export UV_PYTHON_DOWNLOADS ?= never
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
-demo: $(VENV)/.runtime  ## A mesh of nodes at work on this machine, with Prefect's UI
-	@$(BIN)/workmesh demo
+demo: $(VENV)/.runtime  ## The main job on a sample: nodes, a Prefect server, both tables (ARGS=--serve keeps it up)
+	@$(BIN)/workmesh demo $(ARGS)
 
 test: $(VENV)/.dev  ## The tests, but for the slow ones
 	@$(BIN)/pytest $(PYTEST_ARGS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
+import httpx
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import BlockDocument
 from prefect.exceptions import PrefectHTTPStatusError
@@ -11,22 +12,19 @@ from pydantic import ValidationError
 
 from workmesh_flows.blocks import WorkmeshNode
 from workmesh_flows.domain.node import Inventory, Node
+from workmesh_flows.errors import ConfigurationError
 
 SLUG = "workmesh-node"
 
 
 def load_inventory() -> Inventory:
-    """All nodes; a document that does not validate is reported under its name and hides no other one."""
-    with get_client(sync_client=True) as client:
-        try:
-            documents = client.read_block_documents_by_type(SLUG, include_secrets=True)
-        except PrefectHTTPStatusError as error:
-            if error.response.status_code != HTTPStatus.NOT_FOUND:
-                raise
-            documents = []  # the type is not registered: no node was ever saved
+    """All nodes; a document that does not validate is reported under its name and hides no other one.
+
+    Raises ConfigurationError where the Prefect server cannot be reached.
+    """
     nodes: dict[str, Node] = {}
     problems: dict[str, str] = {}
-    for document in documents:
+    for document in _documents():
         if document.name is None:
             continue
         try:
@@ -34,6 +32,19 @@ def load_inventory() -> Inventory:
         except ValidationError as error:
             problems[document.name] = _said(error)
     return Inventory(nodes, problems)
+
+
+def _documents() -> list[BlockDocument]:
+    with get_client(sync_client=True) as client:
+        try:
+            return client.read_block_documents_by_type(SLUG, include_secrets=True)
+        except httpx.TransportError as error:
+            reason = f"the Prefect server cannot be reached at {client.api_url}: {error}"
+            raise ConfigurationError(f"{reason}; start it, or set PREFECT_API_URL") from error
+        except PrefectHTTPStatusError as error:
+            if error.response.status_code != HTTPStatus.NOT_FOUND:
+                raise
+            return []  # the type is not registered: no node was ever saved
 
 
 def _read(document: BlockDocument) -> WorkmeshNode:

@@ -102,4 +102,5 @@ def _events(
             row | ({"url": f"https://shop.example/{chance.randrange(100)}"} if kind is Click else {})
         )
     for model, kept in rows.items():
-        session.execute(insert(model), kept)
+        if kept:
+            session.execute(insert(model), kept)

@@ -30,6 +30,12 @@ if TYPE_CHECKING:
 
 NODES = ("demo-1", "demo-2", "demo-3")
 MAX_WEIGHT = 1_500
+WHAT_NOW = """
+Look at
+  the code     workmesh_flows/demo/mesh.py declares this mesh, models.py its tables, micro.py the micro-service
+  the UI       workmesh demo --serve keeps server, nodes and deployments up: run flows, read artifacts, edit blocks
+  PostgreSQL   workmesh demo --database postgresql+psycopg://user@host/an_empty_database
+"""
 PULLS, PAUSE = 30, 1.0
 """Pulls before the demo gives up on a node that does not process, and the seconds between them."""
 
@@ -44,9 +50,7 @@ def run_demo(*, database: str | None = None, serve: bool = False) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that everything is cleaned up then, too
 
     def say(text: str) -> None:
-        out.print(
-            f"[dim]{time.monotonic() - began:5.1f} s[/dim]  {text}", soft_wrap=True, highlight=False
-        )
+        out.print(f"[dim]{time.monotonic() - began:5.1f} s[/dim]  {text}", soft_wrap=True, highlight=False)
 
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="workmesh-demo-")))
@@ -62,6 +66,7 @@ def run_demo(*, database: str | None = None, serve: bool = False) -> None:
         stack.enter_context(_registered(nodes))
         _run_flows(say)
         _show(out)
+        out.print(WHAT_NOW, soft_wrap=True, highlight=False)
         if serve:
             _serve(out, api)
     say("cleaned up")

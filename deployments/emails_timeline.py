@@ -1,0 +1,7 @@
+"""The flows of the sample's e-mail timeline service, for prefect.yaml."""
+
+from workmesh_flows.demo.mesh import SERVICE, mesh
+from workmesh_flows.flows import service_flows
+
+flows = service_flows(mesh, SERVICE, module=__name__)
+assign, push, pull, sync, status = flows.assign, flows.push, flows.pull, flows.sync, flows.status

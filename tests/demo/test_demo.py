@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, inspect, text
+
+from tests.support.databases import empty_postgresql
+
+pytestmark = [pytest.mark.xdist_group("demo"), pytest.mark.timeout(180)]
+
+
+def run_demo(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """``workmesh demo`` as a new user runs it: an empty home directory, nothing configured."""
+    known = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    return subprocess.run(
+        [sys.executable, "-m", "workmesh_flows.cli", "demo", *arguments],
+        cwd=home,
+        env={**known, "HOME": str(home)},
+        capture_output=True,
+        text=True,
+        timeout=170,
+        check=False,
+    )
+
+
+def tables(output: str) -> str:
+    """The two tables, without the story around them."""
+    return re.sub(r" +\n", "\n", output[output.index("Nodes") : output.index("Look at")])
+
+
+@pytest.fixture(scope="module")
+def on_sqlite(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess[str]:
+    return run_demo(tmp_path_factory.mktemp("home"))
+
+
+def test_the_demo_processes_every_record_and_assigns_every_account(
+    on_sqlite: subprocess.CompletedProcess[str],
+) -> None:
+    assert on_sqlite.returncode == 0, on_sqlite.stderr
+    rows = [
+        line.split() for line in tables(on_sqlite.stdout).splitlines() if line.startswith(("demo-", "micro."))
+    ]
+    assert [row[0] for row in rows] == ["demo-1", "demo-2", "demo-3", "micro.emails.timeline"]
+    assert sum(int(row[3]) for row in rows[:3]) == 200
+    assert sum(int(row[-1].replace(",", "")) for row in rows[:3]) == 20_000
+    assert rows[3][1:] == ["3", "200", "0", "0", "0", "0", "20,000"]
+
+
+def test_the_demo_shows_no_key_and_no_trace(on_sqlite: subprocess.CompletedProcess[str]) -> None:
+    assert "Traceback" not in on_sqlite.stderr
+    assert "api_key" not in on_sqlite.stdout + on_sqlite.stderr
+
+
+def test_the_demo_gives_the_same_tables_on_postgresql_and_leaves_nothing_there(
+    on_sqlite: subprocess.CompletedProcess[str], postgresql_server: str, tmp_path: Path
+) -> None:
+    with empty_postgresql(postgresql_server) as url:
+        ended = run_demo(tmp_path, "--database", url)
+        assert ended.returncode == 0, ended.stderr
+        assert tables(ended.stdout) == tables(on_sqlite.stdout)
+        engine = create_engine(url)
+        assert inspect(engine).get_table_names() == []
+        engine.dispose()
+
+
+def test_the_demo_touches_no_table_that_is_there_already(postgresql_server: str, tmp_path: Path) -> None:
+    with empty_postgresql(postgresql_server) as url:
+        engine = create_engine(url)
+        with engine.begin() as connection:
+            connection.execute(text("CREATE TABLE account (id int)"))
+        ended = run_demo(tmp_path, "--database", url)
+        assert ended.returncode == 1
+        assert "already has a table called account; give the demo an empty database" in ended.stderr
+        assert inspect(engine).get_table_names() == ["account"]
+        engine.dispose()

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import create_engine
+
+from tests.support.scripted_node import API_KEY, Answer, Asked, scripted_node, success
+from tests.support.shop import with_push_success, write_orders, write_shops
+from workmesh_flows.blocks import WorkmeshNode
+
+ROOT = Path(__file__).parents[2]
+MESH = """
+from tests.support.shop import shop_service
+from workmesh_flows import Mesh
+mesh = Mesh([shop_service()])
+number = 7
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "shop_mesh.py").write_text(MESH)
+    return tmp_path
+
+
+def workmesh(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The command as a user runs it, in a folder of its own."""
+    known = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    return subprocess.run(
+        [sys.executable, "-m", "workmesh_flows.cli", *arguments],
+        cwd=folder,
+        env={**known, "PYTHONPATH": str(ROOT), "PREFECT_HOME": str(folder / "home"), **environment},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+
+def said(ended: subprocess.CompletedProcess[str]) -> str:
+    """The one line of a failure."""
+    assert ended.returncode == 1, ended.stderr
+    assert "Traceback" not in ended.stderr
+    lines = [line for line in ended.stderr.splitlines() if line.startswith("workmesh: ")]
+    assert len(lines) == 1, ended.stderr
+    return lines[0]
+
+
+def test_help_lists_the_commands(folder: Path) -> None:
+    ended = workmesh(folder, "--help")
+    assert ended.returncode == 0
+    for command in ("demo", "nodes", "services", "assign", "push", "pull", "sync", "microservice"):
+        assert f" {command} " in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        pytest.param(["push"], "no mesh is named: give --mesh module:attribute", id="no mesh"),
+        pytest.param(["push", "--mesh", "shop_mesh"], "write module:attribute", id="no attribute"),
+        pytest.param(["push", "--mesh", "nowhere:mesh"], "there is no module nowhere", id="no module"),
+        pytest.param(
+            ["push", "--mesh", "shop_mesh:number"],
+            "number of module shop_mesh is not a Mesh",
+            id="no mesh there",
+        ),
+        pytest.param(
+            ["push", "--mesh", "shop_mesh:mesh", "shop.order"], "known: shop.orders", id="no such service"
+        ),
+        pytest.param(["nodes", "--mesh", "shop_mesh:mesh"], "no database is set", id="no database"),
+        pytest.param(["microservice", "nowhere:app"], "there is no module nowhere", id="no micro-service"),
+    ],
+)
+def test_a_failure_is_one_clear_line(prefect: str, folder: Path, arguments: list[str], line: str) -> None:
+    assert line in said(workmesh(folder, *arguments, PREFECT_API_URL=prefect))
+
+
+def test_a_server_that_is_away_is_said_in_one_line(folder: Path) -> None:
+    environment = {
+        "PREFECT_API_URL": "http://127.0.0.1:9/api",
+        "PREFECT_CLIENT_MAX_RETRIES": "0",
+        "PREFECT_INTEGRATIONS_WORKMESH_DATABASE_URL": f"sqlite:///{folder / 'master.db'}",
+    }
+    line = said(workmesh(folder, "nodes", "--mesh", "shop_mesh:mesh", **environment))
+    assert "the Prefect server cannot be reached" in line
+
+
+def test_tables_and_runs_work_from_the_command_line(prefect: str, folder: Path) -> None:
+    url = f"sqlite:///{folder / 'master.db'}"
+    engine = create_engine(url)
+    write_shops(engine, [None, "ghost"])
+    write_orders(engine, [1, 1, 1, 2])
+    environment = {
+        "PREFECT_API_URL": prefect,
+        "PREFECT_INTEGRATIONS_WORKMESH_MESH": "shop_mesh:mesh",
+        "PREFECT_INTEGRATIONS_WORKMESH_DATABASE_URL": url,
+        "PREFECT_INTEGRATIONS_WORKMESH_LANE_RETRIES": "0",
+    }
+
+    def script(asked: Asked) -> Answer:
+        return success(3 if asked.path.endswith("order/status.json") else {"1": {"score": 9}})
+
+    with scripted_node(script) as node:
+        WorkmeshNode(
+            host="127.0.0.1", port=node.port, api_key=SecretStr(API_KEY), services=["shop.orders"]
+        ).save("n1")
+        assert "assigned 1 entities (n1 1)" in workmesh(folder, "assign", **environment).stdout
+        pushed = workmesh(folder, "push", "shop.orders", "--node", "n1", "--limit", "2", **environment)
+        assert pushed.stdout.strip() == "pushed 2 records on 1 lane"
+        line = said(workmesh(folder, "push", **environment))
+        assert "pushed 1 record on 2 lanes, 1 lane stopped" in line.replace("; 1 lane", ", 1 lane")
+        assert with_push_success(engine, True) == [1, 2, 3]
+        assert "pulled 1 record" in workmesh(folder, "pull", "--node", "n1", **environment).stdout
+        nodes = workmesh(folder, "nodes", **environment).stdout
+        services = workmesh(folder, "services", "--all", **environment).stdout
+    engine.dispose()
+    rows = {line.split()[0]: line.split() for line in nodes.splitlines() if line.strip()}
+    assert rows["n1"] == ["n1", "active", "yes", "1", "1", "0", "0", "1"]
+    assert rows["ghost"][:2] == ["ghost", "unknown"]
+    assert "ownerless" in services
+    assert API_KEY not in nodes + services

@@ -1,0 +1,64 @@
+"""The README's code is run, so that it stays true."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from sqlalchemy import create_engine, insert
+from sqlalchemy.orm import Session
+
+from workmesh_flows.adapters.database import open_engine
+from workmesh_flows.microservice import MicroService
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def readme() -> ModuleType:
+    """The README's Python, as one module."""
+    module = ModuleType("readme")
+    sys.modules["readme"] = module
+    exec("\n".join(BLOCKS), module.__dict__)  # noqa: S102 - it is our own
+    return module
+
+
+def test_the_declaration_finds_the_owner_path_and_counts_what_waits(
+    readme: ModuleType, tmp_path: Path
+) -> None:
+    from datetime import UTC, datetime
+
+    from workmesh_flows.domain.node import Inventory
+    from workmesh_flows.operations.status import read_status
+
+    url = f"sqlite:///{tmp_path / 'readme.db'}"
+    engine = create_engine(url)
+    readme.Base.metadata.create_all(engine)
+    with Session(engine) as session:
+        session.execute(insert(readme.Account), [{"id": 1, "scoring_node": "n1"}])
+        session.execute(
+            insert(readme.Lead),
+            [{"account_id": 1, "email": "a@b.example", "create_time": datetime.now(UTC)}] * 3,
+        )
+        session.commit()
+    engine.dispose()
+    opened = open_engine(url)
+    (count,) = read_status(opened, readme.mesh, Inventory({})).counts
+    opened.dispose()
+    assert (count.node, count.records, count.pending) == ("n1", 3, 3)
+
+
+def test_the_microservice_is_one_and_the_flows_have_their_names(readme: ModuleType) -> None:
+    assert isinstance(readme.app, MicroService)
+    assert readme.push.name == "leads.scoring.push"
+
+
+def test_every_setting_stands_in_the_table() -> None:
+    from workmesh_flows.settings import WorkmeshSettings
+
+    for name in WorkmeshSettings.model_fields:
+        assert f"`{name.upper()}`" in README
