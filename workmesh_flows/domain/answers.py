@@ -8,16 +8,20 @@ scrubbed and cut before it goes anywhere.
 
 from __future__ import annotations
 
+import html
+import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from string import whitespace
 from typing import Any, TypeAlias
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, quote_plus, urlsplit
 
 import orjson
 
+from workmesh_flows.domain.calls import NO_REASON
 from workmesh_flows.errors import (
     BatchTooLarge,
     NodeMisconfigured,
@@ -30,6 +34,8 @@ LONGEST_TEXT = 2_000
 """Characters of a node's text that are kept."""
 CRASH_PATH = "/500"
 """Where a crashed micro-service redirects to."""
+LONGEST_PAUSE = timedelta(days=7)
+"""A node that asks for a longer one is mistaken, or its clock is."""
 MASK = "***"
 
 _OK, _REDIRECTS = range(200, 300), range(300, 400)
@@ -41,6 +47,8 @@ _MISCONFIGURED = {
 }
 _UNAVAILABLE = frozenset({408, 425, 429})
 _TOO_LARGE, _SERVER_ERRORS, _CRASH = 413, 500, 500
+_MOST_DIGITS = 9
+_BLANKS = re.compile(r"[\s\x00-\x1f\x7f]+")
 
 Scrub: TypeAlias = Callable[[str], str]
 
@@ -56,21 +64,28 @@ class RawAnswer:
 
 
 def scrubber(secret: str) -> Scrub:
-    """A function that takes a secret out of a text, in any letter case and as it looks inside an address.
+    """A function that takes a secret out of a text, in any letter case and as it looks in an address, JSON or HTML.
 
-    It also cuts the text to 2,000 characters on one line.
+    It also cuts the text to 2,000 characters on one line that any log and any database can keep.
     """
-    bare = secret.strip().strip("{}")
-    forms = {secret, bare, quote(secret, safe=""), quote(bare, safe="")} - {""}
+    bare = secret.strip(f"{whitespace}{{}}")
+    forms = {form for key in (bare, f"{{{bare}}}") for form in _written(key)} if bare else set()
     pattern = re.compile(
         "|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True)), re.IGNORECASE
     )
 
     def scrub(text: str) -> str:
         clean = pattern.sub(MASK, text) if forms else text
-        return " ".join(clean.split())[:LONGEST_TEXT]
+        plain = clean.encode(errors="replace").decode()  # half a surrogate pair has no place in UTF-8
+        return _BLANKS.sub(" ", plain).strip()[:LONGEST_TEXT]
 
     return scrub
+
+
+def _written(secret: str) -> Iterator[str]:
+    """A text as it looks in a text, an address, a form, JSON and HTML."""
+    yield from (secret, quote(secret, safe=""), quote_plus(secret), html.escape(secret))
+    yield from (json.dumps(secret, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False))
 
 
 def read_answer(answer: RawAnswer, *, path: str, scrub: Scrub, now: datetime) -> Any:  # noqa: ANN401 - any JSON
@@ -91,7 +106,7 @@ def read_answer(answer: RawAnswer, *, path: str, scrub: Scrub, now: datetime) ->
         raise RequestCrashed(f"{path} answers 500")
     if code in _UNAVAILABLE or code > _SERVER_ERRORS:
         raise NodeUnavailable(f"{path} answers {code}", retry_at=_retry_at(answer.headers, now))
-    raise RecordRefused(f"{path} answers {code}: {_text(answer, scrub)}")
+    raise RecordRefused(f"{path} answers {code}: {_text(answer, scrub) or NO_REASON}")
 
 
 def _read_envelope(answer: RawAnswer, path: str, scrub: Scrub) -> Any:  # noqa: ANN401 - any JSON
@@ -103,14 +118,14 @@ def _read_envelope(answer: RawAnswer, path: str, scrub: Scrub) -> Any:  # noqa: 
     try:
         envelope = orjson.loads(answer.body)
     except orjson.JSONDecodeError as error:
-        kind = answer.headers.get("content-type", "no content type")
+        kind = scrub(answer.headers.get("content-type", "")) or "no content type"
         raise NodeUnavailable(
             f"{path} answers something that is not JSON ({kind}): {_text(answer, scrub)[:80]!r}"
         ) from error
     if not isinstance(envelope, dict) or not isinstance(envelope.get("status"), str):
         raise NodeUnavailable(f"{path} answers JSON without a status: {_text(answer, scrub)[:80]!r}")
     if envelope["status"] != "success":
-        raise RecordRefused(scrub(envelope["status"]) or "the node gives no reason")
+        raise RecordRefused(scrub(envelope["status"]) or NO_REASON)
     return envelope.get("value")
 
 
@@ -127,15 +142,16 @@ def _redirected(answer: RawAnswer, path: str, scrub: Scrub) -> RequestCrashed | 
 
 def _retry_at(headers: Mapping[str, str], now: datetime) -> datetime | None:
     """The time that ``Retry-After`` names, in seconds or as a date (RFC 9110, section 10.2.3)."""
-    said = headers.get("retry-after", "").strip()
+    said, latest = headers.get("retry-after", "").strip(), now + LONGEST_PAUSE
     if said.isdecimal():
-        return now + timedelta(seconds=min(int(said), 7 * 24 * 3600))
+        return min(now + timedelta(seconds=int(said[:_MOST_DIGITS])), latest)
     try:
         date = parsedate_to_datetime(said)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
-    return date if date.tzinfo else date.replace(tzinfo=UTC)
+    return min(date if date.tzinfo else date.replace(tzinfo=UTC), latest)
 
 
 def _text(answer: RawAnswer, scrub: Scrub) -> str:
-    return scrub(answer.body[: 4 * LONGEST_TEXT].decode(errors="replace"))
+    """The body as text. It is scrubbed whole: a cut could leave half a secret."""
+    return scrub(answer.body.decode(errors="replace"))

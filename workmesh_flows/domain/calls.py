@@ -10,8 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+from workmesh_flows.errors import NodeMisconfigured
+
 if TYPE_CHECKING:
     from sqlalchemy.orm import InstrumentedAttribute
+
+NO_REASON = "the node gives no reason"
+"""What is kept where a refusal or a failure has no text."""
 
 BATCH = 500
 """Records a request, where the declaration names no other number."""
@@ -51,7 +56,14 @@ class Post:
             return None
         value = node.post(self.path, {self.name: [write(record) for record in records]})
         refused = value.get("refused") if isinstance(value, dict) else None
-        return {str(k): str(v) for k, v in refused.items()} if isinstance(refused, dict) else None
+        if not refused:
+            return None
+        if not isinstance(refused, dict):  # to take this for success would lose what was refused
+            reason = (
+                f"{self.path} names refused records as a {type(refused).__name__}, not as ids with reasons"
+            )
+            raise NodeMisconfigured(reason, node=node.name)
+        return {str(key): str(reason or NO_REASON) for key, reason in refused.items()}
 
 
 def post(
@@ -79,15 +91,15 @@ class Get:
     batch_size: int = BATCH
 
     def __call__(self, records: Sequence[Any], node: NodeClient) -> dict[str, Values | str]:
-        """Ask for the results of these records, given by id."""
+        """Ask for the results of these records, given by id; null in place of one is taken as left out."""
         value = node.post(self.path, {"ids": list(records)})
         answers = value if isinstance(value, dict) else {}
-        return {str(key): self._values(result) for key, result in answers.items()}
+        return {str(key): self._values(result) for key, result in answers.items() if result is not None}
 
     def _values(self, result: Any) -> Values | str:  # noqa: ANN401 - whatever JSON the node says
         if isinstance(result, dict):
             return {column.key: result[key] for key, column in self.into.items() if key in result}
-        return str(result)
+        return str(result) or NO_REASON
 
 
 def get(path: str, into: Mapping[str, InstrumentedAttribute[Any]], *, batch_size: int = BATCH) -> Get:
@@ -96,4 +108,4 @@ def get(path: str, into: Mapping[str, InstrumentedAttribute[Any]], *, batch_size
     ``into`` maps a key of the node's result to a column of the record. An id that the node leaves out is not
     ready and stays pending; a text in place of a result means that processing failed, and is the reason.
     """
-    return Get(path, dict(into), batch_size)
+    return Get(path, dict(into) if isinstance(into, Mapping) else into, batch_size)

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from reprlib import Repr
+from types import FunctionType
 from typing import Any, TypeAlias, TypeGuard
 
-from sqlalchemy import Column, Table, UniqueConstraint, inspect
+from sqlalchemy import Column, Index, Table, UniqueConstraint, inspect
 from sqlalchemy.exc import NoInspectionAvailable, SQLAlchemyError
 from sqlalchemy.orm import ColumnProperty, InstrumentedAttribute, Mapper
 
 ColumnRef: TypeAlias = InstrumentedAttribute[Any]
 """A column of a mapped class, as in ``Account.name``."""
 
+_short = Repr()
+_short.maxstring = _short.maxother = 80
+
 
 def mapper_problem(cls: object, role: str) -> str | None:
     """Say why a class cannot be used as entity or record, or None where it can."""
     if not isinstance(cls, type):
-        return f"{role} must be a mapped class, not {cls!r}"
+        return f"{role} must be a mapped class, not {described(cls)}"
     try:
         mapper: Mapper[Any] = inspect(cls)
+        mapper.registry.configure(cascade=True)
     except NoInspectionAvailable:
         return f"{role} {cls.__name__} is not a class mapped by SQLAlchemy"
-    try:
-        mapper.registry.configure()
-    except SQLAlchemyError as error:
-        return f"SQLAlchemy cannot configure {cls.__name__}: {str(error).splitlines()[0]}"
+    except Exception as error:  # noqa: BLE001 - a relationship may be given as a function, which may raise anything
+        return f"SQLAlchemy cannot configure {cls.__name__}: {first_line(error)}"
     if mapper.inherits is not None or not isinstance(mapper.local_table, Table):
         return f"{role} {cls.__name__} is mapped by inheritance or to a join; use a class mapped to one table"
     return None
@@ -50,8 +55,14 @@ def key_of(cls: type[Any]) -> Column[Any]:
 
 
 def is_column(value: object) -> TypeGuard[ColumnRef]:
-    """Whether a value is a column of a mapped class: not a relationship, not a column of a bare table."""
-    return isinstance(value, InstrumentedAttribute) and isinstance(value.property, ColumnProperty)
+    """Whether a value is a column of a mapped class: no relationship, no SQL expression, no bare table's column."""
+    if not isinstance(value, InstrumentedAttribute):
+        return False
+    try:
+        found = value.property
+    except SQLAlchemyError:  # a relationship of a class that cannot be configured
+        return False
+    return isinstance(found, ColumnProperty) and isinstance(found.columns[0], Column)
 
 
 def column_of(attribute: ColumnRef) -> Column[Any]:
@@ -74,18 +85,26 @@ def python_type(column: Column[Any]) -> type | None:
         return None
 
 
-def is_unique(column: Column[Any]) -> bool:
-    """Whether the declaration alone says that no two rows share a value of this column."""
-    table = column.table
-    alone = [constraint for constraint in table.constraints if isinstance(constraint, UniqueConstraint)]
-    return (
-        bool(column.unique)
-        or list(table.primary_key.columns) == [column]
-        or any(list(constraint.columns) == [column] for constraint in alone)
-        or any(index.unique and list(index.columns) == [column] for index in table.indexes)
-    )
+def are_unique(columns: Collection[Column[Any]]) -> bool:
+    """Whether the declaration alone says that no two rows of a table share the values of these columns."""
+    table = next(iter(columns)).table
+    constraints = [table.primary_key, *(c for c in table.constraints if isinstance(c, UniqueConstraint))]
+    keys = [set(constraint.columns) for constraint in constraints]
+    keys += [set(index.columns) for index in table.indexes if index.unique and not _is_partial(index)]
+    return any(key and key <= set(columns) for key in keys)
 
 
-def described(attribute: object) -> str:
-    """``Class.attribute`` for a mapped attribute, its repr for anything else."""
-    return str(attribute) if isinstance(attribute, InstrumentedAttribute) else repr(attribute)
+def described(value: object) -> str:
+    """``Class.attribute`` for a mapped attribute, the name of a function, a short repr of anything else."""
+    if isinstance(value, InstrumentedAttribute):
+        return str(value)
+    return value.__qualname__ if isinstance(value, FunctionType) else _short.repr(value)
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, without the statement or the links that SQLAlchemy puts below."""
+    return next(iter(str(error).splitlines()), "") or type(error).__name__
+
+
+def _is_partial(index: Index) -> bool:
+    return any(option.endswith("_where") for option in index.dialect_kwargs)

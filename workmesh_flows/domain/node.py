@@ -47,7 +47,7 @@ class Node:
     @property
     def address(self) -> str:
         """Scheme, host and port, ready for a path to follow."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
+        host = f"[{self.host}]" if ":" in self.host and not self.host.startswith("[") else self.host
         return f"{self.scheme}://{host}:{self.port}"
 
     def runs(self, service: str) -> bool:

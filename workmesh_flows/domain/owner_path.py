@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, TypeAlias
 
 from sqlalchemy import Column, ForeignKeyConstraint, Table
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import NoReferenceError
 from sqlalchemy.orm import InstrumentedAttribute, RelationshipDirection, RelationshipProperty
+from sqlalchemy.sql import operators
+from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList
 
-from workmesh_flows.domain.columns import column_of, described, is_column, table_of
+from workmesh_flows.domain.columns import are_unique, column_of, described, first_line, is_column, table_of
 
 MANY = 5
-"""Paths named in a message before the rest are only counted."""
+"""Paths named in a message; where there are more, it says no more than that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,19 +34,19 @@ OwnerPath: TypeAlias = tuple[Hop, ...]
 
 def infer_path(record: Table, entity: Table) -> tuple[OwnerPath | None, str]:
     """The only path that foreign keys give, or None and why there is not exactly one."""
-    paths = list(_paths(record, entity, frozenset([record])))
+    paths = list(islice(_ForeignKeys().paths(record, entity), MANY + 1))
     if len(paths) == 1:
         return paths[0], ""
     if not paths:
         return None, (
-            f"no foreign keys lead from {record.name} to {entity.name}; "
+            f"no foreign keys lead from {record.fullname} to {entity.fullname}; "
             "give owner=[...], a list of relationships or foreign key columns"
         )
     told = "; ".join(_spelled(path) for path in paths[:MANY])
-    more = f"; and {len(paths) - MANY} more" if len(paths) > MANY else ""
+    count, more = (f"over {MANY}", "; ...") if len(paths) > MANY else (len(paths), "")
     return (
         None,
-        f"foreign keys lead to {entity.name} in {len(paths)} ways ({told}{more}); choose one with owner=[...]",
+        f"foreign keys lead to {entity.fullname} in {count} ways ({told}{more}); choose one with owner=[...]",
     )
 
 
@@ -51,31 +55,65 @@ def read_path(hops: Sequence[object], record: type[Any], entity: type[Any]) -> t
     at, path = table_of(record), list[Hop]()
     for hop in hops:
         if not isinstance(hop, InstrumentedAttribute):
-            return None, f"owner holds {hop!r}, which is neither a relationship nor a foreign key column"
+            return (
+                None,
+                f"owner holds {described(hop)}, which is neither a relationship nor a foreign key column",
+            )
         read, problem = _column_hop(hop) if is_column(hop) else _relationship_hop(hop)
         if read is None:
             return None, problem
         if read.pairs[0][0].table is not at:
             return (
                 None,
-                f"owner hop {described(hop)} does not start at {at.name}, where the hop before it ends",
+                f"owner hop {described(hop)} does not start at {at.fullname}, where the hop before it ends",
             )
         path.append(read)
         at = read.table
-    if at is not table_of(entity):
-        return None, f"the owner path ends at {at.name}, not at {entity.__name__} ({table_of(entity).name})"
+    goal = table_of(entity)
+    if at is not goal:
+        return None, f"the owner path ends at {at.fullname}, not at {entity.__name__} ({goal.fullname})"
     return tuple(path), ""
 
 
-def _paths(at: Table, goal: Table, seen: frozenset[Table]) -> Iterator[OwnerPath]:
-    if at is goal:
-        yield ()
-        return
-    for constraint in sorted(at.foreign_key_constraints, key=lambda c: [column.name for column in c.columns]):
-        target = constraint.referred_table
-        if target not in seen:
-            for rest in _paths(target, goal, seen | {target}):
-                yield (_hop(constraint), *rest)
+class _ForeignKeys:
+    """The joins that foreign keys give, read once a table."""
+
+    def __init__(self) -> None:
+        self._hops: dict[Table, list[Hop]] = {}
+
+    def paths(self, at: Table, goal: Table, seen: frozenset[Table] = frozenset()) -> Iterator[OwnerPath]:
+        """All ways that come by no table twice; a step that leads nowhere is not taken, so each is found soon."""
+        if at is goal:
+            yield ()
+            return
+        seen |= {at}
+        for hop in self.of(at):
+            if self._reaches(hop.table, goal, seen):
+                yield from ((hop, *rest) for rest in self.paths(hop.table, goal, seen))
+
+    def _reaches(self, at: Table, goal: Table, seen: frozenset[Table]) -> bool:
+        known, waiting = set(seen), [at]
+        while waiting:
+            table = waiting.pop()
+            if table is goal:
+                return True
+            if table not in known:
+                known.add(table)
+                waiting += [hop.table for hop in self.of(table)]
+        return False
+
+    def of(self, table: Table) -> list[Hop]:
+        """The joins of one table."""
+        if table not in self._hops:
+            hops = self._hops[table] = []
+            for constraint in sorted(table.foreign_key_constraints, key=_spelled_key):
+                with suppress(NoReferenceError):  # to a table that is not declared: no way to the entity
+                    hops.append(_hop(constraint))
+        return self._hops[table]
+
+
+def _spelled_key(constraint: ForeignKeyConstraint) -> list[tuple[str, str]]:
+    return [(element.parent.name, element.target_fullname) for element in constraint.elements]
 
 
 def _hop(constraint: ForeignKeyConstraint) -> Hop:
@@ -85,31 +123,66 @@ def _hop(constraint: ForeignKeyConstraint) -> Hop:
 
 def _column_hop(attribute: InstrumentedAttribute[Any]) -> tuple[Hop | None, str]:
     column = column_of(attribute)
-    constraints = [c for c in column.table.foreign_key_constraints if column.name in c.column_keys]
-    if len(constraints) != 1:
-        return None, f"owner hop {described(attribute)} carries {len(constraints)} foreign keys, not one"
-    return _hop(constraints[0]), ""
+    constraints = [
+        constraint
+        for constraint in column.table.foreign_key_constraints
+        if any(element.parent is column for element in constraint.elements)
+    ]
+    if not constraints:
+        return None, f"owner hop {described(attribute)} carries no foreign key"
+    if len(constraints) > 1:
+        return (
+            None,
+            f"owner hop {described(attribute)} carries {len(constraints)} foreign keys; name a relationship",
+        )
+    try:
+        return _hop(constraints[0]), ""
+    except NoReferenceError as error:
+        return None, f"owner hop {described(attribute)} leads nowhere: {first_line(error)}"
 
 
 def _relationship_hop(attribute: InstrumentedAttribute[Any]) -> tuple[Hop | None, str]:
     try:
         relationship = attribute.property
-    except SQLAlchemyError as error:
-        return None, f"SQLAlchemy cannot configure {described(attribute)}: {str(error).splitlines()[0]}"
+    except Exception as error:  # noqa: BLE001 - a relationship may be given as a function, which may raise anything
+        return None, f"SQLAlchemy cannot configure {described(attribute)}: {first_line(error)}"
     if not isinstance(relationship, RelationshipProperty):
         return None, f"owner hop {described(attribute)} is neither a relationship nor a foreign key column"
     if relationship.direction is not RelationshipDirection.MANYTOONE:
         return None, f"owner hop {described(attribute)} leads to many rows; a record has one owner"
-    target = relationship.mapper.local_table
-    pairs = tuple(
-        (local, remote)
-        for local, remote in relationship.local_remote_pairs or ()
-        if isinstance(local, Column) and isinstance(remote, Column)
-    )
-    if not isinstance(target, Table) or not pairs:
-        return None, f"owner hop {described(attribute)} does not join by equal columns to one table"
-    return Hop(target, pairs), ""
+    pairs = tuple(_equal_columns(relationship))
+    targets = {remote.table for _, remote in pairs}
+    if len(targets) != 1 or len(pairs) != len(_conditions(relationship)):
+        return None, f"owner hop {described(attribute)} does not join by equal columns alone to one table"
+    if not _holds_foreign_key(pairs) and not are_unique([remote for _, remote in pairs]):
+        columns = ", ".join(remote.name for _, remote in pairs)
+        return None, (
+            f"owner hop {described(attribute)} joins to {columns} of {targets.pop()}, neither the primary key nor "
+            "declared unique; a record has one owner"
+        )
+    return Hop(targets.pop(), pairs), ""
+
+
+def _conditions(relationship: RelationshipProperty[Any]) -> Sequence[Any]:
+    condition = relationship.primaryjoin
+    alone = not isinstance(condition, BooleanClauseList) or condition.operator is not operators.and_
+    return [condition] if alone else condition.clauses
+
+
+def _equal_columns(relationship: RelationshipProperty[Any]) -> Iterator[tuple[Column[Any], Column[Any]]]:
+    """The pairs (column before, column of the target) that a relationship's join compares for equality."""
+    pairs = relationship.local_remote_pairs or []
+    columns = [(a, b) for a, b in pairs if isinstance(a, Column) and isinstance(b, Column)]
+    for condition in _conditions(relationship):
+        if isinstance(condition, BinaryExpression) and condition.operator is operators.eq:
+            sides = {condition.left, condition.right}
+            yield from (pair for pair in columns if sides == set(pair))
+
+
+def _holds_foreign_key(pairs: tuple[tuple[Column[Any], Column[Any]], ...]) -> bool:
+    table = pairs[0][0].table
+    return isinstance(table, Table) and any(set(hop.pairs) <= set(pairs) for hop in _ForeignKeys().of(table))
 
 
 def _spelled(path: OwnerPath) -> str:
-    return " > ".join(f"{hop.pairs[0][0].table.name}.{hop.pairs[0][0].name}" for hop in path)
+    return " > ".join(f"{hop.pairs[0][0].table}.{hop.pairs[0][0].name}" for hop in path)

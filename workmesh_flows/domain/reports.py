@@ -27,7 +27,7 @@ class PushReport:
 
     def __str__(self) -> str:
         """One line for people."""
-        rest = f", {self.refused} refused, {self.left} wait behind them" if self.refused else ""
+        rest = "".join(f", {n:,} {what}" for n, what in ((self.refused, "refused"), (self.left, "wait")) if n)
         return f"{self.protocol} to {self.node}: pushed {self.pushed:,} of {self.selected:,}{rest}"
 
 
@@ -51,7 +51,7 @@ class PullReport:
     def __str__(self) -> str:
         """One line for people."""
         rest = "".join(
-            f", {n} {what}" for n, what in ((self.failed, "failed"), (self.left, "not ready")) if n
+            f", {n:,} {what}" for n, what in ((self.failed, "failed"), (self.left, "not ready")) if n
         )
         note = f" ({self.note})" if self.note else ""
         return f"{self.protocol} from {self.node}: pulled {self.pulled:,} of {self.selected:,}{rest}{note}"
@@ -72,6 +72,15 @@ class Tally:
         self.bad += len(reasons)
         for record_id, reason in list(reasons.items())[: SHOWN - len(self.reasons)]:
             self.reasons[str(record_id)] = reason
+
+    @property
+    def decided(self) -> int:
+        """Records that were done or refused."""
+        return self.done + self.bad
+
+    def stop(self) -> None:
+        """The work stopped: what was selected and not decided is left."""
+        self.left = self.selected - self.decided
 
     def check(self, lane: str) -> None:
         """Raise ConservationError where the figures do not add up."""
@@ -99,5 +108,6 @@ class AssignReport:
     def __str__(self) -> str:
         """One line for people."""
         nodes = ", ".join(f"{node} {count:,}" for node, count in sorted(self.assigned.items()))
-        rest = f"; {self.unassigned:,} fit nowhere: {self.reasons[0][1]}" if self.unassigned else ""
+        why = f": {self.reasons[0][1]}" if self.reasons else ""
+        rest = f"; {self.unassigned:,} fit nowhere{why}" if self.unassigned else ""
         return f"assigned {self.total:,} entities" + (f" ({nodes})" if nodes else "") + rest

@@ -7,22 +7,27 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 from sqlalchemy import URL, Engine
-from sqlalchemy.sql import ColumnElement
 
+from workmesh_flows.domain.call_checks import function_problem
 from workmesh_flows.domain.checks import (
+    criterion_problems,
     entity_problems,
     name_problem,
     protocol_problems,
+    read_members,
     repeated,
     shared_flags,
 )
-from workmesh_flows.domain.columns import ColumnRef, belongs_to, column_of, is_column
-from workmesh_flows.domain.criteria import Criterion, EntityNumber, EntityWeight, RoundRobin
+from workmesh_flows.domain.columns import ColumnRef, column_of, described, mapper_problem
+from workmesh_flows.domain.criteria import Criterion, RoundRobin
 from workmesh_flows.domain.protocol import Protocol
 from workmesh_flows.errors import DefinitionError, UnknownName
 
 Database: TypeAlias = str | URL | Callable[[], Engine]
 """Where a mesh keeps its records: an address, or a function that gives an engine."""
+
+_SCRIPTS = ("__main__", "__mp_main__")
+"""Modules that are another one in another process."""
 
 
 class Service:
@@ -45,10 +50,10 @@ class Service:
         self.name = name
         self.entity = entity
         self.assigned_to = assigned_to
-        self.protocols = tuple(protocols)
+        self.protocols, strangers = read_members("protocols", protocols, Protocol)
         self.criterion: Criterion = RoundRobin() if criterion is None else criterion
-        if problems := tuple(self._problems()):
-            raise DefinitionError(f"service {name!r}", problems)
+        if problems := (*self._problems(), *strangers):
+            raise DefinitionError(f"service {described(name)}", problems)
 
     def protocol(self, name: str) -> Protocol:
         """The protocol of that name; raises UnknownName."""
@@ -64,26 +69,14 @@ class Service:
     def _problems(self) -> Iterator[str]:
         if problem := name_problem("service", self.name):
             yield problem
-        broken = list(entity_problems(self.entity, self.assigned_to))
-        yield from broken
-        if not isinstance(self.criterion, RoundRobin | EntityNumber | EntityWeight):
-            yield f"criterion must be RoundRobin(), EntityNumber() or EntityWeight(...), not {self.criterion!r}"
-        elif isinstance(self.criterion, EntityWeight) and not broken:
-            yield from self._weight_problems(self.criterion.weight)
-        yield from repeated("protocol", [getattr(protocol, "name", None) for protocol in self.protocols])
-        if not broken:
-            for protocol in self.protocols:
-                where = f"protocol {getattr(protocol, 'name', '?')!r}"
-                yield from (f"{where}: {problem}" for problem in protocol_problems(protocol, self.entity))
-        named = [(f"protocol {p.name!r}", p) for p in self.protocols if isinstance(p, Protocol)]
+        yield from entity_problems(self.entity, self.assigned_to)
+        entity = None if mapper_problem(self.entity, "entity") else self.entity
+        yield from criterion_problems(self.criterion, entity)
+        yield from repeated("protocol", [protocol.name for protocol in self.protocols])
+        named = [(f"protocol {described(protocol.name)}", protocol) for protocol in self.protocols]
+        for where, protocol in named:
+            yield from (f"{where}: {problem}" for problem in protocol_problems(protocol, entity))
         yield from shared_flags(named)
-
-    def _weight_problems(self, weight: object) -> Iterator[str]:
-        if is_column(weight):
-            if not belongs_to(weight, self.entity):
-                yield f"the weight {weight} is a column of another class than {self.entity.__name__}"
-        elif not isinstance(weight, ColumnElement) and not callable(weight):
-            yield f"the weight must be a column, a SQL expression or a function of the entity, not {weight!r}"
 
 
 class Mesh:
@@ -95,9 +88,10 @@ class Mesh:
 
     def __init__(self, services: Sequence[Service], *, database: Database | None = None) -> None:
         """Bring services together."""
-        self.services = tuple(services)
+        self.services, strangers = read_members("services", services, Service)
         self.database = database
-        if problems := tuple(self._problems()):
+        self._home: str = sys._getframe(1).f_globals.get("__name__", "")  # noqa: SLF001 - as namedtuple and enum do
+        if problems := (*strangers, *self._problems()):
             raise DefinitionError("the mesh", problems)
 
     def service(self, name: str) -> Service:
@@ -112,26 +106,33 @@ class Mesh:
         return f"Mesh({', '.join(service.name for service in self.services)})"
 
     def __reduce__(self) -> tuple[Callable[[str, str], Mesh], tuple[str, str]]:
-        """Travel by reference, as functions do."""
-        for name, module in list(sys.modules.items()):
+        """Travel by reference, as functions do: by the module that made it, else by one that knows it.
+
+        A module that only imported it may be a script that the other process cannot import.
+        """
+        for name in (self._home, *sys.modules):
+            module = None if name in _SCRIPTS else sys.modules.get(name)
             for attribute, value in list(getattr(module, "__dict__", {}).items()):
-                if value is self and name != "__main__":
+                if value is self:
                     return _mesh_at, (name, attribute)
         message = "a mesh can travel to another process only if it is an attribute of an importable module"
         raise TypeError(message)
 
     def _problems(self) -> Iterator[str]:
-        strangers = [service for service in self.services if not isinstance(service, Service)]
-        yield from (f"services holds {stranger!r}, which is not a Service" for stranger in strangers)
-        services = [service for service in self.services if isinstance(service, Service)]
-        yield from repeated("service", [service.name for service in services])
-        yield from shared_flags([(f"{s.name} {p.name!r}", p) for s in services for p in s.protocols])
+        yield from repeated("service", [service.name for service in self.services])
+        yield from shared_flags([(f"{s.name} {p.name!r}", p) for s in self.services for p in s.protocols])
         holders: dict[Any, str] = {}
-        for service in services:
+        for service in self.services:
             column = column_of(service.assigned_to)
             if other := holders.get(column):
-                yield f"services {other!r} and {service.name!r} write their nodes into the same column {column}"
+                shared = described(service.assigned_to)
+                yield f"services {other!r} and {service.name!r} write their nodes into the same column {shared}"
             holders[column] = service.name
+        if not (self.database is None or isinstance(self.database, str | URL)) and (
+            not callable(self.database) or function_problem(self.database)
+        ):
+            kind = type(self.database).__name__  # not its value: it may hold a password
+            yield f"database must be an address or a function () that gives an engine, not a {kind}"
 
 
 def _mesh_at(module: str, attribute: str) -> Mesh:

@@ -45,7 +45,10 @@ class Bisection:
                 yield free
 
     def split(self, part: Sequence[Sendable]) -> None:
-        """The part was refused as a whole: its halves come next."""
+        """The part was refused as a whole: its halves come next; raises ValueError where it has none."""
+        if len(part) < 2:  # noqa: PLR2004 - to hand it out again would never end
+            message = "a part of one record cannot be split"
+            raise ValueError(message)
         self._put_first(part, (len(part) + 1) // 2)
 
     def _put_first(self, part: Sequence[Sendable], size: int) -> None:

@@ -1,0 +1,42 @@
+"""A declaration that is valid, to be spoilt in one place or another."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.support.shop import PULL_FLAGS, PUSH_FLAGS, Order, Shop
+from workmesh_flows import DefinitionError, Protocol, Pull, Push, Service, get, post
+
+
+def push(**changes: Any) -> Push:
+    return Push(**{"send": post("/push.json", batch_size=10), "flags": PUSH_FLAGS, **changes})
+
+
+def pull(**changes: Any) -> Pull:
+    fetch = get("/pull.json", into={"score": Order.score})
+    return Pull(**{"status": "/status.json", "fetch": fetch, "flags": PULL_FLAGS, **changes})
+
+
+def protocol(name: Any = "order", **changes: Any) -> Protocol:
+    parts = {"record": Order, "id": Order.id, "sort": Order.at, "push": push(), "pull": pull()}
+    return Protocol(name, **{**parts, **changes})
+
+
+def service(name: Any = "shop.orders", **changes: Any) -> Service:
+    parts = {"entity": Shop, "assigned_to": Shop.node, "protocols": [protocol()]}
+    return Service(name, **{**parts, **changes})
+
+
+def problems(name: Any = "shop.orders", **changes: Any) -> list[str]:
+    """What a service is told about its declaration; nothing where it is valid."""
+    try:
+        service(name, **changes)
+    except DefinitionError as error:
+        return list(error.problems)
+    return []
+
+
+def protocol_problems(name: Any = "order", **changes: Any) -> list[str]:
+    """What a service with one protocol is told about it, without the protocol's name before each problem."""
+    told = problems(protocols=[protocol(name, **changes)])
+    return [problem.removeprefix(f"protocol {name!r}: ") for problem in told]

@@ -1,0 +1,148 @@
+"""The ready-made calls: what they send, and how they read what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.domain.declaring import pull, push
+from tests.domain.odd_columns import Parcel
+from tests.support.shop import Order
+from workmesh_flows import get, post
+from workmesh_flows.errors import NodeMisconfigured
+
+
+class ListeningNode:
+    """Remembers what it was sent and gives one answer."""
+
+    def __init__(self, value: Any = "") -> None:
+        self.value, self.sent = value, list[tuple[str, Mapping[str, Any]]]()
+
+    @property
+    def name(self) -> str:
+        return "n1"
+
+    def post(self, path: str, payload: Mapping[str, Any]) -> Any:
+        self.sent.append((path, payload))
+        return self.value
+
+
+def as_text(record: Any) -> Mapping[str, Any]:
+    return {"id": str(record["id"])}
+
+
+@pytest.mark.parametrize(
+    ("call", "records", "sent"),
+    [
+        pytest.param(post("/p"), {"id": 1}, {"record": {"id": 1}}, id="one"),
+        pytest.param(post("/p", "order"), {"id": 1}, {"order": {"id": 1}}, id="one by a name"),
+        pytest.param(post("/p", payload=as_text), {"id": 1}, {"record": {"id": "1"}}, id="one as a function says"),
+        pytest.param(post("/p", batch_size=2), [{"id": 1}, {"id": 2}], {"records": [{"id": 1}, {"id": 2}]}, id="several"),
+        pytest.param(post("/p", "orders", batch_size=2), [{"id": 1}], {"orders": [{"id": 1}]}, id="several by a name"),
+        pytest.param(
+            post("/p", batch_size=2, payload=as_text),
+            [{"id": 1}, {"id": 2}],
+            {"records": [{"id": "1"}, {"id": "2"}]},
+            id="several as a function says",
+        ),
+    ],
+)  # fmt: skip
+def test_post_sends_records_under_a_name(
+    call: Callable[..., Any], records: Any, sent: dict[str, Any]
+) -> None:
+    node = ListeningNode()
+    assert call(records, node) is None
+    assert node.sent == [("/p", sent)]
+
+
+@pytest.mark.parametrize(
+    ("value", "refused"),
+    [
+        pytest.param("", None, id="a text"),
+        pytest.param(None, None, id="null"),
+        pytest.param([1], None, id="a list"),
+        pytest.param({}, None, id="an object"),
+        pytest.param({"refused": {}}, None, id="nothing refused"),
+        pytest.param({"refused": None}, None, id="null refused"),
+        pytest.param({"refused": []}, None, id="an empty list refused"),
+        pytest.param({"refused": {"1": "no", "2": 5}}, {"1": "no", "2": "5"}, id="reasons"),
+        pytest.param(
+            {"refused": {"1": None, "2": ""}},
+            {"1": "the node gives no reason", "2": "the node gives no reason"},
+            id="no reasons",
+        ),
+    ],
+)
+def test_post_of_several_reads_which_were_refused(value: Any, refused: dict[str, str] | None) -> None:
+    assert post("/p", batch_size=2)([{"id": 1}], ListeningNode(value)) == refused
+
+
+@pytest.mark.parametrize("refused", [["1"], "1", 1, True])
+def test_refusals_in_another_form_are_not_taken_for_success(refused: Any) -> None:
+    with pytest.raises(NodeMisconfigured, match="node n1: /p names refused records as a") as caught:
+        post("/p", batch_size=2)([{"id": 1}], ListeningNode({"refused": refused}))
+    assert caught.value.node == "n1"
+
+
+def test_post_of_one_ignores_the_value() -> None:
+    assert post("/p")({"id": 1}, ListeningNode({"refused": {"1": "no"}})) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "results"),
+    [
+        pytest.param({"1": {"score": 5}}, {"1": {"score": 5}}, id="a value"),
+        pytest.param({"1": {"score": None}}, {"1": {"score": None}}, id="null as a value"),
+        pytest.param({"1": {"other": 5}}, {"1": {}}, id="nothing that was asked for"),
+        pytest.param({"1": {}, "2": {"score": 1}}, {"1": {}, "2": {"score": 1}}, id="several"),
+        pytest.param({"1": "too big"}, {"1": "too big"}, id="a failure"),
+        pytest.param({"1": ""}, {"1": "the node gives no reason"}, id="a failure without a reason"),
+        pytest.param({"1": None}, {}, id="null is not ready"),
+        pytest.param({}, {}, id="none is ready"),
+        pytest.param(None, {}, id="null"),
+        pytest.param([], {}, id="a list"),
+    ],
+)
+def test_get_reads_results_by_id(value: Any, results: dict[str, Any]) -> None:
+    node = ListeningNode(value)
+    assert get("/p", into={"score": Order.score})([1, 2], node) == results
+    assert node.sent == [("/p", {"ids": [1, 2]})]
+
+
+def test_get_gives_values_by_attribute_not_by_key_or_column() -> None:
+    call = get("/p", into={"Total Weight": Parcel.number})
+    assert call([1], ListeningNode({"1": {"Total Weight": 5, "number": 6}})) == {"1": {"number": 5}}
+
+
+def test_what_is_changed_in_a_declared_dict_afterwards_changes_nothing() -> None:
+    into = {"score": Order.score}
+    call = get("/p", into=into)
+    into.clear()
+    assert dict(call.into) == {"score": Order.score}
+
+
+def test_the_size_of_a_batch_is_that_of_the_call_or_of_the_direction() -> None:
+    def send(record: Any, node: Any) -> None: ...
+
+    assert push(send=post("/p")).size is None
+    assert push(send=post("/p", batch_size=7)).size == 7
+    assert push(send=send).size is None
+    assert push(send=send, batch_size=3).size == 3
+    assert (pull(fetch=get("/p", into={})).size, pull(fetch=get("/p", into={})).page) == (500, 500)
+    assert (pull(fetch=send).size, pull(fetch=send).page) == (None, 500)
+    assert (pull(fetch=send, batch_size=3).size, pull(fetch=send, batch_size=3).page) == (3, 3)
+
+
+def test_only_a_post_without_payload_function_can_do_with_plain_columns() -> None:
+    assert push(send=post("/p")).wants_rows
+    assert not push(send=post("/p", payload=as_text)).wants_rows
+    assert not push(send=lambda record, node: None).wants_rows
+
+
+def test_a_payload_function_is_given_the_record_itself() -> None:
+    node = ListeningNode()
+    post("/p", payload=lambda order: {"text": order.text})(SimpleNamespace(text="an order"), node)
+    assert node.sent == [("/p", {"record": {"text": "an order"}})]

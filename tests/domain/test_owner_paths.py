@@ -1,0 +1,356 @@
+"""From a record to the entity it belongs to: the only way of the foreign keys, or the one that is spelled out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlalchemy import Column, ForeignKey, ForeignKeyConstraint, Integer, String, Table, UniqueConstraint
+from sqlalchemy.orm import foreign, mapped_column, relationship, remote
+
+from tests.domain.schemas import declare, entity, new_base, path, problems, record, serve, to
+
+
+@pytest.fixture
+def base() -> Any:
+    return new_base()
+
+
+# Found in the foreign keys
+
+
+def test_a_record_that_is_the_entity_needs_no_hop(base: Any) -> None:
+    shop = record(base, "Shop", node=mapped_column(String(50)))
+    assert path(shop, shop) == []
+    assert path(shop, shop, owner=[]) == []
+
+
+@pytest.mark.parametrize("nullable", [True, False])
+def test_one_hop_is_found(base: Any, nullable: bool) -> None:
+    shop, order = entity(base), record(base, shop_id=to("shop.id", nullable=nullable))
+    assert path(order, shop) == ["order.shop_id = shop.id"]
+
+
+def test_two_and_three_hops_are_found(base: Any) -> None:
+    shop = entity(base)
+    declare(base, "Till", shop_id=to("shop.id"))
+    order = record(base, till_id=to("till.id"))
+    line = record(base, "Line", order_id=to("order.id"))
+    assert path(order, shop) == ["order.till_id = till.id", "till.shop_id = shop.id"]
+    assert path(line, shop) == [
+        "line.order_id = order.id",
+        "order.till_id = till.id",
+        "till.shop_id = shop.id",
+    ]
+
+
+def test_foreign_keys_that_lead_elsewhere_do_not_matter(base: Any) -> None:
+    shop = entity(base, owner_id=to("person.id"))
+    declare(base, "Person", friend_id=to("person.id"))
+    order = record(base, buyer_id=to("person.id"), shop_id=to("shop.id"), parent_id=to("order.id"))
+    assert path(order, shop) == ["order.shop_id = shop.id"]
+
+
+def test_a_way_around_a_circle_is_found_once(base: Any) -> None:
+    shop = entity(base, best_order_id=to("order.id"))
+    declare(base, "Till", shop_id=to("shop.id"), last_order_id=to("order.id"))
+    order = record(base, till_id=to("till.id"))
+    assert path(order, shop) == ["order.till_id = till.id", "till.shop_id = shop.id"]
+
+
+def test_a_foreign_key_of_two_columns_is_one_hop(base: Any) -> None:
+    till = declare(base, "Till", shop_id=to("shop.id", primary_key=True))
+    shop = entity(base)
+    order = record(
+        base,
+        till_id=mapped_column(Integer),
+        till_shop_id=mapped_column(Integer),
+        till=relationship(till),
+        args=(ForeignKeyConstraint(["till_id", "till_shop_id"], ["till.id", "till.shop_id"]),),
+    )
+    both = ["order.till_id = till.id, order.till_shop_id = till.shop_id", "till.shop_id = shop.id"]
+    assert path(order, shop) == both
+    assert path(order, shop, owner=[order.till_shop_id, till.shop_id]) == both
+    assert path(order, shop, owner=[order.till, till.shop_id]) == both
+
+
+def test_no_way_says_what_to_give(base: Any) -> None:
+    assert problems(record(base), entity(base)) == [
+        "no foreign keys lead from order to shop; give owner=[...], a list of relationships or foreign key columns"
+    ]
+
+
+def test_two_ways_are_both_named(base: Any) -> None:
+    shop = entity(base)
+    order = record(base, seller_id=to("shop.id"), buyer_id=to("shop.id"))
+    assert problems(order, shop) == [
+        "foreign keys lead to shop in 2 ways (order.buyer_id; order.seller_id); choose one with owner=[...]"
+    ]
+
+
+def test_two_ways_of_several_hops_are_named_hop_by_hop(base: Any) -> None:
+    shop = entity(base)
+    declare(base, "Till", shop_id=to("shop.id"))
+    order = record(base, shop_id=to("shop.id"), till_id=to("till.id"))
+    assert problems(order, shop) == [
+        (
+            "foreign keys lead to shop in 2 ways (order.shop_id; order.till_id > till.shop_id); "
+            "choose one with owner=[...]"
+        )
+    ]
+
+
+def test_of_many_ways_only_some_are_named(base: Any) -> None:
+    shop = entity(base)
+    order = record(base, **{f"shop_{letter}": to("shop.id") for letter in "abcdefgh"})
+    assert problems(order, shop) == [
+        (
+            "foreign keys lead to shop in over 5 ways "
+            "(order.shop_a; order.shop_b; order.shop_c; order.shop_d; order.shop_e; ...); choose one with owner=[...]"
+        )
+    ]
+
+
+@pytest.mark.parametrize("joined", [True, False], ids=["and the entity", "but not the entity"])
+def test_a_web_of_foreign_keys_is_seen_through_soon(base: Any, joined: bool) -> None:
+    names = [f"t{number}" for number in range(25)]
+    for name in names:
+        declare(base, name, **{f"{other}_id": to(f"{other}.id") for other in names})
+    shop = entity(base)
+    order = record(base, first=to("t0.id"))
+    if joined:
+        base.metadata.tables["t24"].append_column(Column("shop_id", ForeignKey("shop.id")))
+    (problem,) = problems(order, shop)
+    assert problem.startswith(
+        "foreign keys lead to shop in over 5 ways" if joined else "no foreign keys lead"
+    )
+
+
+def test_a_foreign_key_to_a_table_that_is_not_declared_is_passed_over(base: Any) -> None:
+    shop = entity(base)
+    order = record(base, region_id=to("region.id"), shop_id=to("shop.id"))
+    assert path(order, shop) == ["order.shop_id = shop.id"]
+
+
+def test_a_hop_to_a_table_that_is_not_declared_leads_nowhere(base: Any) -> None:
+    order = record(base, region_id=to("region.id"))
+    (problem,) = problems(order, entity(base), owner=order.region_id)
+    assert problem.startswith("owner hop Order.region_id leads nowhere: ")
+    assert "could not find table 'region'" in problem
+
+
+def test_foreign_keys_between_two_registries_are_found() -> None:
+    one, other = new_base(), new_base()
+    shop = entity(one)
+    order = record(other, shop_id=to(shop.__table__.c.id), shop=relationship(shop))
+    assert path(order, shop) == ["order.shop_id = shop.id"]
+    assert path(order, shop, owner=order.shop) == ["order.shop_id = shop.id"]
+
+
+# Spelled out
+
+
+def two_hops(base: Any) -> tuple[Any, Any, Any]:
+    shop = entity(base)
+    till = declare(base, "Till", shop_id=to("shop.id"), shop=relationship(shop))
+    order = record(
+        base,
+        till_id=to("till.id"),
+        till=relationship(till),
+        shop_id=to("shop.id"),
+        shop=relationship(shop),
+    )
+    return shop, till, order
+
+
+@pytest.mark.parametrize("first", ["till", "till_id"])
+@pytest.mark.parametrize("second", ["shop", "shop_id"])
+def test_relationships_and_foreign_keys_mix(base: Any, first: str, second: str) -> None:
+    shop, till, order = two_hops(base)
+    owner = [getattr(order, first), getattr(till, second)]
+    assert path(order, shop, owner) == ["order.till_id = till.id", "till.shop_id = shop.id"]
+    assert path(order, shop, tuple(owner)) == ["order.till_id = till.id", "till.shop_id = shop.id"]
+
+
+@pytest.mark.parametrize("hop", ["shop", "shop_id"])
+def test_a_single_hop_needs_no_list(base: Any, hop: str) -> None:
+    shop, _, order = two_hops(base)
+    assert path(order, shop, getattr(order, hop)) == ["order.shop_id = shop.id"]
+
+
+def test_a_path_may_lead_through_the_same_table_twice(base: Any) -> None:
+    shop = entity(base)
+    order = record(base, shop_id=to("shop.id"), parent_id=to("order.id"))
+    order.parent = relationship(order, remote_side=order.id)
+    steps = ["order.parent_id = order.id", "order.shop_id = shop.id"]
+    assert path(order, shop, [order.parent, order.shop_id]) == steps
+    assert path(order, shop, [order.parent_id, order.shop_id]) == steps
+
+
+def test_the_owner_may_be_the_parent_in_the_same_table(base: Any) -> None:
+    shop = record(base, "Shop", node=mapped_column(String(50)), parent_id=to("shop.id"))
+    assert path(shop, shop) == []
+    assert path(shop, shop, owner=shop.parent_id) == ["shop.parent_id = shop.id"]
+
+
+def test_a_relationship_without_a_foreign_key_in_the_database_will_do(base: Any) -> None:
+    shop = entity(base, code=mapped_column(String(9), unique=True))
+    order = record(base, shop_code=mapped_column(String(9)))
+    order.shop = relationship(shop, primaryjoin=foreign(order.shop_code) == shop.code)
+    order.seen_shop = relationship(
+        shop, primaryjoin=remote(shop.code) == foreign(order.shop_code), viewonly=True
+    )
+    assert path(order, shop, order.shop) == ["order.shop_code = shop.code"]
+    assert path(order, shop, order.seen_shop) == ["order.shop_code = shop.code"]
+
+
+def test_a_key_of_two_columns_without_a_foreign_key_will_do(base: Any) -> None:
+    shop = entity(
+        base,
+        country=mapped_column(String(2)),
+        code=mapped_column(String(9)),
+        args=(UniqueConstraint("country", "code"),),
+    )
+    order = record(base, shop_country=mapped_column(String(2)), shop_code=mapped_column(String(9)))
+    order.shop = relationship(
+        shop,
+        primaryjoin=(foreign(order.shop_country) == shop.country) & (foreign(order.shop_code) == shop.code),
+    )
+    assert path(order, shop, order.shop) == ["order.shop_country = shop.country, order.shop_code = shop.code"]
+
+
+def join(base: Any, condition: Any) -> list[str]:
+    """What is told where orders are joined to shops by a condition of the two."""
+    shop = entity(base, code=mapped_column(String(9)), open=mapped_column(Integer))
+    order = record(base, shop_code=mapped_column(String(9)), shop_id=mapped_column(Integer))
+    order.shop = relationship(shop, primaryjoin=lambda: condition(order, shop), viewonly=True)
+    return problems(order, shop, order.shop)
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        pytest.param(lambda o, s: (foreign(o.shop_id) == s.id) & (s.open == 1), id="one more condition"),
+        pytest.param(lambda o, s: (foreign(o.shop_id) == s.id) | (foreign(o.shop_code) == s.code), id="or"),
+        pytest.param(lambda o, s: foreign(o.shop_id) >= remote(s.id), id="greater or equal"),
+        pytest.param(lambda o, s: foreign(o.shop_id) == remote(s.id) + 1, id="arithmetic"),
+        pytest.param(lambda o, s: foreign(o.shop_code).like(remote(s.code)), id="like"),
+    ],
+)
+def test_a_join_by_anything_but_equal_columns_is_refused(base: Any, condition: Any) -> None:
+    assert join(base, condition) == ["owner hop Order.shop does not join by equal columns alone to one table"]
+
+
+def test_a_join_that_could_find_two_owners_is_refused(base: Any) -> None:
+    assert join(base, lambda o, s: foreign(o.shop_code) == remote(s.code)) == [
+        (
+            "owner hop Order.shop joins to code of shop, neither the primary key nor declared unique; "
+            "a record has one owner"
+        )
+    ]
+
+
+def test_half_of_a_key_could_find_two_owners(base: Any) -> None:
+    till = declare(base, "Till", shop_id=to("shop.id", primary_key=True))
+    shop = entity(base)
+    order = record(
+        base,
+        till_id=mapped_column(Integer),
+        till_shop_id=mapped_column(Integer),
+        args=(ForeignKeyConstraint(["till_id", "till_shop_id"], ["till.id", "till.shop_id"]),),
+    )
+    order.till = relationship(till, primaryjoin=foreign(order.till_id) == till.id, viewonly=True)
+    (problem,) = problems(order, shop, [order.till, till.shop_id])
+    assert problem.startswith("owner hop Order.till joins to id of till, neither the primary key nor")
+
+
+def test_one_to_many_is_refused(base: Any) -> None:
+    order = record(base)
+    shop = entity(base, order_id=to("order.id"))
+    order.shops = relationship(shop)
+    assert problems(order, shop, order.shops) == [
+        "owner hop Order.shops leads to many rows; a record has one owner"
+    ]
+
+
+def test_many_to_many_is_refused(base: Any) -> None:
+    order, shop = record(base), entity(base)
+    links = Table(
+        "link",
+        base.metadata,
+        Column("order_id", ForeignKey("order.id")),
+        Column("shop_id", ForeignKey("shop.id")),
+    )
+    order.shops = relationship(shop, secondary=links)
+    assert problems(order, shop, [order.shops]) == [
+        "owner hop Order.shops leads to many rows; a record has one owner"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("owner", "problem"),
+    [
+        pytest.param(
+            lambda o, t, s: [],
+            "the owner path ends at order, not at Shop (shop)",
+            id="no hop",
+        ),
+        pytest.param(
+            lambda o, t, s: [o.till],
+            "the owner path ends at till, not at Shop (shop)",
+            id="ends too early",
+        ),
+        pytest.param(
+            lambda o, t, s: [t.shop],
+            "owner hop Till.shop does not start at order, where the hop before it ends",
+            id="starts elsewhere",
+        ),
+        pytest.param(
+            lambda o, t, s: [o.till_id, o.shop],
+            "owner hop Order.shop does not start at till, where the hop before it ends",
+            id="goes on elsewhere",
+        ),
+        pytest.param(
+            lambda o, t, s: [o.shop, s.node],
+            "owner hop Shop.node carries no foreign key",
+            id="a column without foreign key",
+        ),
+        pytest.param(
+            lambda o, t, s: "till",
+            "owner holds 'till', which is neither a relationship nor a foreign key column",
+            id="a text",
+        ),
+        pytest.param(
+            lambda o, t, s: [o.till, "shop"],
+            "owner holds 'shop', which is neither a relationship nor a foreign key column",
+            id="a text among hops",
+        ),
+        pytest.param(
+            lambda o, t, s: [o],
+            "owner holds <class 'tests.domain.schemas.Order'>, "
+            "which is neither a relationship nor a foreign key column",
+            id="a class",
+        ),
+    ],
+)
+def test_a_path_that_does_not_hold_together_is_told_where(base: Any, owner: Any, problem: str) -> None:
+    shop, till, order = two_hops(base)
+    assert problems(order, shop, owner(order, till, shop)) == [problem]
+
+
+def test_a_column_of_two_foreign_keys_does_not_say_which(base: Any) -> None:
+    declare(base, "Warehouse")
+    shop = entity(base)
+    place = mapped_column(Integer, ForeignKey("shop.id"), ForeignKey("warehouse.id"))
+    order = record(base, place_id=place)
+    assert path(order, shop) == ["order.place_id = shop.id"]
+    assert problems(order, shop, order.place_id) == [
+        "owner hop Order.place_id carries 2 foreign keys; name a relationship"
+    ]
+
+
+def test_a_path_is_kept_by_the_protocol(base: Any) -> None:
+    shop, order = entity(base), record(base, shop_id=to("shop.id"))
+    (hop,) = serve(order, shop).protocols[0].path
+    assert hop.table is shop.__table__
+    assert hop.pairs == ((order.__table__.c.shop_id, shop.__table__.c.id),)

@@ -1,0 +1,91 @@
+"""From ``module:attribute`` to the object, or to a sentence that says which part is wrong."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from workmesh_flows import Mesh
+from workmesh_flows.errors import ConfigurationError
+from workmesh_flows.references import load_reference
+
+
+@pytest.fixture
+def saas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory with modules, to work in."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    package = tmp_path / "reference_saas"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "mesh.py").write_text("from workmesh_flows import Mesh\nother = mesh = Mesh([])\nnumber = 5\n")
+    (package / "lacking.py").write_text("import reference_that_is_not_there\n")
+    (package / "nameless.py").write_text("raise ModuleNotFoundError('get the other package')\n")
+    (package / "broken.py").write_text("1 / 0\n")
+    return tmp_path
+
+
+def test_a_module_in_the_working_directory_is_found(saas: Path) -> None:
+    assert isinstance(load_reference("reference_saas.mesh:mesh", Mesh), Mesh)
+
+
+WRITE = "does not name a Mesh: write module:attribute, as in my_saas.mesh:mesh"
+
+
+@pytest.mark.parametrize(
+    ("reference", "problem"),
+    [
+        pytest.param("", f"'' {WRITE}", id="nothing"),
+        pytest.param("reference_saas.mesh", f"'reference_saas.mesh' {WRITE}", id="no attribute"),
+        pytest.param(":mesh", f"':mesh' {WRITE}", id="no module"),
+        pytest.param("reference_saas.mesh:", f"'reference_saas.mesh:' {WRITE}", id="empty attribute"),
+        pytest.param(".mesh:mesh", f"'.mesh:mesh' {WRITE}", id="relative"),
+        pytest.param("a..b:mesh", f"'a..b:mesh' {WRITE}", id="two dots"),
+        pytest.param("reference_saas/mesh.py:mesh", f"'reference_saas/mesh.py:mesh' {WRITE}", id="a file"),
+        pytest.param("mesh.py:mesh", f"'mesh.py:mesh' {WRITE}", id="a file's name"),
+        pytest.param("a:b:c", f"'a:b:c' {WRITE}", id="two colons"),
+        pytest.param(
+            "reference_saas.mesh:service",
+            "service of module reference_saas.mesh is not there; what it has: mesh, other",
+            id="no such attribute",
+        ),
+        pytest.param(
+            "reference_saas.mesh:number",
+            "number of module reference_saas.mesh is not a Mesh; what it has: mesh, other",
+            id="another kind",
+        ),
+        pytest.param(
+            "json:mesh", "mesh of module json is not there; what it has: no Mesh", id="a module without any"
+        ),
+        pytest.param(
+            "reference_saas.lacking:mesh",
+            "module reference_saas.lacking cannot be imported: reference_that_is_not_there is not installed",
+            id="a module that lacks another",
+        ),
+        pytest.param(
+            "reference_saas.nameless:mesh",
+            "module reference_saas.nameless cannot be imported: get the other package",
+            id="a module that lacks something it does not name",
+        ),
+    ],
+)
+def test_a_reference_that_leads_nowhere_says_which_part_is_wrong(
+    saas: Path, reference: str, problem: str
+) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load_reference(reference, Mesh)
+    assert str(caught.value) == problem
+
+
+@pytest.mark.parametrize("module", ["reference_nowhere", "reference_saas.nowhere", "json.decoder.nowhere"])
+def test_a_module_that_is_not_there_says_where_it_was_looked_for(saas: Path, module: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load_reference(f"{module}:mesh", Mesh)
+    assert str(caught.value) == f"there is no module {module} in {saas} or on the Python path"
+
+
+def test_what_a_module_itself_raises_is_passed_on(saas: Path) -> None:
+    with pytest.raises(ZeroDivisionError):
+        load_reference("reference_saas.broken:mesh", Mesh)

@@ -1,0 +1,85 @@
+"""Reports add up, or say that something was lost."""
+
+from __future__ import annotations
+
+import pytest
+
+from workmesh_flows.domain.reports import SHOWN, AssignReport, PullReport, PushReport, Tally
+from workmesh_flows.errors import ConservationError
+
+
+@pytest.mark.parametrize(
+    ("report", "text"),
+    [
+        pytest.param(PushReport("order", "n1"), "order to n1: pushed 0 of 0", id="push of nothing"),
+        pytest.param(PushReport("order", "n1", 12_000, 12_000), "order to n1: pushed 12,000 of 12,000", id="push"),
+        pytest.param(
+            PushReport("order", "n1", 20_000, 12_000, 1_000, 7_000),
+            "order to n1: pushed 12,000 of 20,000, 1,000 refused, 7,000 wait",
+            id="push with refusals",
+        ),
+        pytest.param(PushReport("order", "n1", 2, 1, 1), "order to n1: pushed 1 of 2, 1 refused", id="one refused"),
+        pytest.param(PushReport("order", "n1", 5, 2, 0, 3), "order to n1: pushed 2 of 5, 3 wait", id="stopped"),
+        pytest.param(PullReport("order", "n1"), "order from n1: pulled 0 of 0", id="pull of nothing"),
+        pytest.param(
+            PullReport("order", "n1", 20_000, 12_000, 1_000, 7_000),
+            "order from n1: pulled 12,000 of 20,000, 1,000 failed, 7,000 not ready",
+            id="pull with failures",
+        ),
+        pytest.param(
+            PullReport("order", "n1", note="it has processed nothing yet"),
+            "order from n1: pulled 0 of 0 (it has processed nothing yet)",
+            id="pull with a note",
+        ),
+        pytest.param(AssignReport("s"), "assigned 0 entities", id="nothing assigned"),
+        pytest.param(
+            AssignReport("s", {"b": 1, "a": 2_000}), "assigned 2,001 entities (a 2,000, b 1)", id="assigned"
+        ),
+        pytest.param(
+            AssignReport("s", {"a": 5}, 3, [("7", "every node is at its max_entities"), ("8", "...")]),
+            "assigned 5 entities (a 5); 3 fit nowhere: every node is at its max_entities",
+            id="some fit nowhere",
+        ),
+        pytest.param(
+            AssignReport("s", {}, 3), "assigned 0 entities; 3 fit nowhere", id="some fit nowhere, nobody says why"
+        ),
+    ],
+)  # fmt: skip
+def test_a_report_is_one_line_for_people(report: object, text: str) -> None:
+    assert str(report) == text
+
+
+@pytest.mark.parametrize("figures", [(0, 0, 0, 0), (10, 10, 0, 0), (10, 5, 3, 2)])
+def test_figures_that_add_up_pass(figures: tuple[int, int, int, int]) -> None:
+    Tally(*figures).check("s/order/n1")
+
+
+@pytest.mark.parametrize("figures", [(10, 9, 0, 0), (10, 5, 3, 1), (10, 11, 0, 0), (0, 0, 0, 1)])
+def test_figures_that_do_not_add_up_fail_the_lane(figures: tuple[int, int, int, int]) -> None:
+    with pytest.raises(ConservationError, match="please report this as a bug"):
+        Tally(*figures).check("s/order/n1")
+
+
+def test_what_was_lost_can_be_read() -> None:
+    with pytest.raises(ConservationError) as caught:
+        Tally(selected=10, done=5, bad=3, left=1).check("s/order/n1")
+    assert str(caught.value) == (
+        "lane s/order/n1: 10 records were selected, but 5 done + 3 refused + 1 left make 9; "
+        "please report this as a bug"
+    )
+
+
+def test_every_refusal_is_counted_and_the_first_reasons_are_kept() -> None:
+    tally = Tally()
+    for start in range(0, 60, 6):
+        tally.refuse({number: f"reason {number}" for number in range(start, start + 6)})
+    assert tally.bad == 60
+    assert tally.reasons == {str(number): f"reason {number}" for number in range(SHOWN)}
+
+
+def test_a_tally_that_stops_leaves_what_was_not_decided() -> None:
+    tally = Tally(selected=10, done=4, bad=1)
+    assert tally.decided == 5
+    tally.stop()
+    assert tally.left == 5
+    tally.check("s/order/n1")
