@@ -57,9 +57,7 @@ def make_authority(folder: Path) -> Authority:
     return Authority(folder, key, certificate)
 
 
-def _certificate(
-    subject: str, issuer: x509.Name, key: ec.EllipticCurvePublicKey
-) -> x509.CertificateBuilder:
+def _certificate(subject: str, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
     return (
         x509.CertificateBuilder()

@@ -126,7 +126,7 @@ def scripted_node(
             self.end_headers()
             self.wfile.write(answer.body)
 
-        def log_message(self, format: str, *args: Any) -> None:
+        def log_message(self, *args: Any) -> None:
             pass
 
     server = (_Server6 if ":" in host else _Server)((host, 0), Handler)

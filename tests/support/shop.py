@@ -54,7 +54,9 @@ def shop_service(
     criterion: Criterion | None = None,
 ) -> Service:
     """The service over orders; batches of ten by default."""
-    send = post("/api/1.0/order/push.json", "order" if batch_size is None else "orders", batch_size=batch_size)
+    send = post(
+        "/api/1.0/order/push.json", "order" if batch_size is None else "orders", batch_size=batch_size
+    )
     fetch = get("/api/1.0/order/pull.json", into={"score": Order.score}, batch_size=10)
     return Service(
         "shop.orders",
@@ -101,7 +103,7 @@ def write_orders(engine: Engine, shops: Iterable[int | None], *, first: int = 1)
 def orders(engine: Engine) -> dict[int, Order]:
     """All orders by id, as they are in the database now."""
     with Session(engine, expire_on_commit=False) as session:
-        return {order.id: order for order in session.scalars(select(Order))}
+        return {order.id: order for order in session.scalars(select(Order).order_by(Order.id))}
 
 
 def with_push_success(engine: Engine, value: bool | None) -> list[int]:

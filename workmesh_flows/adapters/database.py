@@ -15,14 +15,26 @@ from sqlalchemy.exc import (
     NoSuchModuleError,
     OperationalError,
     SQLAlchemyError,
+    StatementError,
 )
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from workmesh_flows.adapters.schema import UtcDateTime, create_own_tables
 from workmesh_flows.domain.service import Database
 from workmesh_flows.errors import ConfigurationError, StoreError, StoreUnavailable
 
+_LOOKS = (
+    "it looks like postgresql+psycopg://user:password@host/name, with @ : / ? # of the password written as "
+    "%40 %3A %2F %3F %23"
+)
+
 SQLITE_PATIENCE = 60.0
 """Seconds that a SQLite connection waits for another one's transaction to end."""
+
+_UNDEFINED = frozenset({"42P01", "42703", "3F000", "42501"})
+"""SQLSTATE: no such table, column or schema, or no right to it."""
+_LIMIT_EXCEEDED = "54"
+"""SQLSTATE class: a value that is too long for its index is of it."""
 
 Clock = Callable[[], datetime]
 """Gives the time, in UTC."""
@@ -53,9 +65,24 @@ def translated_errors() -> Iterator[None]:
         yield
     except DBAPIError as error:
         kind = StoreUnavailable if _is_transient(error) else StoreError
-        raise kind(_first_line(error.orig or error)) from error
+        raise kind(first_line(error.orig or error)) from error
+    except PoolTimeout as error:
+        raise StoreUnavailable(first_line(error)) from error
     except SQLAlchemyError as error:
-        raise StoreError(_first_line(error)) from error
+        raise StoreError(first_line(error)) from error
+
+
+def refuses_value(error: StatementError) -> bool:
+    """Whether the database would take the statement with another value in it."""
+    code = _sqlstate(error)
+    if code.startswith(_LIMIT_EXCEEDED):
+        return True
+    return not isinstance(error, OperationalError | InterfaceError) and code not in _UNDEFINED
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text, or its name where it has none."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _engine(database: Database) -> Engine:
@@ -64,23 +91,32 @@ def _engine(database: Database) -> Engine:
     try:
         url = make_url(database)
         engine = create_engine(url, **_options(url))
-    except ArgumentError as error:
-        message = "the database address cannot be read; it looks like postgresql+psycopg://user@host/name"
-        raise ConfigurationError(message) from error
     except (NoSuchModuleError, ModuleNotFoundError) as error:
         message = (
-            f"no driver for this database address ({error}); for PostgreSQL install workmesh-flows[postgres]"
+            f"no driver for this database address ({error}); for PostgreSQL install workmesh-flows[postgres] "
+            "and write postgresql+psycopg://"
         )
         raise ConfigurationError(message) from error
+    except (ArgumentError, ValueError):
+        # Not from the error: what it could not read may be a piece of the password.
+        raise ConfigurationError(f"the database address cannot be read; {_LOOKS}") from None
     if url.get_backend_name() == "sqlite":
         event.listen(engine, "connect", _obey_foreign_keys)
+    elif "@" in f"{url.host}{url.database}":
+        raise ConfigurationError(f"the database address has an '@' too many; {_LOOKS}")
+    if engine.dialect.is_async:
+        message = (
+            f"the driver {url.drivername} is asynchronous; name one that is not: postgresql+psycopg, sqlite"
+        )
+        raise ConfigurationError(message)
     return engine
 
 
 def _options(url: URL) -> dict[str, Any]:
+    # Parameters are values of the user's records: they have no place in an error's text.
     if url.get_backend_name() == "sqlite":
-        return {"connect_args": {"timeout": SQLITE_PATIENCE}}
-    return {"pool_pre_ping": True, "pool_size": 16, "max_overflow": 48}
+        return {"hide_parameters": True, "connect_args": {"timeout": SQLITE_PATIENCE}}
+    return {"hide_parameters": True, "pool_pre_ping": True, "pool_size": 16, "max_overflow": 48}
 
 
 def _obey_foreign_keys(connection: Any, record: object) -> None:  # noqa: ANN401 - a DBAPI connection
@@ -94,10 +130,12 @@ def _now() -> datetime:
 
 def _is_transient(error: DBAPIError) -> bool:
     """Whether the database is away or locked, rather than refusing the statement."""
-    if not isinstance(error, OperationalError | InterfaceError):
+    if error.connection_invalidated:
+        return True
+    if not isinstance(error, OperationalError | InterfaceError) or refuses_value(error):
         return False
-    return getattr(error.orig, "sqlite_errorname", "") != "SQLITE_ERROR"
+    return not getattr(error.orig, "sqlite_errorname", "").startswith(("SQLITE_ERROR", "SQLITE_READONLY"))
 
 
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+def _sqlstate(error: StatementError) -> str:
+    return getattr(error.orig, "sqlstate", None) or ""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from decimal import Decimal
+from enum import Enum
 from typing import Any
 
 import orjson
@@ -18,7 +21,8 @@ _OPTIONS = orjson.OPT_STRICT_INTEGER | orjson.OPT_NAIVE_UTC | orjson.OPT_NON_STR
 def encode(payload: Any) -> bytes:  # noqa: ANN401 - any payload
     """Write JSON: times in ISO 8601 with offset (naive ones are UTC), UUID, Decimal and large integers as text.
 
-    Bytes are base64. Raises RecordRefused where a value has no place in JSON.
+    Bytes are base64, sets are lists in an order of their own, NaN is null. The same payload always gives the same
+    bytes. Raises RecordRefused where a value has no place in JSON.
     """
     try:
         return orjson.dumps(payload, default=_plain, option=_OPTIONS)
@@ -26,7 +30,7 @@ def encode(payload: Any) -> bytes:  # noqa: ANN401 - any payload
         pass
     try:  # an integer that is too large is the usual cause
         return orjson.dumps(_with_text_for_large(payload), default=_plain, option=_OPTIONS)
-    except TypeError as error:
+    except (TypeError, RecursionError) as error:
         raise RecordRefused(f"cannot be written as JSON: {error}") from error
 
 
@@ -37,21 +41,33 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever orjson does not know
         case bytes() | bytearray() | memoryview():
             return base64.b64encode(value).decode()
         case set() | frozenset():
-            return sorted(value)
+            return sorted(value, key=encode)
+        case Mapping():
+            return dict(value)
         case _:
             message = f"{type(value).__name__} has no place in JSON"
             raise TypeError(message)
 
 
-def _with_text_for_large(value: Any) -> Any:  # noqa: ANN401 - any payload
+def _with_text_for_large(value: Any) -> Any:  # noqa: ANN401, PLR0911 - any payload; a table of types
     match value:
         case bool():
             return value
         case int() if abs(value) > _SAFE_INTEGER:
             return str(value)
-        case dict():
-            return {key: _with_text_for_large(item) for key, item in value.items()}
+        case Enum():
+            return _with_text_for_large(value.value)
+        case Mapping():
+            return {_key(key): _with_text_for_large(item) for key, item in value.items()}
         case list() | tuple():
             return [_with_text_for_large(item) for item in value]
+        case set() | frozenset():
+            return [_with_text_for_large(item) for item in sorted(value, key=encode)]
+        case _ if is_dataclass(value) and not isinstance(value, type):
+            return {field.name: _with_text_for_large(getattr(value, field.name)) for field in fields(value)}
         case _:
             return value
+
+
+def _key(key: Any) -> Any:  # noqa: ANN401 - any key
+    return str(key) if isinstance(key, int) and not isinstance(key, bool | Enum) else key

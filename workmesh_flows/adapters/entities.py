@@ -23,6 +23,8 @@ from workmesh_flows.errors import DefinitionError
 
 WRITTEN_AT_ONCE = 5_000
 """Entities an UPDATE statement's parameter list."""
+WEIGHED_AT_ONCE = 1_000
+"""Entities that are loaded at once where the weight is a function of them."""
 
 Held: TypeAlias = dict[str | None, tuple[int, int]]
 """Entities and weight by node; under None what has no node."""
@@ -43,12 +45,13 @@ class Assigning:
     def unassigned(self, limit: int | None) -> list[tuple[Any, int]]:
         """Entities without a node, by key, each with its weight."""
         key = statements.entity_key(self.service)
-        condition = column_of(self.service.assigned_to).is_(None)
+        unassigned = column_of(self.service.assigned_to).is_(None)
         weight = _weight_column(self.service)
         if weight is not None:
-            statement = select(key, weight).where(condition).order_by(key).limit(limit)
+            statement = select(key, weight).where(unassigned).order_by(key).limit(limit)
             return [(row[0], _whole(row[1], row[0])) for row in self.connection.execute(statement)]
-        return list(islice(_weighed(self.connection, self.service, condition), limit))
+        weighed = _weighed(self.connection, self.service, unassigned)
+        return [(key, weight) for key, _, weight in islice(weighed, limit)]
 
     def write(self, assigned: Sequence[tuple[Any, str]]) -> int:
         """Write nodes; return how many entities had none until now."""
@@ -105,11 +108,9 @@ def _held(connection: Connection, service: Service) -> Held:
         rows = connection.execute(statements.entity_counts(service, weight))
         return {row.node: (row.entities, int(row.weight)) for row in rows}
     held: Held = {}
-    assigned = column_of(service.assigned_to)
-    nodes = dict(connection.execute(select(statements.entity_key(service), assigned)).tuples())
-    for key, entity_weight in _weighed(connection, service):
-        entities, total = held.get(nodes.get(key), (0, 0))
-        held[nodes.get(key)] = (entities + 1, total + entity_weight)
+    for _, node, entity_weight in _weighed(connection, service):
+        entities, total = held.get(node, (0, 0))
+        held[node] = (entities + 1, total + entity_weight)
     return held
 
 
@@ -125,24 +126,32 @@ def _weight_column(service: Service) -> ColumnElement[Any] | None:
 
 def _weighed(
     connection: Connection, service: Service, condition: ColumnElement[bool] | None = None
-) -> Iterator[tuple[Any, int]]:
-    """Each entity's key and weight, by a function of the loaded entity."""
+) -> Iterator[tuple[Any, str | None, int]]:
+    """Each entity's key, node and weight, by a function of the loaded entity; what it changes is not saved."""
     assert isinstance(service.criterion, EntityWeight)  # noqa: S101 - only weights need loaded entities
     weigh: Any = service.criterion.weight
     key = statements.entity_key(service)
-    statement = select(key, service.entity).order_by(key).execution_options(yield_per=1_000)
-    if condition is not None:
-        statement = statement.where(condition)
-    with Session(connection) as session:
-        for entity_key, entity in session.execute(statement):
-            yield entity_key, _whole(weigh(entity), entity_key)
-            session.expunge(entity)
+    statement = (
+        select(key, column_of(service.assigned_to), service.entity).order_by(key).limit(WEIGHED_AT_ONCE)
+    )
+    page = statement if condition is None else statement.where(condition)
+    with Session(connection, autoflush=False) as session:
+        while rows := session.execute(page).unique().all():
+            for entity_key, node, entity in rows:
+                yield entity_key, node, _whole(weigh(entity), entity_key)
+            session.expunge_all()
+            page = statement.where(key > rows[-1][0], *([] if condition is None else [condition]))
 
 
 def _whole(weight: Any, key: Any) -> int:  # noqa: ANN401 - what a user's column or function gives
     """A weight as a whole number; nothing counts as 0."""
-    whole = int(weight or 0)
-    if whole < 0 or (weight is not None and whole != weight):
+    if weight is None:
+        return 0
+    try:
+        whole = int(weight)
+    except (TypeError, ValueError, OverflowError):  # the last two: not a number, infinite
+        whole = -1
+    if whole < 0 or whole != weight:
         raise DefinitionError(
             "the weight", [f"entity {key!r} weighs {weight!r}; a weight is a whole number from 0 up"]
         )

@@ -111,7 +111,8 @@ def take_lane(engine: Engine, lane: Lane, *, holder: str, clock: Clock, lease_se
     if row.retry_at is not None and row.retry_at > now:
         reason = f"the node asked to be left alone until {row.retry_at:%Y-%m-%d %H:%M:%S} UTC"
         raise LaneWaiting(reason, lane=str(lane), until=row.retry_at)
-    raise LaneBusy(f"held by {row.holder} until {row.lease_until:%H:%M:%S} UTC or longer", lane=str(lane))
+    until = f"{row.lease_until:%H:%M:%S} UTC or longer" if row.lease_until else "a moment ago"
+    raise LaneBusy(f"held by {row.holder or 'another run'} until {until}", lane=str(lane))
 
 
 def note_on_lane(engine: Engine, hold: Hold, **changes: Any) -> None:  # noqa: ANN401 - columns of the lane

@@ -55,13 +55,17 @@ class HttpNodeClient:
         so. Raises NodeUnavailable, NodeMisconfigured, RequestCrashed, BatchTooLarge or RecordRefused.
         """
         content = encode(payload)
+        if not content.startswith(b"{"):
+            raise RecordRefused(
+                f"the payload is a {type(payload).__name__}; only an object has room for the key"
+            )
         headers = {
             "Content-Type": "application/json",
             "Idempotency-Key": self._idempotency_key(path, content),
         }
         if self._sender is not None:
             headers["Workmesh-Epoch"] = str(self._sender.epoch)
-        with self._named(), translated_errors():
+        with _named(self._node), translated_errors():
             body = _with_key(content, self._node.api_key.get_secret_value())
             with self._http.stream("POST", path, content=body, headers=headers) as response:
                 answer = self._read(response)
@@ -73,13 +77,14 @@ class HttpNodeClient:
 
     def version(self) -> str:
         """The version of the micro-service."""
-        return str(self._ask(VERSION))
+        return self.scrub(str(self._ask(VERSION)))
 
     def workload(self) -> int:
         """Tasks that the node has still to do."""
         value = self._ask(WORKLOAD)
         if isinstance(value, bool) or not isinstance(value, int):
-            raise NodeMisconfigured(f"{WORKLOAD} gives {value!r}, not a number", node=self.name)
+            said = self.scrub(repr(value))[:80]
+            raise NodeMisconfigured(f"{WORKLOAD} gives {said}, not a number", node=self.name)
         return value
 
     def _ask(self, path: str) -> Any:  # noqa: ANN401 - any JSON
@@ -96,6 +101,7 @@ class HttpNodeClient:
 
     def _read(self, response: httpx.Response) -> RawAnswer:
         body, limit = bytearray(), self._limits.max_answer_bytes
+        headers = {**response.headers, "location": response.extensions.get("location", "")}
         deadline = monotonic() + self._limits.read_timeout
         for piece in response.iter_bytes():
             body += piece
@@ -104,48 +110,65 @@ class HttpNodeClient:
                     f"its answer takes longer than {self._limits.read_timeout:g} s to arrive"
                 )
             if len(body) > limit:
-                return RawAnswer(response.status_code, response.headers, bytes(body[:limit]), cut=True)
-        return RawAnswer(response.status_code, response.headers, bytes(body))
+                return RawAnswer(response.status_code, headers, bytes(body[:limit]), cut=True)
+        return RawAnswer(response.status_code, headers, bytes(body))
 
     def _idempotency_key(self, path: str, content: bytes) -> str:
         lane = self._sender.lane if self._sender else ""
         return hashlib.sha256(b"\0".join([lane.encode(), path.encode(), content])).hexdigest()
 
-    @contextmanager
-    def _named(self) -> Iterator[None]:
-        try:
-            yield
-        except NodeError as error:
-            error.node = error.node or self.name
-            raise
-
 
 @contextmanager
 def node_client(node: Node, limits: Limits, *, sender: Sender | None = None) -> Iterator[HttpNodeClient]:
-    """A client for one node, closed at the end of the block; raises NodeMisconfigured for a bad CA file."""
-    timeout = httpx.Timeout(limits.read_timeout, connect=limits.connect_timeout)
-    with httpx.Client(
-        base_url=node.address,
-        timeout=timeout,
-        verify=_verification(node),
-        follow_redirects=False,
-        headers={"User-Agent": USER_AGENT, "Accept": "application/json"},
-    ) as http:
+    """A client for one node, closed at the end of the block; raises NodeMisconfigured for a bad address or CA file."""
+    with _named(node), translated_errors():
+        http = httpx.Client(
+            base_url=_address(node),
+            timeout=httpx.Timeout(limits.read_timeout, connect=limits.connect_timeout),
+            verify=_verification(node),
+            follow_redirects=False,
+            # A compressed answer would grow past max_answer_bytes before anyone could stop it.
+            headers={"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "identity"},
+            event_hooks={"response": [_set_redirect_aside]},
+        )
+    with http:
         yield HttpNodeClient(node, http, limits, sender)
 
 
 @contextmanager
 def translated_errors() -> Iterator[None]:
-    """Turn every error of httpx into one of ours, the cause kept."""
+    """Turn every error of httpx into one of ours, the cause kept unless it quotes the answer."""
     try:
         yield
+    except httpx.RemoteProtocolError as error:
+        raise _translation(error) from None
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, httpx.CookieConflict) as error:
         raise _translation(error) from error
 
 
-def _translation(error: Exception) -> NodeError:
+@contextmanager
+def _named(node: Node) -> Iterator[None]:
+    try:
+        yield
+    except NodeError as error:
+        error.node = error.node or node.name
+        raise
+
+
+def _set_redirect_aside(response: httpx.Response) -> None:
+    """Httpx reads a redirect's address even where it follows none, and fails on one that is long or odd."""
+    response.extensions["location"] = response.headers.pop("location", "")
+
+
+def _translation(error: Exception) -> NodeError:  # noqa: PLR0911 - a table of classes
     detail = str(error).strip() or "no further detail"
     match error:
+        case httpx.RemoteProtocolError():  # its text goes on with what the node sent, after a colon
+            return NodeUnavailable(
+                f"the answer did not arrive whole, or is no HTTP: {detail.partition(':')[0]}"
+            )
+        case httpx.HTTPStatusError():
+            return NodeUnavailable(f"it answers {error.response.status_code}")
         case httpx.ConnectError() if _is_certificate(error):
             return NodeMisconfigured(
                 f"its certificate is not accepted: {detail}; give the CA file in its block"
@@ -171,31 +194,40 @@ def _is_certificate(error: BaseException) -> bool:
     return False
 
 
+def _address(node: Node) -> httpx.URL:
+    try:
+        url = httpx.URL(node.address)
+        url.host.encode("idna")  # as the resolver will
+    except UnicodeError as error:
+        raise NodeMisconfigured(f"its address {node.address} cannot be used: {error}") from error
+    return url
+
+
 def _verification(node: Node) -> ssl.SSLContext | bool:
     if node.scheme != "https":
         return False  # nothing to verify, and loading the CA bundle costs a tenth of a second a client
     if not node.verify:
         return False
     try:
-        return ssl.create_default_context(cafile=node.ca_file) if node.ca_file else True
-    except (OSError, ssl.SSLError) as error:
-        raise NodeMisconfigured(
-            f"its CA file {node.ca_file} cannot be read: {error}", node=node.name
-        ) from error
+        return ssl.create_default_context(cafile=node.ca_file) if node.ca_file else httpx.create_ssl_context()
+    except OSError as error:  # ssl.SSLError is one
+        named = node.ca_file or "that SSL_CERT_FILE or SSL_CERT_DIR names"
+        raise NodeMisconfigured(f"its CA file {named} cannot be read: {error}") from error
 
 
 def _with_key(content: bytes, api_key: str) -> bytes:
-    """The payload's JSON object with the key beside it, the payload not written a second time."""
-    key = b'{"api_key":' + encode(api_key)
-    return key + b"}" if content == b"{}" else key + b"," + content[1:]
+    """The payload's JSON object with the key in it, last, so that it counts; the payload not written a second time."""
+    key = b'"api_key":' + encode(api_key) + b"}"
+    return b"{" + key if content == b"{}" else content[:-1] + b"," + key
 
 
-class _NoAnswerHeaders(logging.Filter):
-    """Keeps headers of answers out of httpcore's debug log: a redirect's address may echo a request's body."""
+def _keep_answers_out(record: logging.LogRecord) -> bool:
+    """A log filter: what a node answers may echo a request's body, in its headers and its reason phrase too."""
+    match record.args:
+        case (method, url, version, int() as code, str()) if record.name == "httpx":
+            record.args = (method, url, version, code, httpx.codes.get_reason_phrase(code))
+    return "receive_response" not in record.getMessage()
 
-    def filter(self, record: logging.LogRecord) -> bool:
-        return "receive_response_headers" not in record.getMessage()
 
-
-for _name in ("httpcore.http11", "httpcore.http2", "httpcore.proxy"):
-    logging.getLogger(_name).addFilter(_NoAnswerHeaders())
+for _name in ("httpx", "httpcore.http11", "httpcore.http2", "httpcore.proxy"):
+    logging.getLogger(_name).addFilter(_keep_answers_out)

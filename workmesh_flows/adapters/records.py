@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from sqlalchemy import Column, Engine, Select
-from sqlalchemy.exc import InterfaceError, OperationalError, StatementError
+from sqlalchemy import Column, Engine, Result, Row, Select
+from sqlalchemy.exc import StatementError
 from sqlalchemy.orm import Session
 
 from workmesh_flows.adapters import statements
-from workmesh_flows.adapters.database import translated_errors
+from workmesh_flows.adapters.database import first_line, refuses_value, translated_errors
 from workmesh_flows.adapters.lanes import Hold
 from workmesh_flows.adapters.schema import as_stored, as_utc
 from workmesh_flows.domain.answers import LONGEST_TEXT
@@ -24,7 +24,9 @@ from workmesh_flows.planning.delivery import Sendable
 
 Page: TypeAlias = Sequence[Sendable]
 Mark: TypeAlias = tuple[Any, Any]
-"""Where a page ended: the values that order it, and the id."""
+"""Where a page ended: the mark of the column that orders it, and the id."""
+LARGEST_ID = 2**63 - 1
+"""The largest whole number that a database column keeps."""
 
 
 class Reader:
@@ -82,9 +84,15 @@ class Reader:
 
     def pushed_at(self, record_id: Any) -> tuple[datetime | None, bool] | None:  # noqa: ANN401 - any key
         """Push time and whether it is flagged as pushed, of one record; None where it is not the lane's."""
+        statement = statements.pushed_at(self._service, self._protocol, self._node, record_id)
         with translated_errors():
-            statement = statements.pushed_at(self._service, self._protocol, self._node, record_id)
-            row = self._session.execute(statement).one_or_none()
+            try:
+                row = self._session.execute(statement).one_or_none()
+            except StatementError as error:
+                if not refuses_value(error):
+                    raise
+                self._session.rollback()
+                row = None  # no key of this column can be what the node said
         self._end()
         if row is None:
             return None
@@ -97,12 +105,12 @@ class Reader:
         mark: Mark | None = None
         while True:
             with translated_errors():
-                rows = self._session.execute(statement(mark)).all()
+                rows = shape.rows(self._session.execute(statement(mark)))
             self._end()
             if rows:
                 mark = shape.mark(rows[-1])
                 yield [shape.sendable(row) for row in rows]
-                self._session.expunge_all()
+                self._forget()
             if len(rows) < size:
                 return
 
@@ -110,16 +118,27 @@ class Reader:
         with translated_errors():
             self._session.commit()
 
+    def _forget(self) -> None:
+        """Let go of a page's objects, and of what a function did with them by way of their session."""
+        self._session.expunge_all()
+        with translated_errors():
+            self._session.rollback()
+
 
 class _Shape:
     """How a row of a page is laid out: order and id first, the owner last, the record between them."""
 
     def __init__(self, protocol: Protocol, *, rows: bool, order: Column[Any]) -> None:
         self._wire = statements.wire_columns(protocol) if rows else []
-        self._names = [column.name for column in self._wire]
+        self._names = [str(column.name) for column in self._wire]
         self._rows = rows
         content = self._wire if rows else [protocol.record]
-        self.columns = [order.label("workmesh_order"), column_of(protocol.id).label("workmesh_key"), *content]
+        order_mark = statements.mark(order).label("workmesh_order")
+        self.columns = [order_mark, column_of(protocol.id).label("workmesh_key"), *content]
+
+    def rows(self, result: Result[Any]) -> Sequence[Row[Any]]:
+        """The rows of a page; an object whose model loads a collection by a join comes in several, and is one."""
+        return (result if self._rows else result.unique()).all()
 
     def mark(self, row: Any) -> Mark:  # noqa: ANN401 - a result row
         return row[0], row[1]
@@ -161,7 +180,8 @@ def flag_pushed(  # noqa: PLR0913 - each is one fact of the batch
     changes = {"last_push_time": times[-1]} if times else {}
     with translated_errors(), engine.begin() as connection:
         hold.advance(connection, **changes)
-        connection.execute(statements.write_flags(protocol, flags), rows)
+        if rows:
+            connection.execute(statements.write_flags(protocol, flags), rows)
 
 
 def flag_pulled(
@@ -178,16 +198,21 @@ def flag_pulled(
     """
     try:
         _write_results(engine, hold, protocol, results, time)
-    except (OperationalError, InterfaceError) as error:
-        with translated_errors():
-            raise error  # noqa: TRY201 - to be translated like every other one
-    except StatementError as error:
+    except (
+        StatementError,
+        OverflowError,
+        TypeError,
+        ValueError,
+    ) as error:  # drivers raise the last three bare
+        if isinstance(error, StatementError) and not refuses_value(error):
+            with translated_errors():
+                raise
         if len(results) > 1:
             misfits: dict[Any, str] = {}
             for record_id, result in results.items():
                 misfits |= flag_pulled(engine, hold, protocol, {record_id: result}, time)
             return misfits
-        reason = f"the result does not fit: {str(error.orig or error).splitlines()[0]}"
+        reason = f"the result does not fit: {first_line(getattr(error, 'orig', None) or error)}"
         record_id = next(iter(results))
         with translated_errors():
             _write_results(engine, hold, protocol, {record_id: reason}, time)
@@ -200,7 +225,18 @@ def parse_id(protocol: Protocol, said: Any) -> Any:  # noqa: ANN401 - any JSON i
     kind = python_type(column_of(protocol.id))
     if isinstance(said, bool) or not isinstance(said, str | int):
         raise ValueError(f"{said!r} is no record id")  # noqa: TRY004 - it was said by a node, not written in code
-    return said if kind is None or isinstance(said, kind) else kind(said)
+    try:
+        read = said if kind is None or isinstance(said, kind) else kind(said)
+    except (
+        ValueError,
+        AttributeError,
+        ArithmeticError,
+        TypeError,
+    ) as error:  # UUID(5), Decimal("x"), datetime("x")
+        raise ValueError(f"{said!r} is no record id") from error
+    if isinstance(read, int) and abs(read) > LARGEST_ID:
+        raise ValueError(f"{said!r} is no record id")
+    return read
 
 
 def _write_results(
@@ -239,5 +275,10 @@ def _parameters(
         "workmesh_id": record_id,
         "workmesh_0": as_stored(time, column_of(flags.time)),
         "workmesh_1": success,
-        "workmesh_2": None if error is None else error[: min(room, LONGEST_TEXT)],
+        "workmesh_2": None if error is None else _storable(error)[: min(room, LONGEST_TEXT)],
     }
+
+
+def _storable(text: str) -> str:
+    """A text without what a database refuses in it: half a surrogate pair, and in PostgreSQL the character NUL."""
+    return text.replace("\0", " ").encode(errors="replace").decode()

@@ -30,9 +30,9 @@ class UtcDateTime(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """To UTC."""
+        """To UTC; a naive time is UTC already."""
         del dialect
-        return None if value is None else value.astimezone(UTC)
+        return None if value is None else as_utc(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ANN401 - as the base has it
         """As UTC."""
@@ -81,11 +81,12 @@ services = Table(
 
 def create_own_tables(engine: Engine) -> None:
     """Create what is missing; safe to call from several processes at once."""
-    wanted = set(own.tables)
-    if wanted <= set(inspect(engine).get_table_names()):
-        return
-    try:
-        own.create_all(engine)
-    except DBAPIError:
-        if not wanted <= set(inspect(engine).get_table_names()):  # else another process was first
-            own.create_all(engine)
+    there = set(inspect(engine).get_table_names())
+    for table in own.sorted_tables:
+        if table.name in there:
+            continue
+        try:
+            table.create(engine, checkfirst=True)
+        except DBAPIError:
+            if not inspect(engine).has_table(table.name):  # else another process was first
+                raise

@@ -9,6 +9,8 @@ from typing import Any
 from sqlalchemy import (
     Column,
     ColumnElement,
+    Double,
+    Float,
     FromClause,
     Select,
     Table,
@@ -16,14 +18,17 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
+    cast,
     func,
     literal,
     null,
     or_,
     select,
     tuple_,
+    type_coerce,
     update,
 )
+from sqlalchemy.types import NULLTYPE
 
 from workmesh_flows.domain.calls import Get
 from workmesh_flows.domain.columns import column_of, key_of, table_of
@@ -61,6 +66,15 @@ def join_owner(service: Service, protocol: Protocol, *, outer: bool = False) -> 
     return Joined(source, at.c[column_of(service.assigned_to).key], at.c[entity_key(service).key])
 
 
+def mark(column: Column[Any]) -> ColumnElement[Any]:
+    """A column that orders, as the database keeps it: what is read of it compares equal when it is handed back.
+
+    Its type is left out of it: SQLite may hold times that another program wrote in another form. A number of single
+    precision is read in double, which holds it exactly.
+    """
+    return type_coerce(cast(column, Double()) if isinstance(column.type, Float) else column, NULLTYPE)
+
+
 def pending(  # noqa: PLR0913 - each is one condition
     service: Service,
     protocol: Protocol,
@@ -70,7 +84,7 @@ def pending(  # noqa: PLR0913 - each is one condition
     limit: int,
     after: tuple[Any, Any] | None = None,
 ) -> Select[Any]:
-    """The records a node still has to receive, in order: the page behind ``after`` (sort, id)."""
+    """The records a node still has to receive, in order: the page behind ``after`` (mark of sort, id)."""
     push = _flags(protocol, "push")
     joined = join_owner(service, protocol)
     order = (column_of(protocol.sort), column_of(protocol.id))
@@ -116,7 +130,10 @@ def pullable(  # noqa: PLR0913 - each is one condition
     limit: int,
     after: tuple[Any, Any] | None = None,
 ) -> Select[Any]:
-    """Records pushed to a node up to a time and not pulled yet, in the order they were pushed."""
+    """Records pushed to a node up to a time and not pulled yet, in the order they were pushed.
+
+    They are the page behind ``after`` (mark of push time, id).
+    """
     push, pull = _flags(protocol, "push"), _flags(protocol, "pull")
     joined = join_owner(service, protocol)
     order = (column_of(push.time), column_of(protocol.id))
@@ -205,7 +222,7 @@ def _flags(protocol: Protocol, direction: str) -> Flags:
 
 
 def _behind(order: tuple[Column[Any], Column[Any]], after: tuple[Any, Any]) -> ColumnElement[bool]:
-    marks = (bindparam(None, value, type_=column.type) for column, value in zip(order, after, strict=True))
+    marks = (bindparam(None, after[0], type_=NULLTYPE), bindparam(None, after[1], type_=order[1].type))
     return tuple_(*order) > tuple_(*marks)
 
 

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, create_engine
+
+from tests.support.databases import empty_postgresql
+from tests.support.scripted_node import API_KEY, Answer, Asked, scripted_node
+from tests.support.secrecy import assert_kept, told_by
+from workmesh_flows.adapters.node_client import node_client
+from workmesh_flows.adapters.schema import create_own_tables
+from workmesh_flows.domain.limits import Limits
+from workmesh_flows.errors import WorkmeshError
+
+Ask = Callable[..., Any]
+QUICK = Limits(connect_timeout=0.5, read_timeout=0.5)
+
+
+@pytest.fixture
+def postgresql(postgresql_server: str) -> Iterator[Engine]:
+    """An empty PostgreSQL database with our own tables, for what only PostgreSQL does."""
+    with empty_postgresql(postgresql_server) as url:
+        made = create_engine(url)
+        create_own_tables(made)
+        yield made
+        made.dispose()
+
+
+@pytest.fixture
+def ask(caplog: pytest.LogCaptureFixture) -> Ask:
+    """Ask a scripted node once; gives the value or the error. Whatever comes of it, the key stays secret."""
+    caplog.set_level(logging.DEBUG)
+
+    def ask_once(
+        said: Answer | Callable[[Asked], Answer],
+        *,
+        payload: Any = None,
+        limits: Limits = QUICK,
+        path: str = "/api/1.0/x.json",
+        api_key: str = API_KEY,
+    ) -> Any:
+        script = (lambda asked: said) if isinstance(said, Answer) else said
+        outcome: Any
+        with scripted_node(script) as node, node_client(node.node(api_key=api_key), limits) as client:
+            try:
+                outcome = client.post(path, {"a": 1} if payload is None else payload)
+            except WorkmeshError as error:
+                outcome = error
+                assert_kept(api_key, *told_by(error))
+            assert len(node.asked) == 1, "a request is sent once, and no redirect is followed"
+        assert_kept(api_key, caplog.text)
+        assert "httpx" in caplog.text or isinstance(outcome, WorkmeshError), "logs were looked at"
+        assert "httpcore" in caplog.text, "logs were looked at"
+        return outcome
+
+    return ask_once

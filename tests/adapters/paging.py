@@ -1,0 +1,30 @@
+"""Reading a lane as a test does: to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import (
+    Engine,
+)
+
+from workmesh_flows import Service
+from workmesh_flows.adapters.records import reading
+from workmesh_flows.planning.delivery import Sendable
+
+
+def pages(engine: Engine, service: Service, size: int, node: str = "n1") -> list[list[Sendable]]:
+    """All pages of what is pending, read to the end; it must end."""
+    protocol = service.protocols[0]
+    assert protocol.push is not None
+    found: list[list[Sendable]] = []
+    with reading(engine, service, protocol, node) as reader:
+        for page in reader.pending(protocol.push, size=size):
+            found.append(list(page))
+            assert len(found) < 200, "the pages do not end"
+    return found
+
+
+def ids(read: Sequence[Sequence[Sendable]]) -> list[Any]:
+    return [item.id for page in read for item in page]

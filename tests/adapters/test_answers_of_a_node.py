@@ -1,0 +1,242 @@
+"""Each row of the wire's table, and each thing that real nodes were seen to say, over a real socket."""
+
+from __future__ import annotations
+
+import json
+import tracemalloc
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from urllib.parse import quote
+
+import pytest
+
+from tests.adapters.conftest import Ask
+from tests.support.misbehaving import flood
+from tests.support.scripted_node import Answer, Asked, failure, success
+from workmesh_flows.domain.limits import Limits
+from workmesh_flows.errors import (
+    BatchTooLarge,
+    NodeError,
+    NodeMisconfigured,
+    NodeUnavailable,
+    RecordRefused,
+    RequestCrashed,
+    WorkmeshError,
+)
+
+MEGABYTE = 1024 * 1024
+HTML = Answer(b"<!DOCTYPE html><title>Welcome</title>")
+
+
+def echo(code: int = 200, **headers: str) -> Callable[[Asked], Answer]:
+    """The whole request as the answer's body."""
+    return lambda asked: Answer(asked.raw, code, headers)
+
+
+def redirect(code: int, to: str) -> Callable[[Asked], Answer]:
+    """A redirect; {body} stands for the request's body, written for an address."""
+    return lambda asked: Answer(b"", code, {"Location": to.replace("{body}", quote(asked.raw))})
+
+
+CODES = [
+    *((code, NodeUnavailable, f"answers {code}") for code in (408, 425, 429, 501, 502, 503, 504, 599)),
+    (500, RequestCrashed, "answers 500"),
+    (401, NodeMisconfigured, "refuses the api key"),
+    (403, NodeMisconfigured, "forbids"),
+    (404, NodeMisconfigured, "no such access point"),
+    (405, NodeMisconfigured, "does not allow POST"),
+    (413, BatchTooLarge, "too large"),
+    *(
+        (code, RecordRefused, f"answers {code}")
+        for code in (400, 402, 406, 409, 410, 411, 415, 418, 422, 451)
+    ),
+]
+
+
+@pytest.mark.parametrize(("code", "kind", "text"), CODES)
+def test_a_status_code_says_whose_fault_it_is(
+    ask: Ask, code: int, kind: type[WorkmeshError], text: str
+) -> None:
+    error = ask(echo(code))
+    assert type(error) is kind
+    assert text in str(error)
+    assert "/api/1.0/x.json" in str(error)
+    if isinstance(error, NodeError):
+        assert error.node == "n1"
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "text"),
+    [
+        pytest.param(failure("no good"), RecordRefused, "no good", id="a failure with 200"),
+        pytest.param(failure(""), RecordRefused, "gives no reason", id="a failure without a reason"),
+        pytest.param(failure("Success"), RecordRefused, "Success", id="success in another letter case"),
+        pytest.param(failure("Wrong api_key"), RecordRefused, "Wrong api_key", id="a wrong key"),
+        pytest.param(HTML, NodeUnavailable, "not JSON (text/html;charset=utf-8)", id="HTML with 200"),
+        pytest.param(Answer(b'{"status":"succ'), NodeUnavailable, "not JSON", id="half a JSON"),
+        pytest.param(Answer(b""), NodeUnavailable, "not JSON", id="an empty answer"),
+        pytest.param(Answer(b"", 204), NodeUnavailable, "not JSON", id="no content"),
+        pytest.param(Answer(b"\xff\xfe{}"), NodeUnavailable, "not JSON", id="no UTF-8"),
+        pytest.param(Answer(b"null"), NodeUnavailable, "without a status", id="JSON null"),
+        pytest.param(Answer(b'["success"]'), NodeUnavailable, "without a status", id="a JSON list"),
+        pytest.param(Answer(b'{"status":true}'), NodeUnavailable, "without a status", id="status is no text"),
+        pytest.param(Answer(b'{"value":1}'), NodeUnavailable, "without a status", id="no status"),
+    ],
+)
+def test_a_200_is_read_by_its_status_alone(
+    ask: Ask, said: Answer, kind: type[WorkmeshError], text: str
+) -> None:
+    error = ask(said)
+    assert type(error) is kind
+    assert text in str(error)
+
+
+@pytest.mark.parametrize("code", [200, 201, 202])
+def test_a_success_gives_its_value_whatever_its_type_claims(ask: Ask, code: int) -> None:
+    body = json.dumps({"status": "success", "value": {"1": {"score": 7}}}).encode()
+    assert ask(Answer(body, code, {"Content-Type": "image/png"})) == {"1": {"score": 7}}
+
+
+def test_a_success_without_a_value_is_one(ask: Ask) -> None:
+    assert ask(Answer(b'{"status":"success"}')) is None
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "text"),
+    [
+        pytest.param(redirect(302, "/404"), NodeMisconfigured, "redirects to /404", id="302 to /404"),
+        pytest.param(redirect(303, "/404"), NodeMisconfigured, "redirects to /404", id="303 to /404"),
+        pytest.param(
+            redirect(303, "/500?message={body}"),
+            RequestCrashed,
+            "its error page",
+            id="303 to /500 with the body",
+        ),
+        pytest.param(
+            redirect(303, "http://other.host:81/500?message={body}"),
+            RequestCrashed,
+            "its error page",
+            id="the error page by its full address",
+        ),
+        pytest.param(
+            redirect(307, "/login/{body}"), NodeMisconfigured, "redirects to /login/", id="elsewhere"
+        ),
+        pytest.param(redirect(301, "http://[::/x"), NodeMisconfigured, "nowhere", id="no address"),
+        pytest.param(
+            redirect(301, "/\x7f"), NodeMisconfigured, "redirects to", id="a character of no address"
+        ),
+        pytest.param(Answer(b"", 304), NodeMisconfigured, "nowhere", id="no location"),
+    ],
+)
+def test_a_redirect_is_read_and_not_followed(
+    ask: Ask, said: Answer, kind: type[WorkmeshError], text: str
+) -> None:
+    error = ask(said)
+    assert type(error) is kind
+    assert text in str(error)
+
+
+def test_a_redirect_may_carry_all_that_a_header_has_room_for(ask: Ask) -> None:
+    """Real nodes put the request's body into the address: up to 60 kB, more where it is not quoted as we would."""
+    as_it_is = lambda asked: Answer(b"", 303, {"Location": "/500?message=" + asked.raw.decode()})  # noqa: E731
+    error = ask(as_it_is, payload={"text": '"<>' * 15_000})
+    assert type(error) is RequestCrashed
+
+
+def test_an_error_text_may_echo_the_whole_body(ask: Ask) -> None:
+    error = ask(lambda asked: failure(f"api_key is required on {asked.raw.decode()}"))
+    assert type(error) is RecordRefused
+    assert error.reason.startswith('api_key is required on {"a":1,"api_key":"***"}')
+
+
+@pytest.mark.parametrize("api_key", ["{0A7E1C52-9C1B-4E7A-8D3F-5B6C7D8E9F01}", 'p"ä\\ss </%+ wörd'])
+@pytest.mark.parametrize(
+    "write",
+    [
+        pytest.param(lambda text: text, id="as it is"),
+        pytest.param(lambda text: text.upper(), id="in capitals"),
+        pytest.param(lambda text: text.lower(), id="in small letters"),
+        pytest.param(lambda text: text.replace("{", "").replace("}", ""), id="without braces"),
+        pytest.param(lambda text: quote(text, safe=""), id="as in an address"),
+    ],
+)
+@pytest.mark.parametrize("code", [200, 400, 502])
+def test_the_key_is_taken_out_of_whatever_echoes_it(
+    ask: Ask, api_key: str, write: Callable[[str], str], code: int
+) -> None:
+    def script(asked: Asked) -> Answer:
+        echoed = write(asked.body["api_key"])
+        return Answer(failure(f"Invalid api_key ({echoed}))").body if code == 200 else echoed.encode(), code)
+
+    error = ask(script, api_key=api_key)
+    if code != 502:
+        assert "***" in str(error)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        pytest.param(lambda asked: Answer(asked.raw), id="with 200"),
+        pytest.param(lambda asked: failure(asked.raw.decode()), id="as the status"),
+        pytest.param(lambda asked: Answer(asked.raw, 400), id="with 400"),
+        pytest.param(lambda asked: Answer(asked.raw, 500), id="with 500"),
+        pytest.param(lambda asked: Answer(b"<p>" + asked.raw), id="as HTML"),
+        pytest.param(lambda asked: failure("x" * 1_990 + asked.body["api_key"]), id="across the text's end"),
+        pytest.param(lambda asked: Answer(b"x" * 7_990 + asked.raw, 422), id="far behind"),
+        pytest.param(lambda asked: Answer((" " * 7_990).encode() + asked.raw, 422), id="behind blanks"),
+    ],
+)
+@pytest.mark.parametrize("size", [10, 5 * MEGABYTE], ids=["small", "5 MB"])
+def test_an_echo_of_any_size_gives_nothing_away(
+    ask: Ask, write: Callable[[Asked], Answer], size: int
+) -> None:
+    error = ask(write, payload={"text": "y" * size}, limits=Limits(read_timeout=10))
+    assert isinstance(error, WorkmeshError)
+    assert len(str(error)) < 2_200
+
+
+@pytest.mark.parametrize("name", ["Content-Type", "Set-Cookie", "Retry-After", "WWW-Authenticate"])
+@pytest.mark.parametrize("code", [200, 401, 429, 503])
+def test_an_echo_in_a_header_gives_nothing_away(ask: Ask, name: str, code: int) -> None:
+    error = ask(lambda asked: Answer(b"", code, {name: asked.raw.decode()}), payload={"text": "y" * 10_000})
+    assert isinstance(error, NodeError)
+    assert len(str(error)) < 2_200
+
+
+def test_an_answer_past_the_limit_is_not_read_to_its_end(ask: Ask) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 67108864\r\n\r\n"
+    answer = Answer(talk=flood(head, b"z" * 65_536, 1_024))
+    tracemalloc.start()
+    try:
+        error = ask(answer, limits=Limits(read_timeout=10, max_answer_bytes=MEGABYTE))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert type(error) is NodeUnavailable
+    assert "longer than 1,048,576 bytes" in str(error)
+    assert "max_answer_bytes" in str(error)
+    assert peak < 6 * MEGABYTE
+
+
+def test_five_megabytes_of_results_are_read_where_they_are_allowed(ask: Ask) -> None:
+    value = "z" * (5 * MEGABYTE)
+    assert ask(success(value), limits=Limits(read_timeout=10, max_answer_bytes=6 * MEGABYTE)) == value
+
+
+@pytest.mark.parametrize("code", [429, 503])
+def test_retry_after_in_seconds_is_kept(ask: Ask, code: int) -> None:
+    error = ask(Answer(b"", code, {"Retry-After": "120"}))
+    assert error.retry_at - datetime.now(UTC) == pytest.approx(
+        timedelta(seconds=120), abs=timedelta(seconds=5)
+    )
+
+
+def test_retry_after_as_a_date_is_kept(ask: Ask) -> None:
+    date = datetime.now(UTC).replace(microsecond=0) + timedelta(minutes=7)
+    error = ask(Answer(b"", 503, {"Retry-After": format_datetime(date, usegmt=True)}))
+    assert error.retry_at == date
+
+
+def test_without_retry_after_no_time_is_made_up(ask: Ask) -> None:
+    assert ask(Answer(b"", 503)).retry_at is None

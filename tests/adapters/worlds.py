@@ -1,0 +1,240 @@
+"""Small masters with keys of any type and names that have to be quoted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    DateTime,
+    Engine,
+    ForeignKey,
+    Integer,
+    MetaData,
+    String,
+    Uuid,
+    insert,
+)
+from sqlalchemy.orm import Session, registry, relationship
+from sqlalchemy.types import TypeEngine
+
+from workmesh_flows import Flags, Protocol, Pull, Push, Service, get, post
+
+START = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+Key = Callable[[int], Any]
+KEYS: Mapping[str, tuple[Callable[[], TypeEngine[Any]], Key]] = {
+    "integer": (Integer, lambda number: number),
+    "uuid": (Uuid, lambda number: UUID(int=number)),
+    "string": (lambda: String(40), lambda number: f"Käse-{number:05}"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Accounts, their users, and deliveries to them; ``key`` makes a key of a number."""
+
+    service: Service
+    account: type[Any]
+    user: type[Any]
+    delivery: type[Any]
+    key: Key
+    create: Callable[[Engine], None]
+
+    @property
+    def protocol(self) -> Protocol:
+        return self.service.protocols[0]
+
+    def fill(
+        self,
+        engine: Engine,
+        nodes: Iterable[str | None],
+        users: Iterable[int | None],
+        deliveries: Iterable[int | None],
+    ) -> None:
+        """Accounts 1, 2, ... with their nodes, users with their accounts, deliveries with their users."""
+        self.create(engine)
+
+        def of(number: int | None) -> Any:
+            return None if number is None else self.key(number)
+
+        with Session(engine) as session:
+            for cls, rows in (
+                (self.account, [{"id": of(i), "node": node} for i, node in enumerate(nodes, 1)]),
+                (self.user, [{"id": of(i), "account_id": of(a)} for i, a in enumerate(users, 1)]),
+                (
+                    self.delivery,
+                    [{"id": of(i), "user_id": of(u), "at": at(i)} for i, u in enumerate(deliveries, 1)],
+                ),
+            ):
+                if rows:
+                    session.execute(insert(cls), rows)
+            session.commit()
+
+
+def at(number: float) -> datetime:
+    """So many seconds after the start."""
+    return START + timedelta(seconds=number)
+
+
+def flag_columns(way: str) -> dict[str, Column[Any]]:
+    return {
+        f"{way}_time": Column(f"{way} Time", DateTime(timezone=True)),
+        f"{way}_success": Column(f"{way} Success", Boolean),
+        f"{way}_error": Column(f"{way} Error", String(300)),
+    }
+
+
+def make_world(kind: str = "integer", *, schema: str | None = None) -> World:
+    """Two hops from a delivery to its account; each name is a reserved word or of mixed case."""
+    make_type, key = KEYS[kind]
+    mapping = registry()
+    base: Any = mapping.generate_base()
+    place = "" if schema is None else f"{schema}."
+    arguments = {"__table_args__": {"schema": schema}}
+    account: Any = type(
+        "Account",
+        (base,),
+        {
+            "__tablename__": "Account",
+            **arguments,
+            "id": Column("Key", make_type(), primary_key=True, autoincrement=False),
+            "node": Column("order", String(50)),
+        },
+    )
+    user: Any = type(
+        "User",
+        (base,),
+        {
+            "__tablename__": "user",
+            **arguments,
+            "id": Column("table", make_type(), primary_key=True, autoincrement=False),
+            "account_id": Column("Group", make_type(), ForeignKey(f"{place}Account.Key")),
+            "account": relationship("Account"),
+        },
+    )
+    delivery: Any = type(
+        "Delivery",
+        (base,),
+        {
+            "__tablename__": "select",
+            **arguments,
+            "id": Column("Id of it", make_type(), primary_key=True, autoincrement=False),
+            "user_id": Column("User", make_type(), ForeignKey(f"{place}user.table")),
+            "at": Column("where", DateTime(timezone=True), nullable=False),
+            "score": Column("Score%", Integer),
+            **flag_columns("push"),
+            **flag_columns("pull"),
+            "user": relationship("User"),
+        },
+    )
+    service = Service(
+        "deliveries",
+        entity=account,
+        assigned_to=account.node,
+        protocols=[
+            Protocol(
+                "delivery",
+                record=delivery,
+                id=delivery.id,
+                sort=delivery.at,
+                push=Push(
+                    post("/push.json", batch_size=10),
+                    Flags(delivery.push_time, delivery.push_success, delivery.push_error),
+                ),
+                pull=Pull(
+                    "/status.json",
+                    get("/pull.json", into={"score": delivery.score}),
+                    Flags(delivery.pull_time, delivery.pull_success, delivery.pull_error),
+                ),
+            )
+        ],
+    )
+    return World(service, account, user, delivery, key, mapping.metadata.create_all)
+
+
+def make_flat(sort: TypeEngine[Any], *, key: TypeEngine[Any] | None = None) -> Flat:
+    """Shops and their orders, sorted by a column of any type: the service, its record class, and its tables."""
+    mapping = registry()
+    base: Any = mapping.generate_base()
+    shop: Any = type(
+        "Shop",
+        (base,),
+        {
+            "__tablename__": "shop",
+            "id": Column(Integer, primary_key=True, autoincrement=False),
+            "node": Column(String(50)),
+        },
+    )
+    order: Any = type(
+        "Order",
+        (base,),
+        {
+            "__tablename__": "order",
+            "id": Column(key or Integer(), primary_key=True, autoincrement=False),
+            "shop_id": Column(Integer, ForeignKey("shop.id")),
+            "at": Column(sort, nullable=False),
+            **flag_columns("push"),
+        },
+    )
+    flags = Flags(order.push_time, order.push_success, order.push_error)
+    send = Push(post("/push.json", batch_size=10), flags)
+    protocol = Protocol("order", record=order, id=order.id, sort=order.at, push=send)
+    service = Service("orders", entity=shop, assigned_to=shop.node, protocols=[protocol])
+    return Flat(service, shop, order, mapping.metadata)
+
+
+@dataclass(frozen=True, slots=True)
+class Flat:
+    """What :func:`make_flat` made."""
+
+    service: Service
+    shop: type[Any]
+    order: type[Any]
+    metadata: MetaData
+
+    @property
+    def protocol(self) -> Protocol:
+        return self.service.protocols[0]
+
+    def fill(self, engine: Engine, sorts: Iterable[Any], keys: Iterable[Any] | None = None) -> None:
+        """One shop on node n1, and orders 1, 2, ... (or of these keys) with these values to sort by."""
+        self.metadata.create_all(engine)
+        values = list(sorts)
+        rows = [
+            {"id": key, "shop_id": 1, "at": value}
+            for key, value in zip(keys or range(1, len(values) + 1), values, strict=True)
+        ]
+        with Session(engine) as session:
+            session.execute(insert(self.shop), [{"id": 1, "node": "n1"}])
+            session.execute(insert(self.order), rows)
+            session.commit()
+
+
+def made_of(base: Any, title: str, /, **members: Any) -> Any:
+    """A mapped class of these columns and relationships."""
+    return type(title, (base,), {"__tablename__": title.lower(), **members})
+
+
+def service_of(entity: Any, record: Any, owner: Any = None, send: Any = None) -> Service:
+    """A service of one protocol, over classes whose columns have the usual names."""
+    push = Push(
+        send or post("/push.json", batch_size=10),
+        Flags(record.push_time, record.push_success, record.push_error),
+    )
+    protocol = Protocol("p", record=record, id=record.id, sort=record.at, owner=owner, push=push)
+    return Service("s", entity=entity, assigned_to=entity.node, protocols=[protocol])
+
+
+def fill(engine: Engine, *rows: tuple[Any, list[dict[str, Any]]]) -> None:
+    """Create the tables of these classes, and write their rows in this order."""
+    rows[0][0].metadata.create_all(engine)
+    with Session(engine) as session:
+        for cls, values in rows:
+            session.execute(insert(cls), values)
+        session.commit()
