@@ -17,7 +17,7 @@ PATIENCE = Limits(connect_timeout=2.0, read_timeout=5.0)
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What a ping found: ``version`` of the micro-service, or the ``trouble`` that came instead."""
+    """What a ping found; ``version`` is the micro-service's, ``trouble`` what came instead of either."""
 
     reachable: bool
     version: str = ""
@@ -36,9 +36,13 @@ def probe_nodes(nodes: Iterable[Node], *, limits: Limits = PATIENCE) -> dict[str
 
 
 def _probe(node: Node, limits: Limits) -> Probe:
+    pinged = False
     try:
         with node_client(node, limits) as client:
             client.ping()
-            return Probe(reachable=True, version=client.version())
+            pinged = True
+            return Probe(reachable=True, version=client.scrub(client.version()))
     except NodeError as error:
-        return Probe(reachable=False, trouble=error.reason)
+        return Probe(reachable=pinged, trouble=error.reason)
+    except Exception as error:  # noqa: BLE001 - a host that is no host name raises what it likes
+        return Probe(reachable=False, trouble=f"its address cannot be used: {type(error).__name__}")

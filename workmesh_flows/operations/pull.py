@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain, islice
 from time import monotonic, sleep
 from typing import Any
 
@@ -15,7 +16,7 @@ from workmesh_flows.domain.protocol import Pull
 from workmesh_flows.domain.reports import PullReport, Tally
 from workmesh_flows.errors import NodeMisconfigured, NodeUnavailable, RecordRefused, RequestCrashed
 from workmesh_flows.operations.results import fetch
-from workmesh_flows.operations.work import Work, stops_told
+from workmesh_flows.operations.work import Work, page_of, stops_told
 
 LOOKS = 5
 LOOK_SECONDS = 0.2
@@ -25,7 +26,7 @@ LOOK_SECONDS = 0.2
 def pull_lane(work: Work) -> PullReport:
     """Collect the results of all records of a lane up to the latest one that the node has processed.
 
-    Results and flags of a page are written in one transaction: a crash between fetching and writing only fetches
+    Results and flags of a batch are written in one transaction: a crash between fetching and writing only fetches
     again. Raises LaneBusy, LaneWaiting, LaneLost, or LaneStopped when the node or the database stops the work; a
     node that names a record which was never sent to it is misconfigured, and nothing is pulled.
     """
@@ -41,7 +42,7 @@ def pull_lane(work: Work) -> PullReport:
     collector = held_lane(
         work.engine, lane, holder=work.holder, clock=clock, lease_seconds=work.limits.lease_seconds
     )
-    with collector as hold, stops_told(work, hold, report):
+    with collector as hold, stops_told(work, hold, tally, report):
         _pull_processed(work, hold, clock, tally, notes)
     tally.check(str(lane))
     return report()
@@ -64,8 +65,9 @@ def _pull_processed(work: Work, hold: Hold, clock: Clock, tally: Tally, notes: l
             notes.append(f"record {latest} is processed but not flagged as pushed yet; push first")
             return
         collection = _Collection(work, pull, hold, clock, client, tally)
-        for page in reader.pullable(pull, upto=upto, size=pull.page):
-            collection.collect(page)
+        records = chain.from_iterable(reader.pullable(pull, upto=upto, size=page_of(pull.page)))
+        while batch := list(islice(records, pull.page)):
+            collection.collect(batch)
             work.progress(tally.done, tally.selected)
 
 
@@ -109,17 +111,13 @@ class _Collection:
     client: HttpNodeClient
     tally: Tally
 
-    def collect(self, page: Page) -> None:
-        """Fetch the results of a page of records, and write them with the flags."""
-        self.tally.selected += len(page)
-        try:
-            results = fetch(self.pull, page, self.client, self.work.protocol)
-        except RecordRefused as refusal:
-            reason = f"it refuses to give results: {refusal.reason}"
-            raise NodeMisconfigured(reason, node=self.client.name) from refusal
+    def collect(self, batch: Page) -> None:
+        """Fetch the results of a batch of records, and write them with the flags."""
+        self.tally.selected += len(batch)
+        results = fetch(self.pull, batch, self.client, self.work.protocol)
         failed = {key: result for key, result in results.items() if isinstance(result, str)}
         if results:
             failed |= flag_pulled(self.work.engine, self.hold, self.work.protocol, results, self.clock())
         self.tally.refuse(failed)
         self.tally.done += len(results) - len(failed)
-        self.tally.left += len(page) - len(results)
+        self.tally.left += len(batch) - len(results)

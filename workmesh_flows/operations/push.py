@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from time import monotonic
@@ -16,17 +16,14 @@ from workmesh_flows.adapters.records import flag_pushed, reading
 from workmesh_flows.domain.protocol import Push
 from workmesh_flows.domain.reports import PushReport, Tally
 from workmesh_flows.operations.sending import Accepted, Refused, TooLarge, send
-from workmesh_flows.operations.work import Work, stops_told
+from workmesh_flows.operations.work import Work, page_of, stops_told
 from workmesh_flows.planning.delivery import Bisection, Sendable, push_times
 
 logger = logging.getLogger(__name__)
 
-PAGE = 2_000
-"""Records read at once; a multiple of the batch size near it is taken."""
-
 
 def push_lane(work: Work, *, limit: int | None = None) -> PushReport:
-    """Send what is pending in a lane when it is taken, at most ``limit`` records.
+    """Send what is pending in a lane when it is taken, at most ``limit`` records: those that wait do not count.
 
     One batch is in flight at a time. A record that is refused is flagged with the reason; the rest of its owner's
     records wait behind it, other owners go on. Each batch is flagged in one transaction that checks the lane.
@@ -44,7 +41,7 @@ def push_lane(work: Work, *, limit: int | None = None) -> PushReport:
     sender = held_lane(
         work.engine, lane, holder=work.holder, clock=clock, lease_seconds=work.limits.lease_seconds
     )
-    with sender as hold, stops_told(work, hold, report):
+    with sender as hold, stops_told(work, hold, tally, report):
         _push_pending(work, hold, clock, tally, limit)
     tally.check(str(lane))
     return report()
@@ -54,23 +51,21 @@ def _push_pending(work: Work, hold: Hold, clock: Clock, tally: Tally, limit: int
     push = work.protocol.push
     assert push is not None  # noqa: S101 - a push lane exists only for a declared push
     size = push.size or 1
-    page_size = size * max(1, PAGE // size)
     sender = Sender(f"{work.service.name}/{work.protocol.name}", hold.epoch)
     with (
         reading(work.engine, work.service, work.protocol, work.node.name) as reader,
         node_client(work.node, work.limits, sender=sender) as client,
     ):
-        total = reader.count_pending()
-        if limit is not None:
-            total = min(total, limit)
+        pending = reader.count_pending()
+        total = pending if limit is None else min(pending, limit)
         if total == 0:
             return
         client.ping()
         delivery = _Delivery(work, push, hold, clock, client, tally)
-        records = islice(chain.from_iterable(reader.pending(push, size=page_size)), total)
-        for batch in _batches(records, size):
+        records = islice(chain.from_iterable(reader.pending(push, size=page_of(size))), pending)
+        while batch := list(islice(records, size if limit is None else min(size, limit - tally.decided))):
             delivery.deliver(batch)
-            work.progress(tally.selected, total)
+            work.progress(min(tally.selected, total), total)
 
 
 @dataclass(slots=True)
@@ -88,19 +83,27 @@ class _Delivery:
     def deliver(self, batch: Sequence[Sendable]) -> None:
         """Send a batch, part by part where it is refused as a whole."""
         self.tally.selected += len(batch)
-        bisection = Bisection(batch, self.held, at_most=self.hold.batch_limit)
+        usual = fits = self.hold.batch_limit
+        bisection = Bisection(batch, self.held, at_most=usual)
         for part in bisection.parts():
-            match send(self.push, part, self.client, doubted=len(part) == len(batch)):
+            # Before the search for a culprit begins, and before one is flagged.
+            doubted = len(part) in {1, len(batch)}
+            match send(self.push, part, self.client, self.work.protocol, doubted=doubted):
                 case Accepted(refused):
                     self.flag(part, refused)
-                case Refused(reason) | TooLarge(reason) if len(part) == 1:
+                case Refused(reason) if len(part) == 1:
                     self.flag(part, {part[0].id: reason})
+                case TooLarge(reason) if len(part) == 1:
+                    self.flag(part, {part[0].id: reason})
+                    fits = usual  # this record was too large, not the batches
                 case Refused():
                     bisection.split(part)
                 case TooLarge():
-                    self.remember_limit((len(part) + 1) // 2)
+                    fits = min(fits or len(part), (len(part) + 1) // 2)
                     bisection.split(part)
         self.tally.left += bisection.left
+        if fits is not None and fits != usual:
+            self.remember_limit(fits)
 
     def flag(self, part: Sequence[Sendable], refused: Mapping[Any, str]) -> None:
         """Write what became of a part; the owners of refused records are held from here on."""
@@ -131,8 +134,3 @@ class _Delivery:
             limit,
             self.work.protocol.name,
         )
-
-
-def _batches(records: Iterator[Sendable], size: int) -> Iterator[list[Sendable]]:
-    while batch := list(islice(records, size)):
-        yield batch

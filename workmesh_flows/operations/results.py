@@ -10,12 +10,15 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 from pydantic import TypeAdapter, ValidationError
+from sqlalchemy import Column
 
-from workmesh_flows.adapters.node_client import HttpNodeClient, translated_errors
+from workmesh_flows.adapters.node_client import HttpNodeClient
+from workmesh_flows.adapters.schema import as_stored
 from workmesh_flows.domain.calls import Get
 from workmesh_flows.domain.columns import column_of, is_column, python_type
 from workmesh_flows.domain.protocol import Protocol, Pull
-from workmesh_flows.errors import DefinitionError, RecordRefused, WorkmeshError
+from workmesh_flows.errors import BatchTooLarge, DefinitionError, RecordRefused
+from workmesh_flows.operations.calling import call, matched
 from workmesh_flows.planning.delivery import Sendable
 
 Result: TypeAlias = Mapping[str, Any] | str | None
@@ -31,42 +34,39 @@ def fetch(
 
     A failure that is one record's own becomes its result's text. Raises NodeError when the node is at fault.
     """
-    found = _fetch_each(pull, page, client) if pull.size is None else _fetch_all(pull, page, client)
+    if pull.size is None:
+        found = {item.id: _fetch_one(pull, item.record, client) for item in page}
+    else:
+        found = _fetch_all(pull, page, client, protocol)
     return {record_id: _fitting(result, protocol) for record_id, result in found.items()}
 
 
-def _fetch_each(pull: Pull, page: Sequence[Sendable], client: HttpNodeClient) -> dict[Any, Any]:
-    return {item.id: _called(pull, item.record, client) for item in page}
+def _fetch_one(pull: Pull, record: Any, client: HttpNodeClient) -> Any:  # noqa: ANN401 - a user's function
+    try:
+        return call(pull.fetch, record, client)
+    except (RecordRefused, BatchTooLarge) as refusal:
+        return refusal.reason
 
 
-def _fetch_all(pull: Pull, page: Sequence[Sendable], client: HttpNodeClient) -> dict[Any, Any]:
-    if isinstance(pull.fetch, Get):
-        with translated_errors():
-            said: Any = pull.fetch([item.id for item in page], client)
-    else:
-        said = _called(pull, [item.record for item in page], client)
-        if isinstance(said, str) and len(page) > 1:  # one of them is at fault: ask for each alone
-            return {key: result for item in page for key, result in _fetch_all(pull, [item], client).items()}
-    if said is None or isinstance(said, str):
-        return dict.fromkeys((item.id for item in page), said)
+def _fetch_all(
+    pull: Pull, page: Sequence[Sendable], client: HttpNodeClient, protocol: Protocol
+) -> dict[Any, Any]:
+    by_id = isinstance(pull.fetch, Get)
+    try:
+        said = call(pull.fetch, [item.id if by_id else item.record for item in page], client)
+    except (RecordRefused, BatchTooLarge) as refusal:
+        if len(page) == 1:
+            return {page[0].id: refusal.reason}
+        middle = len(page) // 2  # one of them is at fault, or all of them are too much at once
+        halves = (_fetch_all(pull, half, client, protocol) for half in (page[:middle], page[middle:]))
+        return {record_id: result for half in halves for record_id, result in half.items()}
+    if said is None:
+        return {item.id: None for item in page}
     if not isinstance(said, Mapping):
         problem = f"it returned a {type(said).__name__}; it must return None, or values by id"
         raise DefinitionError("the pull function", [problem])
-    by_text = {str(key): result for key, result in said.items()}
-    return {item.id: by_text[str(item.id)] for item in page if str(item.id) in by_text}
-
-
-def _called(pull: Pull, argument: Any, client: HttpNodeClient) -> Any:  # noqa: ANN401 - a user's function
-    """What the user's function returns; a text where it failed for this record."""
-    try:
-        with translated_errors():
-            return pull.fetch(argument, client)
-    except RecordRefused as refusal:
-        return client.scrub(refusal.reason)
-    except WorkmeshError:
-        raise
-    except Exception as error:  # noqa: BLE001 - a user's function may raise anything; the record is at fault
-        return client.scrub(f"the pull function raised {type(error).__name__}: {error}")
+    found, _ = matched(said, page, protocol)
+    return found
 
 
 def _fitting(result: Any, protocol: Protocol) -> Result:  # noqa: ANN401 - a node's or a user's
@@ -75,20 +75,28 @@ def _fitting(result: Any, protocol: Protocol) -> Result:  # noqa: ANN401 - a nod
         return result
     if not isinstance(result, Mapping):
         return f"the result is a {type(result).__name__}, not values by column"
+    ours = {column_of(column) for flags in protocol.flags for column in flags.columns}
+    ours.add(column_of(protocol.id))
     values = {}
     for key, value in result.items():
         attribute = getattr(protocol.record, str(key), None)
-        if attribute is None or not is_column(attribute):
+        if not is_column(attribute):
             return f"the result names {key!r}, which is no column of {protocol.record.__name__}"
+        if column_of(attribute) in ours:
+            return f"the result names {key!r}, which is the id or a flag"
         try:
-            values[str(key)] = _read(python_type(column_of(attribute)), value)
+            values[str(key)] = _read(column_of(attribute), value)
         except ValidationError as error:
             return f"the result does not fit {key}: {error.errors(include_input=False)[0]['msg']}"
     return values
 
 
-def _read(kind: type | None, value: Any) -> Any:  # noqa: ANN401 - JSON in, a column's value out
-    return _adapter(kind).validate_python(value) if kind in _READ and value is not None else value
+def _read(column: Column[Any], value: Any) -> Any:  # noqa: ANN401 - JSON in, a column's value out
+    kind = python_type(column)
+    if value is None or kind not in _READ:
+        return value
+    read = _adapter(kind).validate_python(value)
+    return as_stored(read, column) if isinstance(read, datetime) else read
 
 
 @cache

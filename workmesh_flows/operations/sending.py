@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from workmesh_flows.adapters.node_client import HttpNodeClient, translated_errors
-from workmesh_flows.domain.protocol import Push
-from workmesh_flows.errors import BatchTooLarge, DefinitionError, RecordRefused, RequestCrashed, WorkmeshError
+from workmesh_flows.adapters.node_client import HttpNodeClient
+from workmesh_flows.domain.protocol import Protocol, Push
+from workmesh_flows.errors import BatchTooLarge, DefinitionError, NodeMisconfigured, RecordRefused
+from workmesh_flows.operations.calling import call, matched
 from workmesh_flows.planning.delivery import Sendable
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,40 +37,38 @@ class TooLarge:
 Outcome: TypeAlias = Accepted | Refused | TooLarge
 
 
-def send(push: Push, part: Sequence[Sendable], client: HttpNodeClient, *, doubted: bool) -> Outcome:
-    """Send a part with the user's function.
+def send(
+    push: Push, part: Sequence[Sendable], client: HttpNodeClient, protocol: Protocol, *, doubted: bool
+) -> Outcome:
+    """Send a part with the user's function; ``doubted`` as in :func:`call`.
 
-    A refusal that is ``doubted`` is followed by a ping: a node refuses a wrong key in the same words as a bad
-    record, and then nothing may be flagged. A crash is always followed by one: if the node is well again at
-    once, the part is at fault. Raises NodeUnavailable or NodeMisconfigured, after which nothing may be flagged.
+    Raises NodeError, StoreUnavailable or DefinitionError, after which nothing may be flagged.
     """
+    records = [item.record for item in part] if push.size else part[0].record
     try:
-        with translated_errors():
-            said = push.send([item.record for item in part] if push.size else part[0].record, client)
+        said = call(push.send, records, client, doubted=doubted)
     except RecordRefused as refusal:
-        if doubted:
-            client.ping()
-        return Refused(client.scrub(refusal.reason))
-    except RequestCrashed as crash:
-        client.ping()
-        return Refused(f"the node crashes on it: {crash.reason}")
+        return Refused(refusal.reason)
     except BatchTooLarge as refusal:
         return TooLarge(refusal.reason)
-    except WorkmeshError:
-        raise
-    except Exception as error:  # noqa: BLE001 - a user's function may raise anything; its records are at fault
-        return Refused(client.scrub(f"the push function raised {type(error).__name__}: {error}"))
-    return Accepted(_refusals(said, part, client) if push.size else {})
+    return Accepted(_refusals(said, part, client, protocol) if push.size else {})
 
 
-def _refusals(said: Any, part: Sequence[Sendable], client: HttpNodeClient) -> dict[Any, str]:  # noqa: ANN401 - a user's
+def _refusals(
+    said: Any,  # noqa: ANN401 - a user's
+    part: Sequence[Sendable],
+    client: HttpNodeClient,
+    protocol: Protocol,
+) -> dict[Any, str]:
     if said is None:
         return {}
     if not isinstance(said, Mapping):
         problem = f"it returned a {type(said).__name__}; it must return None, or the refused ids with reasons"
         raise DefinitionError("the push function", [problem])
-    ids = {str(item.id): item.id for item in part}
-    strangers = [key for key in said if str(key) not in ids]
-    if strangers:
-        logger.warning("node %s refuses %d records that were not sent to it", client.name, len(strangers))
-    return {ids[str(key)]: client.scrub(str(reason)) for key, reason in said.items() if str(key) in ids}
+    refused, strangers = matched(said, part, protocol)
+    if strangers:  # some record was refused, and it cannot be said which
+        reason = (
+            f"it refuses {client.scrub(strangers[0])[:80]!r}, which is no id of a record that was sent to it"
+        )
+        raise NodeMisconfigured(reason, node=client.name)
+    return {record_id: client.scrub(str(reason)) for record_id, reason in refused.items()}

@@ -21,6 +21,7 @@ NODE_COLUMNS = (
     "processed",
 )
 """Columns of the nodes table that people see; the DataFrame has more."""
+MORE_NODE_COLUMNS = ("in flight", "host", "port", "services", "version", "trouble")
 SERVICE_COLUMNS = (
     "service",
     "nodes",
@@ -32,6 +33,7 @@ SERVICE_COLUMNS = (
     "processed",
 )
 """Columns of the services table that people see; the DataFrame has more."""
+MORE_SERVICE_COLUMNS = ("records", "ownerless")
 
 
 def nodes_table(status: Status) -> pd.DataFrame:
@@ -42,8 +44,8 @@ def nodes_table(status: Status) -> pd.DataFrame:
     """
     named = {node for held in status.held.values() for node in held if node is not None}
     names = sorted(named | set(status.inventory.nodes) | set(status.inventory.problems))
-    frame = pd.DataFrame([_node_row(status, name) for name in names])
-    return frame if len(frame) else pd.DataFrame(columns=list(NODE_COLUMNS))
+    rows = [_node_row(status, name) for name in names]
+    return pd.DataFrame(rows, columns=[*NODE_COLUMNS, *MORE_NODE_COLUMNS])
 
 
 def services_table(status: Status) -> pd.DataFrame:
@@ -63,7 +65,7 @@ def services_table(status: Status) -> pd.DataFrame:
                 "ownerless": sum(count.records for count in counts if not count.owned),
             }
         )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=[*SERVICE_COLUMNS, *MORE_SERVICE_COLUMNS])
 
 
 def _node_row(status: Status, name: str) -> dict[str, object]:

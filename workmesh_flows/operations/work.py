@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TypeAlias
 
 from sqlalchemy import Engine
@@ -14,11 +15,27 @@ from workmesh_flows.adapters.lanes import Hold, note_on_lane
 from workmesh_flows.domain.limits import Limits
 from workmesh_flows.domain.node import Node
 from workmesh_flows.domain.protocol import Protocol
+from workmesh_flows.domain.reports import Tally
 from workmesh_flows.domain.service import Service
-from workmesh_flows.errors import LaneStopped, NodeError, NodeUnavailable, StoreError, StoreUnavailable
+from workmesh_flows.errors import (
+    DefinitionError,
+    LaneStopped,
+    NodeError,
+    NodeUnavailable,
+    StoreError,
+    StoreUnavailable,
+)
+
+PAGE = 2_000
+"""Records read at once, or a multiple of the batch size near it: each page costs a query of its own."""
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Told after each batch: records done, and records there were when the lane was taken."""
+
+
+def page_of(size: int) -> int:
+    """Records to read at once where they are sent or fetched in batches of a size."""
+    return size * max(1, PAGE // size)
 
 
 def no_progress(done: int, total: int) -> None:
@@ -44,13 +61,15 @@ class Work:
 
 
 @contextmanager
-def stops_told(work: Work, hold: Hold, report: Callable[[], object]) -> Iterator[None]:
+def stops_told(work: Work, hold: Hold, tally: Tally, report: Callable[[], object]) -> Iterator[None]:
     """Turn what stops a lane into LaneStopped, with how far it came; keep the time a node asked for."""
     try:
         yield
-    except (NodeError, StoreError) as error:
+    except (NodeError, StoreError, DefinitionError) as error:
+        tally.stop()
         transient = isinstance(error, NodeUnavailable | StoreUnavailable)
-        if isinstance(error, NodeUnavailable) and error.retry_at is not None:
-            note_on_lane(work.engine, hold, retry_at=error.retry_at)
+        until = getattr(error, "retry_at", None)
+        if until is not None and until > datetime.now(UTC):
+            note_on_lane(work.engine, hold, retry_at=until)
             transient = False  # it named its time: trying again before that would only find the lane waiting
         raise LaneStopped(str(error), lane=str(hold.lane), report=report(), transient=transient) from error
