@@ -1,0 +1,1 @@
+"""Ours against a hand-written baseline, in one run; figures are ratios."""

