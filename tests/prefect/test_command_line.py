@@ -109,11 +109,11 @@ def test_tables_and_runs_work_from_the_command_line(prefect: str, folder: Path) 
         WorkmeshNode(
             host="127.0.0.1", port=node.port, api_key=SecretStr(API_KEY), services=["shop.orders"]
         ).save("n1")
-        assert "assigned 1 entities (n1 1)" in workmesh(folder, "assign", **environment).stdout
+        assert "assigned 1 entity (n1 1)" in workmesh(folder, "assign", **environment).stdout
         pushed = workmesh(folder, "push", "shop.orders", "--node", "n1", "--limit", "2", **environment)
         assert pushed.stdout.strip() == "pushed 2 records on 1 lane"
         line = said(workmesh(folder, "push", **environment))
-        assert "pushed 1 record on 2 lanes, 1 lane stopped" in line.replace("; 1 lane", ", 1 lane")
+        assert "pushed 1 record on 2 lanes; 1 lane stopped" in line
         assert with_push_success(engine, True) == [1, 2, 3]
         assert "pulled 1 record" in workmesh(folder, "pull", "--node", "n1", **environment).stdout
         nodes = workmesh(folder, "nodes", **environment).stdout

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 from time import sleep
 from typing import Any
@@ -127,6 +128,45 @@ def test_a_dead_node_fails_the_run_by_name_while_the_other_lanes_finish(
         second.start()
         assert flows.push().message == "pushed 30 records on 2 lanes"
     assert with_push_success(fleet.engine, True) == list(range(1, 61))
+
+
+def test_a_node_killed_in_the_middle_of_a_push_keeps_what_it_took_and_gets_the_rest_later(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    write_shops(fleet.engine, ["n1", "n2", "n3"])
+    write_orders(fleet.engine, [1, 2, 3] * 60)
+    with ExitStack() as running:
+        nodes = [
+            running.enter_context(
+                NodeProcess("shop_micro:slow", database=tmp_path / f"n{n}.db", import_from=[HERE])
+            )
+            for n in (1, 2, 3)
+        ]
+        for node in nodes:
+            fleet.register(node.name, node.port, node.api_key)
+        victim = nodes[1]
+        killer = threading.Thread(target=kill_after, args=(victim, 20))
+        killer.start()
+        flows = flows_of(fleet)
+        with pytest.raises(RunFailed, match="1 lane stopped:\n  order, node n2: "):
+            flows.push()
+        killer.join()
+        found = orders(fleet.engine)
+        assert all(order.push_success for order in found.values() if order.shop_id != 2)
+        flagged = [number for number, order in found.items() if order.shop_id == 2 and order.push_success]
+        assert 20 <= len(flagged) < 60
+        assert all(order.push_success is not False for order in found.values()), "nothing is flagged failed"
+        victim.start()
+        assert flows.push().message == f"pushed {60 - len(flagged)} records on 3 lanes"
+        for number, node in enumerate(nodes, start=1):
+            assert [arrival.id for arrival in node.arrivals()] == list(range(number, 181, 3))
+
+
+def kill_after(node: NodeProcess, count: int) -> None:
+    """SIGKILL a node once it has stored so many records."""
+    while len(node.arrivals()) < count:
+        sleep(0.01)
+    node.kill()
 
 
 def test_a_run_that_is_tried_again_redoes_only_the_lanes_that_failed(fleet: Fleet) -> None:

@@ -110,4 +110,5 @@ class AssignReport:
         nodes = ", ".join(f"{node} {count:,}" for node, count in sorted(self.assigned.items()))
         why = f": {self.reasons[0][1]}" if self.reasons else ""
         rest = f"; {self.unassigned:,} fit nowhere{why}" if self.unassigned else ""
-        return f"assigned {self.total:,} entities" + (f" ({nodes})" if nodes else "") + rest
+        word = "entity" if self.total == 1 else "entities"
+        return f"assigned {self.total:,} {word}" + (f" ({nodes})" if nodes else "") + rest
