@@ -132,6 +132,7 @@ ELSEWHERE = "it has no such access point, or another address"
         pytest.param(303, {"location": "/500/more"}, b"", NodeMisconfigured, f"/push.json redirects to /500/more: {ELSEWHERE}", id="to below the error page"),
         pytest.param(302, {"location": f"/{KEY.lower()}"}, b"", NodeMisconfigured, f"/push.json redirects to /***: {ELSEWHERE}", id="to the key"),
         pytest.param(302, {"location": "http://[half"}, b"", NodeMisconfigured, f"/push.json redirects to nowhere: {ELSEWHERE}", id="to nonsense"),
+        pytest.param(300, {}, b"", NodeMisconfigured, f"/push.json redirects to nowhere: {ELSEWHERE}", id="300"),
         pytest.param(302, {}, b"", NodeMisconfigured, f"/push.json redirects to nowhere: {ELSEWHERE}", id="to nowhere"),
         pytest.param(304, {}, b"", NodeMisconfigured, f"/push.json redirects to nowhere: {ELSEWHERE}", id="304"),
         pytest.param(400, {}, b"", RecordRefused, f"/push.json answers 400: {NO_REASON}", id="400 without a word"),

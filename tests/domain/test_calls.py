@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from tests.domain.declaring import pull, push
-from tests.domain.odd_columns import Parcel
 from tests.support.shop import Order
 from workmesh_flows import get, post
 from workmesh_flows.errors import NodeMisconfigured
@@ -113,8 +112,8 @@ def test_get_reads_results_by_id(value: Any, results: dict[str, Any]) -> None:
 
 
 def test_get_gives_values_by_attribute_not_by_key_or_column() -> None:
-    call = get("/p", into={"Total Weight": Parcel.number})
-    assert call([1], ListeningNode({"1": {"Total Weight": 5, "number": 6}})) == {"1": {"number": 5}}
+    call = get("/p", into={"Best Shop": Order.shop_id})  # its column is called Group
+    assert call([1], ListeningNode({"1": {"Best Shop": 5, "Group": 6}})) == {"1": {"shop_id": 5}}
 
 
 def test_what_is_changed_in_a_declared_dict_afterwards_changes_nothing() -> None:

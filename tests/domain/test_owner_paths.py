@@ -219,6 +219,12 @@ def test_a_key_of_two_columns_without_a_foreign_key_will_do(base: Any) -> None:
     assert path(order, shop, order.shop) == ["order.shop_country = shop.country, order.shop_code = shop.code"]
 
 
+def test_a_foreign_key_vouches_for_a_column_that_is_not_declared_unique(base: Any) -> None:
+    shop = entity(base, code=mapped_column(String(9)))
+    order = record(base, shop_code=to("shop.code"), shop=relationship(shop))
+    assert path(order, shop, order.shop) == ["order.shop_code = shop.code"]
+
+
 def join(base: Any, condition: Any) -> list[str]:
     """What is told where orders are joined to shops by a condition of the two."""
     shop = entity(base, code=mapped_column(String(9)), open=mapped_column(Integer))

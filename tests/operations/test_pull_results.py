@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 
 from tests.operations.parcels import Parcel, parcel_id, parcel_service, parcels, utc, write_parcels
 from tests.operations.working import figures, pull, pull_stops, push
-from tests.support.scripted_node import Answer, Asked, ScriptedNode, scripted_node, success
+from tests.support.scripted_node import API_KEY, Answer, Asked, ScriptedNode, scripted_node, success
 from workmesh_flows import NodeClient, RecordRefused
 
 WHOLE = {
@@ -269,3 +269,14 @@ def test_more_ids_than_a_node_takes_at_once_are_asked_for_in_parts(engine: Engin
         script = node.script
         node.script = lambda asked: Answer(code=413) if len(asked.body.get("ids", [])) > 2 else script(asked)
         assert figures(pull(engine, parcel_service(), node.node())) == (7, 7, 0, 0)
+
+
+def test_the_key_in_a_node_s_reason_reaches_neither_column_nor_report(engine: Engine) -> None:
+    echo = f"bad call {API_KEY}, again {API_KEY.strip('{}').lower()}"
+    with processed(engine, {1: echo, 2: {}}) as node:
+        service = parcel_service()
+        report = pull(engine, service, node.node())
+    kept = [parcel.pull_error for parcel in parcels(engine).values()]
+    assert report.failed == 1
+    assert "bad call ***, again ***" in kept
+    assert API_KEY.strip("{}").lower() not in f"{kept} {report.reasons}".lower()

@@ -154,7 +154,7 @@ def test_a_node_killed_in_the_middle_of_a_push_keeps_what_it_took_and_gets_the_r
         found = orders(fleet.engine)
         assert all(order.push_success for order in found.values() if order.shop_id != 2)
         flagged = [number for number, order in found.items() if order.shop_id == 2 and order.push_success]
-        assert 20 <= len(flagged) < 60
+        assert 10 <= len(flagged) < 60, "the first batch was answered, the last one was not"
         assert all(order.push_success is not False for order in found.values()), "nothing is flagged failed"
         victim.start()
         assert flows.push().message == f"pushed {60 - len(flagged)} records on 3 lanes"

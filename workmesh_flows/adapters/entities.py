@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from workmesh_flows.domain.service import Service
 from workmesh_flows.errors import DefinitionError
 
 WRITTEN_AT_ONCE = 5_000
-"""Entities an UPDATE statement's parameter list."""
+"""Entities that one UPDATE gives their node; SQLite takes 32,766 parameters a statement."""
 WEIGHED_AT_ONCE = 1_000
 """Entities that are loaded at once where the weight is a function of them."""
 
@@ -56,12 +57,13 @@ class Assigning:
     def write(self, assigned: Sequence[tuple[Any, str]]) -> int:
         """Write nodes; return how many entities had none until now."""
         statement, written = statements.write_assignation(self.service), 0
-        for start in range(0, len(assigned), WRITTEN_AT_ONCE):
-            rows = [
-                {"workmesh_id": key, "workmesh_node": node}
-                for key, node in assigned[start : start + WRITTEN_AT_ONCE]
-            ]
-            written += max(self.connection.execute(statement, rows).rowcount, 0)
+        keys = defaultdict[str, list[Any]](list)
+        for key, node in assigned:
+            keys[node].append(key)
+        for node, given in keys.items():
+            for start in range(0, len(given), WRITTEN_AT_ONCE):
+                parameters = {"workmesh_ids": given[start : start + WRITTEN_AT_ONCE], "workmesh_node": node}
+                written += self.connection.execute(statement, parameters).rowcount
         return written
 
     def keep_position(self, position: str | None) -> None:

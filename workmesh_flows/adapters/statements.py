@@ -197,11 +197,11 @@ def entity_counts(service: Service, weight: ColumnElement[Any] | None) -> Select
 
 
 def write_assignation(service: Service) -> Update:
-    """The node of one entity that has none yet; to be run with a list of parameters."""
+    """One node for several entities, those of them that have none yet."""
     assigned, key = column_of(service.assigned_to), entity_key(service)
     return (
         update(table_of(service.entity))
-        .where(key == bindparam("workmesh_id"), assigned.is_(None))
+        .where(key.in_(bindparam("workmesh_ids", expanding=True)), assigned.is_(None))
         .values({assigned: bindparam("workmesh_node")})
     )
 

@@ -38,7 +38,9 @@ def fetch(
         found = {item.id: _fetch_one(pull, item.record, client) for item in page}
     else:
         found = _fetch_all(pull, page, client, protocol)
-    return {record_id: _fitting(result, protocol) for record_id, result in found.items()}
+    fitting = {record_id: _fitting(result, protocol) for record_id, result in found.items()}
+    # A text is a node's or a function's own, or quotes one: it may hold the key.
+    return {key: client.scrub(said) if isinstance(said, str) else said for key, said in fitting.items()}
 
 
 def _fetch_one(pull: Pull, record: Any, client: HttpNodeClient) -> Any:  # noqa: ANN401 - a user's function
