@@ -78,3 +78,11 @@ def test_the_demo_touches_no_table_that_is_there_already(postgresql_server: str,
         assert "already has a table called account; give the demo an empty database" in ended.stderr
         assert inspect(engine).get_table_names() == ["account"]
         engine.dispose()
+
+
+def test_an_address_without_its_driver_is_explained(tmp_path: Path) -> None:
+    ended = run_demo(tmp_path, "--database", "postgresql://me:hush@127.0.0.1/name")
+    assert ended.returncode == 1
+    assert "write postgresql+psycopg://" in ended.stderr
+    assert "hush" not in ended.stdout + ended.stderr
+    assert "Traceback" not in ended.stderr

@@ -42,7 +42,7 @@ Clock = Callable[[], datetime]
 
 def open_engine(database: Database) -> Engine:
     """An engine on the user's database, with our own tables there; raises ConfigurationError or StoreError."""
-    engine = _engine(database)
+    engine = make_engine(database)
     with translated_errors():
         create_own_tables(engine)
     return engine
@@ -85,7 +85,8 @@ def first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def _engine(database: Database) -> Engine:
+def make_engine(database: Database) -> Engine:
+    """An engine on the user's database as it is; raises ConfigurationError where the address cannot be used."""
     if callable(database):
         return database()
     try:

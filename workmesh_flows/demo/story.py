@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 from rich.console import Console
-from sqlalchemy import Engine, create_engine, event, inspect, make_url
+from sqlalchemy import Engine, event, inspect, make_url
 
+from workmesh_flows.adapters.database import make_engine
 from workmesh_flows.adapters.schema import own
 from workmesh_flows.demo.data import remove_sample, write_sample
 from workmesh_flows.demo.mesh import SERVICE, mesh
@@ -75,7 +76,7 @@ def run_demo(*, database: str | None = None, serve: bool = False) -> None:
 @contextmanager
 def _sample(database: str | None, home: Path) -> Iterator[Engine]:
     """The sample's database; what was created in a database of the user's is dropped again."""
-    engine = create_engine(database or f"sqlite:///{home / 'saas.db'}")
+    engine = make_engine(database or f"sqlite:///{home / 'saas.db'}")
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA journal_mode=WAL"))
     had_own = bool(set(own.tables) & set(inspect(engine).get_table_names()))
