@@ -163,9 +163,8 @@ def _mesh(reference: str | None) -> Mesh:
 
 def _run(action: str, service: str | None, reference: str | None, **parameters: Any) -> None:  # noqa: ANN401
     """Run a flow here, as a run that the Prefect server sees."""
-    os.environ.setdefault(
-        "PREFECT_LOGGING_LEVEL", "WARNING"
-    )  # before Prefect is imported; the bars say the rest
+    # Before Prefect is imported; the bars say the rest.
+    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
     from rich.console import Console
 
     from workmesh_flows.flows import service_flows

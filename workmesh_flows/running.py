@@ -16,6 +16,7 @@ from workmesh_flows.domain.node import Inventory, NodeState
 from workmesh_flows.domain.protocol import Protocol
 from workmesh_flows.domain.reports import AssignReport, PullReport, PushReport
 from workmesh_flows.domain.service import Mesh, Service
+from workmesh_flows.engines import mesh_engine
 from workmesh_flows.errors import LaneBusy, LaneStopped, RunFailed, UnknownName
 from workmesh_flows.inventory import load_inventory
 from workmesh_flows.operations.status import assigned_nodes, read_status
@@ -158,7 +159,7 @@ def _work_lanes(
 
 
 def _node_names(mesh: Mesh, service: Service, inventory: Inventory, wanted: Sequence[str]) -> list[str]:
-    with tasks.mesh_engine(mesh) as engine:
+    with mesh_engine(mesh) as engine:
         holding = assigned_nodes(engine, service)
     known = {*holding, *inventory.nodes, *inventory.problems}
     for node in wanted:
@@ -211,7 +212,7 @@ def _ended(mesh: Mesh, outcome: Outcome) -> Outcome:
     for document, problem in inventory.problems.items():
         get_run_logger().warning("node %s is left out, its block does not validate: %s", document, problem)
     probes = tasks.probe({name: node.address for name, node in inventory.nodes.items()})
-    with tasks.mesh_engine(mesh) as engine:
+    with mesh_engine(mesh) as engine:
         publish_status(read_status(engine, mesh, inventory, probes))
     if any(lane.state == "stopped" for lane in outcome.lanes):
         raise RunFailed(_stopped(outcome))

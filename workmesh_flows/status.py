@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workmesh_flows.adapters.database import open_engine
 from workmesh_flows.domain.service import Mesh
+from workmesh_flows.engines import mesh_engine
 from workmesh_flows.inventory import load_inventory
 from workmesh_flows.operations.probe import probe_nodes
 from workmesh_flows.operations.status import Status, read_status
-from workmesh_flows.settings import database_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,9 +30,6 @@ def service_status(mesh: Mesh) -> pd.DataFrame:
 
 def _read(mesh: Mesh, *, probe: bool) -> Status:
     inventory = load_inventory()
-    engine = open_engine(database_of(mesh))
-    try:
-        return read_status(engine, mesh, inventory, probe_nodes(inventory.nodes.values()) if probe else None)
-    finally:
-        if not callable(mesh.database):
-            engine.dispose()
+    probes = probe_nodes(inventory.nodes.values()) if probe else None
+    with mesh_engine(mesh) as engine:
+        return read_status(engine, mesh, inventory, probes)

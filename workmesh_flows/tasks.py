@@ -19,11 +19,10 @@ from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.context import TaskRunContext
 from prefect.runtime import flow_run
-from sqlalchemy import Engine
 
-from workmesh_flows.adapters.database import open_engine
 from workmesh_flows.domain.reports import AssignReport, PullReport, PushReport
 from workmesh_flows.domain.service import Mesh
+from workmesh_flows.engines import mesh_engine
 from workmesh_flows.errors import LaneStopped, StoreUnavailable, WorkmeshError
 from workmesh_flows.inventory import load_inventory
 from workmesh_flows.operations.assign import assign
@@ -32,7 +31,7 @@ from workmesh_flows.operations.pull import pull_lane
 from workmesh_flows.operations.push import push_lane
 from workmesh_flows.operations.work import Progress, Work
 from workmesh_flows.progress import tell
-from workmesh_flows.settings import database_of, read_settings
+from workmesh_flows.settings import read_settings
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State, TaskRun
@@ -121,17 +120,6 @@ class _OneLine(logging.Filter):
 
 for _name in ("prefect.task_runs", "prefect.flow_runs"):
     logging.getLogger(_name).addFilter(_OneLine())
-
-
-@contextmanager
-def mesh_engine(mesh: Mesh) -> Iterator[Engine]:
-    """The mesh's database, closed at the end; an engine that the mesh itself gave is left open."""
-    engine = open_engine(database_of(mesh))
-    try:
-        yield engine
-    finally:
-        if not callable(mesh.database):
-            engine.dispose()
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from sqlalchemy.exc import (
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from workmesh_flows.adapters.schema import UtcDateTime, create_own_tables
+from workmesh_flows.domain.columns import first_line
 from workmesh_flows.domain.service import Database
 from workmesh_flows.errors import ConfigurationError, StoreError, StoreUnavailable
 
@@ -78,11 +79,6 @@ def refuses_value(error: StatementError) -> bool:
     if code.startswith(_LIMIT_EXCEEDED):
         return True
     return not isinstance(error, OperationalError | InterfaceError) and code not in _UNDEFINED
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error's text, or its name where it has none."""
-    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def make_engine(database: Database) -> Engine:

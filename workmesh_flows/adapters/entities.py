@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, Engine, insert, literal, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, Engine, literal, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.sql import ColumnElement
 
 from workmesh_flows.adapters import statements
 from workmesh_flows.adapters.database import translated_errors
-from workmesh_flows.adapters.schema import services
+from workmesh_flows.adapters.schema import ensure_row, services
 from workmesh_flows.domain.columns import column_of, is_column
 from workmesh_flows.domain.criteria import EntityWeight
 from workmesh_flows.domain.service import Service
@@ -77,7 +76,7 @@ class Assigning:
 def assigning(engine: Engine, service: Service) -> Iterator[Assigning]:
     """One assignment run: read and write in this block; it commits at the end, or not at all."""
     with translated_errors():
-        _ensure_row(engine, service)
+        ensure_row(engine, services, service=service.name)
         mine = services.c.service == service.name
         with engine.begin() as connection:
             # The first statement is a write: it makes a second run wait here, on both databases.
@@ -92,21 +91,9 @@ def held_by_nodes(engine: Engine, service: Service) -> Held:
         return _held(connection, service)
 
 
-def _ensure_row(engine: Engine, service: Service) -> None:
-    with engine.connect() as connection:
-        known = connection.scalar(select(services.c.revision).where(services.c.service == service.name))
-    if known is not None:
-        return
-    try:
-        with engine.begin() as connection:
-            connection.execute(insert(services).values(service=service.name, revision=0))
-    except IntegrityError:  # another run was first
-        return
-
-
 def _held(connection: Connection, service: Service) -> Held:
     weight = _weight_column(service)
-    if weight is not None or not isinstance(service.criterion, EntityWeight):
+    if weight is not None:
         rows = connection.execute(statements.entity_counts(service, weight))
         return {row.node: (row.entities, int(row.weight)) for row in rows}
     held: Held = {}

@@ -9,11 +9,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypeAlias
 
-from sqlalchemy import ColumnElement, Connection, Engine, and_, insert, or_, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import ColumnElement, Connection, Engine, and_, or_, select, update
 
 from workmesh_flows.adapters.database import Clock, translated_errors
-from workmesh_flows.adapters.schema import lanes
+from workmesh_flows.adapters.schema import ensure_row, lanes
 from workmesh_flows.errors import LaneBusy, LaneLost, LaneWaiting, StoreError
 
 Direction: TypeAlias = Literal["push", "pull"]
@@ -36,12 +35,17 @@ class Lane:
     @property
     def row(self) -> ColumnElement[bool]:
         """The condition that finds its row."""
-        return and_(
-            *(column == value for column, value in zip(lanes.primary_key.columns, self._key(), strict=True))
-        )
+        return and_(*(lanes.c[name] == value for name, value in self.key.items()))
 
-    def _key(self) -> tuple[str, str, str, str]:
-        return self.service, self.protocol, self.node, self.direction
+    @property
+    def key(self) -> dict[str, str]:
+        """Its row's primary key."""
+        return {
+            "service": self.service,
+            "protocol": self.protocol,
+            "node": self.node,
+            "direction": self.direction,
+        }
 
 
 @dataclass(slots=True)
@@ -90,7 +94,7 @@ def held_lane(
 def take_lane(engine: Engine, lane: Lane, *, holder: str, clock: Clock, lease_seconds: float) -> Hold:
     """Take a lane that nobody holds, or whose holder has been silent for a whole lease; its epoch rises by one."""
     with translated_errors():
-        _ensure_row(engine, lane)
+        ensure_row(engine, lanes, **lane.key)
         now = clock()
         free = or_(lanes.c.holder.is_(None), lanes.c.lease_until < now)
         ready = or_(lanes.c.retry_at.is_(None), lanes.c.retry_at <= now)
@@ -126,26 +130,6 @@ def leave_lane(engine: Engine, hold: Hold) -> None:
     with translated_errors(), engine.begin() as connection:
         mine = and_(hold.lane.row, lanes.c.epoch == hold.epoch, lanes.c.holder == hold.holder)
         connection.execute(update(lanes).where(mine).values(holder=None, lease_until=None))
-
-
-def _ensure_row(engine: Engine, lane: Lane) -> None:
-    with engine.connect() as connection:
-        known = connection.scalar(select(lanes.c.epoch).where(lane.row))
-    if known is not None:
-        return
-    try:
-        with engine.begin() as connection:
-            connection.execute(
-                insert(lanes).values(
-                    service=lane.service,
-                    protocol=lane.protocol,
-                    node=lane.node,
-                    direction=lane.direction,
-                    epoch=0,
-                )
-            )
-    except IntegrityError:  # another run was first
-        return
 
 
 def _keep(engine: Engine, hold: Hold, clock: Clock, lease_seconds: float, done: threading.Event) -> None:

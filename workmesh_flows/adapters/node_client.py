@@ -19,7 +19,14 @@ from workmesh_flows.adapters.encoding import encode
 from workmesh_flows.domain.answers import RawAnswer, Scrub, read_answer, scrubber
 from workmesh_flows.domain.limits import Limits
 from workmesh_flows.domain.node import Node
-from workmesh_flows.errors import NodeError, NodeMisconfigured, NodeUnavailable, RecordRefused
+from workmesh_flows.errors import (
+    BatchTooLarge,
+    NodeError,
+    NodeMisconfigured,
+    NodeUnavailable,
+    RecordRefused,
+    RequestCrashed,
+)
 
 PING = "/api/1.0/ping.json"
 VERSION = "/api/1.0/version.json"
@@ -92,11 +99,7 @@ class HttpNodeClient:
             return self.post(path, {})
         except RecordRefused as refusal:
             raise NodeMisconfigured(f"{path} is refused: {refusal.reason}", node=self.name) from refusal
-        except NodeMisconfigured:
-            raise
-        except NodeError as error:
-            if isinstance(error, NodeUnavailable):
-                raise
+        except (RequestCrashed, BatchTooLarge) as error:  # nothing was asked that could be at fault
             raise NodeUnavailable(error.reason, node=self.name) from error
 
     def _read(self, response: httpx.Response) -> RawAnswer:

@@ -12,12 +12,12 @@ from sqlalchemy.exc import StatementError
 from sqlalchemy.orm import Session
 
 from workmesh_flows.adapters import statements
-from workmesh_flows.adapters.database import first_line, refuses_value, translated_errors
+from workmesh_flows.adapters.database import refuses_value, translated_errors
 from workmesh_flows.adapters.lanes import Hold
 from workmesh_flows.adapters.schema import as_stored, as_utc
 from workmesh_flows.domain.answers import LONGEST_TEXT
 from workmesh_flows.domain.calls import Get
-from workmesh_flows.domain.columns import column_of, python_type
+from workmesh_flows.domain.columns import column_of, first_line, python_type
 from workmesh_flows.domain.protocol import Flags, Protocol, Pull, Push
 from workmesh_flows.domain.service import Service
 from workmesh_flows.planning.delivery import Sendable

@@ -16,9 +16,13 @@ from sqlalchemy import (
     String,
     Table,
     TypeDecorator,
+    and_,
+    insert,
     inspect,
+    literal,
+    select,
 )
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 NAME_LENGTH = 255
 
@@ -77,6 +81,19 @@ services = Table(
     Column("position", String(NAME_LENGTH), comment="the node that round robin gave last"),
 )
 """One row a service: updating it is what makes assignment runs wait for each other."""
+
+
+def ensure_row(engine: Engine, table: Table, **key: str) -> None:
+    """Have a row of ours under a key, its other columns at their defaults."""
+    same = and_(*(table.c[name] == value for name, value in key.items()))
+    with engine.connect() as connection:
+        if connection.execute(select(literal(1)).select_from(table).where(same)).first() is not None:
+            return
+    try:
+        with engine.begin() as connection:
+            connection.execute(insert(table).values(**key))
+    except IntegrityError:  # another run was first
+        return
 
 
 def create_own_tables(engine: Engine) -> None:

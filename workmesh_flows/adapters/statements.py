@@ -185,10 +185,10 @@ def flag_counts(service: Service, protocol: Protocol) -> Select[Any]:
     )
 
 
-def entity_counts(service: Service, weight: ColumnElement[Any] | None) -> Select[Any]:
+def entity_counts(service: Service, weight: ColumnElement[Any]) -> Select[Any]:
     """Per node, one row: entities held and the weight of them."""
     assigned = column_of(service.assigned_to)
-    held = func.count() if weight is None else func.coalesce(func.sum(weight), 0)
+    held = func.coalesce(func.sum(weight), 0)
     return (
         select(assigned.label("node"), func.count().label("entities"), held.label("weight"))
         .select_from(table_of(service.entity))
