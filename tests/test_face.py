@@ -84,6 +84,7 @@ RAISED: list[tuple[errors.WorkmeshError, str]] = [
     (errors.UnknownName("node", "n9", ["n1", "n2"]), "there is no node 'n9'; known: n1, n2"),
     (errors.UnknownName("node", "n9"), "there is no node 'n9'; known: none"),
     (errors.ConfigurationError("no database is set"), "no database is set"),
+    (errors.NotFlagged("2 of 3 were not found again"), "2 of 3 were not found again"),
     (errors.StartError("the port is taken"), "the port is taken"),
     (errors.StoreError("no such table"), "no such table"),
     (errors.StoreUnavailable("database is locked"), "database is locked"),

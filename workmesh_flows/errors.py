@@ -7,6 +7,7 @@
   x StartError             a micro-service cannot start here: no api key, a database in use, a port taken
   x StoreError             the database refused: a missing table or column, a value that does not fit
     + StoreUnavailable     transient: the database is away or locked
+    + NotFlagged           transient: records were not found again under their ids; nothing was written
   x LaneError              a lane cannot be worked now; carries .lane
     + LaneBusy             another run holds the lane: it does the work
     + LaneWaiting          the node asked for a pause that is not over; carries .until
@@ -76,6 +77,14 @@ class StoreError(WorkmeshError):
 
 class StoreUnavailable(StoreError):
     """Transient: the database is away or locked. What was committed stays; try later."""
+
+
+class NotFlagged(StoreError):
+    """Records were not found again under their ids, so that none of their batch was flagged.
+
+    They were deleted meanwhile, which another try settles, or their ids are stored in a form that the column's type
+    does not write, which takes a person.
+    """
 
 
 class LaneError(WorkmeshError):

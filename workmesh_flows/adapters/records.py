@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from sqlalchemy import Column, Engine, Result, Row, Select
+from sqlalchemy import Column, Connection, Engine, Result, Row, Select, Update
 from sqlalchemy.exc import StatementError
 from sqlalchemy.orm import Session
 
@@ -20,6 +20,7 @@ from workmesh_flows.domain.calls import Get
 from workmesh_flows.domain.columns import column_of, first_line, python_type
 from workmesh_flows.domain.protocol import Flags, Protocol, Pull, Push
 from workmesh_flows.domain.service import Service
+from workmesh_flows.errors import NotFlagged
 from workmesh_flows.planning.delivery import Sendable
 
 Page: TypeAlias = Sequence[Sendable]
@@ -181,7 +182,7 @@ def flag_pushed(  # noqa: PLR0913 - each is one fact of the batch
     with translated_errors(), engine.begin() as connection:
         hold.advance(connection, **changes)
         if rows:
-            connection.execute(statements.write_flags(protocol, flags), rows)
+            _write(connection, statements.write_flags(protocol, flags), rows)
 
 
 def flag_pulled(
@@ -259,7 +260,18 @@ def _write_results(
         hold.advance(connection)
         for keys, rows in alike.items():
             columns = [column_of(getattr(protocol.record, key)) for key in keys]
-            connection.execute(statements.write_flags(protocol, flags, columns), rows)
+            _write(connection, statements.write_flags(protocol, flags, columns), rows)
+
+
+def _write(connection: Connection, statement: Update, rows: Sequence[dict[str, Any]]) -> None:
+    """Write a row each; a report that counts what was not written would be a lie."""
+    written = connection.execute(statement, rows).rowcount
+    if written != len(rows):
+        raise NotFlagged(
+            f"{len(rows) - written} of {len(rows)} records were not found again under their ids: deleted meanwhile, "
+            f"or stored in another form than their type writes (UUIDs with dashes in SQLite); nothing was flagged, "
+            "run again"
+        )
 
 
 def _parameters(

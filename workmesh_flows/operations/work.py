@@ -22,6 +22,7 @@ from workmesh_flows.errors import (
     LaneStopped,
     NodeError,
     NodeUnavailable,
+    NotFlagged,
     StoreError,
     StoreUnavailable,
 )
@@ -67,7 +68,7 @@ def stops_told(work: Work, hold: Hold, tally: Tally, report: Callable[[], object
         yield
     except (NodeError, StoreError, DefinitionError) as error:
         tally.stop()
-        transient = isinstance(error, NodeUnavailable | StoreUnavailable)
+        transient = isinstance(error, NodeUnavailable | StoreUnavailable | NotFlagged)
         until = getattr(error, "retry_at", None)
         if until is not None and until > datetime.now(UTC):
             note_on_lane(work.engine, hold, retry_at=until)
