@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from time import perf_counter
 
 from sqlalchemy import Engine, text
@@ -9,10 +11,9 @@ from sqlalchemy import Engine, text
 from benchmarks.world import SERVICE, fill, service
 from workmesh_flows import Mesh
 from workmesh_flows.domain.node import Inventory, Node
-from workmesh_flows.operations.assign import assign
 from workmesh_flows.operations.status import read_status
 
-ENTITIES, RECORDS = 200_000, 500_000
+ASSIGNED, RECORDS, NODES = (200_000, 1_000_000), 500_000, 100
 BARE = (
     "SELECT a.node, count(*), count(*) FILTER (WHERE r.push_success IS NOT TRUE), "
     "count(*) FILTER (WHERE r.push_success IS FALSE) "
@@ -22,23 +23,21 @@ BARE = (
 
 def measure(engine: Engine, node: Node) -> None:
     """Print rows a second and the ratio of the times (theirs over ours), best of three turns each."""
-    inventory = Inventory({node.name: node})
-    best = {"bulk": float("inf"), "assign": float("inf")}
-    for _ in range(3):
-        fill(engine, accounts=ENTITIES, records=1, node=None)
-        began = perf_counter()
-        with engine.begin() as connection:
-            connection.execute(text("UPDATE account SET node = 'n1' WHERE node IS NULL"))
-        best["bulk"] = min(best["bulk"], perf_counter() - began)
-        fill(engine, accounts=ENTITIES, records=1, node=None)
-        began = perf_counter()
-        assert assign(engine, service(500), inventory).total == ENTITIES
-        best["assign"] = min(best["assign"], perf_counter() - began)
-    _print("assign", ENTITIES, best["bulk"], best["assign"])
+    for entities in ASSIGNED:
+        best = {"bulk": float("inf"), "assign": float("inf")}
+        for _ in range(3):
+            fill(engine, accounts=entities, records=1, node=None)
+            began = perf_counter()
+            with engine.begin() as connection:
+                connection.execute(text("UPDATE account SET node = 'n1' WHERE node IS NULL"))
+            best["bulk"] = min(best["bulk"], perf_counter() - began)
+            seconds, memory = _assign(engine, entities)
+            best["assign"] = min(best["assign"], seconds)
+        _print(f"assign {entities:,}, peak {memory:,.0f} MiB", entities, best["bulk"], best["assign"])
 
+    inventory, mesh = Inventory({node.name: node}), Mesh([service(500)])
     fill(engine, accounts=200, records=RECORDS)
     best = {"bare": float("inf"), "status": float("inf")}
-    mesh = Mesh([service(500)])
     for _ in range(3):
         began = perf_counter()
         with engine.connect() as connection:
@@ -50,6 +49,17 @@ def measure(engine: Engine, node: Node) -> None:
         best["status"] = min(best["status"], perf_counter() - began)
         assert (counts[0].service, counts[0].pending) == (SERVICE, RECORDS)
     _print("status", RECORDS, best["bare"], best["status"])
+
+
+def _assign(engine: Engine, entities: int) -> tuple[float, float]:
+    """In a process of its own: seconds, and its peak memory in MiB."""
+    fill(engine, accounts=entities, records=1, node=None)
+    url = engine.url.render_as_string(hide_password=False)
+    command = [sys.executable, "-m", "benchmarks.assigner", url, str(NODES)]
+    ended = subprocess.run(command, check=True, capture_output=True, text=True)
+    total, seconds, memory = map(float, ended.stdout.split())
+    assert total == entities
+    return seconds, memory
 
 
 def _print(title: str, rows: int, theirs: float, ours: float) -> None:

@@ -86,6 +86,17 @@ RAISED: list[tuple[errors.WorkmeshError, str]] = [
     (errors.ConfigurationError("no database is set"), "no database is set"),
     (errors.NotFlagged("2 of 3 were not found again"), "2 of 3 were not found again"),
     (errors.StartError("the port is taken"), "the port is taken"),
+    (
+        errors.NoCapacity("s", "7", "every node is at its max_entities"),
+        "no node of s has room for entity 7: every node is at its max_entities",
+    ),
+    (
+        errors.StalePlan("drain-1a2b", ["node n1 held 3 entities, now 4", "entity 7 is at n2, not at n1"]),
+        (
+            "plan drain-1a2b is stale; plan again. Since it was made:\n"
+            "  - node n1 held 3 entities, now 4\n  - entity 7 is at n2, not at n1"
+        ),
+    ),
     (errors.StoreError("no such table"), "no such table"),
     (errors.StoreUnavailable("database is locked"), "database is locked"),
     (errors.LaneError("closed"), "closed"),

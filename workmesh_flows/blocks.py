@@ -11,7 +11,7 @@ from typing import Literal
 from prefect.blocks.core import Block
 from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
 
-from workmesh_flows.domain.node import Node, NodeState
+from workmesh_flows.domain.node import ALL_SERVICES, Node, NodeState
 
 HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
 
@@ -55,7 +55,10 @@ class WorkmeshNode(Block):
     )
     max_entities: dict[str, int] = Field(
         default_factory=dict,
-        description='Most entities it may hold, by service: {"micro.emails.timeline": 5000}.',
+        description=(
+            'Most entities it may hold, by service: {"micro.emails.timeline": 5000}. '
+            'Under "*": over all services together.'
+        ),
     )
     max_weight: dict[str, int] = Field(
         default_factory=dict,
@@ -100,8 +103,14 @@ class WorkmeshNode(Block):
 
     @model_validator(mode="after")
     def _caps_make_sense(self) -> WorkmeshNode:
+        if ALL_SERVICES in self.max_weight:
+            message = (
+                f'max_weight takes no "{ALL_SERVICES}": each service weighs in a unit of its own, so that weights of '
+                "different services do not add up; name the services, or cap max_entities"
+            )
+            raise ValueError(message)
         for field, caps in (("max_entities", self.max_entities), ("max_weight", self.max_weight)):
-            if strangers := sorted(set(caps) - set(self.services)):
+            if strangers := sorted(set(caps) - {*self.services, ALL_SERVICES}):
                 message = f"{field} names {', '.join(strangers)}, which the node does not run"
                 raise ValueError(message)
             if low := sorted(service for service, cap in caps.items() if cap < 0):

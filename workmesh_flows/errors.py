@@ -5,6 +5,8 @@
   x UnknownName            no service, protocol or node of that name; the message lists the known ones
   x ConfigurationError     a setting is missing or wrong: no database, a mesh that cannot be loaded
   x StartError             a micro-service cannot start here: no api key, a database in use, a port taken
+  x NoCapacity             no node has room for an entity; carries the cap that binds
+  x StalePlan              what a plan was made from has changed; carries .changes
   x StoreError             the database refused: a missing table or column, a value that does not fit
     + StoreUnavailable     transient: the database is away or locked
     + NotFlagged           transient: records were not found again under their ids; nothing was written
@@ -69,6 +71,29 @@ class ConfigurationError(WorkmeshError):
 
 class StartError(WorkmeshError):
     """A micro-service cannot start here; the message says why and what to do."""
+
+
+class NoCapacity(WorkmeshError):
+    """No node has room for an entity; ``reason`` is the cap that binds. Its assignation is as it was."""
+
+    def __init__(self, service: str, entity: str, reason: str) -> None:
+        super().__init__(service, entity, reason)
+        self.service, self.entity, self.reason = service, entity, reason
+
+    def __str__(self) -> str:
+        return f"no node of {self.service} has room for entity {self.entity}: {self.reason}"
+
+
+class StalePlan(WorkmeshError):
+    """What a plan was made from is no more as it was; nothing was moved. Plan again."""
+
+    def __init__(self, plan: str, changes: Sequence[str]) -> None:
+        super().__init__(plan, tuple(changes))
+        self.plan, self.changes = plan, tuple(changes)
+
+    def __str__(self) -> str:
+        changes = "".join(f"\n  - {change}" for change in self.changes)
+        return f"plan {self.plan} is stale; plan again. Since it was made:{changes}"
 
 
 class StoreError(WorkmeshError):

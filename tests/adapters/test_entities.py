@@ -10,19 +10,26 @@ from typing import Any
 
 import pytest
 from sqlalchemy import (
+    Column,
+    Dialect,
     Engine,
+    Enum,
+    Integer,
+    String,
+    TypeDecorator,
+    insert,
     select,
     text,
     update,
 )
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, registry
 
 from tests.adapters.worlds import make_world
 from tests.support.racing import assign_at_once
 from tests.support.shop import Shop, shop_service, write_shops
 from workmesh_flows import EntityNumber, EntityWeight, RoundRobin, Service
 from workmesh_flows.adapters import entities as adapter
-from workmesh_flows.adapters.entities import Assigning, assigning, held_by_nodes
+from workmesh_flows.adapters.entities import Assigning, assigning, assigning_together, held_by_nodes
 from workmesh_flows.adapters.schema import services
 from workmesh_flows.domain.criteria import Criterion
 from workmesh_flows.errors import StoreError
@@ -165,10 +172,37 @@ def test_an_entity_that_has_a_node_is_not_written_over(engine: Engine) -> None:
 
 
 def test_more_entities_than_one_statement_takes(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(adapter, "WRITTEN_AT_ONCE", 3)
+    monkeypatch.setattr(adapter, "SENT_AT_ONCE", 3)
+    monkeypatch.setattr(adapter, "LISTED_AT_ONCE", 3)
     write_shops(engine, [None] * 8)
     with assigning(engine, shop_service()) as run:
         assert run.write([(number, "a") for number in range(1, 9)]) == 8
+
+
+@pytest.mark.parametrize("kind", ["string", "enum", "decorated"])
+def test_the_column_of_the_node_may_be_of_any_type_that_holds_text(engine: Engine, kind: str) -> None:
+    """Names of an enum of PostgreSQL or of a decorated type cannot be sent as an array of plain text."""
+
+    class Upper(TypeDecorator[str]):
+        impl, cache_ok = String(3), True
+
+        def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+            return value and value.upper()
+
+    column: Any = {"string": String(), "enum": Enum("a", "b", name="node_name"), "decorated": Upper()}[kind]
+    base: Any = registry().generate_base()
+    members = {"id": Column(Integer, primary_key=True), "node": Column(column)}
+    thing: Any = type("Thing", (base,), {"__tablename__": "thing", **members})
+    base.metadata.create_all(engine)
+    with Session(engine) as session:
+        session.execute(insert(thing), [{"id": number} for number in range(1, 4)])
+        session.commit()
+    with assigning(engine, Service("things", entity=thing, assigned_to=thing.node)) as run:
+        assert run.write([(1, "a"), (3, "b")]) == 2
+    with engine.connect() as connection:
+        found = connection.execute(text("SELECT node FROM thing ORDER BY id")).scalars().all()
+    assert [name and name.lower() for name in found] == ["a", None, "b"]
+    assert (found[0] == "A") == (kind == "decorated")
 
 
 @pytest.mark.parametrize("kind", ["integer", "uuid", "string"])
@@ -179,6 +213,43 @@ def test_entities_have_keys_of_any_type(engine: Engine, kind: str) -> None:
         assert run.unassigned(2) == [(world.key(2), 1), (world.key(3), 1)]
         assert run.write([(world.key(2), "a"), (world.key(5), "b")]) == 2
         assert run.held() == {"a": (2, 2), "b": (2, 2), None: (1, 1)}
+
+
+def test_runs_of_several_services_wait_for_each_other_in_one_order(engine: Engine) -> None:
+    """Each names the services in an order of its own: nobody ends up waiting for somebody that waits for him."""
+    write_shops(engine, [None])
+    one, other, barrier = shop_service(), make_world().service, Barrier(2)
+
+    def run(order: tuple[Service, ...]) -> None:
+        barrier.wait()
+        for _ in range(20):
+            with assigning_together(engine, order[:1], beside=order[1:]) as (first,):
+                assert first.service is order[0]
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(run, [(one, other), (other, one)]))
+
+
+def test_the_revision_counts_the_runs_that_gave_an_entity_a_node(engine: Engine) -> None:
+    write_shops(engine, [None, None, None])
+
+    def revision() -> int | None:
+        with engine.connect() as connection:
+            return connection.scalar(select(services.c.revision))
+
+    with assigning(engine, shop_service()) as run:
+        run.keep_position("a")
+    assert revision() == 0
+    with assigning(engine, shop_service()) as run:
+        run.write([(1, "a")])
+        run.write([(2, "a")])
+    assert revision() == 1
+    with assigning(engine, shop_service()) as run:
+        run.write([(1, "b")])
+    assert revision() == 1, "it had a node"
+    with assigning(engine, shop_service()) as run:
+        run.written += 1
+    assert revision() == 2, "somebody else wrote in this block, and told"
 
 
 def test_the_row_of_a_service_is_made_once(engine: Engine) -> None:
@@ -193,7 +264,7 @@ def test_the_row_of_a_service_is_made_once(engine: Engine) -> None:
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(run, range(4)))
     with engine.connect() as connection:
-        assert connection.execute(select(services)).one()[:] == ("shop.orders", 4, None)
+        assert connection.execute(select(services)).one()[:] == ("shop.orders", 0, None)
 
 
 def test_a_missing_table_is_named(engine: Engine) -> None:

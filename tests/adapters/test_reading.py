@@ -17,7 +17,9 @@ from sqlalchemy.orm import Session
 from tests.adapters.paging import ids, pages
 from tests.adapters.worlds import START, World, at, make_flat, make_world
 from workmesh_flows.adapters import statements
-from workmesh_flows.adapters.records import parse_id, reading
+from workmesh_flows.adapters.keys import parse_key
+from workmesh_flows.adapters.records import reading
+from workmesh_flows.domain.columns import column_of
 from workmesh_flows.errors import StoreError, StoreUnavailable
 
 
@@ -120,7 +122,7 @@ def test_what_no_key_of_the_column_can_be_is_not_the_lanes(engine: Engine) -> No
     ],
 )
 def test_an_id_is_read_as_the_column_has_it(kind: str, said: Any, read: Any) -> None:
-    assert parse_id(make_world(kind).protocol, said) == read
+    assert parse_key(column_of(make_world(kind).protocol.id), said) == read
 
 
 @pytest.mark.parametrize(
@@ -135,8 +137,8 @@ def test_an_id_is_read_as_the_column_has_it(kind: str, said: Any, read: Any) -> 
     ],
 )
 def test_what_can_be_no_id_is_none(kind: str, said: Any) -> None:
-    with pytest.raises(ValueError, match="is no record id"):
-        parse_id(make_world(kind).protocol, said)
+    with pytest.raises(ValueError, match="is no key"):
+        parse_key(column_of(make_world(kind).protocol.id), said)
 
 
 def test_a_missing_column_is_named(engine: Engine) -> None:

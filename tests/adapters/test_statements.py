@@ -104,6 +104,13 @@ def test_a_node_is_written_only_where_there_is_none(dialect: Dialect) -> None:
     assert text.endswith(' AND "Account"."order" IS NULL')
 
 
+def test_nodes_of_many_entities_are_written_at_once_and_never_cut_to_a_length() -> None:
+    text = " ".join(str(statements.write_assignations(SERVICE).compile(dialect=POSTGRESQL)).split())
+    assert text.startswith('UPDATE "Account" SET "order"=((%(workmesh_nodes)s::VARCHAR[])[')
+    assert " FROM unnest(%(workmesh_keys)s::" in text
+    assert text.endswith(' AND "Account"."order" IS NULL')
+
+
 def test_counts_keep_records_without_an_owner(dialect: Dialect) -> None:
     text = sql(statements.flag_counts(SERVICE, PROTOCOL), dialect)
     assert hops(dialect, "LEFT OUTER JOIN") in text

@@ -25,7 +25,7 @@ from sqlalchemy.types import TypeEngine
 
 from tests.support.shop import Base, Shop, shop_service, write_shops
 from workmesh_flows import EntityNumber, EntityWeight, RoundRobin, Service
-from workmesh_flows.adapters import entities as adapter
+from workmesh_flows.adapters import weights as adapter
 from workmesh_flows.adapters.entities import assigning, held_by_nodes
 from workmesh_flows.domain.criteria import Criterion
 from workmesh_flows.errors import DefinitionError

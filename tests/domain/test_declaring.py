@@ -102,6 +102,9 @@ def test_a_valid_declaration_keeps_what_was_declared() -> None:
             },
             id="by a weight counted in another table",
         ),
+        pytest.param(
+            {"criterion": EntityWeight(func.max(Shop.size, 1))}, id="by the larger one of two numbers"
+        ),
         pytest.param({"criterion": EntityWeight(lambda shop: shop.size)}, id="by a function's weight"),
         pytest.param({"protocols": [protocol(pull=None)]}, id="only push"),
         pytest.param({"protocols": [protocol(push=push(send=send_one))]}, id="a function of a record"),
@@ -236,6 +239,20 @@ def test_a_service_is_told_its_one_mistake(changes: dict[str, Any], problem: str
 def test_a_weight_that_reads_another_table_is_a_mistake() -> None:
     (problem,) = problems(criterion=EntityWeight(func.count(Order.id)))
     assert problem.endswith("reads other tables than that of the entity; make it a scalar_subquery()")
+
+
+@pytest.mark.parametrize(
+    ("weight", "aggregate"),
+    [
+        pytest.param(func.sum(Shop.size), "sum", id="a sum"),
+        pytest.param(func.TOTAL(Shop.id), "TOTAL", id="in capitals"),
+        pytest.param(func.coalesce(func.max(Shop.size), 0) + 1, "max", id="inside of others"),
+        pytest.param(func.avg(Shop.size).filter(Shop.size > 1), "avg", id="of some rows"),
+    ],
+)
+def test_a_weight_over_many_entities_is_a_mistake(weight: Any, aggregate: str) -> None:
+    (problem,) = problems(criterion=EntityWeight(weight))
+    assert f"the weight takes {aggregate}(...) over many entities, but each weighs for itself" in problem
 
 
 def test_a_text_clause_is_no_weight() -> None:

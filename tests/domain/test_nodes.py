@@ -46,6 +46,24 @@ def test_only_an_active_node_that_runs_the_service_takes_new_entities(state: Nod
     assert not node(state=state).takes_new("another")
 
 
+@pytest.mark.parametrize(
+    ("caps", "elsewhere", "cap"),
+    [
+        pytest.param({}, 5, None, id="no cap"),
+        pytest.param({"s": 7}, 5, 7, id="of the service alone"),
+        pytest.param({"*": 9}, 5, 4, id="what others leave of the shared one"),
+        pytest.param({"*": 9, "s": 3}, 5, 3, id="the smaller one of both"),
+        pytest.param({"*": 9, "s": 3}, 7, 2, id="the other way round"),
+        pytest.param({"*": 9}, 12, 0, id="over the shared one already"),
+        pytest.param({"t": 1}, 0, None, id="of another service"),
+    ],
+)
+def test_the_cap_of_a_service_is_its_own_and_what_others_leave_of_the_shared_one(
+    caps: dict[str, int], elsewhere: int, cap: int | None
+) -> None:
+    assert node(max_entities=caps).entity_cap("s", elsewhere) == cap
+
+
 def test_a_node_does_not_show_its_key() -> None:
     assert "0A7E1C52" not in repr(node()) + str(node())
 

@@ -80,7 +80,7 @@ def test_all_flights_of_known_planes_reach_their_nodes_in_order_and_come_back(
     owned, inventory = data.owned(), inventory_of(nodes)
     assert (len(data.planes), len(data.flights), len(owned)) == (3_322, 336_776, 284_170)
 
-    assigned = assign(master, service, inventory)
+    assigned = assign(master, Mesh([service]), service.name, inventory)
     assert (assigned.total, assigned.unassigned) == (3_322, 0)
 
     pushed = on_all_lanes(push_lane, master, inventory)

@@ -8,7 +8,7 @@ import sys
 from pydantic import SecretStr
 
 from tests.operations.processes import wait_for_go
-from tests.support.shop import shop_service
+from tests.support.shop import shop_mesh
 from workmesh_flows.adapters.database import open_engine
 from workmesh_flows.domain.node import Inventory, Node
 from workmesh_flows.operations.assign import assign
@@ -26,7 +26,7 @@ def inventory(max_entities: int) -> Inventory:
 def main(database: str, max_entities: str) -> None:
     engine = open_engine(database)
     wait_for_go()
-    report = assign(engine, shop_service(), inventory(int(max_entities)))
+    report = assign(engine, shop_mesh(), "shop.orders", inventory(int(max_entities)))
     sys.stdout.write(json.dumps({"assigned": report.total, "unassigned": report.unassigned}))
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from tests.operations.processes import go, started
-from tests.support.shop import Shop, shop_service, write_shops
+from tests.support.shop import Shop, shop_mesh, write_shops
 from workmesh_flows import EntityNumber, EntityWeight, RoundRobin
 from workmesh_flows.domain.criteria import Criterion
 from workmesh_flows.domain.node import Inventory, Node, NodeState
@@ -34,7 +34,7 @@ def inventory(*nodes: Node, problems: Mapping[str, str] | None = None) -> Invent
 
 
 def run(engine: Engine, criterion: Criterion, *nodes: Node, limit: int | None = None) -> AssignReport:
-    return assign(engine, shop_service(criterion=criterion), inventory(*nodes), limit=limit)
+    return assign(engine, shop_mesh(criterion=criterion), S, inventory(*nodes), limit=limit)
 
 
 def held(engine: Engine) -> dict[int, str | None]:
@@ -106,7 +106,7 @@ def test_without_a_node_nothing_is_assigned_and_the_reason_is_given(engine: Engi
 
 def test_entities_of_unknown_nodes_are_left_alone(engine: Engine) -> None:
     write_shops(engine, ["gone", "a", None, "invalid"])
-    report = assign(engine, shop_service(), inventory(node("a"), problems={"invalid": "no host"}))
+    report = assign(engine, shop_mesh(), S, inventory(node("a"), problems={"invalid": "no host"}))
     assert report.total == 1
     assert list(held(engine).values()) == ["gone", "a", "a", "invalid"]
 
@@ -132,6 +132,16 @@ def test_a_limit_bounds_the_entities_that_are_looked_at(engine: Engine) -> None:
     assert [shop for shop, name in held(engine).items() if name] == [1, 2, 3]
 
 
+@pytest.mark.parametrize(
+    "criterion", [RoundRobin(), EntityWeight(Shop.size), EntityWeight(lambda shop: shop.size)]
+)
+def test_a_condition_chooses_the_entities(engine: Engine, criterion: Criterion) -> None:
+    write_shops(engine, [None] * 4 + ["b"])
+    mesh, nodes = shop_mesh(criterion=criterion), inventory(node("a"))
+    assert assign(engine, mesh, S, nodes, where=Shop.size > 2).total == 2
+    assert list(held(engine).values()) == [None, None, "a", "a", "b"]
+
+
 @pytest.mark.parametrize("weigh", [lambda shop: -1, lambda shop: 0.5, lambda shop: "heavy"])
 def test_a_weight_that_is_no_whole_number_is_an_error_and_assigns_nothing(
     engine: Engine, weigh: Callable[[Shop], Any]
@@ -142,15 +152,21 @@ def test_a_weight_that_is_no_whole_number_is_an_error_and_assigns_nothing(
     assert set(held(engine).values()) == {None}
 
 
-def test_two_runs_at_once_assign_each_entity_once_and_keep_the_caps(engine: Engine) -> None:
-    write_shops(engine, [None] * 2_000)
+@pytest.mark.parametrize(
+    "count",
+    [2_000, pytest.param(100_000, marks=[pytest.mark.slow, pytest.mark.timeout(600)])],
+    ids=["some", "many"],
+)
+def test_two_runs_at_once_assign_each_entity_once_and_keep_the_caps(engine: Engine, count: int) -> None:
+    write_shops(engine, [None] * count)
+    cap = count * 3 // 10
     url = engine.url.render_as_string(hide_password=False)
-    runs = [started("assigner", url, "600") for _ in range(2)]
+    runs = [started("assigner", url, str(cap)) for _ in range(2)]
     go(*runs)
     reports = [json.loads(process.communicate()[0]) for process in runs]
     assert [process.returncode for process in runs] == [0, 0]
-    assert sum(report["assigned"] for report in reports) == 1_800
-    assert Counter(held(engine).values()) == {"n1": 600, "n2": 600, "n3": 600, None: 200}
+    assert sum(report["assigned"] for report in reports) == 3 * cap
+    assert Counter(held(engine).values()) == {"n1": cap, "n2": cap, "n3": cap, None: count - 3 * cap}
     assert min(report["assigned"] for report in reports) == 0, (
         "the second one finds no room and nothing to do"
     )

@@ -27,14 +27,14 @@ def test_a_block_becomes_a_node_with_all_its_facts() -> None:
         verify=False,
         ca_file="/etc/ca.pem",
         state="draining",
-        max_entities={"s": 10},
+        max_entities={"s": 10, "*": 12},
         max_weight={"s": 20},
         tags=["eu"],
     )
     node = block.to_node("n1")
     assert (node.name, node.address) == ("n1", "https://10.0.0.7:8080")
     assert (node.verify, node.ca_file, node.state) == (False, "/etc/ca.pem", NodeState.DRAINING)
-    assert (node.max_entities, node.max_weight, node.tags) == ({"s": 10}, {"s": 20}, ("eu",))
+    assert (node.max_entities, node.max_weight, node.tags) == ({"s": 10, "*": 12}, {"s": 20}, ("eu",))
     assert node.api_key.get_secret_value() == KEY
 
 
@@ -64,6 +64,12 @@ def test_a_host_is_a_name_or_an_address(host: str) -> None:
         pytest.param({"services": ["s", " "]}, "name at least one service", id="a service without a name"),
         pytest.param(
             {"max_entities": {"t": 1}}, "names t, which the node does not run", id="cap of a stranger"
+        ),
+        pytest.param(
+            {"max_entities": {"*": -1}}, "max_entities of * must not be below 0", id="a shared cap below 0"
+        ),
+        pytest.param(
+            {"max_weight": {"*": 9}}, "each service weighs in a unit of its own", id="a shared cap of weight"
         ),
         pytest.param({"max_weight": {"s": -1}}, "max_weight of s must not be below 0", id="a cap below 0"),
     ],

@@ -3,86 +3,125 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from operator import itemgetter
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, Engine, literal, select, update
-from sqlalchemy.orm import Session
-from sqlalchemy.sql import ColumnElement
+from sqlalchemy import ColumnElement, Connection, Engine, Enum, String, literal, select, update
 
 from workmesh_flows.adapters import statements
 from workmesh_flows.adapters.database import translated_errors
+from workmesh_flows.adapters.keys import parse_key
 from workmesh_flows.adapters.schema import ensure_row, services
-from workmesh_flows.domain.columns import column_of, is_column
-from workmesh_flows.domain.criteria import EntityWeight
+from workmesh_flows.adapters.weights import weighed, weighed_by_function, weight_column
+from workmesh_flows.domain.columns import column_of
 from workmesh_flows.domain.service import Service
-from workmesh_flows.errors import DefinitionError
+from workmesh_flows.errors import UnknownName
 
-WRITTEN_AT_ONCE = 5_000
-"""Entities that one UPDATE gives their node; SQLite takes 32,766 parameters a statement."""
-WEIGHED_AT_ONCE = 1_000
-"""Entities that are loaded at once where the weight is a function of them."""
+SENT_AT_ONCE = 20_000
+"""Entities that one statement of PostgreSQL gives their nodes: it still finds them by the index of the key then."""
+LISTED_AT_ONCE = 5_000
+"""Entities that one UPDATE gives their node elsewhere; SQLite takes 32,766 parameters a statement."""
 
 Held: TypeAlias = dict[str | None, tuple[int, int]]
 """Entities and weight by node; under None what has no node."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Assigning:
-    """A service's assignation inside one transaction; another run waits until it ends."""
+    """A service's assignation inside one transaction; another run waits until it ends.
+
+    ``written`` counts the entities that were given a node. Add to it what you write yourself: where it is above 0 at
+    the end, the service's revision rises by 1.
+    """
 
     connection: Connection
     service: Service
     position: str | None
+    written: int = 0
 
     def held(self) -> Held:
         """What each node holds now."""
         return _held(self.connection, self.service)
 
-    def unassigned(self, limit: int | None) -> list[tuple[Any, int]]:
-        """Entities without a node, by key, each with its weight."""
-        key = statements.entity_key(self.service)
-        unassigned = column_of(self.service.assigned_to).is_(None)
-        weight = _weight_column(self.service)
-        if weight is not None:
-            statement = select(key, weight).where(unassigned).order_by(key).limit(limit)
-            return [(row[0], _whole(row[1], row[0])) for row in self.connection.execute(statement)]
-        weighed = _weighed(self.connection, self.service, unassigned)
-        return [(key, weight) for key, _, weight in islice(weighed, limit)]
+    def unassigned(
+        self, limit: int | None, where: ColumnElement[bool] | None = None
+    ) -> list[tuple[Any, int]]:
+        """Entities without a node, of a condition or all, by key, each with its weight."""
+        none = column_of(self.service.assigned_to).is_(None)
+        return weighed(self.connection, self.service, none if where is None else none & where, limit)
+
+    def weight_of(self, key: Any) -> int:  # noqa: ANN401 - any key
+        """What one entity weighs; raises UnknownName."""
+        found = weighed(self.connection, self.service, statements.entity_key(self.service) == key)
+        if not found:
+            raise _no_entity(self.service, key)
+        return found[0][1]
+
+    def node_of(self, key: Any) -> str | None:  # noqa: ANN401 - any key
+        """The node of one entity, None where it has none; raises UnknownName."""
+        return _node_of(self.connection, self.service, key)
 
     def write(self, assigned: Sequence[tuple[Any, str]]) -> int:
         """Write nodes; return how many entities had none until now."""
-        statement, written = statements.write_assignation(self.service), 0
-        keys = defaultdict[str, list[Any]](list)
-        for key, node in assigned:
-            keys[node].append(key)
-        for node, given in keys.items():
-            for start in range(0, len(given), WRITTEN_AT_ONCE):
-                parameters = {"workmesh_ids": given[start : start + WRITTEN_AT_ONCE], "workmesh_node": node}
-                written += self.connection.execute(statement, parameters).rowcount
+        kind = column_of(self.service.assigned_to).type
+        plain = isinstance(kind, String) and not isinstance(kind, Enum)
+        arrays = plain and self.connection.dialect.name == "postgresql"
+        written = (_write_arrays if arrays else _write_lists)(self.connection, self.service, assigned)
+        self.written += written
         return written
 
     def keep_position(self, position: str | None) -> None:
         """Remember where round robin stands."""
-        self.connection.execute(
-            update(services).where(services.c.service == self.service.name).values(position=position)
-        )
+        if position != self.position:
+            mine = services.c.service == self.service.name
+            self.connection.execute(update(services).where(mine).values(position=position))
+            self.position = position
 
 
 @contextmanager
-def assigning(engine: Engine, service: Service) -> Iterator[Assigning]:
-    """One assignment run: read and write in this block; it commits at the end, or not at all."""
+def assigning(engine: Engine, service: Service, beside: Collection[Service] = ()) -> Iterator[Assigning]:
+    """One assignment run: read and write in this block; it commits at the end, or not at all.
+
+    Runs of the services ``beside`` wait too: what their entities take of a shared cap stays as it is meanwhile.
+    """
+    with assigning_together(engine, [service], beside) as (run,):
+        yield run
+
+
+@contextmanager
+def assigning_together(
+    engine: Engine, together: Sequence[Service], beside: Collection[Service] = ()
+) -> Iterator[tuple[Assigning, ...]]:
+    """The same for several services in one transaction: one run each, in the order given."""
+    names = sorted({service.name for service in (*together, *beside)})
     with translated_errors():
-        ensure_row(engine, services, service=service.name)
-        mine = services.c.service == service.name
+        for name in names:
+            ensure_row(engine, services, service=name)
         with engine.begin() as connection:
-            # The first statement is a write: it makes a second run wait here, on both databases.
-            connection.execute(update(services).where(mine).values(revision=services.c.revision + 1))
-            position = connection.scalar(select(services.c.position).where(mine))
-            yield Assigning(connection, service, position)
+            # The first statements are writes: they make a second run wait here, on both databases. They go by name,
+            # so that two runs never wait for each other.
+            for name in names:
+                lock = update(services).where(services.c.service == name)
+                connection.execute(lock.values(revision=services.c.revision))
+            rows = connection.execute(
+                select(services.c.service, services.c.position).where(services.c.service.in_(names))
+            )
+            positions = dict(rows.tuples().all())
+            runs = tuple(Assigning(connection, service, positions[service.name]) for service in together)
+            yield runs
+            wrote = [run.service.name for run in runs if run.written]
+            if wrote:
+                risen = update(services).where(services.c.service.in_(wrote))
+                connection.execute(risen.values(revision=services.c.revision + 1))
+
+
+def count_entities(connection: Connection, service: Service) -> dict[str | None, int]:
+    """How many entities of a service each node holds, whatever they weigh; under None what has no node."""
+    rows = connection.execute(statements.entity_counts(service, literal(1)))
+    return {row.node: row.entities for row in rows}
 
 
 def held_by_nodes(engine: Engine, service: Service) -> Held:
@@ -91,57 +130,68 @@ def held_by_nodes(engine: Engine, service: Service) -> Held:
         return _held(connection, service)
 
 
+def node_of_entity(engine: Engine, service: Service, key: Any) -> str | None:  # noqa: ANN401 - any key
+    """The node of one entity, None where it has none; raises UnknownName."""
+    with translated_errors(), engine.connect() as connection:
+        return _node_of(connection, service, key)
+
+
+def entity_named(service: Service, said: str) -> Any:  # noqa: ANN401 - any key
+    """An entity's key as people and plans write it, as the database has it; raises UnknownName for what is none."""
+    try:
+        return parse_key(statements.entity_key(service), said)
+    except ValueError as error:
+        raise UnknownName(f"entity of {service.name}", said) from error
+
+
+def _node_of(connection: Connection, service: Service, key: Any) -> str | None:  # noqa: ANN401 - any key
+    same = statements.entity_key(service) == key
+    row = connection.execute(select(column_of(service.assigned_to)).where(same)).first()
+    if row is None:
+        raise _no_entity(service, key)
+    node: str | None = row[0]
+    return node
+
+
+def _no_entity(service: Service, key: Any) -> UnknownName:  # noqa: ANN401 - any key
+    return UnknownName(f"entity of {service.name}", str(key))
+
+
 def _held(connection: Connection, service: Service) -> Held:
-    weight = _weight_column(service)
+    weight = weight_column(service)
     if weight is not None:
         rows = connection.execute(statements.entity_counts(service, weight))
         return {row.node: (row.entities, int(row.weight)) for row in rows}
     held: Held = {}
-    for _, node, entity_weight in _weighed(connection, service):
+    for _, node, entity_weight in weighed_by_function(connection, service):
         entities, total = held.get(node, (0, 0))
         held[node] = (entities + 1, total + entity_weight)
     return held
 
 
-def _weight_column(service: Service) -> ColumnElement[Any] | None:
-    """The weight as SQL; None where it is a function of the entity. Without weights each entity counts 1."""
-    if not isinstance(service.criterion, EntityWeight):
-        return literal(1)
-    weight = service.criterion.weight
-    if is_column(weight):
-        return column_of(weight)
-    return weight if isinstance(weight, ColumnElement) else None
+def _write_arrays(connection: Connection, service: Service, assigned: Sequence[tuple[Any, str]]) -> int:
+    """On PostgreSQL: one statement for entities of any nodes."""
+    statement, written = statements.write_assignations(service), 0
+    by_key = sorted(assigned, key=itemgetter(0))  # neighbours in the index lie in one statement
+    for start in range(0, len(by_key), SENT_AT_ONCE):
+        places: dict[str, int] = {}
+        some = by_key[start : start + SENT_AT_ONCE]
+        parameters = {
+            "workmesh_keys": [key for key, _ in some],
+            "workmesh_at": f"{{{','.join(str(places.setdefault(node, len(places) + 1)) for _, node in some)}}}",
+        }
+        written += connection.execute(statement, {**parameters, "workmesh_nodes": list(places)}).rowcount
+    return written
 
 
-def _weighed(
-    connection: Connection, service: Service, condition: ColumnElement[bool] | None = None
-) -> Iterator[tuple[Any, str | None, int]]:
-    """Each entity's key, node and weight, by a function of the loaded entity; what it changes is not saved."""
-    assert isinstance(service.criterion, EntityWeight)  # noqa: S101 - only weights need loaded entities
-    weigh: Any = service.criterion.weight
-    key = statements.entity_key(service)
-    statement = (
-        select(key, column_of(service.assigned_to), service.entity).order_by(key).limit(WEIGHED_AT_ONCE)
-    )
-    page = statement if condition is None else statement.where(condition)
-    with Session(connection, autoflush=False) as session:
-        while rows := session.execute(page).unique().all():
-            for entity_key, node, entity in rows:
-                yield entity_key, node, _whole(weigh(entity), entity_key)
-            session.expunge_all()
-            page = statement.where(key > rows[-1][0], *([] if condition is None else [condition]))
-
-
-def _whole(weight: Any, key: Any) -> int:  # noqa: ANN401 - what a user's column or function gives
-    """A weight as a whole number; nothing counts as 0."""
-    if weight is None:
-        return 0
-    try:
-        whole = int(weight)
-    except (TypeError, ValueError, OverflowError):  # the last two: not a number, infinite
-        whole = -1
-    if whole < 0 or whole != weight:
-        raise DefinitionError(
-            "the weight", [f"entity {key!r} weighs {weight!r}; a weight is a whole number from 0 up"]
-        )
-    return whole
+def _write_lists(connection: Connection, service: Service, assigned: Sequence[tuple[Any, str]]) -> int:
+    """Elsewhere: one statement for entities of one node."""
+    statement, written = statements.write_assignation(service), 0
+    keys = defaultdict[str, list[Any]](list)
+    for key, node in assigned:
+        keys[node].append(key)
+    for node, given in keys.items():
+        for start in range(0, len(given), LISTED_AT_ONCE):
+            parameters = {"workmesh_keys": given[start : start + LISTED_AT_ONCE], "workmesh_node": node}
+            written += connection.execute(statement, parameters).rowcount
+    return written

@@ -7,18 +7,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
     Column,
     ColumnElement,
     Double,
     Float,
     FromClause,
+    Integer,
     Select,
+    String,
     Table,
     Update,
     and_,
     bindparam,
     case,
     cast,
+    column,
     func,
     literal,
     null,
@@ -28,6 +32,7 @@ from sqlalchemy import (
     type_coerce,
     update,
 )
+from sqlalchemy.sql.elements import Grouping
 from sqlalchemy.types import NULLTYPE
 
 from workmesh_flows.domain.calls import Get
@@ -134,22 +139,40 @@ def pullable(  # noqa: PLR0913 - each is one condition
 
     They are the page behind ``after`` (mark of push time, id).
     """
-    push, pull = _flags(protocol, "push"), _flags(protocol, "pull")
-    joined = join_owner(service, protocol)
-    order = (column_of(push.time), column_of(protocol.id))
+    time = column_of(_flags(protocol, "push").time)
+    order = (time, column_of(protocol.id))
     statement = (
+        _on_their_way(service, protocol, node, columns).where(time <= upto).order_by(*order).limit(limit)
+    )
+    return statement if after is None else statement.where(_behind(order, after))
+
+
+def returned(  # noqa: PLR0913 - each is one condition
+    service: Service,
+    protocol: Protocol,
+    node: str,
+    *,
+    columns: Collection[Any],
+    ids: Collection[Any],
+    after: Any,  # noqa: ANN401 - a push time as the column keeps it
+) -> Select[Any]:
+    """Of these records, what was pushed to a node after a time and is not pulled yet."""
+    time, key = column_of(_flags(protocol, "push").time), column_of(protocol.id)
+    statement = _on_their_way(service, protocol, node, columns)
+    return statement.where(key.in_(ids), time > after).order_by(time, key)
+
+
+def _on_their_way(service: Service, protocol: Protocol, node: str, columns: Collection[Any]) -> Select[Any]:
+    joined = join_owner(service, protocol)
+    return (
         select(*columns, joined.owner.label(OWNER))
         .select_from(joined.source)
         .where(
             joined.node == node,
-            column_of(push.success).is_(True),
-            column_of(pull.success).is_not(True),
-            column_of(push.time) <= upto,
+            column_of(_flags(protocol, "push").success).is_(True),
+            column_of(_flags(protocol, "pull").success).is_not(True),
         )
-        .order_by(*order)
-        .limit(limit)
     )
-    return statement if after is None else statement.where(_behind(order, after))
 
 
 def write_flags(protocol: Protocol, flags: Flags, values: Collection[Column[Any]] = ()) -> Update:
@@ -201,8 +224,32 @@ def write_assignation(service: Service) -> Update:
     assigned, key = column_of(service.assigned_to), entity_key(service)
     return (
         update(table_of(service.entity))
-        .where(key.in_(bindparam("workmesh_ids", expanding=True)), assigned.is_(None))
+        .where(key.in_(bindparam("workmesh_keys", expanding=True)), assigned.is_(None))
         .values({assigned: bindparam("workmesh_node")})
+    )
+
+
+def write_assignations(service: Service) -> Update:
+    """Nodes for many entities, those of them that have none yet, in one statement of PostgreSQL.
+
+    ``workmesh_at``, an array written out ("{1,2,1}"), says for each of ``workmesh_keys`` which of ``workmesh_nodes`` it
+    gets, counted from 1: a name is sent once, whatever the number of entities. Names go without a length, since
+    PostgreSQL would cut them to it without a word.
+    """
+    assigned, key = column_of(service.assigned_to), entity_key(service)
+    given = (
+        func.unnest(
+            bindparam("workmesh_keys", type_=ARRAY(key.type)),
+            cast(bindparam("workmesh_at", type_=String), ARRAY(Integer)),
+        )
+        .table_valued(column("key", key.type), column("at", Integer), name="given", joins_implicitly=True)
+        .render_derived()
+    )
+    nodes = Grouping(bindparam("workmesh_nodes", type_=ARRAY(String)))
+    return (
+        update(table_of(service.entity))
+        .where(key == given.c.key, assigned.is_(None))
+        .values({assigned: nodes[given.c.at]})
     )
 
 

@@ -8,8 +8,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from sqlalchemy import select
-from sqlalchemy.sql import ColumnElement
+from sqlalchemy import Exists, ScalarSelect, SelectBase, select
+from sqlalchemy.sql import ClauseElement, ColumnElement
+from sqlalchemy.sql.functions import FunctionElement
 
 from workmesh_flows.domain.call_checks import function_problem, pull_call_problems, push_call_problems
 from workmesh_flows.domain.calls import Get
@@ -31,6 +32,7 @@ from workmesh_flows.domain.protocol import Flags, Protocol, Pull, Push
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 MICROSECONDS = 6
+_AGGREGATES = frozenset({"avg", "count", "max", "min", "sum", "total"})
 
 T = TypeVar("T")
 
@@ -160,16 +162,36 @@ def _weight_problem(weight: object, entity: type[Any] | None) -> str | None:
         if found is not None and not issubclass(found, int | float | Decimal):
             return f"{described(weight)} holds {found.__name__}, it must hold int"
     elif isinstance(weight, ColumnElement):
-        sources = set() if entity is None else set(select(weight).get_final_froms()) - {table_of(entity)}
-        if sources:
-            return (
-                f"{described(weight)} reads other tables than that of the entity; make it a scalar_subquery()"
-            )
+        return _expression_problem(weight, entity)
     elif not callable(weight):
         return f"must be a column, a SQL expression or a function of the entity, not {described(weight)}"
     else:
         return function_problem(weight, "entity")
     return None
+
+
+def _expression_problem(weight: ColumnElement[Any], entity: type[Any] | None) -> str | None:
+    if entity is not None and set(select(weight).get_final_froms()) - {table_of(entity)}:
+        return f"{described(weight)} reads other tables than that of the entity; make it a scalar_subquery()"
+    if aggregate := _aggregate_in(weight):
+        return (
+            f"takes {aggregate}(...) over many entities, but each weighs for itself; to add up rows of another table, "
+            "use a scalar_subquery() that is correlated to the entity"
+        )
+    return None
+
+
+def _aggregate_in(expression: ClauseElement) -> str | None:
+    """The aggregate that an expression takes over the entity's own rows; those of a subquery are of other rows."""
+    if isinstance(expression, FunctionElement) and getattr(expression, "name", "").lower() in _AGGREGATES:
+        name: str = expression.name
+        # Those two compare the values of one row where they are given several, in SQLite.
+        if name.lower() not in {"max", "min"} or len(expression.clauses) == 1:
+            return name
+    parts = (
+        part for part in expression.get_children() if not isinstance(part, SelectBase | ScalarSelect | Exists)
+    )
+    return next((found for part in parts if (found := _aggregate_in(part))), None)
 
 
 def _direction_problems(push: object, pull: object) -> Iterator[str]:

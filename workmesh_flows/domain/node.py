@@ -10,6 +10,9 @@ from pydantic import SecretStr
 
 from workmesh_flows.errors import UnknownName
 
+ALL_SERVICES = "*"
+"""The key of the cap that all services of a node share."""
+
 
 class NodeState(StrEnum):
     """What may happen to a node."""
@@ -28,7 +31,8 @@ class NodeState(StrEnum):
 class Node:
     """A machine that runs one or more micro-services.
 
-    ``max_weight`` and ``max_entities`` are caps by service name; a service left out has none.
+    ``max_weight`` and ``max_entities`` are caps by service name; a service left out has none. ``max_entities`` may
+    also have a cap under ``ALL_SERVICES``: the most entities it may hold over all services together.
     """
 
     name: str
@@ -49,6 +53,16 @@ class Node:
         """Scheme, host and port, ready for a path to follow."""
         host = f"[{self.host}]" if ":" in self.host and not self.host.startswith("[") else self.host
         return f"{self.scheme}://{host}:{self.port}"
+
+    @property
+    def shared_cap(self) -> int | None:
+        """The most entities it may hold over all services together; None is no cap."""
+        return self.max_entities.get(ALL_SERVICES)
+
+    def entity_cap(self, service: str, elsewhere: int = 0) -> int | None:
+        """The most entities of a service it may hold while it holds so many of other services; None is no cap."""
+        left = None if self.shared_cap is None else max(self.shared_cap - elsewhere, 0)
+        return min((cap for cap in (self.max_entities.get(service), left) if cap is not None), default=None)
 
     def runs(self, service: str) -> bool:
         """Whether the micro-service is on this machine."""

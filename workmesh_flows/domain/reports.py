@@ -112,3 +112,46 @@ class AssignReport:
         rest = f"; {self.unassigned:,} fit nowhere{why}" if self.unassigned else ""
         word = "entity" if self.total == 1 else "entities"
         return f"assigned {self.total:,} {word}" + (f" ({nodes})" if nodes else "") + rest
+
+
+@dataclass(frozen=True, slots=True)
+class MoveReport:
+    """One hand-over from one node: ``selected`` = ``moved`` + ``skipped`` + ``left`` entities.
+
+    ``skipped`` are no more where the plan had them, or fit no more where it wanted them, with reasons; ``left`` were
+    not come to. ``again`` are the records that will be pushed again, ``note`` says why not all results were waited for.
+    """
+
+    service: str
+    source: str
+    selected: int = 0
+    moved: int = 0
+    skipped: int = 0
+    left: int = 0
+    again: int = 0
+    seconds: float = 0.0
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        """Raise ConservationError where the figures do not add up."""
+        if self.selected != self.moved + self.skipped + self.left:
+            raise ConservationError(
+                f"{self.service}: {self.selected} entities were to leave {self.source}, but {self.moved} moved + "
+                f"{self.skipped} skipped + {self.left} left make {self.moved + self.skipped + self.left}; "
+                "please report this as a bug"
+            )
+
+    def __str__(self) -> str:
+        """One line for people."""
+        rest = "".join(
+            f", {n:,} {what}"
+            for n, what in (
+                (self.skipped, "skipped"),
+                (self.left, "left"),
+                (self.again, "records to push again"),
+            )
+            if n
+        )
+        note = f" ({self.note})" if self.note else ""
+        return f"from {self.source}: moved {self.moved:,} of {self.selected:,} entities{rest}{note}"

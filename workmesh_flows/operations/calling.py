@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from workmesh_flows.adapters import database, node_client
+from workmesh_flows.adapters.keys import parse_key
 from workmesh_flows.adapters.node_client import HttpNodeClient
-from workmesh_flows.adapters.records import parse_id
+from workmesh_flows.domain.columns import column_of
 from workmesh_flows.domain.protocol import Protocol
 from workmesh_flows.errors import (
     NodeError,
@@ -79,6 +80,6 @@ def matched(
 def _parsed(protocol: Protocol, key: Any) -> Any:  # noqa: ANN401 - any key
     """A key as an id: UUIDs and numbers have more than one spelling."""
     try:
-        return parse_id(protocol, key)
+        return parse_key(column_of(protocol.id), key)
     except ValueError:
         return None

@@ -100,9 +100,12 @@ def _totals(counts: Iterable[Count]) -> dict[str, int]:
 def _used(node: Node, held: dict[str, tuple[int, int]], weighed: frozenset[str]) -> float | None:
     """The largest share of a cap that is in use, over services and both kinds of caps.
 
-    ``max_weight`` counts only where the criterion weighs entities.
+    ``max_weight`` counts only where the criterion weighs entities. The cap that all services share counts what the
+    node holds of any, those that it does not run included.
     """
     shares = []
+    if node.shared_cap:
+        shares.append(round(sum(entities for entities, _ in held.values()) / node.shared_cap, 3))
     for service in node.services:
         entities, weight = held.get(service, (0, 0))
         max_weight = node.max_weight.get(service) if service in weighed else None

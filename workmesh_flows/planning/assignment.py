@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import inf
-from typing import Any, assert_never
+from typing import Any
 
-from workmesh_flows.domain.criteria import Criterion, EntityNumber, EntityWeight, RoundRobin
+from workmesh_flows.domain.criteria import Criterion, EntityWeight
+from workmesh_flows.planning.placing.in_order import Placed, place
+from workmesh_flows.planning.placing.making_room import make_room
+from workmesh_flows.planning.placing.packing import WORK
+from workmesh_flows.planning.placing.rooms import Room, Slots
+
+NO_NODE = "no active node runs the service"
+ALL_FULL = "every node is at its max_entities"
+ALL_SHARED = 'every node is at its max_entities, of this service or of all together ("*")'
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +27,33 @@ class Load:
     weight: int = 0
     max_entities: int | None = None
     max_weight: int | None = None
+
+    def refusal(self, weight: int) -> str:
+        """The cap that keeps one more entity out, or nothing."""
+        if self.max_entities is not None and self.entities >= self.max_entities:
+            return f"{self.node} is at its max_entities ({self.max_entities:,})"
+        if self.max_weight is not None and self.weight + weight > self.max_weight:
+            left = max(self.max_weight - self.weight, 0)
+            return f"its weight {weight:,} is over what max_weight leaves on {self.node} ({left:,})"
+        return ""
+
+    def with_one_more(self, weight: int) -> Load:
+        """The same node with one more entity."""
+        return replace(self, entities=self.entities + 1, weight=self.weight + weight)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One service of a plan: its entities without a node (key, weight), and the nodes that may take them.
+
+    ``position`` is the node that round robin gave last.
+    """
+
+    service: str
+    criterion: Criterion
+    entities: Iterable[tuple[Any, int]]
+    loads: Sequence[Load]
+    position: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +69,16 @@ class AssignmentPlan:
 
     def __str__(self) -> str:
         """One line for people."""
+        left = len(self.unassigned)
+        if not self.assigned:
+            are = "entity is" if left == 1 else "entities are"
+            why = (
+                f"{left:,} {are} without one, and {self.unassigned[0][1]}" if left else "none is without one"
+            )
+            return f"no entity gets a node: {why}"
         nodes = len({node for _, node in self.assigned})
-        rest = f", {len(self.unassigned)} fit nowhere" if self.unassigned else ""
-        return f"{len(self.assigned)} entities to {nodes} nodes{rest}"
+        told = f"{_counted(len(self.assigned), 'entity', 'entities')} to {_counted(nodes, 'node', 'nodes')}"
+        return told + (f", {left:,} {'fits' if left == 1 else 'fit'} nowhere" if left else "")
 
 
 def plan_assignment(
@@ -46,135 +87,70 @@ def plan_assignment(
     loads: Sequence[Load],
     position: str | None = None,
 ) -> AssignmentPlan:
-    """Give each entity (key, weight) a node, within the caps, without touching the input.
+    """The plan of one service alone; see :func:`plan_together`."""
+    return plan_together([Part("", criterion, entities, loads, position)])[0]
 
-    ``max_entities`` binds under every criterion, ``max_weight`` under EntityWeight, where the heaviest entity is
-    placed first (longest processing time first: Graham, 1969). Loads are compared as parts of their caps, or plainly
-    where a node has no cap. Ties go to the first name.
+
+def plan_together(
+    parts: Sequence[Part], shared: Mapping[str, int] | None = None, *, work: int = WORK
+) -> list[AssignmentPlan]:
+    """Give the entities of each service a node, within the caps, without touching the input; one plan a service.
+
+    ``max_entities`` binds under every criterion, ``max_weight`` under EntityWeight; ``shared`` is how many entities a
+    node may still take over all services. Services with the fewest nodes go first, each by its criterion. Where
+    something then fits nowhere, entities of this plan change places to make room, by a search that
+    ``work`` bounds (0: none); what had a node before never moves. The same facts give the same plans.
     """
-    by_name = sorted(loads, key=lambda load: load.node)
-    match criterion:
-        case RoundRobin():
-            return _in_turn(entities, [_Room(load) for load in by_name], position)
-        case EntityNumber():
-            return _least_loaded(entities, [_Room(load) for load in by_name], position)
-        case EntityWeight():
-            heaviest_first = sorted(entities, key=lambda entity: -entity[1])
-            return _least_loaded(heaviest_first, [_WeighedRoom(load) for load in by_name], position)
-        case _:
-            assert_never(criterion)
+    slots = {node: Slots(free) for node, free in (shared or {}).items()}
+    lists = [list(part.entities) for part in parts]
+    rooms = [_rooms(part, slots) for part in parts]
+    placed: dict[int, Placed] = {}
+    for index in sorted(range(len(parts)), key=lambda i: (sum(room.left >= 1 for room in rooms[i]), i)):
+        part = parts[index]
+        placed[index] = place(part.criterion, lists[index], rooms[index], part.position)
+    in_order = [placed[index] for index in range(len(parts))]
+    if work and any(one.left for one in in_order):
+        make_room(in_order, lists, rooms, work)
+    return [
+        AssignmentPlan(one.assigned, _reasons(one.left, row), one.position)
+        for one, row in zip(in_order, rooms, strict=True)
+    ]
 
 
-@dataclass(slots=True)
-class _Room:
-    """A node's load while the plan grows; what counts is the number of entities."""
-
-    load: Load
-    entities: int = field(init=False)
-    weight: int = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.entities, self.weight = self.load.entities, self.load.weight
-
-    @property
-    def held(self) -> int:
-        return self.entities
-
-    @property
-    def cap(self) -> int | None:
-        return self.load.max_entities
-
-    @property
-    def free(self) -> float:
-        """The heaviest entity that still fits."""
-        return inf
-
-    def full(self) -> bool:
-        return self.load.max_entities is not None and self.entities >= self.load.max_entities
-
-    def add(self, weight: int) -> None:
-        self.entities += 1
-        self.weight += weight
+def _rooms(part: Part, slots: dict[str, Slots]) -> list[Room]:
+    weighed = isinstance(part.criterion, EntityWeight)
+    return [
+        Room(
+            load.node,
+            load.entities,
+            load.weight,
+            inf if load.max_entities is None else load.max_entities,
+            inf if load.max_weight is None or not weighed else load.max_weight,
+            slots.setdefault(load.node, Slots(inf)),
+        )
+        for load in sorted(part.loads, key=lambda load: load.node)
+    ]
 
 
-@dataclass(slots=True)
-class _WeighedRoom(_Room):
-    """The same where weight counts."""
+def _reasons(left: Sequence[tuple[Any, int]], rooms: Sequence[Room]) -> list[tuple[Any, str]]:
+    """Each entity that fits nowhere, with the cap that binds."""
+    if not left:
+        return []
+    if not rooms:
+        return [(key, NO_NODE) for key, _ in left]
+    largest = max(rooms, key=lambda room: room.max_weight)
+    full = ALL_SHARED if any(room.slots.free < 1 for room in rooms) else ALL_FULL
+    most = max((room.free for room in rooms if room.left >= 1), default=None)
 
-    @property
-    def held(self) -> int:
-        return self.weight
+    def why(weight: int) -> str:
+        if weight > largest.max_weight:
+            return f"its weight {weight} is over every max_weight (largest {largest.max_weight}, on {largest.node})"
+        if most is None:
+            return full
+        return f"its weight {weight} is over what max_weight leaves on any node ({max(most, 0)})"
 
-    @property
-    def cap(self) -> int | None:
-        return self.load.max_weight
-
-    @property
-    def free(self) -> float:
-        return inf if self.load.max_weight is None else self.load.max_weight - self.weight
-
-
-def _in_turn(
-    entities: Iterable[tuple[Any, int]], room: Sequence[_Room], position: str | None
-) -> AssignmentPlan:
-    """Node after node by name, starting behind the one that came last, full ones left out."""
-    behind = next((i for i, node in enumerate(room) if position is not None and node.load.node > position), 0)
-    ring = [node for node in (*room[behind:], *room[:behind]) if not node.full()]
-    assigned, unassigned, turn = [], [], 0
-    for key, weight in entities:
-        if not ring:
-            unassigned.append((key, _ALL_FULL if room else _NO_NODE))
-            continue
-        turn %= len(ring)
-        node = ring[turn]
-        node.add(weight)
-        position = node.load.node
-        assigned.append((key, position))
-        if node.full():
-            ring.pop(turn)
-        else:
-            turn += 1
-    return AssignmentPlan(assigned, unassigned, position)
+    return [(key, why(weight)) for key, weight in left]
 
 
-def _least_loaded(
-    entities: Iterable[tuple[Any, int]], room: Sequence[_Room], position: str | None
-) -> AssignmentPlan:
-    """The node with the smallest load for its capacity that still has room; no entity outweighs the one before.
-
-    A node that an entity is too heavy for is set aside until one comes that fits.
-    """
-    comparable = all(node.cap is not None for node in room)
-
-    def key(index: int) -> tuple[float, int]:
-        held, cap = room[index].held, room[index].cap if comparable else 1
-        return (held / cap if cap else inf), index
-
-    heap = [key(index) for index, node in enumerate(room) if not node.full()]
-    heapq.heapify(heap)
-    aside: list[tuple[float, int]] = []
-    assigned, unassigned = [], []
-    for entity, weight in entities:
-        while aside and -aside[0][0] >= weight:
-            heapq.heappush(heap, key(heapq.heappop(aside)[1]))
-        while heap and room[heap[0][1]].free < weight:
-            index = heapq.heappop(heap)[1]
-            heapq.heappush(aside, (-room[index].free, index))
-        if heap:
-            index = heap[0][1]
-            room[index].add(weight)
-            assigned.append((entity, room[index].load.node))
-            if room[index].full():
-                heapq.heappop(heap)
-            else:
-                heapq.heapreplace(heap, key(index))
-        elif aside:
-            unassigned.append((entity, _TOO_HEAVY.format(weight, max(-aside[0][0], 0))))
-        else:
-            unassigned.append((entity, _ALL_FULL if room else _NO_NODE))
-    return AssignmentPlan(assigned, unassigned, position)
-
-
-_NO_NODE = "no active node runs the service"
-_ALL_FULL = "every node is at its max_entities"
-_TOO_HEAVY = "its weight {} is over what max_weight leaves on any node ({})"
+def _counted(number: int, one: str, many: str) -> str:
+    return f"{number:,} {one if number == 1 else many}"

@@ -1,0 +1,33 @@
+"""A process that assigns and tells its peak memory: ``python -m benchmarks.assigner DATABASE NODES``."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from time import perf_counter
+
+from pydantic import SecretStr
+
+from benchmarks.world import SERVICE, service
+from workmesh_flows import Mesh
+from workmesh_flows.adapters.database import open_engine
+from workmesh_flows.domain.node import Inventory, Node
+from workmesh_flows.operations.assign import assign
+
+
+def inventory(nodes: int) -> Inventory:
+    """Nodes n1, n2, ... without caps."""
+    names = [f"n{number}" for number in range(1, nodes + 1)]
+    return Inventory({name: Node(name, "127.0.0.1", SecretStr("k"), (SERVICE,)) for name in names})
+
+
+def main(database: str, nodes: str) -> None:
+    """Print the entities assigned, the seconds, and the peak of this process's memory in MiB (Linux)."""
+    engine, began = open_engine(database), perf_counter()
+    total = assign(engine, Mesh([service(500)]), SERVICE, inventory(int(nodes))).total
+    seconds = perf_counter() - began
+    print(total, seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
