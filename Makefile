@@ -35,7 +35,7 @@ check: $(VENV)/.dev  ## Format, lint, types, and the floors: imports go down onl
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 
-bench: $(VENV)/.dev  ## The budgets, measured as ratios in one run
+bench: $(VENV)/.bench  ## The budgets, measured as ratios in one run
 	@$(PY) -m benchmarks
 
 # dev.txt comes first: runtime.txt then holds the same releases. For the newest that fit: LOCK_ARGS=--upgrade
@@ -45,6 +45,7 @@ lock: $(VENV)/.uv  ## Write requirements/*.txt anew (LOCK_ARGS=--upgrade takes t
 	$(COMPILE) --group pyproject.toml:bootstrap --output-file requirements/bootstrap.txt
 	$(COMPILE) pyproject.toml --all-extras --group dev --output-file requirements/dev.txt
 	$(COMPILE) pyproject.toml --extra postgres --constraint requirements/dev.txt --output-file requirements/runtime.txt
+	$(COMPILE) --group pyproject.toml:bench --constraint requirements/dev.txt --output-file requirements/bench.txt
 
 clean:  ## Remove .venv and what the tools left behind
 	rm -rf $(VENV) .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist
@@ -74,6 +75,14 @@ $(VENV)/.runtime: $(VENV)/.uv requirements/runtime.txt pyproject.toml
 $(VENV)/.dev: $(VENV)/.uv requirements/dev.txt pyproject.toml
 	$(call install,requirements/dev.txt)
 	@touch $(VENV)/.runtime $@
+
+# On top of .dev: what only the benchmarks need.
+$(VENV)/.bench: $(VENV)/.dev requirements/bench.txt
+	@echo "Installing requirements/bench.txt into $(VENV)"
+	@$(UV) pip install --quiet --python $(PY) --no-deps --require-hashes -r requirements/bench.txt || \
+	{ echo "uv could not; pip tries" && \
+	  $(PY) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/bench.txt; }
+	@touch $@
 
 $(VENV)/.uv: requirements/bootstrap.txt
 	@command -v $(PYTHON) >/dev/null || \
