@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypeAlias
 
-from sqlalchemy import ColumnElement, Connection, Engine, and_, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, and_, case, or_, select, update
 
 from workmesh_flows.adapters.database import Clock, translated_errors
 from workmesh_flows.adapters.schema import ensure_row, lanes
@@ -50,13 +50,18 @@ class Lane:
 
 @dataclass(slots=True)
 class Hold:
-    """A lane that is ours while its epoch is; what was known of it when it was taken."""
+    """A lane that is ours while its epoch is; what was known of it when it was taken.
+
+    ``latest`` is the record that the node named last as processed, and when that was pushed.
+    """
 
     lane: Lane
     holder: str
     epoch: int
     last_push_time: datetime | None = None
     batch_limit: int | None = None
+    latest: tuple[str, datetime] | None = None
+    retry_at: datetime | None = None
     lost: threading.Event = field(default_factory=threading.Event)
 
     def advance(self, connection: Connection, **changes: Any) -> None:  # noqa: ANN401 - columns of the lane
@@ -72,11 +77,11 @@ class Hold:
 
 
 @contextmanager
-def held_lane(
-    engine: Engine, lane: Lane, *, holder: str, clock: Clock, lease_seconds: float
+def held_lane(  # noqa: PLR0913 - each is one fact of the lease
+    engine: Engine, lane: Lane, *, holder: str, clock: Clock, lease_seconds: float, early: bool = False
 ) -> Iterator[Hold]:
     """Hold a lane for the length of a block, its lease renewed meanwhile; raises LaneBusy or LaneWaiting."""
-    hold = take_lane(engine, lane, holder=holder, clock=clock, lease_seconds=lease_seconds)
+    hold = take_lane(engine, lane, holder=holder, clock=clock, lease_seconds=lease_seconds, early=early)
     done = threading.Event()
     keeper = threading.Thread(
         target=_keep, args=(engine, hold, clock, lease_seconds, done), name=f"lease of {lane}", daemon=True
@@ -91,28 +96,36 @@ def held_lane(
             leave_lane(engine, hold)
 
 
-def take_lane(engine: Engine, lane: Lane, *, holder: str, clock: Clock, lease_seconds: float) -> Hold:
-    """Take a lane that nobody holds, or whose holder has been silent for a whole lease; its epoch rises by one."""
+def take_lane(  # noqa: PLR0913 - each is one fact of the lease
+    engine: Engine, lane: Lane, *, holder: str, clock: Clock, lease_seconds: float, early: bool = False
+) -> Hold:
+    """Take a lane that nobody holds, or whose holder has been silent for a whole lease; its epoch rises by one.
+
+    ``early`` takes also one whose node asked for a pause that is not over, and keeps the pause: whoever does so asks
+    nothing of the node until then.
+    """
     with translated_errors():
         ensure_row(engine, lanes, **lane.key)
         now = clock()
         free = or_(lanes.c.holder.is_(None), lanes.c.lease_until < now)
-        ready = or_(lanes.c.retry_at.is_(None), lanes.c.retry_at <= now)
+        over = or_(lanes.c.retry_at.is_(None), lanes.c.retry_at <= now)
+        ready = [] if early else [over]
         with engine.begin() as connection:
             taken = connection.execute(
                 update(lanes)
-                .where(lane.row, free, ready)
+                .where(lane.row, free, *ready)
                 .values(
                     epoch=lanes.c.epoch + 1,
                     holder=holder,
                     lease_until=now + timedelta(seconds=lease_seconds),
-                    retry_at=None,
+                    retry_at=case((over, None), else_=lanes.c.retry_at),
                 )
             )
             row = connection.execute(select(lanes).where(lane.row)).one()
     if taken.rowcount == 1:
-        return Hold(lane, holder, row.epoch, row.last_push_time, row.batch_limit)
-    if row.retry_at is not None and row.retry_at > now:
+        latest = None if row.latest_id is None else (row.latest_id, row.latest_time)
+        return Hold(lane, holder, row.epoch, row.last_push_time, row.batch_limit, latest, row.retry_at)
+    if not early and row.retry_at is not None and row.retry_at > now:
         reason = f"the node asked to be left alone until {row.retry_at:%Y-%m-%d %H:%M:%S} UTC"
         raise LaneWaiting(reason, lane=str(lane), until=row.retry_at)
     until = f"{row.lease_until:%H:%M:%S} UTC or longer" if row.lease_until else "a moment ago"

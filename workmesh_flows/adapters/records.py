@@ -7,17 +7,17 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from sqlalchemy import Column, Connection, Engine, Result, Row, Select, Update
+from sqlalchemy import Column, Connection, Engine, Result, Row, Select, Update, select
 from sqlalchemy.exc import StatementError
 from sqlalchemy.orm import Session
 
 from workmesh_flows.adapters import statements
 from workmesh_flows.adapters.database import refuses_value, translated_errors
 from workmesh_flows.adapters.lanes import Hold
-from workmesh_flows.adapters.schema import as_stored, as_utc
+from workmesh_flows.adapters.schema import as_stored, as_utc, services
 from workmesh_flows.domain.answers import LONGEST_TEXT
 from workmesh_flows.domain.calls import Get
-from workmesh_flows.domain.columns import column_of, first_line, python_type
+from workmesh_flows.domain.columns import column_of, first_line
 from workmesh_flows.domain.protocol import Flags, Protocol, Pull, Push
 from workmesh_flows.domain.service import Service
 from workmesh_flows.errors import NotFlagged
@@ -26,8 +26,6 @@ from workmesh_flows.planning.delivery import Sendable
 Page: TypeAlias = Sequence[Sendable]
 Mark: TypeAlias = tuple[Any, Any]
 """Where a page ended: the mark of the column that orders it, and the id."""
-LARGEST_ID = 2**63 - 1
-"""The largest whole number that a database column keeps."""
 
 
 class Reader:
@@ -48,8 +46,12 @@ class Reader:
         self._end()
         return int(count or 0)
 
-    def pending(self, push: Push, *, size: int) -> Iterator[Page]:
-        """Pages of what the node still has to receive, in the order of (sort, id)."""
+    def pending(self, push: Push, *, size: int, again: Callable[[], None] | None = None) -> Iterator[Page]:
+        """Pages of what the node still has to receive, in the order of (sort, id).
+
+        An entity that comes to the node in the meantime may have records before the page that is read. Where
+        ``again`` is given, reading then begins anew, so that they keep their order; it is told before.
+        """
         shape = _Shape(self._protocol, rows=push.wants_rows, order=column_of(self._protocol.sort))
 
         def statement(after: Mark | None) -> Select[Any]:
@@ -62,7 +64,7 @@ class Reader:
                 after=after,
             )
 
-        return self._pages(statement, shape, size)
+        return self._pages(statement, shape, size, again)
 
     def pullable(self, pull: Pull, *, upto: datetime, size: int) -> Iterator[Page]:
         """Pages of what was pushed up to a time and not pulled yet, in the order it was pushed."""
@@ -83,6 +85,24 @@ class Reader:
 
         return self._pages(statement, shape, size)
 
+    def returned(self, pull: Pull, ids: Sequence[Any], *, after: datetime) -> Page:
+        """Those of these records that are the lane's, pushed after a time, and not pulled yet."""
+        assert self._protocol.push is not None  # noqa: S101 - a pull without a push is no valid declaration
+        time = column_of(self._protocol.push.flags.time)
+        shape = _Shape(self._protocol, rows=isinstance(pull.fetch, Get), order=time)
+        statement = statements.returned(
+            self._service,
+            self._protocol,
+            self._node,
+            columns=shape.columns,
+            ids=ids,
+            after=as_stored(after, time),
+        )
+        with translated_errors():
+            rows = shape.rows(self._session.execute(statement))
+        self._end()
+        return [shape.sendable(row) for row in rows]
+
     def pushed_at(self, record_id: Any) -> tuple[datetime | None, bool] | None:  # noqa: ANN401 - any key
         """Push time and whether it is flagged as pushed, of one record; None where it is not the lane's."""
         statement = statements.pushed_at(self._service, self._protocol, self._node, record_id)
@@ -101,19 +121,38 @@ class Reader:
         return (None if time is None else as_utc(time)), success is True
 
     def _pages(
-        self, statement: Callable[[Mark | None], Select[Any]], shape: _Shape, size: int
+        self,
+        statement: Callable[[Mark | None], Select[Any]],
+        shape: _Shape,
+        size: int,
+        again: Callable[[], None] | None = None,
     ) -> Iterator[Page]:
         mark: Mark | None = None
+        revision = self._revision() if again else 0
         while True:
             with translated_errors():
                 rows = shape.rows(self._session.execute(statement(mark)))
             self._end()
+            # Asked after the page: whoever came before this revision is in it.
+            if again is not None and revision != (revision := self._revision()):
+                if mark is not None:
+                    again()
+                mark = None
+                continue
             if rows:
                 mark = shape.mark(rows[-1])
                 yield [shape.sendable(row) for row in rows]
                 self._forget()
             if len(rows) < size:
                 return
+
+    def _revision(self) -> int:
+        """Rises each time an entity of the service gets another node."""
+        mine = services.c.service == self._service.name
+        with translated_errors():
+            revision = self._session.scalar(select(services.c.revision).where(mine))
+        self._end()
+        return revision or 0
 
     def _end(self) -> None:
         with translated_errors():
@@ -219,25 +258,6 @@ def flag_pulled(
             _write_results(engine, hold, protocol, {record_id: reason}, time)
         return {record_id: reason}
     return {}
-
-
-def parse_id(protocol: Protocol, said: Any) -> Any:  # noqa: ANN401 - any JSON in, any key out
-    """A record id as a node says it, in the column's own type; raises ValueError where it cannot be one."""
-    kind = python_type(column_of(protocol.id))
-    if isinstance(said, bool) or not isinstance(said, str | int):
-        raise ValueError(f"{said!r} is no record id")  # noqa: TRY004 - it was said by a node, not written in code
-    try:
-        read = said if kind is None or isinstance(said, kind) else kind(said)
-    except (
-        ValueError,
-        AttributeError,
-        ArithmeticError,
-        TypeError,
-    ) as error:  # UUID(5), Decimal("x"), datetime("x")
-        raise ValueError(f"{said!r} is no record id") from error
-    if isinstance(read, int) and abs(read) > LARGEST_ID:
-        raise ValueError(f"{said!r} is no record id")
-    return read
 
 
 def _write_results(

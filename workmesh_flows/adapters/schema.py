@@ -15,6 +15,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    Text,
     TypeDecorator,
     and_,
     insert,
@@ -70,6 +71,8 @@ lanes = Table(
     Column("retry_at", UtcDateTime, comment="the node asked to be left alone until then"),
     Column("batch_limit", Integer, comment="the largest batch the node takes, null when it never complained"),
     Column("last_push_time", UtcDateTime, comment="the latest push time given in this lane"),
+    Column("latest_id", String(NAME_LENGTH), comment="the record that the node named last as processed"),
+    Column("latest_time", UtcDateTime, comment="when that record was pushed"),
 )
 """One row a lane and direction: who works it, and what must be known before the next request."""
 
@@ -77,10 +80,58 @@ services = Table(
     "workmesh_services",
     own,
     Column("service", String(NAME_LENGTH), primary_key=True),
-    Column("revision", BigInteger, nullable=False, default=0, comment="rises with each assignment run"),
+    Column(
+        "revision", BigInteger, nullable=False, default=0, comment="rises each time entities get another node"
+    ),
     Column("position", String(NAME_LENGTH), comment="the node that round robin gave last"),
 )
-"""One row a service: updating it is what makes assignment runs wait for each other."""
+"""One row a service: updating it is what makes assignment runs wait for each other.
+
+A run that gave no entity a node leaves the row as it was.
+"""
+
+
+former_pushes = Table(
+    "workmesh_former_pushes",
+    own,
+    Column("service", String(NAME_LENGTH), primary_key=True),
+    Column("protocol", String(NAME_LENGTH), primary_key=True),
+    Column("node", String(NAME_LENGTH), primary_key=True),
+    Column("record", String(NAME_LENGTH), primary_key=True),
+    Column("push_time", UtcDateTime, nullable=False, comment="when it was pushed to that node"),
+)
+"""Records that were on their way when their entity moved: the node they left may still name them as processed."""
+
+moves = Table(
+    "workmesh_moves",
+    own,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("service", String(NAME_LENGTH), nullable=False, index=True),
+    Column("entity", String(NAME_LENGTH), nullable=False),
+    Column("source", String(NAME_LENGTH), nullable=False, comment="the node that it left"),
+    Column("target", String(NAME_LENGTH), nullable=False, comment="the node that has it since"),
+    Column("why", String(NAME_LENGTH), nullable=False),
+    Column("weight", BigInteger, nullable=False, default=1),
+    Column("again", BigInteger, nullable=False, default=0, comment="records to be pushed again"),
+    Column("moved_at", UtcDateTime, nullable=False),
+    Column("epoch", BigInteger, nullable=False, comment="the service's revision with this move"),
+    Column("plan", String(NAME_LENGTH), comment="the plan it was a part of"),
+)
+"""The move log: a row for each entity that changed its node, written with the change."""
+
+plans = Table(
+    "workmesh_plans",
+    own,
+    Column(
+        "id", String(NAME_LENGTH), primary_key=True, comment="of its kind and the fingerprint of its input"
+    ),
+    Column("service", String(NAME_LENGTH), nullable=False),
+    Column("kind", String(NAME_LENGTH), nullable=False, comment="rebalance or drain"),
+    Column("state", String(NAME_LENGTH), nullable=False, comment="planned, applying or applied"),
+    Column("planned_at", UtcDateTime, nullable=False),
+    Column("body", Text, nullable=False, comment="the plan and the facts it was made from, as JSON"),
+)
+"""Plans, as they were made: applied as they stand, or refused when what they were made from has changed."""
 
 
 def ensure_row(engine: Engine, table: Table, **key: str) -> None:

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import chain, islice
+from itertools import chain
 from time import monotonic, sleep
 from typing import Any
 
 from workmesh_flows.adapters.database import Clock
+from workmesh_flows.adapters.former_pushes import (
+    forget_former_pushes,
+    former_pages,
+    former_push_time,
+    remember_latest,
+    remembered_time,
+)
+from workmesh_flows.adapters.keys import parse_key
 from workmesh_flows.adapters.lanes import Hold, Lane, held_lane
 from workmesh_flows.adapters.node_client import HttpNodeClient, Sender, node_client
-from workmesh_flows.adapters.records import Page, Reader, flag_pulled, parse_id, reading
+from workmesh_flows.adapters.records import Page, Reader, flag_pulled, reading
+from workmesh_flows.domain.calls import Get
+from workmesh_flows.domain.columns import column_of
 from workmesh_flows.domain.protocol import Pull
 from workmesh_flows.domain.reports import PullReport, Tally
 from workmesh_flows.errors import NodeMisconfigured, NodeUnavailable, RecordRefused, RequestCrashed
@@ -43,12 +54,13 @@ def pull_lane(work: Work) -> PullReport:
         work.engine, lane, holder=work.holder, clock=clock, lease_seconds=work.limits.lease_seconds
     )
     with collector as hold, stops_told(work, hold, tally, report):
-        _pull_processed(work, hold, clock, tally, notes)
+        collect_processed(work, hold, clock, tally, notes)
     tally.check(str(lane))
     return report()
 
 
-def _pull_processed(work: Work, hold: Hold, clock: Clock, tally: Tally, notes: list[str]) -> None:
+def collect_processed(work: Work, hold: Hold, clock: Clock, tally: Tally, notes: list[str]) -> None:
+    """Collect what the node has processed, in a lane that is held."""
     pull = work.protocol.pull
     assert pull is not None  # noqa: S101 - a pull lane exists only for a declared pull
     sender = Sender(f"{work.service.name}/{work.protocol.name}", hold.epoch)
@@ -60,15 +72,32 @@ def _pull_processed(work: Work, hold: Hold, clock: Clock, tally: Tally, notes: l
         if latest is None:
             notes.append("the node has processed nothing yet")
             return
-        upto = _pushed_at(work, reader, latest)
+        upto = _pushed_at(work, reader, hold, latest)
         if upto is None:
             notes.append(f"record {latest} is processed but not flagged as pushed yet; push first")
             return
         collection = _Collection(work, pull, hold, clock, client, tally)
-        records = chain.from_iterable(reader.pullable(pull, upto=upto, size=page_of(pull.page)))
-        while batch := list(islice(records, pull.page)):
-            collection.collect(batch)
-            work.progress(tally.done, tally.selected)
+        for page in chain(
+            reader.pullable(pull, upto=upto, size=page_of(pull.page)), _returned(work, reader, hold, upto)
+        ):
+            for start in range(0, len(page), pull.page):
+                collection.collect(page[start : start + pull.page])
+                work.progress(tally.done, tally.selected)
+        # Only a node that is asked by id can say of a record that it is not ready.
+        kept = None if isinstance(pull.fetch, Get) else parse_key(column_of(work.protocol.id), latest)
+        forget_former_pushes(work.engine, hold.lane, work.protocol, upto=upto, latest=kept)
+
+
+def _returned(work: Work, reader: Reader, hold: Hold, upto: datetime) -> Iterator[Page]:
+    """Records that the node has processed, that left it with their entity and came back: pushed later than they were.
+
+    A node that knows a record by its id does not process it twice, so it would never name them again.
+    """
+    pull = work.protocol.pull
+    assert pull is not None  # noqa: S101 - a pull lane exists only for a declared pull
+    for ids in former_pages(work.engine, hold.lane, work.protocol, upto=upto):
+        if page := reader.returned(pull, ids, after=upto):
+            yield page
 
 
 def _latest(client: HttpNodeClient, pull: Pull) -> Any:  # noqa: ANN401 - an id as the node says it
@@ -81,20 +110,31 @@ def _latest(client: HttpNodeClient, pull: Pull) -> Any:  # noqa: ANN401 - an id 
         raise NodeUnavailable(crash.reason, node=client.name) from crash
 
 
-def _pushed_at(work: Work, reader: Reader, latest: Any) -> datetime | None:  # noqa: ANN401 - an id as the node says it
-    """When the latest processed record was pushed; None where the push that sent it has not flagged it yet."""
+def _pushed_at(work: Work, reader: Reader, hold: Hold, latest: Any) -> datetime | None:  # noqa: ANN401 - any JSON
+    """When the latest processed record was pushed; None where the push that sent it has not flagged it yet.
+
+    A record that has left the node since, with its entity, is known from the hand-over, and one that is no more from
+    the last pull.
+    """
     try:
-        record_id = parse_id(work.protocol, latest)
+        record_id = parse_key(column_of(work.protocol.id), latest)
     except ValueError as error:
         reason = f"its status names {str(latest)[:80]!r}, which is no id of {work.protocol.name}"
         raise NodeMisconfigured(reason, node=work.node.name) from error
+    before = former_push_time(work.engine, hold.lane, record_id)
+    if before is not None:
+        return before
+    remembered = remembered_time(hold, record_id)
     for _ in range(LOOKS):
         found = reader.pushed_at(record_id)
+        if remembered is not None and (found is None or not found[1]):
+            return remembered
         if found is None:
             reason = f"its status names record {str(latest)[:80]!r}, which is not one of those sent to it"
             raise NodeMisconfigured(reason, node=work.node.name)
         time, pushed = found
         if pushed and time is not None:
+            remember_latest(work.engine, hold, record_id, time)
             return time
         sleep(LOOK_SECONDS)
     return None

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, islice
 from time import monotonic
 from typing import Any
 
 from workmesh_flows.adapters.database import Clock
 from workmesh_flows.adapters.lanes import Hold, Lane, held_lane, note_on_lane
 from workmesh_flows.adapters.node_client import HttpNodeClient, Sender, node_client
-from workmesh_flows.adapters.records import flag_pushed, reading
+from workmesh_flows.adapters.records import Page, Reader, flag_pushed, reading
 from workmesh_flows.domain.protocol import Push
 from workmesh_flows.domain.reports import PushReport, Tally
 from workmesh_flows.operations.sending import Accepted, Refused, TooLarge, send
@@ -61,16 +60,22 @@ def _push_pending(work: Work, hold: Hold, clock: Clock, tally: Tally, limit: int
         if total == 0:
             return
         client.ping()
-        delivery = _Delivery(work, push, hold, clock, client, tally)
-        records = islice(chain.from_iterable(reader.pending(push, size=page_of(size))), pending)
-        while batch := list(islice(records, size if limit is None else min(size, limit - tally.decided))):
-            delivery.deliver(batch)
-            work.progress(min(tally.selected, total), total)
+        delivery = _Delivery(work, push, hold, clock, client, tally, reader, unread=pending, limit=limit)
+        for page in reader.pending(push, size=page_of(size), again=delivery.begin_again):
+            for batch in delivery.batches(page, size):
+                delivery.deliver(batch)
+                work.progress(min(tally.selected, total), total)
+            if delivery.over:
+                return
 
 
 @dataclass(slots=True)
 class _Delivery:
-    """Batches on their way to one node; ``held`` are the owners whose records wait behind a refused one."""
+    """Batches on their way to one node; ``held`` are the owners whose records wait behind a refused one.
+
+    ``unread`` are the records that the run may still look at: those that came after it began are the next run's, so
+    that each run ends.
+    """
 
     work: Work
     push: Push
@@ -78,7 +83,33 @@ class _Delivery:
     clock: Clock
     client: HttpNodeClient
     tally: Tally
+    reader: Reader
+    unread: int
+    limit: int | None
     held: set[Any] = field(default_factory=set)
+    refused: set[Any] = field(default_factory=set)
+
+    @property
+    def over(self) -> bool:
+        """Whether the run has done what it was to do."""
+        return self.unread <= 0 or self.tally.decided == self.limit
+
+    def batches(self, page: Page, size: int) -> Iterator[Page]:
+        """The page in batches, without what was refused before it was read again."""
+        fresh = [item for item in page if item.id not in self.refused]
+        self.unread -= len(page) - len(fresh)
+        at = 0
+        while at < len(fresh) and not self.over:
+            allowed = size if self.limit is None else min(size, self.limit - self.tally.decided)
+            batch = fresh[at : at + min(allowed, self.unread)]
+            at += len(batch)
+            self.unread -= len(batch)
+            yield batch
+
+    def begin_again(self) -> None:
+        """All that is pending will be read once more, also what was counted as left."""
+        self.tally.selected, self.tally.left = self.tally.decided, 0
+        self.unread = self.reader.count_pending()
 
     def deliver(self, batch: Sequence[Sendable]) -> None:
         """Send a batch, part by part where it is refused as a whole."""
@@ -121,6 +152,7 @@ class _Delivery:
         )
         self.hold.last_push_time = times[-1] if times else self.hold.last_push_time
         self.held.update(item.owner for item in part if item.id in refused)
+        self.refused.update(refused)
         self.tally.done += len(pushed)
         self.tally.refuse(refused)
 

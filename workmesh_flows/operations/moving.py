@@ -1,0 +1,91 @@
+"""What every hand-over shares: its parties, how long it waits, and how a source's lanes are taken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, field
+from time import monotonic, sleep
+from typing import TypeAlias
+
+from sqlalchemy import Engine
+
+from workmesh_flows.adapters.database import database_clock
+from workmesh_flows.adapters.lanes import Hold, Lane, held_lane
+from workmesh_flows.domain.limits import Limits
+from workmesh_flows.domain.node import Inventory
+from workmesh_flows.domain.service import Mesh, Service
+from workmesh_flows.errors import LaneBusy
+
+LOOK_SECONDS = 0.5
+"""Pause before a busy lane is tried again."""
+
+Told: TypeAlias = Callable[[str], None]
+"""Told at each step of a hand-over: lanes taken, settled, moving, moved."""
+
+
+def _nobody(step: str) -> None:
+    del step
+
+
+@dataclass(frozen=True, slots=True)
+class Moving:
+    """Entities of one service on the move: the parties, and how long to wait (seconds).
+
+    ``inventory`` is asked again before each transaction, so that a drain can be revoked while it runs.
+    A ``revocable`` hand-over stops when its source is active again.
+    ``settle_seconds`` bounds the wait for results, ``wait_seconds`` the wait for lanes that another run holds.
+    """
+
+    engine: Engine
+    mesh: Mesh
+    service: Service
+    inventory: Callable[[], Inventory]
+    holder: str
+    limits: Limits = field(default_factory=Limits)
+    settle_seconds: float = 60.0
+    wait_seconds: float = 90.0
+    revocable: bool = False
+    told: Told = _nobody
+
+
+@contextmanager
+def lanes_of(moving: Moving, node: str) -> Iterator[list[Hold]]:
+    """Hold every lane of a service to a node, both ways, so that nobody pushes to it or pulls from it.
+
+    Waits for lanes that another run holds; raises LaneBusy where that takes too long.
+    """
+    end = monotonic() + moving.wait_seconds
+    with ExitStack() as stack:
+        while True:
+            try:
+                with ExitStack() as taken:
+                    holds = [
+                        taken.enter_context(_held(moving, lane)) for lane in _lanes(moving.service, node)
+                    ]
+                    stack.enter_context(taken.pop_all())
+                break
+            except LaneBusy:
+                if monotonic() > end:
+                    raise
+                sleep(LOOK_SECONDS)
+        yield holds
+
+
+def _held(moving: Moving, lane: Lane) -> AbstractContextManager[Hold]:
+    return held_lane(
+        moving.engine,
+        lane,
+        holder=moving.holder,
+        clock=database_clock(moving.engine),
+        lease_seconds=moving.limits.lease_seconds,
+        early=True,
+    )
+
+
+def _lanes(service: Service, node: str) -> Iterator[Lane]:
+    for protocol in service.protocols:
+        if protocol.push is not None:
+            yield Lane(service.name, protocol.name, node, "push")
+        if protocol.pull is not None:
+            yield Lane(service.name, protocol.name, node, "pull")
