@@ -1,0 +1,159 @@
+"""Making a plan of moves: read who is where, ask the planner, keep what it says."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Engine
+
+from workmesh_flows.adapters.database import database_clock, translated_errors
+from workmesh_flows.adapters.entities import entity_named
+from workmesh_flows.adapters.holdings import read_held
+from workmesh_flows.adapters.plans import KeptPlan, keep_plan, mark_plan, read_plan
+from workmesh_flows.domain.criteria import EntityWeight
+from workmesh_flows.domain.node import Inventory, NodeState
+from workmesh_flows.domain.service import Mesh, Service
+from workmesh_flows.errors import ConfigurationError, StalePlan, UnknownName
+from workmesh_flows.operations.loads import held_of_all, runs_of
+from workmesh_flows.planning.facts import changes, facts_of
+from workmesh_flows.planning.moves import Held, Objective, Place
+from workmesh_flows.planning.rebalance import plan_drain, plan_rebalance
+from workmesh_flows.planning.stored import Kind, StoredPlan
+
+
+@dataclass(frozen=True, slots=True)
+class Rebalance:
+    """What is asked of a rebalance; see :func:`workmesh_flows.planning.rebalance.plan_rebalance`."""
+
+    tolerance: float = 0.01
+    objective: Objective = "weight"
+    emergency: bool = False
+    sources: Collection[str] = ()
+    pinned: Collection[str] = ()
+    max_moves: int | None = None
+    at_once: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """What is asked of a drain: these nodes are to hold nothing any more."""
+
+    nodes: Collection[str]
+    pinned: Collection[str] = ()
+    max_moves: int | None = None
+    at_once: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Situation:
+    held: list[Held]
+    places: list[Place]
+
+
+def make_plan(
+    engine: Engine, mesh: Mesh, name: str, inventory: Inventory, asked: Rebalance | Drain
+) -> StoredPlan:
+    """Plan moves of a service's entities and keep the plan, to be applied later or never; nothing is moved.
+
+    Raises UnknownName for a node or a pinned entity that is not known.
+    """
+    service = mesh.service(name)
+    options: dict[str, Any] = {
+        key: sorted(value) if isinstance(value, Collection) and not isinstance(value, str) else value
+        for key in type(asked).__dataclass_fields__
+        if (value := getattr(asked, key)) is not None
+    }
+    with translated_errors(), engine.connect() as connection:
+        found = _look(connection, mesh, service, inventory, _drained(asked))
+    pinned = [entity_named(service, key) for key in asked.pinned]
+    if isinstance(asked, Drain):
+        plan = plan_drain(
+            found.held, found.places, pinned=pinned, max_moves=asked.max_moves, at_once=asked.at_once
+        )
+    else:
+        plan = plan_rebalance(
+            found.held,
+            found.places,
+            tolerance=asked.tolerance,
+            objective=asked.objective,
+            emergency=asked.emergency,
+            sources=asked.sources,
+            pinned=pinned,
+            max_moves=asked.max_moves,
+            at_once=asked.at_once,
+        )
+    kind: Kind = "drain" if isinstance(asked, Drain) else "rebalance"
+    stored = StoredPlan(name, kind, plan, facts_of(found.held, found.places), options)
+    keep_plan(engine, stored, database_clock(engine)())
+    return stored
+
+
+def begin_plan(engine: Engine, mesh: Mesh, plan_id: str, inventory: Inventory) -> KeptPlan:
+    """Begin to apply a plan, or go on with one that was begun.
+
+    Raises UnknownName for a plan that was never kept, StalePlan where what it was made from has changed, and
+    ConfigurationError where it was applied already.
+    """
+    kept = read_plan(engine, plan_id)
+    if kept.state == "applied":
+        raise ConfigurationError(f"plan {plan_id} was applied already; plan again")
+    if kept.state == "applying":
+        return kept  # begun, and interrupted: what it moved is no more where the plan has it, and is skipped
+    service = mesh.service(kept.plan.service)
+    drained = kept.plan.options.get("nodes", ()) if kept.plan.kind == "drain" else ()
+    with runs_of(engine, mesh, [service], inventory) as (run,):
+        found = _look(run.connection, mesh, service, inventory, drained)
+        if changed := changes(kept.plan.facts, facts_of(found.held, found.places)):
+            raise StalePlan(plan_id, changed)
+        mark_plan(run.connection, plan_id, "applying")
+    return kept
+
+
+def end_plan(engine: Engine, plan_id: str) -> None:
+    """All of the plan was done, or skipped with a reason."""
+    with translated_errors(), engine.begin() as connection:
+        mark_plan(connection, plan_id, "applied")
+
+
+def _drained(asked: Rebalance | Drain) -> Collection[str]:
+    return asked.nodes if isinstance(asked, Drain) else ()
+
+
+def _look(
+    connection: Connection, mesh: Mesh, service: Service, inventory: Inventory, drained: Collection[str]
+) -> _Situation:
+    """Who is where, and every node that counts: those that run the service, and those that hold something of it."""
+    held = read_held(connection, service)
+    counts = Counter(entity.node for entity in held)
+    elsewhere = held_of_all(connection, mesh, [service], inventory)
+    elsewhere.subtract(counts)
+    names = {entity.node for entity in held}
+    names |= {name for name, node in inventory.nodes.items() if node.runs(service.name)}
+    for name in drained:
+        if name not in names and name not in inventory.nodes:
+            raise UnknownName("node", name, sorted(names | set(inventory.nodes)))
+    return _Situation(held, [_place(service, inventory, name, drained, elsewhere) for name in sorted(names)])
+
+
+def _place(
+    service: Service,
+    inventory: Inventory,
+    name: str,
+    drained: Collection[str],
+    elsewhere: Counter[str | None],
+) -> Place:
+    node = inventory.nodes.get(name)
+    if node is None:
+        return Place(name, takes=False, drain=name in drained)
+    weighs = isinstance(service.criterion, EntityWeight)
+    drain = name in drained or node.state is NodeState.DRAINING
+    return Place(
+        name,
+        max_entities=node.entity_cap(service.name, elsewhere[name]),
+        max_weight=node.max_weight.get(service.name) if weighs else None,
+        takes=node.takes_new(service.name) and not drain,
+        drain=drain,
+    )
