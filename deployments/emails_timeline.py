@@ -4,4 +4,5 @@ from workmesh_flows.demo.mesh import SERVICE, mesh
 from workmesh_flows.flows import service_flows
 
 flows = service_flows(mesh, SERVICE, module=__name__)
-assign, push, pull, sync, status = flows.assign, flows.push, flows.pull, flows.sync, flows.status
+assign, push, pull, sync = flows.assign, flows.push, flows.pull, flows.sync
+rebalance, status = flows.rebalance, flows.status

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +13,21 @@ from prefect.artifacts import create_table_artifact
 if TYPE_CHECKING:
     import pandas as pd
 
+    from workmesh_flows.domain.reports import MoveReport
     from workmesh_flows.operations.status import Status
+    from workmesh_flows.planning.assignment import AssignmentPlan
+    from workmesh_flows.planning.stored import StoredPlan
 
 NODES_KEY = "workmesh-nodes"
 SERVICES_KEY = "workmesh-services"
+PLAN_KEY = "workmesh-plan"
+MOVES_KEY = "workmesh-moves"
 TEXT = 60
 """Characters of a text that fit into a table that does not wrap."""
+ROWS = 1_000
+"""Rows of an assignment's plan; the page of a table gets slow with thousands."""
+STUCK = 50
+"""Entities that cannot move which a plan's description names."""
 
 
 def publish_status(status: Status) -> None:
@@ -52,9 +62,67 @@ def publish_lanes(service: str, action: str, rows: Sequence[dict[str, Any]]) -> 
     )
 
 
+def publish_plans(plans: Sequence[StoredPlan]) -> None:
+    """What would be done, a row a move: the rows that applying the plans executes."""
+    from workmesh_flows.operations.plan_tables import MOVE_COLUMNS, balance_table, moves_table
+
+    parts = [f"**{plan.service}, {plan.kind}**, plan `{plan.id}`: {plan.plan}" for plan in plans]
+    for plan in plans:
+        if plan.plan.nodes:
+            parts.append(f"**Nodes of {plan.service}, before and after**\n\n{_as_text(balance_table(plan))}")
+        if plan.plan.stuck:
+            stuck = "\n".join(f"- {entity}: {reason}" for entity, reason in plan.plan.stuck[:STUCK])
+            parts.append(f"**Cannot move** ({len(plan.plan.stuck):,})\n\n{stuck}")
+    create_table_artifact(
+        key=PLAN_KEY, table=rows_of(moves_table(plans), MOVE_COLUMNS), description="\n\n".join(parts)
+    )
+
+
+def publish_assignment(service: str, plan: AssignmentPlan) -> None:
+    """Which entity would get which node, the first rows of it, and what fits nowhere."""
+    rows = [{"service": service, "entity": str(entity), "to": node} for entity, node in plan.assigned[:ROWS]]
+    rows += [
+        {"service": service, "entity": str(entity), "to": "", "why": reason[:TEXT]}
+        for entity, reason in plan.unassigned[: ROWS - len(rows)]
+    ]
+    counts = Counter(node for _, node in plan.assigned)
+    nodes = ", ".join(f"{node} {count:,}" for node, count in sorted(counts.items()))
+    shown = f", the first {ROWS:,} of them shown" if len(plan.assigned) > ROWS else ""
+    create_table_artifact(
+        key=PLAN_KEY, table=rows, description=f"**{service}.assign**, dry run: {plan}{shown}. {nodes}"
+    )
+
+
+def publish_moves(reports: Sequence[MoveReport]) -> None:
+    """What was handed over, a row a node and wave."""
+    rows = [
+        {
+            "service": report.service,
+            "from": report.source,
+            "moved": report.moved,
+            "skipped": report.skipped,
+            "left": report.left,
+            "again": report.again,
+            "seconds": round(report.seconds, 1),
+            "note": (report.note or "; ".join(f"{key}: {why}" for key, why in report.reasons.items()))[:TEXT],
+        }
+        for report in reports
+    ]
+    create_table_artifact(
+        key=MOVES_KEY,
+        table=rows,
+        description="**Hand-overs.** `again` are records that will be pushed again.",
+    )
+
+
 def artifact_key(*parts: str) -> str:
     """Parts as an artifact key: lower-case letters, digits and dashes."""
     return re.sub(r"[^a-z0-9]+", "-", "-".join(parts).lower()).strip("-")
+
+
+def _as_text(frame: pd.DataFrame) -> str:
+    """A frame as a block of text; the page sets the columns of Markdown tables without a space between them."""
+    return f"```text\n{frame.fillna('').to_string(index=False)}\n```"
 
 
 def rows_of(frame: pd.DataFrame, columns: Sequence[str]) -> list[dict[str, Any]]:

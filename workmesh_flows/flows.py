@@ -1,12 +1,13 @@
-"""The flows of a service: assign, push, pull, sync and status, made from its declaration.
+"""The flows of a service: assign, push, pull, sync, rebalance and status; and those of the whole mesh: drain.
 
-A deployment file is four lines:
+A deployment file is a few lines:
 
     from my_saas.mesh import mesh
     from workmesh_flows.flows import service_flows
 
     flows = service_flows(mesh, "micro.emails.timeline", module=__name__)
-    assign, push, pull, sync, status = flows.assign, flows.push, flows.pull, flows.sync, flows.status
+    assign, push, pull, sync = flows.assign, flows.push, flows.pull, flows.sync
+    rebalance, status = flows.rebalance, flows.status
 """
 
 from __future__ import annotations
@@ -22,9 +23,13 @@ from prefect.states import Completed
 from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
-from workmesh_flows import running
 from workmesh_flows.domain.service import Mesh
-from workmesh_flows.running import Outcome
+from workmesh_flows.operations.planning import Drain, Rebalance
+from workmesh_flows.planning.moves import Objective
+from workmesh_flows.runs import assign as assigning
+from workmesh_flows.runs import lanes, moves
+from workmesh_flows.runs.moves import How
+from workmesh_flows.runs.outcome import Outcome, count
 from workmesh_flows.settings import read_settings
 
 ServiceFlow: TypeAlias = Flow[..., Outcome]
@@ -41,11 +46,19 @@ class ServiceFlows:
     push: ServiceFlow
     pull: ServiceFlow
     sync: ServiceFlow
+    rebalance: ServiceFlow
     status: ServiceFlow
 
 
+@dataclass(frozen=True, slots=True)
+class MeshFlows:
+    """The flows of a mesh that are not one service's, each named ``mesh.<action>``."""
+
+    drain: ServiceFlow
+
+
 def service_flows(mesh: Mesh, name: str, *, module: str) -> ServiceFlows:
-    """The flows of a service, to be bound in ``module`` under the names assign, push, pull, sync and status.
+    """The flows of a service, to be bound in ``module`` under the names of :class:`ServiceFlows`.
 
     Prefect finds a flow of a deployment by module and name, which is why it must know the module: pass
     ``__name__``. Raises UnknownName for a service that the mesh does not have.
@@ -54,13 +67,24 @@ def service_flows(mesh: Mesh, name: str, *, module: str) -> ServiceFlows:
     names = tuple(protocol.name for protocol in service.protocols)
     choice: Any = Literal[names] if names else str
 
-    def assign(limit: Limit = None) -> Outcome:
+    def assign(
+        entities: list[str] = [],  # noqa: B006
+        limit: Limit = None,
+        reassign: bool = False,
+        repush: bool = False,
+        dry_run: bool = False,
+    ) -> Outcome:
         """Give each entity without a node one, by the service's criterion and within the caps of the nodes.
 
         Args:
+            entities: Only these entities, by key. Empty: all that have no node.
             limit: At most so many entities. None: all that have no node.
+            reassign: Give the entities named another node. Without room elsewhere the old one stands.
+            repush: Send all data of the entities named again, from the beginning.
+            dry_run: Only show which node each would get.
         """
-        return _run(running.assign, mesh, name, limit)
+        how = assigning.Assigning(entities, limit, reassign=reassign, repush=repush, dry_run=dry_run)
+        return _run(assigning.assign, mesh, name, how)
 
     def push(nodes: list[str] = [], protocols: list[str] = [], limit: Limit = None) -> Outcome:  # noqa: B006
         """Send pending records to their nodes, in order; lanes of different nodes side by side.
@@ -70,7 +94,7 @@ def service_flows(mesh: Mesh, name: str, *, module: str) -> ServiceFlows:
             protocols: Only these protocols. Empty: all, in declared order.
             limit: At most so many records a lane. None: all that wait when the lane begins.
         """
-        return _run(running.push, mesh, name, nodes, protocols, limit)
+        return _run(lanes.push, mesh, name, nodes, protocols, limit)
 
     def pull(nodes: list[str] = [], protocols: list[str] = []) -> Outcome:  # noqa: B006
         """Collect the results of the records that the nodes have processed.
@@ -79,7 +103,7 @@ def service_flows(mesh: Mesh, name: str, *, module: str) -> ServiceFlows:
             nodes: Only these nodes, by name. Empty: all that hold entities.
             protocols: Only these protocols. Empty: all, in declared order.
         """
-        return _run(running.pull, mesh, name, nodes, protocols)
+        return _run(lanes.pull, mesh, name, nodes, protocols)
 
     def sync(nodes: list[str] = [], protocols: list[str] = [], limit: Limit = None) -> Outcome:  # noqa: B006
         """Assign, push and pull, one after the other.
@@ -89,11 +113,40 @@ def service_flows(mesh: Mesh, name: str, *, module: str) -> ServiceFlows:
             protocols: Only these protocols. Empty: all, in declared order.
             limit: Push at most so many records a lane. None: all that wait when the lane begins.
         """
-        return _run(running.sync, mesh, name, nodes, protocols, limit)
+        return _run(lanes.sync, mesh, name, nodes, protocols, limit)
+
+    def rebalance(  # noqa: PLR0913, PLR0917 - each is a field of the form
+        dry_run: bool = True,
+        plan: str | None = None,
+        tolerance: Annotated[float, Field(ge=0, le=1)] = 0.01,
+        objective: Objective = "weight",
+        emergency: bool = False,
+        sources: list[str] = [],  # noqa: B006
+        pinned: list[str] = [],  # noqa: B006
+        max_moves: Limit = None,
+        at_once: Limit = None,
+        repush: bool = False,
+    ) -> Outcome:
+        """Even out the nodes with as little movement as it takes; as a dry run, only show the plan.
+
+        Args:
+            dry_run: Only show and keep the plan. Turn it off to move entities.
+            plan: Apply the plan of this id, from an earlier dry run, and no other; refused if it is stale.
+            tolerance: How far above its even share a node may be: 0.01 is 1 %.
+            objective: Move the least weight, or make the fewest moves.
+            emergency: Only take off nodes that are over a cap what is too much there.
+            sources: Only move entities away from these nodes, by name. Empty: from any.
+            pinned: Entities that stay where they are, by key.
+            max_moves: At most so many moves. None: as many as it takes.
+            at_once: At most so many moves out of a node, and into a node, at a time. None: as the caps allow.
+            repush: Send all data of the moved entities again, from the beginning, not only what was not pulled.
+        """
+        asked = Rebalance(tolerance, objective, emergency, sources, pinned, max_moves, at_once)
+        return _run(moves.rebalance, mesh, name, asked, plan, How(dry_run, repush))
 
     def status() -> Outcome:
         """Count what is where, what waits and what failed, and publish both tables."""
-        return _run(running.status, mesh)
+        return _run(count, mesh)
 
     for function in (push, pull, sync):
         function.__annotations__["protocols"] = list[choice]
@@ -101,7 +154,38 @@ def service_flows(mesh: Mesh, name: str, *, module: str) -> ServiceFlows:
     def made(function: Callable[..., Outcome]) -> ServiceFlow:
         return _as_flow(function, f"{name}.{function.__name__}", module)
 
-    return ServiceFlows(made(assign), made(push), made(pull), made(sync), made(status))
+    return ServiceFlows(made(assign), made(push), made(pull), made(sync), made(rebalance), made(status))
+
+
+def mesh_flows(mesh: Mesh, *, module: str) -> MeshFlows:
+    """The flows of a mesh, to be bound in ``module`` under the names of :class:`MeshFlows`."""
+
+    def drain(  # noqa: PLR0913, PLR0917 - each is a field of the form
+        nodes: list[str],
+        dry_run: bool = True,
+        revoke: bool = False,
+        pinned: list[str] = [],  # noqa: B006
+        max_moves: Limit = None,
+        at_once: Limit = None,
+        repush: bool = False,
+    ) -> Outcome:
+        """Empty nodes, for all their services; as a dry run, only show the plans.
+
+        Args:
+            nodes: The nodes to empty, by name. They take nothing new from then on.
+            dry_run: Only show and keep the plans. Turn it off to drain.
+            revoke: Let these nodes take entities again; a drain that runs stops. What was moved stays.
+            pinned: Entities that stay where they are, by key.
+            max_moves: At most so many moves a service. None: as many as it takes.
+            at_once: At most so many moves out of a node, and into a node, at a time. None: as the caps allow.
+            repush: Send all data of the moved entities again, from the beginning, not only what was not pulled.
+        """
+        if revoke:
+            return _run(moves.revoke, mesh, nodes)
+        asked = Drain(nodes, pinned, max_moves, at_once)
+        return _run(moves.drain, mesh, asked, How(dry_run, repush))
+
+    return MeshFlows(_as_flow(drain, "mesh.drain", module))
 
 
 def _as_flow(function: Callable[..., Outcome], name: str, module: str) -> ServiceFlow:

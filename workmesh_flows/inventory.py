@@ -6,13 +6,14 @@ from http import HTTPStatus
 
 import httpx
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import BlockDocumentUpdate
 from prefect.client.schemas.objects import BlockDocument
 from prefect.exceptions import PrefectHTTPStatusError
 from pydantic import ValidationError
 
 from workmesh_flows.blocks import WorkmeshNode
-from workmesh_flows.domain.node import Inventory, Node
-from workmesh_flows.errors import ConfigurationError
+from workmesh_flows.domain.node import Inventory, Node, NodeState
+from workmesh_flows.errors import ConfigurationError, UnknownName
 
 SLUG = "workmesh-node"
 
@@ -32,6 +33,16 @@ def load_inventory() -> Inventory:
         except ValidationError as error:
             problems[document.name] = _said(error)
     return Inventory(nodes, problems)
+
+
+def set_node_state(name: str, state: NodeState) -> None:
+    """Change a node's state in its document, and nothing else of it; raises UnknownName."""
+    with get_client(sync_client=True) as client:
+        document = next((found for found in _documents() if found.name == name), None)
+        if document is None:
+            raise UnknownName("node", name, sorted(load_inventory().nodes))
+        update = BlockDocumentUpdate(data={"state": state.value}, merge_existing_data=True)
+        client.update_block_document(document.id, update)
 
 
 def _documents() -> list[BlockDocument]:

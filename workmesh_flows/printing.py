@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -63,7 +64,7 @@ def _is_number(value: object) -> bool:
     return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
 
 
-def _cell(value: object) -> str:
+def _cell(value: object) -> str:  # noqa: PLR0911 - a row a kind
     match value:
         case None:
             return ""
@@ -73,6 +74,8 @@ def _cell(value: object) -> str:
             return ""
         case float():
             return f"{value:.2f}"
+        case datetime():
+            return f"{value:%Y-%m-%d %H:%M:%S}"
         case int():
             return f"{value:,}"
         case _:

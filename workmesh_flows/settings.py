@@ -41,6 +41,16 @@ class WorkmeshSettings(PrefectBaseSettings):
         ge=0,
         description="Seconds before the first of these tries, doubled each time, with jitter.",
     )
+    settle_seconds: float = Field(
+        default=60.0,
+        ge=0,
+        description="Seconds that a hand-over waits for a node to process what it was sent.",
+    )
+    lane_wait_seconds: float = Field(
+        default=90.0,
+        ge=0,
+        description="Seconds that a hand-over waits for lanes that another run holds.",
+    )
     lanes_at_once: int = Field(default=8, ge=1, description="Lanes that one run works side by side.")
 
     @property

@@ -28,6 +28,14 @@ def service_status(mesh: Mesh) -> pd.DataFrame:
     return services_table(_read(mesh, probe=False))
 
 
+def moves_made(mesh: Mesh, *, limit: int = 1_000) -> pd.DataFrame:
+    """The move log, the newest first: which entity went from where to where, why, and when."""
+    from workmesh_flows.operations.plan_tables import move_log
+
+    with mesh_engine(mesh) as engine:
+        return move_log(engine, limit=limit)
+
+
 def _read(mesh: Mesh, *, probe: bool) -> Status:
     inventory = load_inventory()
     probes = probe_nodes(inventory.nodes.values()) if probe else None

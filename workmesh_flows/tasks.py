@@ -20,16 +20,18 @@ from prefect.cache_policies import NO_CACHE
 from prefect.context import TaskRunContext
 from prefect.runtime import flow_run
 
+from workmesh_flows.adapters.entities import entity_named
 from workmesh_flows.domain.reports import AssignReport, PullReport, PushReport
 from workmesh_flows.domain.service import Mesh
 from workmesh_flows.engines import mesh_engine
 from workmesh_flows.errors import LaneStopped, StoreUnavailable, WorkmeshError
 from workmesh_flows.inventory import load_inventory
-from workmesh_flows.operations.assign import assign
+from workmesh_flows.operations.assign import assign, assign_entity, plan_only
 from workmesh_flows.operations.probe import Probe, probe_nodes
 from workmesh_flows.operations.pull import pull_lane
 from workmesh_flows.operations.push import push_lane
 from workmesh_flows.operations.work import Progress, Work
+from workmesh_flows.planning.assignment import AssignmentPlan
 from workmesh_flows.progress import tell
 from workmesh_flows.settings import read_settings
 
@@ -61,7 +63,22 @@ def lane_key(context: TaskRunContext, parameters: dict[str, Any]) -> str | None:
 def assign_entities(mesh: Mesh, service: str, limit: int | None) -> AssignReport:
     """Give each entity without a node one."""
     with mesh_engine(mesh) as engine:
-        return assign(engine, mesh.service(service), load_inventory(), limit=limit)
+        return assign(engine, mesh, service, load_inventory(), limit=limit)
+
+
+@task(name="assign entity", task_run_name="assign {entity}", cache_policy=NO_CACHE)
+def assign_one(mesh: Mesh, service: str, entity: str) -> str:
+    """The node of one entity, which is given one if it has none."""
+    with mesh_engine(mesh) as engine:
+        key = entity_named(mesh.service(service), entity)
+        return assign_entity(engine, mesh, service, load_inventory(), key)
+
+
+@task(name="plan assignment", task_run_name="plan assignment {service}", cache_policy=NO_CACHE)
+def plan_assign(mesh: Mesh, service: str, limit: int | None) -> AssignmentPlan:
+    """Which node each entity without one would get; nothing is written."""
+    with mesh_engine(mesh) as engine:
+        return plan_only(engine, mesh, service, load_inventory(), limit=limit)
 
 
 @task(

@@ -9,6 +9,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import create_engine
 
+from tests.operations.movers import nodes_of_shops
 from tests.support.scripted_node import API_KEY, Answer, Asked, scripted_node, success
 from tests.support.shop import with_push_success, write_orders, write_shops
 from workmesh_flows.blocks import WorkmeshNode
@@ -54,7 +55,8 @@ def said(ended: subprocess.CompletedProcess[str]) -> str:
 def test_help_lists_the_commands(folder: Path) -> None:
     ended = workmesh(folder, "--help")
     assert ended.returncode == 0
-    for command in ("demo", "nodes", "services", "assign", "push", "pull", "sync", "microservice"):
+    commands = ("demo", "nodes", "services", "assign", "push", "pull", "sync", "rebalance", "drain", "moves")
+    for command in (*commands, "microservice"):
         assert f" {command} " in ended.stdout
 
 
@@ -124,3 +126,32 @@ def test_tables_and_runs_work_from_the_command_line(prefect: str, folder: Path) 
     assert rows["ghost"][:2] == ["ghost", "unknown"]
     assert "ownerless" in services
     assert API_KEY not in nodes + services
+
+
+def test_a_drain_shows_its_plan_and_only_applies_it_when_told(prefect: str, folder: Path) -> None:
+    url = f"sqlite:///{folder / 'master.db'}"
+    engine = create_engine(url)
+    write_shops(engine, ["n1", "n1", "n2"])
+    for name in ("n1", "n2"):
+        WorkmeshNode(host="127.0.0.1", port=9, api_key=SecretStr(API_KEY), services=["shop.orders"]).save(
+            name
+        )
+    environment = {
+        "PREFECT_API_URL": prefect,
+        "PREFECT_INTEGRATIONS_WORKMESH_DATABASE_URL": url,
+        "PREFECT_INTEGRATIONS_WORKMESH_MESH": "shop_mesh:mesh",
+    }
+    shown = workmesh(folder, "drain", "n1", **environment)
+    assert shown.returncode == 0, shown.stderr
+    assert "dry run, nothing was moved: drain of shop.orders: 2 moves from 1 to 1 node" in shown.stdout
+    assert [line.split()[:6] for line in shown.stdout.splitlines() if line.startswith(("1 ", "2 "))] == [
+        ["1", "n1", "n2", "1", "drain", "2.00"],
+        ["2", "n1", "n2", "1", "drain", "2.00"],
+    ]
+    assert nodes_of_shops(engine) == {1: "n1", 2: "n1", 3: "n2"}
+    applied = workmesh(folder, "drain", "n1", "--apply", **environment)
+    assert "moved 2 entities" in applied.stdout
+    assert set(nodes_of_shops(engine).values()) == {"n2"}
+    log = workmesh(folder, "moves", **environment)
+    assert log.stdout.count("drain-") == 2
+    engine.dispose()

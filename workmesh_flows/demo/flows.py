@@ -1,9 +1,11 @@
-"""The flows of the sample's service, where deployments find them."""
+"""The flows of the sample's service and mesh, where deployments find them."""
 
 from __future__ import annotations
 
 from workmesh_flows.demo.mesh import SERVICE, mesh
-from workmesh_flows.flows import service_flows
+from workmesh_flows.flows import mesh_flows, service_flows
 
 flows = service_flows(mesh, SERVICE, module=__name__)
-assign, push, pull, sync, status = flows.assign, flows.push, flows.pull, flows.sync, flows.status
+assign, push, pull, sync = flows.assign, flows.push, flows.pull, flows.sync
+rebalance, status = flows.rebalance, flows.status
+drain = mesh_flows(mesh, module=__name__).drain

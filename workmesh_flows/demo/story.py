@@ -187,6 +187,6 @@ def _serve(out: Console, api: str) -> None:
         getattr(flows, action).to_deployment(
             name=f"demo-{action}", tags=["demo"], entrypoint_type=EntrypointType.MODULE_PATH
         )
-        for action in ("assign", "push", "pull", "sync", "status")
+        for action in ("assign", "push", "pull", "sync", "rebalance", "drain", "status")
     ]
     serve(*made)

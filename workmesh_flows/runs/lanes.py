@@ -1,107 +1,48 @@
-"""What a flow run does: submit lanes, wait for them, publish tables, and end in a state that tells the truth."""
+"""What a run does with lanes: submit them, wait for them, and tell what became of each."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 from prefect import get_run_logger
 from prefect.futures import PrefectFuture
 from prefect.tasks import Task, exponential_backoff
 
 from workmesh_flows import tasks
-from workmesh_flows.artifacts import publish_lanes, publish_status
+from workmesh_flows.artifacts import publish_lanes
 from workmesh_flows.domain.node import Inventory, NodeState
 from workmesh_flows.domain.protocol import Protocol
-from workmesh_flows.domain.reports import AssignReport, PullReport, PushReport
+from workmesh_flows.domain.reports import PullReport, PushReport
 from workmesh_flows.domain.service import Mesh, Service
 from workmesh_flows.engines import mesh_engine
-from workmesh_flows.errors import LaneBusy, LaneStopped, RunFailed, UnknownName
+from workmesh_flows.errors import LaneBusy, LaneStopped, UnknownName
 from workmesh_flows.inventory import load_inventory
-from workmesh_flows.operations.status import assigned_nodes, read_status
+from workmesh_flows.operations.status import assigned_nodes
+from workmesh_flows.runs.assign import assign_all
+from workmesh_flows.runs.outcome import LaneResult, Outcome, Report, counted, ended
 from workmesh_flows.settings import read_settings
-
-LaneState: TypeAlias = Literal["done", "busy", "stopped", "behind", "disabled"]
-Report: TypeAlias = PushReport | PullReport
-
-
-@dataclass(frozen=True, slots=True)
-class LaneResult:
-    """What became of one lane: ``behind`` is not begun, because the lane before it stopped or was busy."""
-
-    protocol: str
-    node: str
-    state: LaneState
-    report: Report | None = None
-    reason: str = ""
-
-    def row(self) -> dict[str, Any]:
-        """For the lanes table."""
-        report = self.report
-        done = report.pushed if isinstance(report, PushReport) else report.pulled if report else 0
-        bad = report.refused if isinstance(report, PushReport) else report.failed if report else 0
-        left = report.left if report else 0
-        return {
-            "node": self.node,
-            "protocol": self.protocol,
-            "state": self.state,
-            "done": done,
-            "refused": bad,
-            "left": left,
-            "seconds": round(report.seconds, 1) if report else 0.0,
-            "reason": self.reason
-            or "; ".join(f"{key}: {why}" for key, why in (report.reasons if report else {}).items()),
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a run did, in a sentence and in figures."""
-
-    message: str
-    lanes: Sequence[LaneResult] = ()
-    assigned: AssignReport | None = None
-
-
-def assign(mesh: Mesh, name: str, limit: int | None) -> Outcome:
-    """Assign, then count."""
-    report = _assign(mesh, name, limit)
-    return _ended(mesh, Outcome(str(report), assigned=report))
 
 
 def push(mesh: Mesh, name: str, nodes: Sequence[str], protocols: Sequence[str], limit: int | None) -> Outcome:
     """Push all lanes, then count."""
     lanes = _push(mesh, name, nodes, protocols, limit)
-    return _ended(mesh, Outcome(_told("pushed", lanes), lanes))
+    return ended(mesh, Outcome(_told("pushed", lanes), lanes))
 
 
 def pull(mesh: Mesh, name: str, nodes: Sequence[str], protocols: Sequence[str]) -> Outcome:
     """Pull all lanes, then count."""
     lanes = _pull(mesh, name, nodes, protocols)
-    return _ended(mesh, Outcome(_told("pulled", lanes), lanes))
+    return ended(mesh, Outcome(_told("pulled", lanes), lanes))
 
 
 def sync(mesh: Mesh, name: str, nodes: Sequence[str], protocols: Sequence[str], limit: int | None) -> Outcome:
     """Assign, push, pull, then count."""
-    assigned = _assign(mesh, name, None)
+    assigned = assign_all(mesh, name)
     pushed = _push(mesh, name, nodes, protocols, limit)
     pulled = _pull(mesh, name, nodes, protocols)
     message = "; ".join([str(assigned), _told("pushed", pushed), _told("pulled", pulled)])
-    return _ended(mesh, Outcome(message, [*pushed, *pulled], assigned))
-
-
-def status(mesh: Mesh) -> Outcome:
-    """Only count."""
-    return _ended(mesh, Outcome("counted"))
-
-
-def _assign(mesh: Mesh, name: str, limit: int | None) -> AssignReport:
-    report: AssignReport = tasks.assign_entities(mesh, name, limit)
-    get_run_logger().info("%s: %s", name, report)
-    for entity, reason in report.reasons:
-        get_run_logger().warning("entity %s has no node: %s", entity, reason)
-    return report
+    return ended(mesh, Outcome(message, [*pushed, *pulled], assigned))
 
 
 def _push(
@@ -198,39 +139,9 @@ def _ended_lane(protocol: str, node: str, future: PrefectFuture[Any]) -> LaneRes
 def _told(verb: str, lanes: Sequence[LaneResult]) -> str:
     """One sentence for all lanes."""
     rows = [lane.row() for lane in lanes]
-    parts = [f"{verb} {_count(sum(row['done'] for row in rows), 'record')} on {_count(len(lanes), 'lane')}"]
+    parts = [f"{verb} {counted(sum(row['done'] for row in rows), 'record')} on {counted(len(lanes), 'lane')}"]
     parts += [f"{total:,} {key}" for key in ("refused", "left") if (total := sum(row[key] for row in rows))]
     for state in ("busy", "disabled"):
         if total := sum(lane.state == state for lane in lanes):
-            parts.append(f"{_count(total, 'lane')} {state}")
+            parts.append(f"{counted(total, 'lane')} {state}")
     return ", ".join(parts)
-
-
-def _ended(mesh: Mesh, outcome: Outcome) -> Outcome:
-    """Publish the tables; fail the run, with every reason, where a lane stopped."""
-    inventory = load_inventory()
-    for document, problem in inventory.problems.items():
-        get_run_logger().warning("node %s is left out, its block does not validate: %s", document, problem)
-    probes = tasks.probe({name: node.address for name, node in inventory.nodes.items()})
-    with mesh_engine(mesh) as engine:
-        publish_status(read_status(engine, mesh, inventory, probes))
-    if any(lane.state == "stopped" for lane in outcome.lanes):
-        raise RunFailed(_stopped(outcome))
-    get_run_logger().info("%s", outcome.message)
-    return outcome
-
-
-def _stopped(outcome: Outcome) -> str:
-    """What stopped, lane by lane, and what to do."""
-    stopped = [lane for lane in outcome.lanes if lane.state == "stopped"]
-    behind = sum(lane.state == "behind" for lane in outcome.lanes)
-    waiting = f", {_count(behind, 'lane')} behind them" if behind else ""
-    reasons = "\n".join(f"  {lane.protocol}, node {lane.node}: {lane.reason}" for lane in stopped)
-    return (
-        f"{outcome.message}; {_count(len(stopped), 'lane')} stopped{waiting}:\n{reasons}\n"
-        "Nothing is lost: what was not sent stays pending. Mend the cause, then run again."
-    )
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"

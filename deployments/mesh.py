@@ -1,0 +1,6 @@
+"""The flows of the sample's mesh that are not one service's, for prefect.yaml."""
+
+from workmesh_flows.demo.mesh import mesh
+from workmesh_flows.flows import mesh_flows
+
+drain = mesh_flows(mesh, module=__name__).drain

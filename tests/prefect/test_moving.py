@@ -1,0 +1,222 @@
+"""Reassign, rebalance and drain as flows: a dry run first, the plan as an artifact, then the same rows applied."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from tests.operations.movers import move_log, nodes_of_shops
+from tests.prefect.conftest import Fleet
+from tests.prefect.reading import everything, latest_run, latest_table, post
+from tests.support.scripted_node import API_KEY, ScriptedNode, scripted_node
+from tests.support.shop import with_push_success, write_orders, write_shops
+from workmesh_flows.adapters.database import database_clock
+from workmesh_flows.adapters.lanes import Lane, held_lane
+from workmesh_flows.domain.node import NodeState
+from workmesh_flows.errors import ConfigurationError, RunFailed, StalePlan, UnknownName
+from workmesh_flows.flows import MeshFlows, ServiceFlows, mesh_flows, service_flows
+from workmesh_flows.inventory import load_inventory
+from workmesh_flows.status import moves_made
+
+
+@pytest.fixture(autouse=True)
+def no_long_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFECT_INTEGRATIONS_WORKMESH_SETTLE_SECONDS", "0")
+    monkeypatch.setenv("PREFECT_INTEGRATIONS_WORKMESH_LANE_WAIT_SECONDS", "0")
+
+
+@contextmanager
+def nodes(fleet: Fleet, *names: str, **more: Any) -> Iterator[dict[str, ScriptedNode]]:
+    with ExitStack() as stack:
+        running = {name: stack.enter_context(scripted_node()) for name in names}
+        for name, node in running.items():
+            fleet.register(name, node.port, API_KEY, **more)
+        yield running
+
+
+def flows_of(fleet: Fleet) -> ServiceFlows:
+    return service_flows(fleet.mesh, "shop.orders", module=__name__)
+
+
+def mesh_flows_of(fleet: Fleet) -> MeshFlows:
+    return mesh_flows(fleet.mesh, module=__name__)
+
+
+def api() -> str:
+    from prefect.settings import get_current_settings
+
+    return str(get_current_settings().api.url)
+
+
+def ends(rows: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
+    return [(row["entity"], row["from"], row["to"]) for row in rows]
+
+
+def logged(fleet: Fleet) -> list[tuple[str, str, str]]:
+    return [(row.entity, row.source, row.target) for row in move_log(fleet.engine)]
+
+
+def test_a_rebalance_is_a_dry_run_unless_it_is_told_otherwise_and_applies_the_rows_it_showed(
+    fleet: Fleet,
+) -> None:
+    write_shops(fleet.engine, ["n1"] * 6)
+    write_orders(fleet.engine, [1, 2, 3, 4, 5, 6])
+    with nodes(fleet, "n1", "n2", "n3"):
+        flows = flows_of(fleet)
+        flows.push()
+        planned = flows.rebalance()
+        assert planned.message.startswith(
+            "dry run, nothing was moved: rebalance of shop.orders: 4 moves from 1 to 2 nodes"
+        )
+        assert set(nodes_of_shops(fleet.engine).values()) == {"n1"}
+        shown = latest_table(api(), "workmesh-plan")
+        assert [row["why"] for row in shown] == ["balance"] * 4
+        (plan,) = planned.plans
+        applied = flows.rebalance(plan=plan.id, dry_run=False)
+    assert applied.message == "moved 4 entities, 4 records to push again"
+    assert sorted(ends(shown)) == sorted(logged(fleet))
+    assert latest_table(api(), "workmesh-moves")[0]["moved"] == 4
+    assert len(with_push_success(fleet.engine, None)) == 4
+    assert latest_run(api())["state"]["message"] == applied.message
+    assert API_KEY not in everything(api())
+    log = moves_made(fleet.mesh)
+    assert set(log["plan"]) == {plan.id}
+    assert list(log["epoch"]) == [1, 1, 1, 1]
+
+
+def test_a_stale_plan_is_refused_with_what_changed(fleet: Fleet) -> None:
+    write_shops(fleet.engine, ["n1"] * 6)
+    with nodes(fleet, "n1", "n2"):
+        flows = flows_of(fleet)
+        (plan,) = flows.rebalance().plans
+        flows.assign(entities=["6"], reassign=True)
+        with pytest.raises(
+            StalePlan, match=f"plan {plan.id} is stale; plan again. Since it was made:\n  - node n1 held 6"
+        ):
+            flows.rebalance(plan=plan.id, dry_run=False)
+        with pytest.raises(UnknownName, match="no plan 'rebalance-0'"):
+            flows.rebalance(plan="rebalance-0", dry_run=False)
+    assert logged(fleet) == [("6", "n1", "n2")]
+
+
+def test_a_drain_empties_its_nodes_and_they_take_nothing_new(fleet: Fleet) -> None:
+    write_shops(fleet.engine, ["n1", "n2", "n1", "n2", None])
+    with nodes(fleet, "n1", "n2", "n3"):
+        drain = mesh_flows_of(fleet).drain
+        assert drain(["n1", "n2"]).message.startswith(
+            "dry run, nothing was moved: drain of shop.orders: 4 moves"
+        )
+        assert load_inventory().node("n1").state is NodeState.ACTIVE
+        assert drain(["n1", "n2"], dry_run=False).message == "moved 4 entities"
+        flows_of(fleet).assign()
+    assert set(nodes_of_shops(fleet.engine).values()) == {"n3"}
+    drained = load_inventory().node("n1")
+    assert drained.state is NodeState.DRAINING
+    assert drained.api_key == SecretStr(API_KEY)
+    assert drained.services == ("shop.orders",)
+
+
+def test_what_cannot_move_is_said_by_name_and_a_second_run_does_it_when_there_is_room(fleet: Fleet) -> None:
+    write_shops(fleet.engine, ["n1"] * 3)
+    with nodes(fleet, "n1"), nodes(fleet, "n2", max_entities={"*": 2}):
+        drain = mesh_flows_of(fleet).drain
+        outcome = drain(["n1"], dry_run=False)
+        assert outcome.message == "moved 2 entities, 1 cannot move"
+        with nodes(fleet, "n3"):
+            assert drain(["n1"], dry_run=False).message == "moved 1 entity"
+    assert "n1" not in nodes_of_shops(fleet.engine).values()
+
+
+def test_a_drain_is_revoked_by_making_its_nodes_active_again(fleet: Fleet) -> None:
+    write_shops(fleet.engine, ["n1"] * 2)
+    with nodes(fleet, "n1", "n2"):
+        drain = mesh_flows_of(fleet).drain
+        drain(["n1"], dry_run=False, max_moves=1)
+        assert drain(["n1"], revoke=True).message == "active again: n1; what was moved stays where it is"
+    assert load_inventory().node("n1").state is NodeState.ACTIVE
+    assert sorted(str(node) for node in nodes_of_shops(fleet.engine).values()) == ["n1", "n2"]
+
+
+def test_a_node_whose_lanes_are_held_fails_the_run_by_name_while_the_others_are_drained(fleet: Fleet) -> None:
+    write_shops(fleet.engine, ["n1", "n2"])
+    lane, clock = Lane("shop.orders", "order", "n1", "push"), database_clock(fleet.engine)
+    with nodes(fleet, "n1", "n2", "n3"):
+        with (
+            held_lane(fleet.engine, lane, holder="a long push", clock=clock, lease_seconds=30),
+            pytest.raises(
+                RunFailed, match=r"moved 1 entity(.|\n)*shop.orders, node n1: .*held by a long push"
+            ) as failed,
+        ):
+            mesh_flows_of(fleet).drain(["n1", "n2"], dry_run=False)
+        assert "Nothing is lost: each entity has one node" in str(failed.value)
+        assert nodes_of_shops(fleet.engine) == {1: "n1", 2: "n3"}
+        assert mesh_flows_of(fleet).drain(["n1", "n2"], dry_run=False).message == "moved 1 entity"
+
+
+def test_entities_by_key_are_assigned_reassigned_and_pushed_again(fleet: Fleet) -> None:
+    write_shops(fleet.engine, [None, None])
+    write_orders(fleet.engine, [1, 2])
+    with nodes(fleet, "n1", "n2"):
+        flows = flows_of(fleet)
+        assert flows.assign(entities=["1"]).message == "1 is at n1"
+        assert nodes_of_shops(fleet.engine) == {1: "n1", 2: None}
+        flows.push()
+        assert flows.assign(entities=["1"], reassign=True).message.startswith(
+            "1 from n1: moved 1 of 1 entities"
+        )
+        assert nodes_of_shops(fleet.engine)[1] == "n2"
+        flows.push()
+        flows.assign(entities=["1"], repush=True)
+        assert with_push_success(fleet.engine, None) == [1, 2]
+        with pytest.raises(
+            RunFailed, match=r"no node of shop\.orders has room for entity 2: it has no node yet"
+        ):
+            flows.assign(entities=["1", "2"], reassign=True)
+    assert [row.why for row in move_log(fleet.engine)] == ["reassign", "repush", "reassign"]
+
+
+def test_a_dry_run_of_an_assignment_shows_who_would_go_where(fleet: Fleet) -> None:
+    write_shops(fleet.engine, [None] * 3)
+    with nodes(fleet, "n1", "n2", max_entities={"shop.orders": 1}):
+        outcome = flows_of(fleet).assign(dry_run=True)
+    assert outcome.message == "dry run, nothing was assigned: 2 entities to 2 nodes, 1 fits nowhere"
+    assert set(nodes_of_shops(fleet.engine).values()) == {None}
+    assert [(row["entity"], row["to"]) for row in latest_table(api(), "workmesh-plan")] == [
+        ("1", "n1"),
+        ("2", "n2"),
+        ("3", ""),
+    ]
+
+
+def test_wishes_that_do_not_go_together_are_refused(fleet: Fleet) -> None:
+    write_shops(fleet.engine, ["n1"])
+    flows = flows_of(fleet)
+    for wishes in ({"reassign": True}, {"repush": True}, {"dry_run": True, "entities": ["1"]}):
+        with pytest.raises(ConfigurationError, match="name"):
+            flows.assign(**wishes)
+    with pytest.raises(ConfigurationError, match="name the nodes to drain"):
+        mesh_flows_of(fleet).drain([])
+
+
+def test_the_forms_describe_every_field_and_a_dry_run_is_their_default() -> None:
+    from workmesh_flows.demo import flows
+
+    for flow in (flows.assign, flows.rebalance, flows.drain):
+        assert all(field["description"] for field in flow.parameters.properties.values())
+    assert flows.rebalance.parameters.properties["dry_run"]["default"] is True
+    assert flows.drain.parameters.properties["dry_run"]["default"] is True
+    assert flows.rebalance.parameters.required == []
+    assert flows.drain.parameters.required == ["nodes"]
+    assert flows.drain.name == "mesh.drain"
+
+
+def test_an_empty_plan_says_why(fleet: Fleet) -> None:
+    write_shops(fleet.engine, ["n1", "n2"])
+    with nodes(fleet, "n1", "n2"):
+        assert "balanced" in flows_of(fleet).rebalance().message
+    description = post(api(), "/artifacts/latest/filter", {"artifacts": {"key": {"any_": ["workmesh-plan"]}}})
+    assert "balanced" in description[0]["description"]

@@ -1,0 +1,24 @@
+"""The command line: ``workmesh``. Heavy imports wait until a command needs them."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from workmesh_flows.cli import commands, move_commands
+from workmesh_flows.cli.app import app
+from workmesh_flows.errors import WorkmeshError
+
+__all__ = ["app", "commands", "main", "move_commands"]
+
+
+def main() -> None:
+    """Run a command; a failure is one line and exit status 1. WORKMESH_TRACEBACK=1 shows where it came from."""
+    try:
+        app()
+    except Exception as error:
+        if os.environ.get("WORKMESH_TRACEBACK"):
+            raise
+        text = str(error) if isinstance(error, WorkmeshError) else f"{type(error).__name__}: {error}"
+        sys.stderr.write(f"workmesh: {text}\n")
+        sys.exit(1)

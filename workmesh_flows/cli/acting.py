@@ -1,0 +1,85 @@
+"""Running flows from the command line, and showing what they did."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from workmesh_flows.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from workmesh_flows.domain.service import Mesh
+    from workmesh_flows.flows import ServiceFlow
+    from workmesh_flows.runs.outcome import Outcome
+
+
+def mesh_of(reference: str | None) -> Mesh:
+    """The mesh that is named, here or in the settings."""
+    from workmesh_flows.domain.service import Mesh
+    from workmesh_flows.references import load_reference
+    from workmesh_flows.settings import PREFIX, read_settings
+
+    name = reference or read_settings().mesh
+    if name is None:
+        raise ConfigurationError(f"no mesh is named: give --mesh module:attribute, or set {PREFIX}MESH")
+    return load_reference(name, Mesh)
+
+
+def run(action: str, service: str | None, reference: str | None, **parameters: Any) -> Outcome:  # noqa: ANN401
+    """Run a service's flow here, as a run that the Prefect server sees."""
+    _quiet()
+    from workmesh_flows.flows import service_flows
+
+    mesh = mesh_of(reference)
+    names = [known.name for known in mesh.services]
+    if service is None and len(names) != 1:
+        raise ConfigurationError(f"name one of the mesh's services: {', '.join(names)}")
+    return _outcome(getattr(service_flows(mesh, service or names[0], module=__name__), action), parameters)
+
+
+def run_of_mesh(action: str, reference: str | None, **parameters: Any) -> Outcome:  # noqa: ANN401
+    """The same for a flow of the whole mesh."""
+    _quiet()
+    from workmesh_flows.flows import mesh_flows
+
+    return _outcome(getattr(mesh_flows(mesh_of(reference), module=__name__), action), parameters)
+
+
+def _quiet() -> None:
+    # Before Prefect is imported; the bars say the rest.
+    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
+
+
+def _outcome(flow: ServiceFlow, parameters: dict[str, Any]) -> Outcome:
+    from rich.console import Console
+
+    from workmesh_flows.printing import progress_shown
+
+    with progress_shown(Console(stderr=True)):
+        outcome: Outcome = flow(**parameters)
+    typer.echo(outcome.message)
+    return outcome
+
+
+def show_plans(outcome: Outcome) -> None:
+    """Every move of the plans, the nodes before and then, and what cannot move."""
+    from workmesh_flows.operations.plan_tables import balance_table, moves_table
+
+    for plan in outcome.plans:
+        if plan.plan.moves:
+            show(f"Plan {plan.id} of {plan.service}", moves_table([plan]).drop(columns="service"), None)
+            show("Nodes, before and then", balance_table(plan), None)
+        for entity, reason in plan.plan.stuck:
+            typer.echo(f"{entity} cannot move: {reason}")
+
+
+def show(title: str, frame: pd.DataFrame, columns: Sequence[str] | None) -> None:
+    """Print a frame, or some columns of it."""
+    from workmesh_flows.printing import as_table, console
+
+    console().print(as_table(title, frame if columns is None else frame[list(columns)]))

@@ -1,0 +1,134 @@
+"""Commands: the demo, the tables, and a run of each flow but those that move entities."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from workmesh_flows.cli.acting import mesh_of, run, show
+from workmesh_flows.cli.app import app
+from workmesh_flows.cli.options import (
+    AllOption,
+    EntitiesOption,
+    LimitOption,
+    MeshOption,
+    NodeOption,
+    ProtocolOption,
+    RepushOption,
+    ServiceArgument,
+)
+
+
+@app.command()
+def demo(
+    database: Annotated[
+        str | None, typer.Option(help="Address of an empty database. Default: a SQLite file that is removed.")
+    ] = None,
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Leave server, nodes and deployments up for the UI, until Ctrl-C.")
+    ] = False,
+) -> None:
+    """Run the main job on a sample: 200 accounts, 20,000 records, three nodes, a Prefect server."""
+    from workmesh_flows.demo.story import run_demo
+
+    run_demo(database=database, serve=serve)
+
+
+@app.command()
+def nodes(mesh: MeshOption = None, every: AllOption = False) -> None:
+    """Show the nodes: state, what they hold, what waits, what failed, what is done."""
+    from workmesh_flows.operations.tables import NODE_COLUMNS
+    from workmesh_flows.status import node_status
+
+    show("Nodes", node_status(mesh_of(mesh)), None if every else NODE_COLUMNS)
+
+
+@app.command()
+def services(mesh: MeshOption = None, every: AllOption = False) -> None:
+    """Show the services: their nodes and entities, what waits, what is in flight, what is done."""
+    from workmesh_flows.operations.tables import SERVICE_COLUMNS
+    from workmesh_flows.status import service_status
+
+    show("Services", service_status(mesh_of(mesh)), None if every else SERVICE_COLUMNS)
+
+
+@app.command()
+def assign(  # noqa: PLR0913, PLR0917 - each is an option
+    service: ServiceArgument = None,
+    mesh: MeshOption = None,
+    entity: Annotated[
+        list[str] | None, typer.Option("--entity", help="Only this entity, by key; may be repeated.")
+    ] = None,
+    limit: EntitiesOption = None,
+    reassign: Annotated[bool, typer.Option("--reassign", help="Give these entities another node.")] = False,
+    repush: RepushOption = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show which node each would get.")] = False,
+) -> None:
+    """Give each entity without a node one; or give entities another one, or send their data again."""
+    run(
+        "assign",
+        service,
+        mesh,
+        entities=entity or [],
+        limit=limit,
+        reassign=reassign,
+        repush=repush,
+        dry_run=dry_run,
+    )
+
+
+@app.command()
+def push(
+    service: ServiceArgument = None,
+    mesh: MeshOption = None,
+    node: NodeOption = None,
+    protocol: ProtocolOption = None,
+    limit: LimitOption = None,
+) -> None:
+    """Send pending records to their nodes, in order."""
+    run("push", service, mesh, nodes=node or [], protocols=protocol or [], limit=limit)
+
+
+@app.command()
+def pull(
+    service: ServiceArgument = None,
+    mesh: MeshOption = None,
+    node: NodeOption = None,
+    protocol: ProtocolOption = None,
+) -> None:
+    """Collect the results of processed records."""
+    run("pull", service, mesh, nodes=node or [], protocols=protocol or [])
+
+
+@app.command()
+def sync(
+    service: ServiceArgument = None,
+    mesh: MeshOption = None,
+    node: NodeOption = None,
+    protocol: ProtocolOption = None,
+    limit: LimitOption = None,
+) -> None:
+    """Assign, push and pull, one after the other."""
+    run("sync", service, mesh, nodes=node or [], protocols=protocol or [], limit=limit)
+
+
+@app.command()
+def microservice(
+    reference: Annotated[str, typer.Argument(help="The micro-service: module:attribute.")],
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")
+    ] = 8000,
+    database: Annotated[
+        str | None, typer.Option(help="Path of its SQLite file. Default: WORKMESH_DATABASE, then <name>.db.")
+    ] = None,
+) -> None:
+    """Serve a micro-service on this machine. The api key comes from WORKMESH_API_KEY in the environment."""
+    import logging
+
+    from workmesh_flows.microservice import MicroService, serve
+    from workmesh_flows.references import load_reference
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    serve(load_reference(reference, MicroService), host, port, database=database)

@@ -1,0 +1,39 @@
+"""Options and arguments that several commands share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+MeshOption = Annotated[
+    str | None,
+    typer.Option(
+        "--mesh",
+        help="The mesh: module:attribute. Default: the setting PREFECT_INTEGRATIONS_WORKMESH_MESH.",
+        show_default=False,
+    ),
+]
+ServiceArgument = Annotated[
+    str | None,
+    typer.Argument(help="The service's name; may be left out where the mesh has one.", show_default=False),
+]
+NodeOption = Annotated[list[str] | None, typer.Option("--node", help="Only this node; may be repeated.")]
+ProtocolOption = Annotated[
+    list[str] | None, typer.Option("--protocol", help="Only this protocol; may be repeated.")
+]
+LimitOption = Annotated[int | None, typer.Option("--limit", min=1, help="At most so many records a lane.")]
+EntitiesOption = Annotated[int | None, typer.Option("--limit", min=1, help="At most so many entities.")]
+RepushOption = Annotated[
+    bool, typer.Option("--repush", help="Send all data again, not only what was not pulled.")
+]
+PinOption = Annotated[
+    list[str] | None, typer.Option("--pin", help="This entity stays where it is; may be repeated.")
+]
+MovesOption = Annotated[int | None, typer.Option("--max-moves", min=1, help="At most so many moves.")]
+AtOnceOption = Annotated[
+    int | None,
+    typer.Option("--at-once", min=1, help="At most so many moves out of a node, and into one, at a time."),
+]
+ApplyOption = Annotated[bool, typer.Option("--apply", help="Do it; without this, only show the plan.")]
+AllOption = Annotated[bool, typer.Option("--all", help="Every column.")]

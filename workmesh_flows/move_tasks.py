@@ -1,0 +1,105 @@
+"""Tasks of plans and hand-overs: names and numbers go in, a plan or a report comes out."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from prefect import get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+from prefect.runtime import flow_run
+
+from workmesh_flows.adapters.entities import entity_named
+from workmesh_flows.adapters.plans import read_plan
+from workmesh_flows.domain.node import NodeState
+from workmesh_flows.domain.reports import MoveReport
+from workmesh_flows.domain.service import Mesh
+from workmesh_flows.engines import mesh_engine
+from workmesh_flows.inventory import load_inventory, set_node_state
+from workmesh_flows.operations import reassign as operations
+from workmesh_flows.operations.applying import steps_of
+from workmesh_flows.operations.handover import hand_over
+from workmesh_flows.operations.moving import Moving
+from workmesh_flows.operations.planning import Drain, Rebalance, begin_plan, end_plan, make_plan
+from workmesh_flows.planning.stored import StoredPlan
+from workmesh_flows.settings import read_settings
+from workmesh_flows.tasks import is_transient
+
+
+@task(name="plan", task_run_name="plan {service}", cache_policy=NO_CACHE)
+def plan_moves(mesh: Mesh, service: str, asked: Rebalance | Drain) -> StoredPlan:
+    """Plan moves and keep the plan."""
+    with mesh_engine(mesh) as engine:
+        return make_plan(engine, mesh, service, load_inventory(), asked)
+
+
+@task(name="read plan", task_run_name="read {plan}", cache_policy=NO_CACHE)
+def kept(mesh: Mesh, plan: str) -> StoredPlan:
+    """A plan that was kept."""
+    with mesh_engine(mesh) as engine:
+        return read_plan(engine, plan).plan
+
+
+@task(name="begin plan", task_run_name="begin {plan}", cache_policy=NO_CACHE)
+def begin(mesh: Mesh, plan: str) -> StoredPlan:
+    """See that a plan is not stale, or go on with one that was begun."""
+    with mesh_engine(mesh) as engine:
+        return begin_plan(engine, mesh, plan, load_inventory()).plan
+
+
+@task(name="end plan", task_run_name="end {plan}", cache_policy=NO_CACHE)
+def end(mesh: Mesh, plan: str) -> None:
+    """Note that a plan is done."""
+    with mesh_engine(mesh) as engine:
+        end_plan(engine, plan)
+
+
+@task(name="set state", task_run_name="{node} is {state}", cache_policy=NO_CACHE)
+def set_state(node: str, state: str) -> None:
+    """Change what may happen to a node."""
+    set_node_state(node, NodeState(state))
+
+
+@task(
+    name="hand over",
+    task_run_name="hand over from {source}, wave {wave}",
+    cache_policy=NO_CACHE,
+    retry_condition_fn=is_transient,
+)
+def hand_over_wave(  # noqa: PLR0913, PLR0917 - names and numbers alone
+    mesh: Mesh, service: str, plan: str, source: str, wave: int, repush: bool
+) -> MoveReport:
+    """Make the moves of a plan that leave one node in one wave."""
+    with _moving(mesh, service, revocable=plan.startswith("drain")) as moving:
+        kept = read_plan(moving.engine, plan).plan
+        steps = steps_of(moving.service, kept, wave, source)
+        return hand_over(moving, steps, repush=repush, plan=plan)
+
+
+@task(name="reassign", task_run_name="reassign {entity}", cache_policy=NO_CACHE)
+def reassign(mesh: Mesh, service: str, entity: str, another: bool, repush: bool) -> MoveReport:
+    """Give an entity another node, or only send its data again."""
+    with _moving(mesh, service) as moving:
+        key = entity_named(moving.service, entity)
+        return operations.reassign(moving, key, repush=repush) if another else operations.repush(moving, key)
+
+
+@contextmanager
+def _moving(mesh: Mesh, service: str, *, revocable: bool = False) -> Iterator[Moving]:
+    """Entities on the move, and the database closed at the end."""
+    settings, logger = read_settings(), get_run_logger()
+    with mesh_engine(mesh) as engine:
+        yield Moving(
+            engine,
+            mesh,
+            mesh.service(service),
+            load_inventory,
+            holder=f"{flow_run.name or 'a run'} on {socket.gethostname()}:{os.getpid()}",
+            limits=settings.limits,
+            settle_seconds=settings.settle_seconds,
+            wait_seconds=settings.lane_wait_seconds,
+            revocable=revocable,
+            told=logger.debug,
+        )

@@ -1,0 +1,1 @@
+"""What flow runs do, with Prefect around the operations."""

@@ -1,0 +1,75 @@
+"""What an assignment run does: all entities without a node, or some that a person names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from prefect import get_run_logger
+
+from workmesh_flows import move_tasks, tasks
+from workmesh_flows.artifacts import publish_assignment, publish_moves
+from workmesh_flows.domain.reports import AssignReport
+from workmesh_flows.domain.service import Mesh
+from workmesh_flows.errors import ConfigurationError, NoCapacity, RunFailed
+from workmesh_flows.runs.outcome import Outcome, ended
+
+
+@dataclass(frozen=True, slots=True)
+class Assigning:
+    """What is asked of an assignment run: of all entities without a node, or of some by key."""
+
+    entities: Sequence[str] = ()
+    limit: int | None = None
+    reassign: bool = False
+    repush: bool = False
+    dry_run: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise ConfigurationError where the wishes do not go together."""
+        if (self.reassign or self.repush) and not self.entities:
+            raise ConfigurationError(
+                "name the entities to reassign or to push again; to even out a whole service use rebalance"
+            )
+        if self.dry_run and self.entities:
+            raise ConfigurationError("a dry run is for all entities without a node: name none")
+
+
+def assign(mesh: Mesh, name: str, how: Assigning) -> Outcome:
+    """Assign, then count."""
+    if how.dry_run:
+        plan = tasks.plan_assign(mesh, name, how.limit)
+        publish_assignment(name, plan)
+        return Outcome(f"dry run, nothing was assigned: {plan}")
+    if how.entities:
+        return ended(mesh, _assign_named(mesh, name, how))
+    report = assign_all(mesh, name, how.limit)
+    return ended(mesh, Outcome(str(report), assigned=report))
+
+
+def assign_all(mesh: Mesh, name: str, limit: int | None = None) -> AssignReport:
+    """Give each entity without a node one, at most ``limit`` of them."""
+    report: AssignReport = tasks.assign_entities(mesh, name, limit)
+    get_run_logger().info("%s: %s", name, report)
+    for entity, reason in report.reasons:
+        get_run_logger().warning("entity %s has no node: %s", entity, reason)
+    return report
+
+
+def _assign_named(mesh: Mesh, name: str, how: Assigning) -> Outcome:
+    """One entity after the other; what fits nowhere does not keep the others waiting, and fails the run."""
+    told, refused, moves = [], [], []
+    for entity in how.entities:
+        try:
+            if how.reassign or how.repush:
+                moves.append(move_tasks.reassign(mesh, name, entity, how.reassign, how.repush))
+                told.append(f"{entity} {moves[-1]}")
+            else:
+                told.append(f"{entity} is at {tasks.assign_one(mesh, name, entity)}")
+        except NoCapacity as error:
+            refused.append(str(error))
+    if moves:
+        publish_moves(moves)
+    if refused:
+        raise RunFailed("; ".join([*told, *refused]))
+    return Outcome("; ".join(told), moves=moves)

@@ -1,0 +1,134 @@
+"""What a run does that moves entities: plan, show the plan, and only when asked apply it, wave by wave."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from prefect import get_run_logger
+from prefect.futures import PrefectFuture
+from prefect.tasks import exponential_backoff
+
+from workmesh_flows import move_tasks as tasks
+from workmesh_flows.artifacts import publish_moves, publish_plans
+from workmesh_flows.domain.node import NodeState
+from workmesh_flows.domain.reports import MoveReport
+from workmesh_flows.domain.service import Mesh
+from workmesh_flows.errors import ConfigurationError, RunFailed, UnknownName
+from workmesh_flows.inventory import load_inventory
+from workmesh_flows.operations.applying import waves
+from workmesh_flows.operations.planning import Drain, Rebalance
+from workmesh_flows.planning.stored import StoredPlan
+from workmesh_flows.runs.outcome import Outcome, counted, ended
+from workmesh_flows.settings import read_settings
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """How plans are applied: not at all in a dry run; with ``repush`` all data of a moved entity is sent again."""
+
+    dry_run: bool = True
+    repush: bool = False
+
+
+def rebalance(mesh: Mesh, name: str, asked: Rebalance, plan: str | None, how: How) -> Outcome:
+    """Plan, or take the plan of that id, and apply it unless the run is dry."""
+    if plan is None:
+        return _carried_out(mesh, [tasks.plan_moves(mesh, name, asked)], how)
+    kept = tasks.kept(mesh, plan)
+    if kept.service != name:
+        raise ConfigurationError(f"plan {plan} is one of {kept.service}, not of {name}")
+    return _carried_out(mesh, [kept], how)
+
+
+def drain(mesh: Mesh, asked: Drain, how: How) -> Outcome:
+    """Have the nodes take nothing new, then move all that they hold; a run that died is simply run again."""
+    if not asked.nodes:
+        raise ConfigurationError("name the nodes to drain")
+    inventory = load_inventory()
+    if not how.dry_run:
+        for node in asked.nodes:
+            if node in inventory.nodes and inventory.nodes[node].state is not NodeState.DISABLED:
+                tasks.set_state(node, NodeState.DRAINING.value)
+    # One after the other: a service's plan is made when the moves of the one before have taken their room.
+    plans = (tasks.plan_moves(mesh, service.name, asked) for service in mesh.services)
+    return _carried_out(mesh, plans, how)
+
+
+def revoke(mesh: Mesh, nodes: Sequence[str]) -> Outcome:
+    """Let draining nodes take entities again; a drain that runs stops, and what it moved stays where it is."""
+    inventory = load_inventory()
+    for node in nodes:
+        if node not in inventory.nodes:
+            raise UnknownName("node", node, sorted(inventory.nodes))
+        if inventory.nodes[node].state is NodeState.DRAINING:
+            tasks.set_state(node, NodeState.ACTIVE.value)
+    return ended(mesh, Outcome(f"active again: {', '.join(nodes)}; what was moved stays where it is"))
+
+
+def _carried_out(mesh: Mesh, made: Iterable[StoredPlan], how: How) -> Outcome:
+    """Show each plan as it is made; unless the run is dry, apply it before the next one is made."""
+    logger = get_run_logger()
+    plans: list[StoredPlan] = []
+    reports: list[MoveReport] = []
+    problems: list[str] = []
+    for plan in made:
+        plans.append(plan)
+        logger.info("%s", plan)
+        for entity, reason in plan.plan.stuck:
+            logger.warning("entity %s of %s cannot move: %s", entity, plan.service, reason)
+        publish_plans(plans)
+        if not how.dry_run and plan.plan.moves:
+            _apply(mesh, plan, how, reports, problems)
+    if how.dry_run:
+        return Outcome(f"dry run, nothing was moved: {'; '.join(str(plan) for plan in plans)}", plans=plans)
+    publish_moves(reports)
+    moved, again = sum(report.moved for report in reports), sum(report.again for report in reports)
+    parts = [f"moved {counted(moved, 'entity', 'entities')}"]
+    parts += [
+        f"{number:,} {what}"
+        for number, what in (
+            (sum(report.skipped for report in reports), "skipped"),
+            (sum(report.left for report in reports), "left"),
+            (sum(len(plan.plan.stuck) for plan in plans), "cannot move"),
+            (again, "records to push again"),
+        )
+        if number
+    ]
+    outcome = ended(mesh, Outcome(", ".join(parts), plans=plans, moves=reports))
+    if problems:
+        lines = "\n".join(f"  {problem}" for problem in problems)
+        raise RunFailed(
+            f"{outcome.message}; not all could be handed over:\n{lines}\n"
+            "Nothing is lost: each entity has one node. Mend the cause, then run again."
+        )
+    return outcome
+
+
+def _apply(mesh: Mesh, plan: StoredPlan, how: How, reports: list[MoveReport], problems: list[str]) -> None:
+    """Wave after wave, the sources of a wave side by side; no wave begins behind one that failed."""
+    settings = read_settings()
+    tasks.begin(mesh, plan.id)
+    task = tasks.hand_over_wave.with_options(
+        retries=settings.lane_retries,
+        retry_delay_seconds=exponential_backoff(settings.lane_retry_seconds),
+        retry_jitter_factor=1,
+    )
+    for wave, sources in waves(plan):
+        futures: list[tuple[str, PrefectFuture[MoveReport]]] = [
+            (source, task.submit(mesh, plan.service, plan.id, source, wave, how.repush)) for source in sources
+        ]
+        failed = False
+        for source, future in futures:
+            future.wait()
+            if future.state.is_completed():
+                report = future.result()
+                get_run_logger().info("%s", report)
+                reports.append(report)
+                failed = failed or bool(report.left)
+            else:
+                failed = True
+                problems.append(f"{plan.service}, node {source}: {future.result(raise_on_failure=False)}")
+        if failed:
+            return
+    tasks.end(mesh, plan.id)
