@@ -57,6 +57,26 @@ def test_entities_move_until_the_nodes_are_even(held: list[Held], places: list[P
     assert not plan_rebalance(after(held, plan), places).moves
 
 
+@pytest.mark.parametrize(
+    ("held", "places", "loads"),
+    [
+        pytest.param(holding(a=[100], b=[9] * 10), [A, B, C], [100, 45, 45], id="the others are even"),
+        pytest.param(holding(a=[100, 9, 9], b=[9] * 8), [A, B, C], [100, 45, 45], id="it has a node to itself"),
+        pytest.param(holding(a=[100, 80], b=[9] * 8), [A, B, C, Place("d")], [100, 36, 80, 36], id="so have two"),
+        pytest.param(holding(a=[100], b=[9] * 10), [replace(A, drain=True), B, C, Place("d")], [0, 45, 100, 45],
+            id="also when it has to move"),
+        pytest.param(holding(a=[100], b=[9] * 10), [A, replace(B, max_weight=99), C], [100, 45, 45], id="beside a cap"),
+    ],
+)  # fmt: skip
+def test_an_entity_that_outweighs_the_even_share_keeps_nobody_from_being_even(
+    held: list[Held], places: list[Place], loads: list[int]
+) -> None:
+    plan = plan_rebalance(held, places)
+    assert [node.weight_after for node in plan.nodes] == loads
+    assert plan.note == "the heaviest entity weighs more than the even share"
+    assert not plan_rebalance(after(held, plan), places).moves
+
+
 def test_a_node_that_is_over_its_cap_gives_up_what_is_over_it() -> None:
     held = holding(a=[5, 5, 5], b=[])
     places = [replace(A, max_weight=12, takes=False), B]

@@ -39,10 +39,10 @@ def plan_rebalance(  # noqa: PLR0913 - each says another thing about the plan
 ) -> MovePlan:
     """Bring every node to its even share or near it, drained ones to nothing, with as little moved as can be.
 
-    No node is to hold more than its even share and ``tolerance`` of it, except that the heaviest entity has to be
-    somewhere. Shares go by max_weight where every node that takes entities has one, or by max_entities where
-    entities count 1 each. Where the balance cannot be reached, the plan comes as near as it finds a way to, and
-    planning again after it moves nothing.
+    No node is to hold more than its even share and ``tolerance`` of it, but for an entity that outweighs it: that one
+    is to have a node to itself, and the others share the rest. Shares go by max_weight where every node that takes
+    entities has one, or by max_entities where entities count 1 each. Where the balance cannot be reached, the plan
+    comes as near as it finds a way to, and planning again after it moves nothing.
 
     Args:
         held: all entities on the places; those on other nodes are left out.
@@ -76,7 +76,7 @@ def plan_rebalance(  # noqa: PLR0913 - each says another thing about the plan
         return Aim(settle(now, shares, tolerance, objective), lambda here: distance(here, shares, limits))
 
     def note(end: Standing, shares: Shares, moves: int) -> str:
-        limits = balanced(end, shares, 1 + tolerance).load
+        limits = balanced(end, even_shares(end), 1 + tolerance).load
         if any(end.load[node] > limits[node] for node in end.takers):
             return f"no way to a balance within {tolerance * 100:g} % was found"
         if telling.busiest(end, shares) > 1 + tolerance and shares.heaviest > max(shares.even):

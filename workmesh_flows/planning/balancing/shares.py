@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from heapq import nlargest
 from math import inf
 
 from workmesh_flows.planning.balancing.standing import Standing
@@ -14,8 +15,9 @@ from workmesh_flows.planning.balancing.sums import CELLS
 class Shares:
     """By node, in units of weight; ``even`` is 0 for nodes that take nothing.
 
-    ``fair`` is the even share where no cap is in the way of it: what does not fit under a cap the others share.
-    ``heaviest`` is the weight of the heaviest entity that counts.
+    ``fair`` is what each node can be held to: an entity that outweighs all even shares has a node to itself, what does
+    not fit under a node's cap does not go there, and the others share the rest. ``heaviest`` is the weight of the
+    heaviest entity that counts.
     """
 
     capacity: Sequence[int | None]
@@ -49,7 +51,7 @@ def even_shares(now: Standing) -> Shares:
     return Shares(
         capacity=capacity,
         even=even,
-        fair=_fair(now, takers, even),
+        fair=_fair(now, takers, even, counts),
         heaviest=max((now.weights[entity] for entity in counts), default=0),
     )
 
@@ -77,7 +79,7 @@ def balanced(now: Standing, shares: Shares, factor: float) -> Limits:
             fair = shares.fair[node]
             up = int(fair) + (fair - int(fair) > _NOISE * fair)
             up += int(fair) // CELLS
-            loads.append(min(max(shares.heaviest, int(factor * fair), up), now.max_load[node]))
+            loads.append(min(max(int(factor * fair), up), now.max_load[node]))
         else:
             loads.append(now.max_load[node])
     return _borne(
@@ -129,12 +131,16 @@ def _capacities(now: Standing, takers: Sequence[int]) -> list[int | None]:
     return none
 
 
-def _fair(now: Standing, takers: Sequence[int], even: Sequence[float]) -> list[float]:
+def _fair(now: Standing, takers: Sequence[int], even: Sequence[float], counts: Sequence[int]) -> list[float]:
     """Water-filling: a node whose cap is below its share has its cap, and the rest share what is left."""
-    fair, open_nodes = list(even), list(takers)
+    fair = list(even)
+    seats = _seats(now, takers, even, counts)
+    for node, weight in seats.items():
+        fair[node] = weight
+    open_nodes = [node for node in takers if node not in seats]
     counted = all(weight == 1 for weight in now.weights)
     caps = [min(load, now.max_count(node)) if counted else load for node, load in enumerate(now.max_load)]
-    left = sum(even)
+    left = sum(even) - sum(seats.values())
     while open_nodes:
         whole = sum(even[node] for node in open_nodes)
         level = left / whole if whole else 0.0
@@ -148,3 +154,22 @@ def _fair(now: Standing, takers: Sequence[int], even: Sequence[float]) -> list[f
                 fair[node] = even[node] * level if level != 1 else even[node]
             break
     return fair
+
+
+def _seats(
+    now: Standing, takers: Sequence[int], even: Sequence[float], counts: Sequence[int]
+) -> dict[int, int]:
+    """The nodes, with its weight, of each entity that outweighs what any other node would have without it."""
+    seats: dict[int, int] = {}
+    free, left = list(takers), sum(even)
+    for entity in nlargest(len(takers), counts, key=lambda entity: (now.weights[entity], -entity)):
+        weight, whole = now.weights[entity], sum(even[node] for node in free)
+        if not whole or weight <= max(even[node] for node in free) * left / whole * (1 + _NOISE):
+            break
+        able = [node for node in free if weight <= now.max_load[node]]
+        if able:
+            seat = min(able, key=lambda node: (node != now.at[entity], now.load[node], node))
+            seats[seat] = weight
+            free.remove(seat)
+            left -= weight
+    return seats
