@@ -3,4 +3,5 @@
 from workmesh_flows.demo.mesh import mesh
 from workmesh_flows.flows import mesh_flows
 
-drain = mesh_flows(mesh, module=__name__).drain
+flows = mesh_flows(mesh, module=__name__)
+assign, drain = flows.assign, flows.drain

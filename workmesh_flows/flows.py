@@ -1,4 +1,4 @@
-"""The flows of a service: assign, push, pull, sync, rebalance and status; and those of the whole mesh: drain.
+"""The flows of a service: assign, push, pull, sync, rebalance, status; and of the whole mesh: assign, drain.
 
 A deployment file is a few lines:
 
@@ -54,6 +54,7 @@ class ServiceFlows:
 class MeshFlows:
     """The flows of a mesh that are not one service's, each named ``mesh.<action>``."""
 
+    assign: ServiceFlow
     drain: ServiceFlow
 
 
@@ -160,6 +161,10 @@ def service_flows(mesh: Mesh, name: str, *, module: str) -> ServiceFlows:
 def mesh_flows(mesh: Mesh, *, module: str) -> MeshFlows:
     """The flows of a mesh, to be bound in ``module`` under the names of :class:`MeshFlows`."""
 
+    def assign() -> Outcome:
+        """Give each entity without a node one, for all services together: none takes another one's last room."""
+        return _run(assigning.assign_mesh, mesh)
+
     def drain(  # noqa: PLR0913, PLR0917 - each is a field of the form
         nodes: list[str],
         dry_run: bool = True,
@@ -185,7 +190,7 @@ def mesh_flows(mesh: Mesh, *, module: str) -> MeshFlows:
         asked = Drain(nodes, pinned, max_moves, at_once)
         return _run(moves.drain, mesh, asked, How(dry_run, repush))
 
-    return MeshFlows(_as_flow(drain, "mesh.drain", module))
+    return MeshFlows(_as_flow(assign, "mesh.assign", module), _as_flow(drain, "mesh.drain", module))
 
 
 def _as_flow(function: Callable[..., Outcome], name: str, module: str) -> ServiceFlow:

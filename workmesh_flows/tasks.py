@@ -26,7 +26,7 @@ from workmesh_flows.domain.service import Mesh
 from workmesh_flows.engines import mesh_engine
 from workmesh_flows.errors import LaneStopped, StoreUnavailable, WorkmeshError
 from workmesh_flows.inventory import load_inventory
-from workmesh_flows.operations.assign import assign, assign_entity, plan_only
+from workmesh_flows.operations.assign import assign, assign_all, assign_entity, plan_only
 from workmesh_flows.operations.probe import Probe, probe_nodes
 from workmesh_flows.operations.pull import pull_lane
 from workmesh_flows.operations.push import push_lane
@@ -64,6 +64,13 @@ def assign_entities(mesh: Mesh, service: str, limit: int | None) -> AssignReport
     """Give each entity without a node one."""
     with mesh_engine(mesh) as engine:
         return assign(engine, mesh, service, load_inventory(), limit=limit)
+
+
+@task(name="assign together", cache_policy=NO_CACHE)
+def assign_together(mesh: Mesh) -> dict[str, AssignReport]:
+    """Give each entity without a node one, for all services in one transaction."""
+    with mesh_engine(mesh) as engine:
+        return assign_all(engine, mesh, load_inventory())
 
 
 @task(name="assign entity", task_run_name="assign {entity}", cache_policy=NO_CACHE)

@@ -192,6 +192,16 @@ def test_a_dry_run_of_an_assignment_shows_who_would_go_where(fleet: Fleet) -> No
     ]
 
 
+def test_all_services_are_assigned_together(fleet: Fleet) -> None:
+    write_shops(fleet.engine, [None] * 3)
+    with nodes(fleet, "n1", "n2", max_entities={"*": 1}):
+        outcome = mesh_flows_of(fleet).assign()
+    assert outcome.message.startswith(
+        "shop.orders: assigned 2 entities (n1 1, n2 1); 1 fits nowhere: every node is at"
+    )
+    assert list(nodes_of_shops(fleet.engine).values()).count(None) == 1
+
+
 def test_wishes_that_do_not_go_together_are_refused(fleet: Fleet) -> None:
     write_shops(fleet.engine, ["n1"])
     flows = flows_of(fleet)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from workmesh_flows.cli.acting import mesh_of, run, show
+from workmesh_flows.cli.acting import mesh_of, run, run_of_mesh, show
 from workmesh_flows.cli.app import app
 from workmesh_flows.cli.options import (
     AllOption,
@@ -18,6 +18,7 @@ from workmesh_flows.cli.options import (
     RepushOption,
     ServiceArgument,
 )
+from workmesh_flows.errors import ConfigurationError
 
 
 @app.command()
@@ -64,8 +65,16 @@ def assign(  # noqa: PLR0913, PLR0917 - each is an option
     reassign: Annotated[bool, typer.Option("--reassign", help="Give these entities another node.")] = False,
     repush: RepushOption = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show which node each would get.")] = False,
+    together: Annotated[
+        bool, typer.Option("--together", help="All services of the mesh at once, without other options.")
+    ] = False,
 ) -> None:
     """Give each entity without a node one; or give entities another one, or send their data again."""
+    if together:
+        if service or entity or limit or reassign or repush or dry_run:
+            raise ConfigurationError("--together is for all entities of all services: give nothing else")
+        run_of_mesh("assign", mesh)
+        return
     run(
         "assign",
         service,

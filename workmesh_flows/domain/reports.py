@@ -109,7 +109,8 @@ class AssignReport:
         """One line for people."""
         nodes = ", ".join(f"{node} {count:,}" for node, count in sorted(self.assigned.items()))
         why = f": {self.reasons[0][1]}" if self.reasons else ""
-        rest = f"; {self.unassigned:,} fit nowhere{why}" if self.unassigned else ""
+        fit = "fits" if self.unassigned == 1 else "fit"
+        rest = f"; {self.unassigned:,} {fit} nowhere{why}" if self.unassigned else ""
         word = "entity" if self.total == 1 else "entities"
         return f"assigned {self.total:,} {word}" + (f" ({nodes})" if nodes else "") + rest
 

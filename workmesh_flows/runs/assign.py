@@ -47,13 +47,25 @@ def assign(mesh: Mesh, name: str, how: Assigning) -> Outcome:
     return ended(mesh, Outcome(str(report), assigned=report))
 
 
+def assign_mesh(mesh: Mesh) -> Outcome:
+    """Assign all services together, then count."""
+    reports = tasks.assign_together(mesh)
+    for name, report in reports.items():
+        _log(name, report)
+    return ended(mesh, Outcome("; ".join(f"{name}: {report}" for name, report in reports.items())))
+
+
 def assign_all(mesh: Mesh, name: str, limit: int | None = None) -> AssignReport:
     """Give each entity without a node one, at most ``limit`` of them."""
     report: AssignReport = tasks.assign_entities(mesh, name, limit)
+    _log(name, report)
+    return report
+
+
+def _log(name: str, report: AssignReport) -> None:
     get_run_logger().info("%s: %s", name, report)
     for entity, reason in report.reasons:
-        get_run_logger().warning("entity %s has no node: %s", entity, reason)
-    return report
+        get_run_logger().warning("entity %s of %s has no node: %s", entity, name, reason)
 
 
 def _assign_named(mesh: Mesh, name: str, how: Assigning) -> Outcome:
