@@ -100,6 +100,9 @@ def test_a_stale_plan_is_refused_with_what_changed(fleet: Fleet) -> None:
             flows.rebalance(plan=plan.id, dry_run=False)
         with pytest.raises(UnknownName, match="no plan 'rebalance-0'"):
             flows.rebalance(plan="rebalance-0", dry_run=False)
+        (drain,) = mesh_flows_of(fleet).drain(["n2"]).plans
+        with pytest.raises(ConfigurationError, match=f"plan {drain.id} is a drain of"):
+            flows.rebalance(plan=drain.id, dry_run=False)
     assert logged(fleet) == [("6", "n1", "n2")]
 
 

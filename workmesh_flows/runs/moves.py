@@ -36,8 +36,10 @@ def rebalance(mesh: Mesh, name: str, asked: Rebalance, plan: str | None, how: Ho
     if plan is None:
         return _carried_out(mesh, [tasks.plan_moves(mesh, name, asked)], how)
     kept = tasks.kept(mesh, plan)
-    if kept.service != name:
-        raise ConfigurationError(f"plan {plan} is one of {kept.service}, not of {name}")
+    if (kept.service, kept.kind) != (name, "rebalance"):
+        raise ConfigurationError(
+            f"plan {plan} is a {kept.kind} of {kept.service}, not a rebalance of {name}; drain plans anew when it is run"
+        )
     return _carried_out(mesh, [kept], how)
 
 
