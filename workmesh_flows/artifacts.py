@@ -73,8 +73,10 @@ def publish_plans(plans: Sequence[StoredPlan]) -> None:
         if plan.plan.stuck:
             stuck = "\n".join(f"- {entity}: {reason}" for entity, reason in plan.plan.stuck[:STUCK])
             parts.append(f"**Cannot move** ({len(plan.plan.stuck):,})\n\n{stuck}")
+    several = len({plan.service for plan in plans}) > 1
+    columns = [column for column in MOVE_COLUMNS if several or column != "service"]
     create_table_artifact(
-        key=PLAN_KEY, table=rows_of(moves_table(plans), MOVE_COLUMNS), description="\n\n".join(parts)
+        key=PLAN_KEY, table=rows_of(moves_table(plans), columns), description="\n\n".join(parts)
     )
 
 

@@ -54,15 +54,16 @@ class DefinitionError(WorkmeshError):
 
 
 class UnknownName(WorkmeshError):
-    """A name that nothing known carries."""
+    """A name that nothing known carries; ``known`` is None where there are too many to list."""
 
-    def __init__(self, kind: str, name: str, known: Sequence[str] = ()) -> None:
-        super().__init__(kind, name, tuple(known))
-        self.kind, self.name, self.known = kind, name, tuple(known)
+    def __init__(self, kind: str, name: str, known: Sequence[str] | None = None) -> None:
+        super().__init__(kind, name, None if known is None else tuple(known))
+        self.kind, self.name = kind, name
+        self.known = None if known is None else tuple(known)
 
     def __str__(self) -> str:
-        known = ", ".join(self.known) or "none"
-        return f"there is no {self.kind} {self.name!r}; known: {known}"
+        listed = "" if self.known is None else f"; known: {', '.join(self.known) or 'none'}"
+        return f"there is no {self.kind} {self.name!r}{listed}"
 
 
 class ConfigurationError(WorkmeshError):

@@ -82,7 +82,7 @@ def service_flows(mesh: Mesh, name: str, *, module: str) -> ServiceFlows:
             limit: At most so many entities. None: all that have no node.
             reassign: Give the entities named another node. Without room elsewhere the old one stands.
             repush: Send all data of the entities named again, from the beginning.
-            dry_run: Only show which node each would get.
+            dry_run: Only show which node each entity without one would get. Not together with entities.
         """
         how = assigning.Assigning(entities, limit, reassign=reassign, repush=repush, dry_run=dry_run)
         return _run(assigning.assign, mesh, name, how)
@@ -168,6 +168,7 @@ def mesh_flows(mesh: Mesh, *, module: str) -> MeshFlows:
     def drain(  # noqa: PLR0913, PLR0917 - each is a field of the form
         nodes: list[str],
         dry_run: bool = True,
+        plan: str | None = None,
         revoke: bool = False,
         pinned: list[str] = [],  # noqa: B006
         max_moves: Limit = None,
@@ -179,7 +180,8 @@ def mesh_flows(mesh: Mesh, *, module: str) -> MeshFlows:
         Args:
             nodes: The nodes to empty, by name. They take nothing new from then on.
             dry_run: Only show and keep the plans. Turn it off to drain.
-            revoke: Let these nodes take entities again; a drain that runs stops. What was moved stays.
+            plan: Apply the plan of this id, from an earlier dry run, and no other; refused if it is stale.
+            revoke: Let these nodes take entities again, whatever else is said; a drain that runs stops. What was moved stays.
             pinned: Entities that stay where they are, by key.
             max_moves: At most so many moves a service. None: as many as it takes.
             at_once: At most so many moves out of a node, and into a node, at a time. None: as the caps allow.
@@ -188,7 +190,7 @@ def mesh_flows(mesh: Mesh, *, module: str) -> MeshFlows:
         if revoke:
             return _run(moves.revoke, mesh, nodes)
         asked = Drain(nodes, pinned, max_moves, at_once)
-        return _run(moves.drain, mesh, asked, How(dry_run, repush))
+        return _run(moves.drain, mesh, asked, plan, How(dry_run, repush))
 
     return MeshFlows(_as_flow(assign, "mesh.assign", module), _as_flow(drain, "mesh.drain", module))
 

@@ -22,7 +22,7 @@ from workmesh_flows.operations import reassign as operations
 from workmesh_flows.operations.applying import steps_of
 from workmesh_flows.operations.handover import hand_over
 from workmesh_flows.operations.moving import Moving
-from workmesh_flows.operations.planning import Drain, Rebalance, begin_plan, end_plan, make_plan
+from workmesh_flows.operations.planning import Drain, Rebalance, begin_plan, check_plan, end_plan, make_plan
 from workmesh_flows.planning.stored import StoredPlan
 from workmesh_flows.settings import read_settings
 from workmesh_flows.tasks import is_transient
@@ -35,11 +35,11 @@ def plan_moves(mesh: Mesh, service: str, asked: Rebalance | Drain) -> StoredPlan
         return make_plan(engine, mesh, service, load_inventory(), asked)
 
 
-@task(name="read plan", task_run_name="read {plan}", cache_policy=NO_CACHE)
-def kept(mesh: Mesh, plan: str) -> StoredPlan:
-    """A plan that was kept."""
+@task(name="check plan", task_run_name="check {plan}", cache_policy=NO_CACHE)
+def check(mesh: Mesh, plan: str) -> StoredPlan:
+    """A plan that was kept, if it could be applied now."""
     with mesh_engine(mesh) as engine:
-        return read_plan(engine, plan).plan
+        return check_plan(engine, mesh, plan, load_inventory()).plan
 
 
 @task(name="begin plan", task_run_name="begin {plan}", cache_policy=NO_CACHE)

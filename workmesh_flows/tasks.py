@@ -123,6 +123,7 @@ def probe_key(context: TaskRunContext, parameters: dict[str, Any]) -> str:
 
 @task(
     name="probe",
+    task_run_name="probe the nodes",
     persist_result=True,
     cache_key_fn=probe_key,
     cache_expiration=timedelta(seconds=PROBE_SECONDS),

@@ -36,9 +36,14 @@ from workmesh_flows.errors import ConservationError
             AssignReport("s", {"b": 1, "a": 2_000}), "assigned 2,001 entities (a 2,000, b 1)", id="assigned"
         ),
         pytest.param(
-            AssignReport("s", {"a": 5}, 3, [("7", "every node is at its max_entities"), ("8", "...")]),
-            "assigned 5 entities (a 5); 3 fit nowhere: every node is at its max_entities",
+            AssignReport("s", {"a": 5}, 3, [("7", "every node is full")] * 2),
+            "assigned 5 entities (a 5); 3 fit nowhere: every node is full",
             id="some fit nowhere",
+        ),
+        pytest.param(
+            AssignReport("s", {"a": 5}, 3, [("7", "every node is full"), ("8", "...")]),
+            "assigned 5 entities (a 5); 3 fit nowhere, 7 for one: every node is full",
+            id="some fit nowhere for several reasons",
         ),
         pytest.param(
             AssignReport("s", {}, 3), "assigned 0 entities; 3 fit nowhere", id="some fit nowhere, nobody says why"

@@ -70,7 +70,7 @@ def test_what_was_pushed_and_not_pulled_is_pushed_again_to_the_new_node_in_order
         write_orders(engine, [1], first=11)
         report = hand_over(moving(engine, service, n1, n2), steps([1], "n1", "n2"))
         assert str(report) == (
-            "from n1: moved 1 of 1 entities, 3 records to push again (3 records were not processed within 0 s)"
+            "from n1: moved 1 of 1 entities (n2 1), 3 records to push again (3 records were not processed within 0 s)"
         )
         assert nodes_of_shops(engine) == {1: "n2", 2: "n1"}
         push(engine, service, n2)
@@ -200,7 +200,7 @@ def test_a_dead_node_is_left_without_its_results(engine: Engine) -> None:
     with scripted_node() as new:
         n2 = new.node("shop.orders", name="n2")
         report = hand_over(moving(engine, service, n1, n2, settle_seconds=30), steps([1], "n1", "n2"))
-        assert report.note.startswith("3 records are not waited for: node n1: ")
+        assert report.note.startswith("3 records were not waited for: node n1: ")
         push(engine, service, n2)
     assert sent_ids(new.asked) == [1, 2, 3]
 
@@ -219,7 +219,7 @@ def test_a_node_that_must_not_be_asked_is_not_asked(engine: Engine, gone: bool) 
     assert old.asked == []
     assert report.moved == 1
     why = "it is not in the inventory" if gone else "the node is disabled"
-    assert report.note == f"1 records are not waited for: {why}"
+    assert report.note == f"1 record was not waited for: {why}"
 
 
 def test_a_pause_that_the_node_asked_for_is_kept_and_not_waited_out(engine: Engine) -> None:
@@ -304,6 +304,18 @@ def test_a_drain_that_is_revoked_half_way_leaves_the_rest(engine: Engine) -> Non
         report = hand_over(there, steps(range(1, 251), "n1", "n2"))
     assert (report.moved, report.left, report.note) == (100, 150, "the drain was revoked")
     assert list(nodes_of_shops(engine).values()).count("n1") == 150
+
+
+def test_a_drain_that_is_revoked_while_it_waits_for_results_moves_nothing(engine: Engine) -> None:
+    service = shop_service()
+    write_shops(engine, ["n1"])
+    write_orders(engine, [1])
+    with scripted_node(processing(upto=lambda: None)) as one, scripted_node() as two:
+        n1, n2 = one.node("shop.orders"), two.node("shop.orders", name="n2")
+        push(engine, service, n1)
+        there = moving(engine, service, n1, n2, settle_seconds=60, revocable=True)  # n1 is active
+        report = hand_over(there, steps([1], "n1", "n2"))
+    assert (report.moved, report.left, report.note) == (0, 1, "the drain was revoked")
 
 
 def test_a_push_that_runs_while_an_entity_comes_sends_its_records_in_order(

@@ -92,6 +92,8 @@ def test_pinned_entities_stay(engine: Engine) -> None:
     assert [str(entity) for entity, _ in plan.plan.stuck] == ["2"]
     with pytest.raises(UnknownName, match="'two'"):
         make_plan(engine, shop_mesh(), S, known, Drain(["n1"], pinned=["two"]))
+    with pytest.raises(UnknownName, match=r"no entity of shop\.orders '9'$"):
+        make_plan(engine, shop_mesh(), S, known, Drain(["n1"], pinned=["9"]))
 
 
 def test_an_unknown_node_is_named_with_those_there_are(engine: Engine) -> None:

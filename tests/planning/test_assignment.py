@@ -222,15 +222,15 @@ def test_what_fits_nowhere_is_told_the_cap_that_binds(
 @pytest.mark.parametrize(
     ("count", "loads", "text"),
     [
-        pytest.param(5, [Load("a", max_entities=2), Load("b", max_entities=1)], "3 entities to 2 nodes, 2 fit nowhere", id="many"),
-        pytest.param(2, [Load("a", max_entities=1)], "1 entity to 1 node, 1 fits nowhere", id="one of each"),
+        pytest.param(5, [Load("a", max_entities=2), Load("b", max_entities=1)], "3 entities to 2 nodes, 2 fit nowhere: every node is at its max_entities", id="many"),
+        pytest.param(2, [Load("a", max_entities=1)], "1 entity to 1 node, 1 fits nowhere: every node is at its max_entities", id="one of each"),
         pytest.param(2_000, [Load("a")], "2,000 entities to 1 node", id="thousands"),
-        pytest.param(0, [Load("a")], "no entity gets a node: none is without one", id="nothing to do"),
-        pytest.param(2, [], "no entity gets a node: 2 entities are without one, and no active node runs the service", id="no node"),
+        pytest.param(0, [Load("a")], "no entity gets a node; none is without one", id="nothing to do"),
+        pytest.param(2, [], "no entity gets a node; 2 entities are without one: no active node runs the service", id="no node"),
         pytest.param(
             1,
             [Load("a", max_entities=0)],
-            "no entity gets a node: 1 entity is without one, and every node is at its max_entities",
+            "no entity gets a node; 1 entity is without one: every node is at its max_entities",
             id="no room",
         ),
     ],

@@ -116,7 +116,7 @@ def test_full_nodes_that_would_have_to_exchange_use_a_detour_or_say_what_is_in_t
     full = [Place("a", 2), Place("b", 2)]
     stuck = plan_rebalance(held, full, tolerance=0)
     assert not stuck.moves
-    assert {reason for _, reason in stuck.stuck} == {"every node is at its max_entities"}
+    assert (stuck.stuck, stuck.note) == ([], "no way to a balance within 0 % was found")
     plan = plan_rebalance(held, [*full, Place("c", 2)], tolerance=0)
     assert [move.why for move in plan.moves].count("make room") == 1
     assert not plan.stuck
@@ -128,6 +128,14 @@ def test_emergency_moves_only_what_is_over_a_cap() -> None:
     plan = plan_rebalance(held, [replace(A, max_weight=9), B, C], emergency=True)
     assert [(move.entity, move.target, move.why) for move in plan.moves] == [("a3", "c", "over cap")]
     assert plan_rebalance(held, [A, B, C], emergency=True).note == "no node is over a cap"
+
+
+def test_what_outweighs_all_other_caps_is_borne_and_what_is_beside_it_moves() -> None:
+    held = holding(a=[500, 30, 20], b=[50], c=[60])
+    places = [Place(name, max_weight=100) for name in "abc"]
+    for plan in (plan_rebalance(held, places, emergency=True), plan_rebalance(held, places)):
+        assert {move.entity for move in plan.moves} == {"a2", "a3"}
+        assert plan.stuck == [("a1", "its weight 500 is over every other max_weight (largest 100, on b)")]
 
 
 def test_sources_and_pinned_narrow_down_what_moves() -> None:
@@ -142,7 +150,10 @@ def test_what_fits_nowhere_is_reported_with_the_cap_that_binds() -> None:
     held = holding(a=[40, 5], b=[5])
     heavy = plan_drain(held, [replace(A, drain=True), Place("b", max_weight=35)])
     assert ways(heavy) == "a2>b"
-    assert heavy.stuck == [("a1", "its weight 40 is over what max_weight leaves on any node (25)")]
+    assert heavy.stuck == [("a1", "its weight 40 is over every other max_weight (largest 35, on b)")]
+    held = holding(a=[30, 5], b=[10])
+    room = plan_drain(held, [replace(A, drain=True), Place("b", max_weight=35)])
+    assert room.stuck == [("a1", "its weight 30 is over what max_weight leaves on any node (20)")]
     full = plan_drain(held, [replace(A, drain=True), Place("b", max_entities=1)])
     assert {reason for _, reason in full.stuck} == {"every node is at its max_entities"}
     alone = plan_drain(held, [replace(A, drain=True)])

@@ -296,7 +296,7 @@ def test_a_run_makes_one_task_a_lane_and_two_more(fleet: Fleet) -> None:
             break
         sleep(0.2)
     assert sorted(task["name"].partition("-")[0] for task in found) == [
-        "probe",
+        "probe the nodes",
         "push order to n1",
         "push order to n2",
     ]

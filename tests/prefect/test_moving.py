@@ -10,9 +10,10 @@ import pytest
 from pydantic import SecretStr
 
 from tests.operations.movers import move_log, nodes_of_shops
+from tests.operations.working import STATUS
 from tests.prefect.conftest import Fleet
 from tests.prefect.reading import everything, latest_run, latest_table, post
-from tests.support.scripted_node import API_KEY, ScriptedNode, scripted_node
+from tests.support.scripted_node import API_KEY, Answer, Asked, ScriptedNode, scripted_node, success
 from tests.support.shop import with_push_success, write_orders, write_shops
 from workmesh_flows.adapters.database import database_clock
 from workmesh_flows.adapters.lanes import Lane, held_lane
@@ -32,10 +33,14 @@ def no_long_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 @contextmanager
 def nodes(fleet: Fleet, *names: str, **more: Any) -> Iterator[dict[str, ScriptedNode]]:
     with ExitStack() as stack:
-        running = {name: stack.enter_context(scripted_node()) for name in names}
+        running = {name: stack.enter_context(scripted_node(nothing_processed)) for name in names}
         for name, node in running.items():
             fleet.register(name, node.port, API_KEY, **more)
         yield running
+
+
+def nothing_processed(asked: Asked) -> Answer:
+    return success(None if asked.path == STATUS else "")
 
 
 def flows_of(fleet: Fleet) -> ServiceFlows:
@@ -77,7 +82,9 @@ def test_a_rebalance_is_a_dry_run_unless_it_is_told_otherwise_and_applies_the_ro
         assert [row["why"] for row in shown] == ["balance"] * 4
         (plan,) = planned.plans
         applied = flows.rebalance(plan=plan.id, dry_run=False)
-    assert applied.message == "moved 4 entities, 4 records to push again"
+    assert applied.message == (
+        "moved 4 entities, 4 records to push again; n1: 4 records were not processed within 0 s"
+    )
     assert sorted(ends(shown)) == sorted(logged(fleet))
     assert latest_table(api(), "workmesh-moves")[0]["moved"] == 4
     assert len(with_push_success(fleet.engine, None)) == 4
@@ -123,12 +130,53 @@ def test_a_drain_empties_its_nodes_and_they_take_nothing_new(fleet: Fleet) -> No
     assert drained.services == ("shop.orders",)
 
 
+def test_a_drain_of_an_earlier_dry_run_is_applied_by_its_id_or_refused(fleet: Fleet) -> None:
+    write_shops(fleet.engine, ["n1", "n1", "n2"])
+    with nodes(fleet, "n1", "n2", "n3"):
+        drain = mesh_flows_of(fleet).drain
+        (plan,) = drain(["n1"]).plans
+        with pytest.raises(ConfigurationError, match=f"plan {plan.id} is no drain of n2"):
+            drain(["n2"], plan=plan.id)
+        flows_of(fleet).assign(entities=["3"], reassign=True)
+        for dry_run in (True, False):
+            with pytest.raises(StalePlan, match="node n2 held 1 entities"):
+                drain(["n1"], plan=plan.id, dry_run=dry_run)
+        assert load_inventory().node("n1").state is NodeState.ACTIVE
+        (fresh,) = drain(["n1"]).plans
+        assert drain(["n1"], plan=fresh.id, dry_run=False).message == "moved 3 entities"
+        with pytest.raises(ConfigurationError, match="was applied already; plan again"):
+            drain(["n1"], plan=fresh.id, dry_run=False)
+
+
+def test_the_last_active_nodes_are_not_drained(fleet: Fleet) -> None:
+    write_shops(fleet.engine, ["n1"])
+    with nodes(fleet, "n1", "n2"):
+        with pytest.raises(ConfigurationError, match=r"shop\.orders would have no active node left"):
+            mesh_flows_of(fleet).drain(["n1", "n2"], dry_run=False)
+        assert load_inventory().node("n1").state is NodeState.ACTIVE
+
+
+def test_an_empty_plan_that_is_applied_says_why_too(fleet: Fleet) -> None:
+    write_shops(fleet.engine, ["n1", "n2"])
+    with nodes(fleet, "n1", "n2", "n3"):
+        drain = mesh_flows_of(fleet).drain
+        assert (
+            "moved 0 entities; shop.orders: balanced within"
+            in flows_of(fleet).rebalance(dry_run=False, tolerance=1).message
+        )
+        assert drain(["n3"], dry_run=False).message == (
+            "moved 0 entities; shop.orders: the nodes to drain hold nothing"
+        )
+
+
 def test_what_cannot_move_is_said_by_name_and_a_second_run_does_it_when_there_is_room(fleet: Fleet) -> None:
     write_shops(fleet.engine, ["n1"] * 3)
     with nodes(fleet, "n1"), nodes(fleet, "n2", max_entities={"*": 2}):
         drain = mesh_flows_of(fleet).drain
-        outcome = drain(["n1"], dry_run=False)
-        assert outcome.message == "moved 2 entities, 1 cannot move"
+        with pytest.raises(
+            RunFailed, match=r"moved 2 entities, 1 cannot move(.|\n)*1 cannot move: every node is at its max"
+        ):
+            drain(["n1"], dry_run=False)
         with nodes(fleet, "n3"):
             assert drain(["n1"], dry_run=False).message == "moved 1 entity"
     assert "n1" not in nodes_of_shops(fleet.engine).values()
@@ -168,12 +216,14 @@ def test_entities_by_key_are_assigned_reassigned_and_pushed_again(fleet: Fleet) 
         assert flows.assign(entities=["1"]).message == "1 is at n1"
         assert nodes_of_shops(fleet.engine) == {1: "n1", 2: None}
         flows.push()
-        assert flows.assign(entities=["1"], reassign=True).message.startswith(
-            "1 from n1: moved 1 of 1 entities"
+        moved = flows.assign(entities=["1"], reassign=True)
+        assert (
+            moved.message
+            == "1 moved from n1 to n2, 1 record to push again (1 record was not processed within 0 s)"
         )
         assert nodes_of_shops(fleet.engine)[1] == "n2"
         flows.push()
-        flows.assign(entities=["1"], repush=True)
+        assert flows.assign(entities=["1"], repush=True).message == "1 stays at n2, 1 record to push again"
         assert with_push_success(fleet.engine, None) == [1, 2]
         with pytest.raises(
             RunFailed, match=r"no node of shop\.orders has room for entity 2: it has no node yet"
@@ -186,7 +236,9 @@ def test_a_dry_run_of_an_assignment_shows_who_would_go_where(fleet: Fleet) -> No
     write_shops(fleet.engine, [None] * 3)
     with nodes(fleet, "n1", "n2", max_entities={"shop.orders": 1}):
         outcome = flows_of(fleet).assign(dry_run=True)
-    assert outcome.message == "dry run, nothing was assigned: 2 entities to 2 nodes, 1 fits nowhere"
+    assert outcome.message == (
+        "dry run, nothing was assigned: 2 entities to 2 nodes, 1 fits nowhere: every node is at its max_entities"
+    )
     assert set(nodes_of_shops(fleet.engine).values()) == {None}
     assert [(row["entity"], row["to"]) for row in latest_table(api(), "workmesh-plan")] == [
         ("1", "n1"),

@@ -64,7 +64,9 @@ def assign(  # noqa: PLR0913, PLR0917 - each is an option
     limit: EntitiesOption = None,
     reassign: Annotated[bool, typer.Option("--reassign", help="Give these entities another node.")] = False,
     repush: RepushOption = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show which node each would get.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only show which node each would get; not with --entity.")
+    ] = False,
     together: Annotated[
         bool, typer.Option("--together", help="All services of the mesh at once, without other options.")
     ] = False,

@@ -14,6 +14,7 @@ from workmesh_flows.cli.options import (
     MeshOption,
     MovesOption,
     PinOption,
+    PlanOption,
     RepushOption,
     ServiceArgument,
 )
@@ -25,9 +26,7 @@ def rebalance(  # noqa: PLR0913, PLR0917 - each is an option
     service: ServiceArgument = None,
     mesh: MeshOption = None,
     apply: ApplyOption = False,
-    plan: Annotated[
-        str | None, typer.Option("--plan", help="Apply the plan of this id, from an earlier run.")
-    ] = None,
+    plan: PlanOption = None,
     tolerance: Annotated[
         float, typer.Option(min=0, max=1, help="How far a node may be above its share; 0.01 is 1 %.")
     ] = 0.01,
@@ -69,6 +68,7 @@ def drain(  # noqa: PLR0913, PLR0917 - each is an option
     nodes: Annotated[list[str], typer.Argument(help="The nodes to empty.", show_default=False)],
     mesh: MeshOption = None,
     apply: ApplyOption = False,
+    plan: PlanOption = None,
     revoke: Annotated[
         bool, typer.Option("--revoke", help="Let them take entities again; what was moved stays.")
     ] = False,
@@ -83,6 +83,7 @@ def drain(  # noqa: PLR0913, PLR0917 - each is an option
         mesh,
         nodes=nodes,
         dry_run=not apply,
+        plan=plan,
         revoke=revoke,
         pinned=pin or [],
         max_moves=max_moves,

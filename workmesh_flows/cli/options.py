@@ -37,3 +37,7 @@ AtOnceOption = Annotated[
 ]
 ApplyOption = Annotated[bool, typer.Option("--apply", help="Do it; without this, only show the plan.")]
 AllOption = Annotated[bool, typer.Option("--all", help="Every column.")]
+PlanOption = Annotated[
+    str | None,
+    typer.Option("--plan", help="The plan of this id, from an earlier run; refused if it is stale."),
+]

@@ -12,6 +12,14 @@ SHOWN = 20
 """Reasons a report keeps; the rest stand in the flags."""
 
 
+def first_reason(reasons: Sequence[tuple[Any, str]]) -> str:
+    """The reason of all, or that of the first with its name: to follow how many there are."""
+    if not reasons:
+        return ""
+    key, reason = reasons[0]
+    return f": {reason}" if len({why for _, why in reasons}) == 1 else f", {key} for one: {reason}"
+
+
 @dataclass(frozen=True, slots=True)
 class PushReport:
     """One run over one lane: ``selected`` = ``pushed`` + ``refused`` + ``left`` (waiting behind a refused one)."""
@@ -108,7 +116,7 @@ class AssignReport:
     def __str__(self) -> str:
         """One line for people."""
         nodes = ", ".join(f"{node} {count:,}" for node, count in sorted(self.assigned.items()))
-        why = f": {self.reasons[0][1]}" if self.reasons else ""
+        why = first_reason(self.reasons)
         fit = "fits" if self.unassigned == 1 else "fit"
         rest = f"; {self.unassigned:,} {fit} nowhere{why}" if self.unassigned else ""
         word = "entity" if self.total == 1 else "entities"
@@ -120,7 +128,8 @@ class MoveReport:
     """One hand-over from one node: ``selected`` = ``moved`` + ``skipped`` + ``left`` entities.
 
     ``skipped`` are no more where the plan had them, or fit no more where it wanted them, with reasons; ``left`` were
-    not come to. ``again`` are the records that will be pushed again, ``note`` says why not all results were waited for.
+    not come to. ``again`` are the records that will be pushed again, ``targets`` says how many entities each node got,
+    ``note`` why not all results were waited for, or why not all was done.
     """
 
     service: str
@@ -130,6 +139,7 @@ class MoveReport:
     skipped: int = 0
     left: int = 0
     again: int = 0
+    targets: Mapping[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     reasons: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
@@ -155,4 +165,6 @@ class MoveReport:
             if n
         )
         note = f" ({self.note})" if self.note else ""
-        return f"from {self.source}: moved {self.moved:,} of {self.selected:,} entities{rest}{note}"
+        to = ", ".join(f"{node} {count:,}" for node, count in sorted(self.targets.items()))
+        to = f" ({to})" if to else ""
+        return f"from {self.source}: moved {self.moved:,} of {self.selected:,} entities{to}{rest}{note}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from time import monotonic
@@ -10,10 +11,10 @@ from workmesh_flows.adapters.database import database_clock
 from workmesh_flows.adapters.entities import Assigning
 from workmesh_flows.adapters.lanes import Hold
 from workmesh_flows.adapters.moving import Step, move, still_there
-from workmesh_flows.domain.node import Inventory, NodeState
+from workmesh_flows.domain.node import Inventory
 from workmesh_flows.domain.reports import SHOWN, MoveReport
 from workmesh_flows.operations.loads import held_of_all, loads_of, runs_of
-from workmesh_flows.operations.moving import Moving, lanes_of
+from workmesh_flows.operations.moving import REVOKED, Moving, is_revoked, lanes_of
 from workmesh_flows.operations.settling import settle
 
 MOVED_AT_ONCE = 100
@@ -43,8 +44,8 @@ def hand_over(
             tally.note = settle(moving, source, pulls, [step.entity for step in steps])
         moving.told("settled")
         for start in range(0, len(steps), MOVED_AT_ONCE):
-            if _is_revoked(moving, source):
-                tally.note = "the drain was revoked"
+            if is_revoked(moving, source):
+                tally.note = REVOKED
                 break
             _switch(moving, holds, steps[start : start + MOVED_AT_ONCE], tally, repush=repush, plan=plan)
             moving.told("moved")
@@ -60,6 +61,7 @@ class _Tally:
     again: int = 0
     skipped: int = 0
     note: str = ""
+    targets: Counter[str] = field(default_factory=Counter)
     reasons: dict[str, str] = field(default_factory=dict)
 
     def skip(self, step: Step, reason: str) -> None:
@@ -70,7 +72,7 @@ class _Tally:
     def report(self, service: str, source: str, seconds: float) -> MoveReport:
         left = self.selected - self.moved - self.skipped
         figures = (self.selected, self.moved, self.skipped, left, self.again)
-        return MoveReport(service, source, *figures, seconds, self.reasons, self.note)
+        return MoveReport(service, source, *figures, self.targets, seconds, self.reasons, self.note)
 
 
 def _switch(  # noqa: PLR0913 - each is one fact of the transaction
@@ -97,6 +99,7 @@ def _switch(  # noqa: PLR0913 - each is one fact of the transaction
         moving.told("moving")
     # Counted behind the commit: what was rolled back is no figure.
     tally.moved += len(fitting)
+    tally.targets.update(step.target for step in fitting)
     tally.again += again
     for step, reason in skipped:
         tally.skip(step, reason)
@@ -126,9 +129,3 @@ def _fitting(
             loads[step.target] = load.with_one_more(step.weight)
             fitting.append(step)
     return fitting
-
-
-def _is_revoked(moving: Moving, source: str) -> bool:
-    """Whether a drain was taken back: its node is active again."""
-    node = moving.inventory().nodes.get(source)
-    return moving.revocable and node is not None and node.state is NodeState.ACTIVE

@@ -13,12 +13,14 @@ from sqlalchemy import Engine
 from workmesh_flows.adapters.database import database_clock
 from workmesh_flows.adapters.lanes import Hold, Lane, held_lane
 from workmesh_flows.domain.limits import Limits
-from workmesh_flows.domain.node import Inventory
+from workmesh_flows.domain.node import Inventory, NodeState
 from workmesh_flows.domain.service import Mesh, Service
 from workmesh_flows.errors import LaneBusy
 
 LOOK_SECONDS = 0.5
 """Pause before a busy lane is tried again."""
+
+REVOKED = "the drain was revoked"
 
 Told: TypeAlias = Callable[[str], None]
 """Told at each step of a hand-over: lanes taken, settled, moving, moved."""
@@ -47,6 +49,12 @@ class Moving:
     wait_seconds: float = 90.0
     revocable: bool = False
     told: Told = _nobody
+
+
+def is_revoked(moving: Moving, source: str) -> bool:
+    """Whether a drain was taken back: its node is active again."""
+    node = moving.inventory().nodes.get(source)
+    return moving.revocable and node is not None and node.state is NodeState.ACTIVE
 
 
 @contextmanager

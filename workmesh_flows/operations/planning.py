@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine
 from workmesh_flows.adapters.database import database_clock, translated_errors
 from workmesh_flows.adapters.entities import entity_named
 from workmesh_flows.adapters.holdings import read_held
+from workmesh_flows.adapters.move_statements import nodes_of
 from workmesh_flows.adapters.plans import KeptPlan, keep_plan, mark_plan, read_plan
 from workmesh_flows.domain.criteria import EntityWeight
 from workmesh_flows.domain.node import Inventory, NodeState
@@ -62,13 +63,17 @@ def make_plan(
     """
     service = mesh.service(name)
     options: dict[str, Any] = {
-        key: sorted(value) if isinstance(value, Collection) and not isinstance(value, str) else value
+        key: sorted(set(value)) if isinstance(value, Collection) and not isinstance(value, str) else value
         for key in type(asked).__dataclass_fields__
         if (value := getattr(asked, key)) is not None
     }
+    pinned = [entity_named(service, key) for key in asked.pinned]
     with translated_errors(), engine.connect() as connection:
         found = _look(connection, mesh, service, inventory, _drained(asked))
-    pinned = [entity_named(service, key) for key in asked.pinned]
+        there = dict(connection.execute(nodes_of(service, pinned)).tuples().all())
+    for key in pinned:
+        if key not in there:
+            raise UnknownName(f"entity of {name}", str(key))
     if isinstance(asked, Drain):
         plan = plan_drain(
             found.held, found.places, pinned=pinned, max_moves=asked.max_moves, at_once=asked.at_once
@@ -99,16 +104,23 @@ def begin_plan(engine: Engine, mesh: Mesh, plan_id: str, inventory: Inventory) -
     """
     kept = read_plan(engine, plan_id)
     if kept.state == "applied":
-        raise ConfigurationError(f"plan {plan_id} was applied already; plan again")
+        raise ConfigurationError(_APPLIED.format(plan_id))
     if kept.state == "applying":
         return kept  # begun, and interrupted: what it moved is no more where the plan has it, and is skipped
-    service = mesh.service(kept.plan.service)
-    drained = kept.plan.options.get("nodes", ()) if kept.plan.kind == "drain" else ()
-    with runs_of(engine, mesh, [service], inventory) as (run,):
-        found = _look(run.connection, mesh, service, inventory, drained)
-        if changed := changes(kept.plan.facts, facts_of(found.held, found.places)):
-            raise StalePlan(plan_id, changed)
+    with runs_of(engine, mesh, [mesh.service(kept.plan.service)], inventory) as (run,):
+        _check(run.connection, mesh, kept, inventory)
         mark_plan(run.connection, plan_id, "applying")
+    return kept
+
+
+def check_plan(engine: Engine, mesh: Mesh, plan_id: str, inventory: Inventory) -> KeptPlan:
+    """A plan that could be applied now; raises what :func:`begin_plan` raises, and begins nothing."""
+    kept = read_plan(engine, plan_id)
+    if kept.state == "applied":
+        raise ConfigurationError(_APPLIED.format(plan_id))
+    if kept.state == "planned":
+        with translated_errors(), engine.connect() as connection:
+            _check(connection, mesh, kept, inventory)
     return kept
 
 
@@ -116,6 +128,16 @@ def end_plan(engine: Engine, plan_id: str) -> None:
     """All of the plan was done, or skipped with a reason."""
     with translated_errors(), engine.begin() as connection:
         mark_plan(connection, plan_id, "applied")
+
+
+_APPLIED = "plan {} was applied already; plan again"
+
+
+def _check(connection: Connection, mesh: Mesh, kept: KeptPlan, inventory: Inventory) -> None:
+    drained = kept.plan.options.get("nodes", ()) if kept.plan.kind == "drain" else ()
+    found = _look(connection, mesh, mesh.service(kept.plan.service), inventory, drained)
+    if changed := changes(kept.plan.facts, facts_of(found.held, found.places)):
+        raise StalePlan(kept.id, changed)
 
 
 def _drained(asked: Rebalance | Drain) -> Collection[str]:

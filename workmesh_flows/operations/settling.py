@@ -12,7 +12,7 @@ from workmesh_flows.adapters.moving import count_on_their_way
 from workmesh_flows.domain.node import NodeState
 from workmesh_flows.domain.reports import Tally
 from workmesh_flows.errors import DefinitionError, NodeError, NodeUnavailable, StoreUnavailable
-from workmesh_flows.operations.moving import Moving
+from workmesh_flows.operations.moving import REVOKED, Moving, is_revoked
 from workmesh_flows.operations.pull import collect_processed
 from workmesh_flows.operations.work import Work
 
@@ -30,20 +30,22 @@ def settle(moving: Moving, source: str, holds: Mapping[str, Hold], entities: Seq
     """
     end, failures = monotonic() + moving.settle_seconds, 0
     while left := _on_their_way(moving, entities):
+        if is_revoked(moving, source):
+            return REVOKED
         if trouble := _trouble(moving, source):
-            return f"{left:,} records are not waited for: {trouble}"
+            return f"{_records(left)} not waited for: {trouble}"
         try:
             _pull(moving, source, holds)
         except (NodeUnavailable, StoreUnavailable) as error:
             failures += 1
             if failures >= TRIES or _asked_for_a_pause(moving, error, holds):
-                return f"{left:,} records are not waited for: {error}"
+                return f"{_records(left)} not waited for: {error}"
         except (NodeError, DefinitionError) as error:
-            return f"{left:,} records are not waited for: {error}"
+            return f"{_records(left)} not waited for: {error}"
         if not (left := _on_their_way(moving, entities)):
             break
         if monotonic() + LOOK_SECONDS > end:
-            return f"{left:,} records were not processed within {moving.settle_seconds:g} s"
+            return f"{_records(left)} not processed within {moving.settle_seconds:g} s"
         sleep(LOOK_SECONDS)
     return ""
 
@@ -82,3 +84,7 @@ def _asked_for_a_pause(moving: Moving, error: Exception, holds: Mapping[str, Hol
     for hold in holds.values():
         note_on_lane(moving.engine, hold, retry_at=until)
     return True
+
+
+def _records(number: int) -> str:
+    return f"{number:,} {'record was' if number == 1 else 'records were'}"

@@ -8,6 +8,7 @@ from math import inf
 from typing import Any
 
 from workmesh_flows.domain.criteria import Criterion, EntityWeight
+from workmesh_flows.domain.reports import first_reason
 from workmesh_flows.planning.placing.in_order import Placed, place
 from workmesh_flows.planning.placing.making_room import make_room
 from workmesh_flows.planning.placing.packing import WORK
@@ -73,12 +74,15 @@ class AssignmentPlan:
         if not self.assigned:
             are = "entity is" if left == 1 else "entities are"
             why = (
-                f"{left:,} {are} without one, and {self.unassigned[0][1]}" if left else "none is without one"
+                f"{left:,} {are} without one{first_reason(self.unassigned)}"
+                if left
+                else "none is without one"
             )
-            return f"no entity gets a node: {why}"
+            return f"no entity gets a node; {why}"
         nodes = len({node for _, node in self.assigned})
         told = f"{_counted(len(self.assigned), 'entity', 'entities')} to {_counted(nodes, 'node', 'nodes')}"
-        return told + (f", {left:,} {'fits' if left == 1 else 'fit'} nowhere" if left else "")
+        fit = "fits" if left == 1 else "fit"
+        return told + (f", {left:,} {fit} nowhere{first_reason(self.unassigned)}" if left else "")
 
 
 def plan_assignment(

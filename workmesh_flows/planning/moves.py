@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+from workmesh_flows.domain.reports import first_reason
+
 Objective: TypeAlias = Literal["weight", "moves"]
 Why: TypeAlias = Literal["drain", "over cap", "balance", "make room"]
 """Why an entity moves; one that moves to ``make room`` goes on, or was in the way of another one."""
@@ -92,13 +94,17 @@ class MovePlan:
         """One line for people."""
         count = len(self.moves)
         sources, targets = (len({getattr(move, end) for move in self.moves}) for end in ("source", "target"))
+        # Where a node is emptied, the even share is not what it was: only the end can be told.
+        drains = any(move.why == "drain" for move in self.moves)
+        busiest = f"busiest node at {self.busiest:.1%} of its even share"
+        then = f"busiest node then at {self.busiest_after:.1%} of its even share"
         told = (
             f"{count:,} {'move' if count == 1 else 'moves'} from {sources} to {targets} "
-            f"{'node' if targets == 1 else 'nodes'}, "
-            f"weight {self.moved_weight:,}; busiest node at {self.busiest:.1%} of its even share, then "
-            f"{self.busiest_after:.1%}"
+            f"{'node' if targets == 1 else 'nodes'}, weight {self.moved_weight:,}; "
+            + (then if drains else f"{busiest}, then {self.busiest_after:.1%}")
             if count
-            else f"no moves; busiest node at {self.busiest:.1%} of its even share"
+            else f"no moves; {busiest}"
         )
-        stuck = f"; {len(self.stuck):,} cannot move: {self.stuck[0][1]}" if self.stuck else ""
-        return f"{told}{stuck}" + (f"; {self.note}" if self.note else "")
+        stuck = f"; {len(self.stuck):,} cannot move{first_reason(self.stuck)}" if self.stuck else ""
+        note = f"; {self.note}" if self.note and not (stuck and not count) else ""
+        return f"{told}{stuck}{note}"

@@ -22,7 +22,10 @@ from workmesh_flows.planning.balancing.shares import (
 )
 from workmesh_flows.planning.balancing.spreading import spread
 from workmesh_flows.planning.balancing.standing import Standing
+from workmesh_flows.planning.balancing.telling import PINNED
 from workmesh_flows.planning.moves import Held, MovePlan, Objective, Place
+
+__all__ = ["PINNED", "plan_drain", "plan_rebalance"]
 
 
 def plan_rebalance(  # noqa: PLR0913 - each says another thing about the plan
@@ -142,7 +145,7 @@ def _plan(
     return MovePlan(
         moves=moves,
         nodes=telling.loads(start, made.end, shares),
-        stuck=telling.stuck(whole.end, must_be(whole.end), whole.dropped, facts.pinned),
+        stuck=telling.stuck(whole.end, must_be(whole.end), whole.dropped, facts),
         busiest=telling.busiest(start, shares),
         busiest_after=telling.busiest(made.end, shares),
         note=said,

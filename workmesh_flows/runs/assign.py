@@ -9,10 +9,10 @@ from prefect import get_run_logger
 
 from workmesh_flows import move_tasks, tasks
 from workmesh_flows.artifacts import publish_assignment, publish_moves
-from workmesh_flows.domain.reports import AssignReport
+from workmesh_flows.domain.reports import AssignReport, MoveReport
 from workmesh_flows.domain.service import Mesh
 from workmesh_flows.errors import ConfigurationError, NoCapacity, RunFailed
-from workmesh_flows.runs.outcome import Outcome, ended
+from workmesh_flows.runs.outcome import Outcome, counted, ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def _assign_named(mesh: Mesh, name: str, how: Assigning) -> Outcome:
         try:
             if how.reassign or how.repush:
                 moves.append(move_tasks.reassign(mesh, name, entity, how.reassign, how.repush))
-                told.append(f"{entity} {moves[-1]}")
+                told.append(_moved(entity, moves[-1]))
             else:
                 told.append(f"{entity} is at {tasks.assign_one(mesh, name, entity)}")
         except NoCapacity as error:
@@ -85,3 +85,12 @@ def _assign_named(mesh: Mesh, name: str, how: Assigning) -> Outcome:
     if refused:
         raise RunFailed("; ".join([*told, *refused]))
     return Outcome("; ".join(told), moves=moves)
+
+
+def _moved(entity: str, report: MoveReport) -> str:
+    """What became of one entity."""
+    (target,) = report.targets
+    again = f", {counted(report.again, 'record')} to push again" if report.again else ""
+    note = f" ({report.note})" if report.note else ""
+    way = f"stays at {target}" if target == report.source else f"moved from {report.source} to {target}"
+    return f"{entity} {way}{again}{note}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from prefect import get_run_logger
@@ -11,13 +11,14 @@ from prefect.tasks import exponential_backoff
 
 from workmesh_flows import move_tasks as tasks
 from workmesh_flows.artifacts import publish_moves, publish_plans
-from workmesh_flows.domain.node import NodeState
-from workmesh_flows.domain.reports import MoveReport
+from workmesh_flows.domain.node import Inventory, NodeState
+from workmesh_flows.domain.reports import MoveReport, first_reason
 from workmesh_flows.domain.service import Mesh
 from workmesh_flows.errors import ConfigurationError, RunFailed, UnknownName
 from workmesh_flows.inventory import load_inventory
 from workmesh_flows.operations.applying import waves
 from workmesh_flows.operations.planning import Drain, Rebalance
+from workmesh_flows.planning.rebalance import PINNED
 from workmesh_flows.planning.stored import StoredPlan
 from workmesh_flows.runs.outcome import Outcome, counted, ended
 from workmesh_flows.settings import read_settings
@@ -33,28 +34,42 @@ class How:
 
 def rebalance(mesh: Mesh, name: str, asked: Rebalance, plan: str | None, how: How) -> Outcome:
     """Plan, or take the plan of that id, and apply it unless the run is dry."""
-    if plan is None:
-        return _carried_out(mesh, [tasks.plan_moves(mesh, name, asked)], how)
-    kept = tasks.kept(mesh, plan)
-    if (kept.service, kept.kind) != (name, "rebalance"):
-        raise ConfigurationError(
-            f"plan {plan} is a {kept.kind} of {kept.service}, not a rebalance of {name}; drain plans anew when it is run"
-        )
-    return _carried_out(mesh, [kept], how)
+    made = tasks.plan_moves(mesh, name, asked) if plan is None else tasks.check(mesh, plan)
+    if (made.service, made.kind) != (name, "rebalance"):
+        raise ConfigurationError(f"plan {plan} is a {made.kind} of {made.service}, not a rebalance of {name}")
+    return _carried_out(mesh, [made], how)
 
 
-def drain(mesh: Mesh, asked: Drain, how: How) -> Outcome:
+def drain(mesh: Mesh, asked: Drain, plan: str | None, how: How) -> Outcome:
     """Have the nodes take nothing new, then move all that they hold; a run that died is simply run again."""
     if not asked.nodes:
         raise ConfigurationError("name the nodes to drain")
     inventory = load_inventory()
+    plans: Iterable[StoredPlan]
+    if plan is None:
+        # One after the other: a service's plan is made when the moves of the one before have taken their room.
+        plans = (tasks.plan_moves(mesh, service.name, asked) for service in mesh.services)
+    else:
+        kept = tasks.check(mesh, plan)
+        if kept.kind != "drain" or set(kept.options["nodes"]) != set(asked.nodes):
+            raise ConfigurationError(f"plan {plan} is no drain of {', '.join(asked.nodes)}")
+        plans = [kept]
     if not how.dry_run:
+        _see_that_others_are_left(mesh, asked.nodes, inventory)
         for node in asked.nodes:
             if node in inventory.nodes and inventory.nodes[node].state is not NodeState.DISABLED:
                 tasks.set_state(node, NodeState.DRAINING.value)
-    # One after the other: a service's plan is made when the moves of the one before have taken their room.
-    plans = (tasks.plan_moves(mesh, service.name, asked) for service in mesh.services)
     return _carried_out(mesh, plans, how)
+
+
+def _see_that_others_are_left(mesh: Mesh, nodes: Collection[str], inventory: Inventory) -> None:
+    for service in mesh.services:
+        takers = {name for name, node in inventory.nodes.items() if node.takes_new(service.name)}
+        if takers and takers <= set(nodes):
+            raise ConfigurationError(
+                f"{service.name} would have no active node left to take entities; nothing was changed: add a node, "
+                "or drain fewer"
+            )
 
 
 def revoke(mesh: Mesh, nodes: Sequence[str]) -> Outcome:
@@ -85,19 +100,14 @@ def _carried_out(mesh: Mesh, made: Iterable[StoredPlan], how: How) -> Outcome:
     if how.dry_run:
         return Outcome(f"dry run, nothing was moved: {'; '.join(str(plan) for plan in plans)}", plans=plans)
     publish_moves(reports)
-    moved, again = sum(report.moved for report in reports), sum(report.again for report in reports)
-    parts = [f"moved {counted(moved, 'entity', 'entities')}"]
-    parts += [
-        f"{number:,} {what}"
-        for number, what in (
-            (sum(report.skipped for report in reports), "skipped"),
-            (sum(report.left for report in reports), "left"),
-            (sum(len(plan.plan.stuck) for plan in plans), "cannot move"),
-            (again, "records to push again"),
-        )
-        if number
+    outcome = ended(mesh, Outcome(_told(plans, reports), plans=plans, moves=reports))
+    stuck = [
+        plan for plan in plans if plan.kind == "drain" and any(why != PINNED for _, why in plan.plan.stuck)
     ]
-    outcome = ended(mesh, Outcome(", ".join(parts), plans=plans, moves=reports))
+    problems += [
+        f"{plan.service}: {len(plan.plan.stuck):,} cannot move{first_reason(plan.plan.stuck)}"
+        for plan in stuck
+    ]
     if problems:
         lines = "\n".join(f"  {problem}" for problem in problems)
         raise RunFailed(
@@ -105,6 +115,25 @@ def _carried_out(mesh: Mesh, made: Iterable[StoredPlan], how: How) -> Outcome:
             "Nothing is lost: each entity has one node. Mend the cause, then run again."
         )
     return outcome
+
+
+def _told(plans: Sequence[StoredPlan], reports: Sequence[MoveReport]) -> str:
+    """What was done, in one sentence, and what was not and why."""
+    moved, skipped = (sum(getattr(report, what) for report in reports) for what in ("moved", "skipped"))
+    planned = sum(len(plan.plan.moves) for plan in plans)
+    parts = [f"moved {counted(moved, 'entity', 'entities')}"]
+    for number, what in (
+        (skipped, "skipped"),
+        (planned - moved - skipped, "left"),
+        (sum(len(plan.plan.stuck) for plan in plans), "cannot move"),
+    ):
+        if number:
+            parts.append(f"{number:,} {what}")
+    if again := sum(report.again for report in reports):
+        parts.append(f"{counted(again, 'record')} to push again")
+    notes = [f"{plan.service}: {plan.plan.note}" for plan in plans if plan.plan.note]
+    notes += dict.fromkeys(f"{report.source}: {report.note}" for report in reports if report.note)
+    return "; ".join([", ".join(parts), *notes])
 
 
 def _apply(mesh: Mesh, plan: StoredPlan, how: How, reports: list[MoveReport], problems: list[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from heapq import nlargest
 from math import gcd, inf
 from typing import Any
 
@@ -99,7 +100,10 @@ def standing(
     sources: Collection[str] = (),
     pinned: Collection[Any] = (),
 ) -> Standing:
-    """Put facts in order. Only entities on the sources may move, if there are any, and pinned ones never."""
+    """Put facts in order. Only entities on the sources may move, if there are any, and pinned ones never.
+
+    Nor do those that outweigh the ``max_weight`` of every other node that takes entities.
+    """
     by_name = sorted(places, key=lambda place: place.node)
     index = {place.node: number for number, place in enumerate(by_name)}
     by_key = sorted((one for one in held if one.node in index), key=lambda one: one.key)
@@ -116,11 +120,28 @@ def standing(
         at=[index[one.node] for one in by_key],
         on=on,
         load=[sum(weights[entity] for entity in entities) for entities in on],
-        movable=_movable(by_key, set(sources), list(pinned)),
+        movable=_movable(by_key, by_name, set(sources), set(pinned)),
         max_load=[inf if place.max_weight is None else place.max_weight // unit for place in by_name],
     )
 
 
-def _movable(held: Sequence[Held], sources: set[str], pinned: Sequence[Any]) -> list[bool]:
-    fixed = set(pinned)
-    return [one.key not in fixed and (not sources or one.node in sources) for one in held]
+def _movable(
+    held: Sequence[Held], places: Sequence[Place], sources: set[str], pinned: set[Any]
+) -> list[bool]:
+    """What may move, and could: what outweighs the caps of all other nodes has to be borne where it is."""
+    caps = {
+        place.node: inf if place.max_weight is None else place.max_weight
+        for place in places
+        if place.takes and not place.drain
+    }
+    largest = nlargest(2, caps, key=lambda node: caps[node])
+
+    def cap_elsewhere(node: str) -> float:
+        return max((caps[other] for other in largest if other != node), default=inf)
+
+    return [
+        one.key not in pinned
+        and (not sources or one.node in sources)
+        and one.weight <= cap_elsewhere(one.node)
+        for one in held
+    ]

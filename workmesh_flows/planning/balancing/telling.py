@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from math import inf
 from typing import Any
 
-from workmesh_flows.planning.balancing.journey import Journey
+from workmesh_flows.planning.balancing.journey import Facts, Journey
 from workmesh_flows.planning.balancing.shares import Limits, Shares
 from workmesh_flows.planning.balancing.shedding import Taste, shed
 from workmesh_flows.planning.balancing.standing import Standing
 from workmesh_flows.planning.balancing.sums import Effort
 from workmesh_flows.planning.moves import Move, NodeLoad, Why
+
+PINNED = "it is pinned"
 
 
 def moves(made: Journey, shares: Shares) -> list[Move]:
@@ -51,18 +53,24 @@ def busiest(here: Standing, shares: Shares) -> float:
     )
 
 
-def stuck(
-    end: Standing, limits: Limits, dropped: Sequence[int], pinned_keys: Collection[Any]
-) -> list[tuple[Any, str]]:
-    """What should have left its node, by key, and why it could not."""
-    keys = set(pinned_keys)
-    pinned = [
-        entity
-        for entity, node in enumerate(end.at)
-        if end.places[node].drain and end.held[entity].key in keys
-    ]
-    waiting = sorted({*shed(end, limits, Taste(0, "weight", Effort(inf))), *dropped})
-    told = dict.fromkeys(pinned, _PINNED) | {entity: _reason(end, entity) for entity in waiting}
+def stuck(end: Standing, limits: Limits, dropped: Sequence[int], facts: Facts) -> list[tuple[Any, str]]:
+    """What should have left its node, by key, and why it could not.
+
+    What was only to even out the nodes, and found no way, is not among them.
+    """
+    pinned = set(facts.pinned)
+    leaving = [node for node, place in enumerate(end.places) if place.drain or end.over_cap(node)]
+    told: dict[int, str] = {}
+    for node in leaving:
+        for entity in end.on[node]:
+            one = end.held[entity]
+            if one.key in pinned:
+                told |= {entity: PINNED} if end.places[node].drain else {}
+            elif not end.movable[entity] and (not facts.sources or one.node in facts.sources):
+                told[entity] = _reason(end, entity)
+    must = {entity for entity in dropped if end.at[entity] in leaving}
+    for entity in {*shed(end, limits, Taste(0, "weight", Effort(inf))), *must}:
+        told[entity] = _reason(end, entity)
     return [(end.held[entity].key, told[entity]) for entity in sorted(told)]
 
 
@@ -70,11 +78,16 @@ def _reason(end: Standing, entity: int) -> str:
     others = [node for node in end.takers if node != end.at[entity]]
     if not others:
         return _NOWHERE
+    weight = end.held[entity].weight
+    caps = {end.places[node].node: end.places[node].max_weight for node in others}
+    known = {node: cap for node, cap in caps.items() if cap is not None}
+    if len(known) == len(caps) and weight > max(known.values()):
+        largest = max(known, key=lambda node: known[node])
+        return _OVER_ALL.format(weight, known[largest], largest)
     open_nodes = [node for node in others if len(end.on[node]) < end.max_count(node)]
     if not open_nodes:
         return _ALL_FULL
     free = max(_free(end, node) for node in open_nodes)
-    weight = end.held[entity].weight
     return _TOO_HEAVY.format(weight, max(int(free), 0)) if weight > free else _NO_ORDER
 
 
@@ -99,8 +112,8 @@ def _distance(here: Standing, node: int, shares: Shares) -> float:
     return here.load[node] if place.drain else max(0, here.load[node] - here.max_load[node])
 
 
-_PINNED = "it is pinned"
 _NOWHERE = "no other node takes entities"
 _ALL_FULL = "every node is at its max_entities"
+_OVER_ALL = "its weight {} is over every other max_weight (largest {}, on {})"
 _TOO_HEAVY = "its weight {} is over what max_weight leaves on any node ({})"
 _NO_ORDER = "no order of moves brings it to a node with room within the caps"
