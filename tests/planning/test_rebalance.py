@@ -138,6 +138,14 @@ def test_what_outweighs_all_other_caps_is_borne_and_what_is_beside_it_moves() ->
         assert plan.stuck == [("a1", "its weight 500 is over every other max_weight (largest 100, on b)")]
 
 
+def test_a_drain_says_nothing_of_what_is_over_a_cap_elsewhere() -> None:
+    held = holding(a=[0], b=[9])
+    plan = plan_drain(
+        held, [replace(A, drain=True), Place("b", max_weight=1, takes=False), Place("c", max_weight=1)]
+    )
+    assert (ways(plan), plan.stuck) == ("a1>c", [])
+
+
 def test_sources_and_pinned_narrow_down_what_moves() -> None:
     held = holding(a=[1] * 6, b=[1] * 6, c=[])
     assert {move.source for move in plan_rebalance(held, [A, B, C], sources=["b"]).moves} == {"b"}

@@ -145,7 +145,7 @@ def _plan(
     return MovePlan(
         moves=moves,
         nodes=telling.loads(start, made.end, shares),
-        stuck=telling.stuck(whole.end, must_be(whole.end), whole.dropped, facts),
+        stuck=telling.stuck(whole.end, must_be(whole.end), whole.dropped, facts, caps=must_be is not emptied),
         busiest=telling.busiest(start, shares),
         busiest_after=telling.busiest(made.end, shares),
         note=said,

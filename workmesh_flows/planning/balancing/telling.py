@@ -53,13 +53,16 @@ def busiest(here: Standing, shares: Shares) -> float:
     )
 
 
-def stuck(end: Standing, limits: Limits, dropped: Sequence[int], facts: Facts) -> list[tuple[Any, str]]:
+def stuck(
+    end: Standing, limits: Limits, dropped: Sequence[int], facts: Facts, *, caps: bool
+) -> list[tuple[Any, str]]:
     """What should have left its node, by key, and why it could not.
 
-    What was only to even out the nodes, and found no way, is not among them.
+    What was only to even out the nodes, and found no way, is not among them, nor, unless ``caps`` count, what is over
+    a cap on a node that is not drained.
     """
     pinned = set(facts.pinned)
-    leaving = [node for node, place in enumerate(end.places) if place.drain or end.over_cap(node)]
+    leaving = [node for node, place in enumerate(end.places) if place.drain or (caps and end.over_cap(node))]
     told: dict[int, str] = {}
     for node in leaving:
         for entity in end.on[node]:
