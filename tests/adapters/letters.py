@@ -25,8 +25,8 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session, registry
 
 from workmesh_flows import Flags, Protocol, Pull, Push, Service, get, post
+from workmesh_flows.adapters.flagging import flag_pulled, flag_pushed
 from workmesh_flows.adapters.lanes import Hold, Lane, take_lane
-from workmesh_flows.adapters.records import flag_pulled, flag_pushed
 from workmesh_flows.adapters.schema import lanes
 from workmesh_flows.planning.delivery import push_times
 

@@ -29,8 +29,8 @@ from tests.support.scripted_node import Answer, Asked, Script, scripted_node, su
 from tests.support.shop import orders, shop_service, write_orders, write_shops
 from workmesh_flows import Protocol, Service
 from workmesh_flows.adapters.database import database_clock
+from workmesh_flows.adapters.flagging import flag_pushed
 from workmesh_flows.adapters.lanes import Lane, held_lane, take_lane
-from workmesh_flows.adapters.records import flag_pushed
 from workmesh_flows.adapters.schema import lanes
 from workmesh_flows.domain.node import Inventory, NodeState
 from workmesh_flows.errors import LaneBusy, LaneLost

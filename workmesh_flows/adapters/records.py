@@ -1,26 +1,23 @@
-"""Records: read in pages, in order, and their flags written, one transaction a batch."""
+"""Records: read in pages, in order."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from sqlalchemy import Column, Connection, Engine, Result, Row, Select, Update, select
+from sqlalchemy import Column, Engine, Result, Row, Select, select
 from sqlalchemy.exc import StatementError
 from sqlalchemy.orm import Session
 
 from workmesh_flows.adapters import statements
 from workmesh_flows.adapters.database import refuses_value, translated_errors
-from workmesh_flows.adapters.lanes import Hold
 from workmesh_flows.adapters.schema import as_stored, as_utc, services
-from workmesh_flows.domain.answers import LONGEST_TEXT
 from workmesh_flows.domain.calls import Get
-from workmesh_flows.domain.columns import column_of, first_line
-from workmesh_flows.domain.protocol import Flags, Protocol, Pull, Push
+from workmesh_flows.domain.columns import column_of
+from workmesh_flows.domain.protocol import Protocol, Pull, Push
 from workmesh_flows.domain.service import Service
-from workmesh_flows.errors import NotFlagged
 from workmesh_flows.planning.delivery import Sendable
 
 Page: TypeAlias = Sequence[Sendable]
@@ -193,124 +190,3 @@ def reading(engine: Engine, service: Service, protocol: Protocol, node: str) -> 
     """A reader for one lane."""
     with Session(engine, autoflush=False, expire_on_commit=False) as session:
         yield Reader(session, service, protocol, node)
-
-
-def flag_pushed(  # noqa: PLR0913 - each is one fact of the batch
-    engine: Engine,
-    hold: Hold,
-    protocol: Protocol,
-    *,
-    pushed: Sequence[Any],
-    times: Sequence[datetime],
-    refused: Mapping[Any, str],
-    time: datetime,
-) -> None:
-    """Flag the records of one batch, in one transaction that checks the lane; raises LaneLost.
-
-    ``times`` are those of the pushed ones; ``refused`` are ids with reasons: they stay pending.
-    """
-    assert protocol.push is not None  # noqa: S101 - a push lane exists only for a declared push
-    flags = protocol.push.flags
-    rows = [
-        _parameters(flags, record_id, at, success=True) for record_id, at in zip(pushed, times, strict=True)
-    ]
-    rows += [
-        _parameters(flags, record_id, time, success=False, error=why) for record_id, why in refused.items()
-    ]
-    changes = {"last_push_time": times[-1]} if times else {}
-    with translated_errors(), engine.begin() as connection:
-        hold.advance(connection, **changes)
-        if rows:
-            _write(connection, statements.write_flags(protocol, flags), rows)
-
-
-def flag_pulled(
-    engine: Engine,
-    hold: Hold,
-    protocol: Protocol,
-    results: Mapping[Any, Mapping[str, Any] | str | None],
-    time: datetime,
-) -> dict[Any, str]:
-    """Write results and flags in one transaction; return the records that did not fit, with reasons.
-
-    A text in place of values flags the pull as failed. Where the database refuses a value, the records are
-    written one by one, so that one bad result does not stop the others.
-    """
-    try:
-        _write_results(engine, hold, protocol, results, time)
-    except (
-        StatementError,
-        OverflowError,
-        TypeError,
-        ValueError,
-    ) as error:  # drivers raise the last three bare
-        if isinstance(error, StatementError) and not refuses_value(error):
-            with translated_errors():
-                raise
-        if len(results) > 1:
-            misfits: dict[Any, str] = {}
-            for record_id, result in results.items():
-                misfits |= flag_pulled(engine, hold, protocol, {record_id: result}, time)
-            return misfits
-        reason = f"the result does not fit: {first_line(getattr(error, 'orig', None) or error)}"
-        record_id = next(iter(results))
-        with translated_errors():
-            _write_results(engine, hold, protocol, {record_id: reason}, time)
-        return {record_id: reason}
-    return {}
-
-
-def _write_results(
-    engine: Engine,
-    hold: Hold,
-    protocol: Protocol,
-    results: Mapping[Any, Mapping[str, Any] | str | None],
-    time: datetime,
-) -> None:
-    assert protocol.pull is not None  # noqa: S101 - only a declared pull has results
-    flags = protocol.pull.flags
-    alike: dict[tuple[str, ...], list[dict[str, Any]]] = {}
-    for record_id, result in results.items():
-        failed = result if isinstance(result, str) else None
-        values = result if isinstance(result, Mapping) else {}
-        row = _parameters(flags, record_id, time, success=failed is None, error=failed)
-        row |= {f"workmesh_{i}": value for i, value in enumerate(values.values(), start=len(flags.columns))}
-        alike.setdefault(tuple(values), []).append(row)
-    with engine.begin() as connection:
-        hold.advance(connection)
-        for keys, rows in alike.items():
-            columns = [column_of(getattr(protocol.record, key)) for key in keys]
-            _write(connection, statements.write_flags(protocol, flags, columns), rows)
-
-
-def _write(connection: Connection, statement: Update, rows: Sequence[dict[str, Any]]) -> None:
-    """Write a row each; a report that counts what was not written would be a lie."""
-    written = connection.execute(statement, rows).rowcount
-    if written != len(rows):
-        raise NotFlagged(
-            f"{len(rows) - written} of {len(rows)} records were not found again under their ids: deleted meanwhile, "
-            f"or stored in another form than their type writes (UUIDs with dashes in SQLite); nothing was flagged, "
-            "run again"
-        )
-
-
-def _parameters(
-    flags: Flags,
-    record_id: Any,  # noqa: ANN401 - any key
-    time: datetime,
-    *,
-    success: bool,
-    error: str | None = None,
-) -> dict[str, Any]:
-    room = getattr(column_of(flags.error).type, "length", None) or LONGEST_TEXT
-    return {
-        "workmesh_id": record_id,
-        "workmesh_0": as_stored(time, column_of(flags.time)),
-        "workmesh_1": success,
-        "workmesh_2": None if error is None else _storable(error)[: min(room, LONGEST_TEXT)],
-    }
-
-
-def _storable(text: str) -> str:
-    """A text without what a database refuses in it: half a surrogate pair, and in PostgreSQL the character NUL."""
-    return text.replace("\0", " ").encode(errors="replace").decode()

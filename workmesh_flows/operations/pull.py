@@ -10,6 +10,7 @@ from time import monotonic, sleep
 from typing import Any
 
 from workmesh_flows.adapters.database import Clock
+from workmesh_flows.adapters.flagging import flag_pulled
 from workmesh_flows.adapters.former_pushes import (
     forget_former_pushes,
     former_pages,
@@ -20,7 +21,7 @@ from workmesh_flows.adapters.former_pushes import (
 from workmesh_flows.adapters.keys import parse_key
 from workmesh_flows.adapters.lanes import Hold, Lane, held_lane
 from workmesh_flows.adapters.node_client import HttpNodeClient, Sender, node_client
-from workmesh_flows.adapters.records import Page, Reader, flag_pulled, reading
+from workmesh_flows.adapters.records import Page, Reader, reading
 from workmesh_flows.domain.calls import Get
 from workmesh_flows.domain.columns import column_of
 from workmesh_flows.domain.protocol import Pull

@@ -9,9 +9,10 @@ from time import monotonic
 from typing import Any
 
 from workmesh_flows.adapters.database import Clock
+from workmesh_flows.adapters.flagging import flag_pushed
 from workmesh_flows.adapters.lanes import Hold, Lane, held_lane, note_on_lane
 from workmesh_flows.adapters.node_client import HttpNodeClient, Sender, node_client
-from workmesh_flows.adapters.records import Page, Reader, flag_pushed, reading
+from workmesh_flows.adapters.records import Page, Reader, reading
 from workmesh_flows.domain.protocol import Push
 from workmesh_flows.domain.reports import PushReport, Tally
 from workmesh_flows.operations.sending import Accepted, Refused, TooLarge, send
