@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import ColumnElement
@@ -16,8 +12,7 @@ from workmesh_flows.engines import mesh_engine
 from workmesh_flows.inventory import load_inventory
 from workmesh_flows.operations import assign as assigning
 from workmesh_flows.operations import reassign as reassigning
-from workmesh_flows.operations.moving import Moving
-from workmesh_flows.settings import read_settings
+from workmesh_flows.parties import moving_entities, this_process
 
 
 def assigned_node(mesh: Mesh, service: str, entity: Any) -> str | None:  # noqa: ANN401 - any key
@@ -44,27 +39,11 @@ def reassign_entity(mesh: Mesh, service: str, entity: Any, *, repush: bool = Fal
     Raises NoCapacity where no other node has room, and LaneBusy where a lane of its node is held for too long: the old
     assignment stands.
     """
-    with _moving(mesh, service) as moving:
+    with moving_entities(mesh, service, holder=this_process()) as moving:
         return reassigning.reassign(moving, entity, repush=repush)
 
 
 def repush_entity(mesh: Mesh, service: str, entity: Any) -> MoveReport:  # noqa: ANN401 - any key
     """Send all data of an entity to its node again, from the beginning."""
-    with _moving(mesh, service) as moving:
+    with moving_entities(mesh, service, holder=this_process()) as moving:
         return reassigning.repush(moving, entity)
-
-
-@contextmanager
-def _moving(mesh: Mesh, service: str) -> Iterator[Moving]:
-    settings = read_settings()
-    with mesh_engine(mesh) as engine:
-        yield Moving(
-            engine,
-            mesh,
-            mesh.service(service),
-            load_inventory,
-            holder=f"{socket.gethostname()}:{os.getpid()}",
-            limits=settings.limits,
-            settle_seconds=settings.settle_seconds,
-            wait_seconds=settings.lane_wait_seconds,
-        )

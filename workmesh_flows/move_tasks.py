@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
-from prefect.runtime import flow_run
 
 from workmesh_flows.adapters.entities import entity_named
 from workmesh_flows.adapters.plans import read_plan
@@ -23,9 +21,9 @@ from workmesh_flows.operations.applying import steps_of
 from workmesh_flows.operations.handover import hand_over
 from workmesh_flows.operations.moving import Moving
 from workmesh_flows.operations.planning import Drain, Rebalance, begin_plan, check_plan, end_plan, make_plan
+from workmesh_flows.parties import moving_entities
 from workmesh_flows.planning.stored import StoredPlan
-from workmesh_flows.settings import read_settings
-from workmesh_flows.tasks import is_transient
+from workmesh_flows.tasks import is_transient, this_run
 
 
 @task(name="plan", task_run_name="plan {service}", cache_policy=NO_CACHE)
@@ -43,10 +41,10 @@ def check(mesh: Mesh, plan: str) -> StoredPlan:
 
 
 @task(name="begin plan", task_run_name="begin {plan}", cache_policy=NO_CACHE)
-def begin(mesh: Mesh, plan: str) -> StoredPlan:
+def begin(mesh: Mesh, plan: str) -> None:
     """See that a plan is not stale, or go on with one that was begun."""
     with mesh_engine(mesh) as engine:
-        return begin_plan(engine, mesh, plan, load_inventory()).plan
+        begin_plan(engine, mesh, plan, load_inventory())
 
 
 @task(name="end plan", task_run_name="end {plan}", cache_policy=NO_CACHE)
@@ -72,10 +70,10 @@ def hand_over_wave(  # noqa: PLR0913, PLR0917 - names and numbers alone
     mesh: Mesh, service: str, plan: str, source: str, wave: int, repush: bool
 ) -> MoveReport:
     """Make the moves of a plan that leave one node in one wave."""
-    with _moving(mesh, service, revocable=plan.startswith("drain")) as moving:
+    with _moving(mesh, service) as moving:
         kept = read_plan(moving.engine, plan).plan
         steps = steps_of(moving.service, kept, wave, source)
-        return hand_over(moving, steps, repush=repush, plan=plan)
+        return hand_over(replace(moving, revocable=kept.kind == "drain"), steps, repush=repush, plan=plan)
 
 
 @task(name="reassign", task_run_name="reassign {entity}", cache_policy=NO_CACHE)
@@ -87,19 +85,7 @@ def reassign(mesh: Mesh, service: str, entity: str, another: bool, repush: bool)
 
 
 @contextmanager
-def _moving(mesh: Mesh, service: str, *, revocable: bool = False) -> Iterator[Moving]:
-    """Entities on the move, and the database closed at the end."""
-    settings, logger = read_settings(), get_run_logger()
-    with mesh_engine(mesh) as engine:
-        yield Moving(
-            engine,
-            mesh,
-            mesh.service(service),
-            load_inventory,
-            holder=f"{flow_run.name or 'a run'} on {socket.gethostname()}:{os.getpid()}",
-            limits=settings.limits,
-            settle_seconds=settings.settle_seconds,
-            wait_seconds=settings.lane_wait_seconds,
-            revocable=revocable,
-            told=logger.debug,
-        )
+def _moving(mesh: Mesh, service: str) -> Iterator[Moving]:
+    """The parties of a hand-over, whose steps go into the run's log."""
+    with moving_entities(mesh, service, holder=this_run()) as moving:
+        yield replace(moving, told=get_run_logger().debug)

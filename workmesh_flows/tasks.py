@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +17,7 @@ from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.context import TaskRunContext
 from prefect.runtime import flow_run
+from prefect.tasks import exponential_backoff
 
 from workmesh_flows.adapters.entities import entity_named
 from workmesh_flows.domain.reports import AssignReport, PullReport, PushReport
@@ -31,6 +30,7 @@ from workmesh_flows.operations.probe import Probe, probe_nodes
 from workmesh_flows.operations.pull import pull_lane
 from workmesh_flows.operations.push import push_lane
 from workmesh_flows.operations.work import Progress, Work
+from workmesh_flows.parties import this_process
 from workmesh_flows.planning.assignment import AssignmentPlan
 from workmesh_flows.progress import tell
 from workmesh_flows.settings import read_settings
@@ -48,6 +48,21 @@ def is_transient(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
     del task, run
     error = state.result(raise_on_failure=False)
     return isinstance(error, StoreUnavailable) or (isinstance(error, LaneStopped) and error.transient)
+
+
+def patient(task: Task[..., Any]) -> Task[..., Any]:
+    """A task that works lanes, with the settings' tries."""
+    settings = read_settings()
+    return task.with_options(
+        retries=settings.lane_retries,
+        retry_delay_seconds=exponential_backoff(settings.lane_retry_seconds),
+        retry_jitter_factor=1,
+    )
+
+
+def this_run() -> str:
+    """As those see it who find a lane held by it."""
+    return f"{flow_run.name or 'a run'} on {this_process()}"
 
 
 def lane_key(context: TaskRunContext, parameters: dict[str, Any]) -> str | None:
@@ -157,7 +172,7 @@ def lane_work(mesh: Mesh, service: str, protocol: str, node: str, verb: str) -> 
             declared,
             declared.protocol(protocol),
             load_inventory().node(node),
-            holder=f"{flow_run.name or 'a run'} on {socket.gethostname()}:{os.getpid()}",
+            holder=this_run(),
             limits=read_settings().limits,
             progress=_told(f"{protocol}, node {node}", verb),
         )

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from sqlalchemy import Engine
 
-from workmesh_flows.adapters.database import database_clock
+from workmesh_flows.adapters.database import Clock, database_clock
 from workmesh_flows.adapters.lanes import Hold, Lane, held_lane
 from workmesh_flows.domain.limits import Limits
 from workmesh_flows.domain.node import Inventory, NodeState
@@ -63,32 +63,25 @@ def lanes_of(moving: Moving, node: str) -> Iterator[list[Hold]]:
 
     Waits for lanes that another run holds; raises LaneBusy where that takes too long.
     """
-    end = monotonic() + moving.wait_seconds
-    with ExitStack() as stack:
-        while True:
+    end, clock = monotonic() + moving.wait_seconds, database_clock(moving.engine)
+    while True:
+        with ExitStack() as taken:
             try:
-                with ExitStack() as taken:
-                    holds = [
-                        taken.enter_context(_held(moving, lane)) for lane in _lanes(moving.service, node)
-                    ]
-                    stack.enter_context(taken.pop_all())
-                break
+                holds = [
+                    taken.enter_context(_held(moving, lane, clock)) for lane in _lanes(moving.service, node)
+                ]
             except LaneBusy:
                 if monotonic() > end:
                     raise
-                sleep(LOOK_SECONDS)
-        yield holds
+            else:
+                yield holds
+                return
+        sleep(LOOK_SECONDS)
 
 
-def _held(moving: Moving, lane: Lane) -> AbstractContextManager[Hold]:
-    return held_lane(
-        moving.engine,
-        lane,
-        holder=moving.holder,
-        clock=database_clock(moving.engine),
-        lease_seconds=moving.limits.lease_seconds,
-        early=True,
-    )
+def _held(moving: Moving, lane: Lane, clock: Clock) -> AbstractContextManager[Hold]:
+    lease = moving.limits.lease_seconds
+    return held_lane(moving.engine, lane, holder=moving.holder, clock=clock, lease_seconds=lease, early=True)
 
 
 def _lanes(service: Service, node: str) -> Iterator[Lane]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Engine
@@ -64,8 +64,8 @@ def make_plan(
     service = mesh.service(name)
     options: dict[str, Any] = {
         key: sorted(set(value)) if isinstance(value, Collection) and not isinstance(value, str) else value
-        for key in type(asked).__dataclass_fields__
-        if (value := getattr(asked, key)) is not None
+        for key, value in asdict(asked).items()
+        if value is not None
     }
     pinned = [entity_named(service, key) for key in asked.pinned]
     with translated_errors(), engine.connect() as connection:
@@ -102,9 +102,7 @@ def begin_plan(engine: Engine, mesh: Mesh, plan_id: str, inventory: Inventory) -
     Raises UnknownName for a plan that was never kept, StalePlan where what it was made from has changed, and
     ConfigurationError where it was applied already.
     """
-    kept = read_plan(engine, plan_id)
-    if kept.state == "applied":
-        raise ConfigurationError(_APPLIED.format(plan_id))
+    kept = _open_plan(engine, plan_id)
     if kept.state == "applying":
         return kept  # begun, and interrupted: what it moved is no more where the plan has it, and is skipped
     with runs_of(engine, mesh, [mesh.service(kept.plan.service)], inventory) as (run,):
@@ -115,9 +113,7 @@ def begin_plan(engine: Engine, mesh: Mesh, plan_id: str, inventory: Inventory) -
 
 def check_plan(engine: Engine, mesh: Mesh, plan_id: str, inventory: Inventory) -> KeptPlan:
     """A plan that could be applied now; raises what :func:`begin_plan` raises, and begins nothing."""
-    kept = read_plan(engine, plan_id)
-    if kept.state == "applied":
-        raise ConfigurationError(_APPLIED.format(plan_id))
+    kept = _open_plan(engine, plan_id)
     if kept.state == "planned":
         with translated_errors(), engine.connect() as connection:
             _check(connection, mesh, kept, inventory)
@@ -130,7 +126,11 @@ def end_plan(engine: Engine, plan_id: str) -> None:
         mark_plan(connection, plan_id, "applied")
 
 
-_APPLIED = "plan {} was applied already; plan again"
+def _open_plan(engine: Engine, plan_id: str) -> KeptPlan:
+    kept = read_plan(engine, plan_id)
+    if kept.state == "applied":
+        raise ConfigurationError(f"plan {plan_id} was applied already; plan again")
+    return kept
 
 
 def _check(connection: Connection, mesh: Mesh, kept: KeptPlan, inventory: Inventory) -> None:

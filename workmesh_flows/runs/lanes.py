@@ -7,7 +7,7 @@ from typing import Any
 
 from prefect import get_run_logger
 from prefect.futures import PrefectFuture
-from prefect.tasks import Task, exponential_backoff
+from prefect.tasks import Task
 
 from workmesh_flows import tasks
 from workmesh_flows.artifacts import publish_lanes
@@ -21,7 +21,6 @@ from workmesh_flows.inventory import load_inventory
 from workmesh_flows.operations.status import assigned_nodes
 from workmesh_flows.runs.assign import assign_all
 from workmesh_flows.runs.outcome import LaneResult, Outcome, Report, counted, ended
-from workmesh_flows.settings import read_settings
 
 
 def push(mesh: Mesh, name: str, nodes: Sequence[str], protocols: Sequence[str], limit: int | None) -> Outcome:
@@ -76,12 +75,7 @@ def _work_lanes(
 ) -> list[LaneResult]:
     """Work all lanes: those of one node in declared order, nodes side by side."""
     inventory = load_inventory()
-    settings = read_settings()
-    task = task.with_options(
-        retries=settings.lane_retries,
-        retry_delay_seconds=exponential_backoff(settings.lane_retry_seconds),
-        retry_jitter_factor=1,
-    )
+    task = tasks.patient(task)
     before: dict[str, PrefectFuture[Any]] = {}
     begun: list[tuple[str, str, PrefectFuture[Any] | LaneResult]] = []
     names = _node_names(mesh, mesh.service(name), inventory, nodes)

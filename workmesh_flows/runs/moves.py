@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from prefect import get_run_logger
 from prefect.futures import PrefectFuture
-from prefect.tasks import exponential_backoff
 
 from workmesh_flows import move_tasks as tasks
 from workmesh_flows.artifacts import publish_moves, publish_plans
@@ -21,7 +20,7 @@ from workmesh_flows.operations.planning import Drain, Rebalance
 from workmesh_flows.planning.rebalance import PINNED
 from workmesh_flows.planning.stored import StoredPlan
 from workmesh_flows.runs.outcome import Outcome, counted, ended
-from workmesh_flows.settings import read_settings
+from workmesh_flows.tasks import patient
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,13 +137,8 @@ def _told(plans: Sequence[StoredPlan], reports: Sequence[MoveReport]) -> str:
 
 def _apply(mesh: Mesh, plan: StoredPlan, how: How, reports: list[MoveReport], problems: list[str]) -> None:
     """Wave after wave, the sources of a wave side by side; no wave begins behind one that failed."""
-    settings = read_settings()
     tasks.begin(mesh, plan.id)
-    task = tasks.hand_over_wave.with_options(
-        retries=settings.lane_retries,
-        retry_delay_seconds=exponential_backoff(settings.lane_retry_seconds),
-        retry_jitter_factor=1,
-    )
+    task = patient(tasks.hand_over_wave)
     for wave, sources in waves(plan):
         futures: list[tuple[str, PrefectFuture[MoveReport]]] = [
             (source, task.submit(mesh, plan.service, plan.id, source, wave, how.repush)) for source in sources
