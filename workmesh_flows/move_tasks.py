@@ -20,7 +20,15 @@ from workmesh_flows.operations import reassign as operations
 from workmesh_flows.operations.applying import steps_of
 from workmesh_flows.operations.handover import hand_over
 from workmesh_flows.operations.moving import Moving
-from workmesh_flows.operations.planning import Drain, Rebalance, begin_plan, check_plan, end_plan, make_plan
+from workmesh_flows.operations.planning import (
+    Drain,
+    Rebalance,
+    begin_plan,
+    check_plan,
+    end_plan,
+    make_plan,
+    see_known,
+)
 from workmesh_flows.parties import moving_entities
 from workmesh_flows.planning.stored import StoredPlan
 from workmesh_flows.tasks import is_transient, this_run
@@ -31,6 +39,13 @@ def plan_moves(mesh: Mesh, service: str, asked: Rebalance | Drain) -> StoredPlan
     """Plan moves and keep the plan."""
     with mesh_engine(mesh) as engine:
         return make_plan(engine, mesh, service, load_inventory(), asked)
+
+
+@task(name="check names", cache_policy=NO_CACHE)
+def check_names(mesh: Mesh, asked: Drain) -> None:
+    """See that the nodes and the pinned entities are known, before anything is changed."""
+    with mesh_engine(mesh) as engine:
+        see_known(engine, mesh.services, load_inventory(), asked)
 
 
 @task(name="check plan", task_run_name="check {plan}", cache_policy=NO_CACHE)

@@ -33,7 +33,7 @@ from workmesh_flows.adapters.flagging import flag_pushed
 from workmesh_flows.adapters.lanes import Lane, held_lane, take_lane
 from workmesh_flows.adapters.schema import lanes
 from workmesh_flows.domain.node import Inventory, NodeState
-from workmesh_flows.errors import LaneBusy, LaneLost
+from workmesh_flows.errors import LaneBusy, LaneLost, StoreUnavailable
 from workmesh_flows.microservice import NodeProcess
 from workmesh_flows.operations.handover import hand_over
 
@@ -168,6 +168,29 @@ def test_an_entity_that_is_not_there_any_more_is_skipped(engine: Engine) -> None
     assert (report.moved, report.skipped) == (1, 3)
     assert report.reasons == dict.fromkeys(["2", "3", "9"], "it is not at n1 any more")
     assert nodes_of_shops(engine) == {1: "n2", 2: "n3", 3: None}
+
+
+def test_a_move_whose_answer_was_lost_is_reported_when_it_is_tried_again_and_done_once(
+    engine: Engine,
+) -> None:
+    service = shop_service()
+    write_shops(engine, ["n1", "n1"])
+    write_orders(engine, [1, 2])
+    with scripted_node() as one, scripted_node() as two:
+        n1, n2 = one.node("shop.orders"), two.node("shop.orders", name="n2")
+        push(engine, service, n1)
+
+        def told(step: str) -> None:
+            if step == "moved":  # the database has it; the connection breaks before it has said so
+                raise StoreUnavailable("the connection is lost")
+
+        with pytest.raises(StoreUnavailable):
+            hand_over(moving(engine, service, n1, n2, told=told), steps([1, 2], "n1", "n2"))
+        report = hand_over(moving(engine, service, n1, n2), steps([1, 2], "n1", "n2"))
+        push(engine, service, n2)
+    assert (report.moved, report.skipped, report.left) == (2, 0, 0)
+    assert [row.entity for row in move_log(engine)] == ["1", "2"]
+    assert sent_ids(two.asked) == [1, 2]
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,10 @@ from sqlalchemy import Engine, update
 from sqlalchemy.orm import Session
 
 from tests.operations.movers import nodes_of_shops
+from tests.operations.parcels import parcel_service, write_parcels
 from tests.support.scripted_node import API_KEY
 from tests.support.shop import Shop, shop_mesh, write_shops
-from workmesh_flows import EntityWeight
+from workmesh_flows import EntityWeight, Mesh
 from workmesh_flows.adapters.plans import read_plan
 from workmesh_flows.domain.node import Inventory, Node, NodeState
 from workmesh_flows.errors import ConfigurationError, StalePlan, UnknownName
@@ -94,6 +95,17 @@ def test_pinned_entities_stay(engine: Engine) -> None:
         make_plan(engine, shop_mesh(), S, known, Drain(["n1"], pinned=["two"]))
     with pytest.raises(UnknownName, match=r"no entity of shop\.orders '9'$"):
         make_plan(engine, shop_mesh(), S, known, Drain(["n1"], pinned=["9"]))
+
+
+def test_a_drain_of_a_whole_mesh_takes_nodes_and_entities_that_only_one_service_knows(engine: Engine) -> None:
+    write_shops(engine, ["gone", "gone"])
+    write_parcels(engine, [1])
+    parcels = parcel_service()
+    mesh = Mesh([*shop_mesh().services, parcels])
+    known = inventory(node("n1"), Node("n2", "127.0.0.1", SecretStr(API_KEY), (parcels.name,)))
+    asked = Drain(["gone"], pinned=["2"])
+    assert ends(make_plan(engine, mesh, S, known, asked)) == [("1", "gone", "n1")]
+    assert ends(make_plan(engine, mesh, parcels.name, known, asked)) == []
 
 
 def test_an_unknown_node_is_named_with_those_there_are(engine: Engine) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+import httpx
 import pytest
 from pydantic import SecretStr
 
@@ -15,12 +16,13 @@ from tests.prefect.conftest import Fleet
 from tests.prefect.reading import everything, latest_run, latest_table, post
 from tests.support.scripted_node import API_KEY, Answer, Asked, ScriptedNode, scripted_node, success
 from tests.support.shop import with_push_success, write_orders, write_shops
+from workmesh_flows import move_tasks
 from workmesh_flows.adapters.database import database_clock
 from workmesh_flows.adapters.lanes import Lane, held_lane
 from workmesh_flows.domain.node import NodeState
 from workmesh_flows.errors import ConfigurationError, RunFailed, StalePlan, UnknownName
 from workmesh_flows.flows import MeshFlows, ServiceFlows, mesh_flows, service_flows
-from workmesh_flows.inventory import load_inventory
+from workmesh_flows.inventory import load_inventory, set_node_state
 from workmesh_flows.status import moves_made
 
 
@@ -146,6 +148,39 @@ def test_a_drain_of_an_earlier_dry_run_is_applied_by_its_id_or_refused(fleet: Fl
         assert drain(["n1"], plan=fresh.id, dry_run=False).message == "moved 3 entities"
         with pytest.raises(ConfigurationError, match="was applied already; plan again"):
             drain(["n1"], plan=fresh.id, dry_run=False)
+
+
+def test_a_name_that_is_not_known_changes_nothing(fleet: Fleet) -> None:
+    write_shops(fleet.engine, ["n1", "n2"])
+    with nodes(fleet, "n1", "n2"):
+        drain = mesh_flows_of(fleet).drain
+        with pytest.raises(UnknownName, match="no node 'nope'; known: n1, n2"):
+            drain(["n1", "nope"], dry_run=False)
+        with pytest.raises(UnknownName, match=r"no entity of shop\.orders '9'"):
+            drain(["n1"], dry_run=False, pinned=["9"])
+        assert load_inventory().node("n1").state is NodeState.ACTIVE
+
+
+def test_a_drain_that_never_heard_that_its_nodes_took_the_state_is_simply_run_again(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_shops(fleet.engine, ["n1", "n1"])
+
+    def lose_the_answer(name: str, state: NodeState) -> None:
+        set_node_state(name, state)
+        raise httpx.ReadTimeout("no answer")
+
+    with nodes(fleet, "n1", "n2"):
+        drain = mesh_flows_of(fleet).drain
+        with monkeypatch.context() as broken:
+            broken.setattr(move_tasks, "set_node_state", lose_the_answer)
+            with pytest.raises(httpx.ReadTimeout):
+                drain(["n1"], dry_run=False)
+        assert load_inventory().node("n1").state is NodeState.DRAINING
+        assert set(nodes_of_shops(fleet.engine).values()) == {"n1"}
+        flows_of(fleet).assign()
+        assert drain(["n1"], dry_run=False).message == "moved 2 entities"
+    assert set(nodes_of_shops(fleet.engine).values()) == {"n2"}
 
 
 def test_the_last_active_nodes_are_not_drained(fleet: Fleet) -> None:

@@ -35,12 +35,12 @@ class Step:
     why: str
 
 
-def still_there(connection: Connection, service: Service, steps: Sequence[Step]) -> list[Step]:
-    """The steps whose entity is at its source now."""
+def places_now(connection: Connection, service: Service, steps: Sequence[Step]) -> dict[Any, str | None]:
+    """The nodes of the steps' entities; one that is no more is left out."""
     places: dict[Any, str | None] = {}
     for keys in _some([step.entity for step in steps]):
         places.update(connection.execute(statements.nodes_of(service, keys)).tuples().all())
-    return [step for step in steps if places.get(step.entity) == step.source]
+    return places
 
 
 def move(

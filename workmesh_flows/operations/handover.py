@@ -10,7 +10,7 @@ from time import monotonic
 from workmesh_flows.adapters.database import database_clock
 from workmesh_flows.adapters.entities import Assigning
 from workmesh_flows.adapters.lanes import Hold
-from workmesh_flows.adapters.moving import Step, move, still_there
+from workmesh_flows.adapters.moving import Step, move, places_now
 from workmesh_flows.domain.node import Inventory
 from workmesh_flows.domain.reports import SHOWN, MoveReport
 from workmesh_flows.operations.loads import held_of_all, loads_of, runs_of
@@ -32,8 +32,8 @@ def hand_over(
     whatever is killed in between, each entity has one node, and the same call again does what is left.
 
     With ``repush`` everything is sent again from the beginning, and no results are waited for. A step whose source and
-    target are the same only does that. Entities that are no more at the source, and those that fit no more, are
-    skipped. Raises LaneBusy, LaneLost or StoreError.
+    target are the same only does that. Entities that are neither at the source nor at their target any more, and those
+    that fit no more, are skipped. Raises LaneBusy, LaneLost or StoreError.
     """
     began, tally = monotonic(), _Tally(len(steps))
     source = steps[0].source
@@ -90,16 +90,19 @@ def _switch(  # noqa: PLR0913 - each is one fact of the transaction
     with runs_of(moving.engine, moving.mesh, [moving.service], inventory) as (run,):
         for hold in holds:
             hold.advance(run.connection)
-        here = still_there(run.connection, moving.service, steps)
-        gone = {step.entity for step in steps} - {step.entity for step in here}
-        skipped += [(step, f"it is not at {step.source} any more") for step in steps if step.entity in gone]
+        at = places_now(run.connection, moving.service, steps)
+        here = [step for step in steps if at.get(step.entity) == step.source]
+        # Moved by this hand-over's first try, whose answer was lost, or by a run that died.
+        before = [step for step in steps if step not in here and at.get(step.entity) == step.target]
+        gone = [step for step in steps if step not in here and step not in before]
+        skipped += [(step, f"it is not at {step.source} any more") for step in gone]
         fitting = _fitting(moving, run, inventory, here, skipped)
         if fitting:
             again = move(run, fitting, repush=repush, now=now, plan=plan)
         moving.told("moving")
     # Counted behind the commit: what was rolled back is no figure.
-    tally.moved += len(fitting)
-    tally.targets.update(step.target for step in fitting)
+    tally.moved += len(fitting) + len(before)
+    tally.targets.update(step.target for step in (*fitting, *before))
     tally.again += again
     for step, reason in skipped:
         tally.skip(step, reason)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Engine
 
 from workmesh_flows.adapters.database import database_clock, translated_errors
-from workmesh_flows.adapters.entities import entity_named
+from workmesh_flows.adapters.entities import count_entities, entity_named
 from workmesh_flows.adapters.holdings import read_held
 from workmesh_flows.adapters.move_statements import nodes_of
 from workmesh_flows.adapters.plans import KeptPlan, keep_plan, mark_plan, read_plan
@@ -67,13 +68,10 @@ def make_plan(
         for key, value in asdict(asked).items()
         if value is not None
     }
-    pinned = [entity_named(service, key) for key in asked.pinned]
+    see_known(engine, [service] if isinstance(asked, Rebalance) else mesh.services, inventory, asked)
     with translated_errors(), engine.connect() as connection:
         found = _look(connection, mesh, service, inventory, _drained(asked))
-        there = dict(connection.execute(nodes_of(service, pinned)).tuples().all())
-    for key in pinned:
-        if key not in there:
-            raise UnknownName(f"entity of {name}", str(key))
+        pinned = list(_there(connection, service, asked.pinned).values())
     if isinstance(asked, Drain):
         plan = plan_drain(
             found.held, found.places, pinned=pinned, max_moves=asked.max_moves, at_once=asked.at_once
@@ -94,6 +92,40 @@ def make_plan(
     stored = StoredPlan(name, kind, plan, facts_of(found.held, found.places), options)
     keep_plan(engine, stored, database_clock(engine)())
     return stored
+
+
+def see_known(
+    engine: Engine,
+    services: Sequence[Service],
+    inventory: Inventory,
+    asked: Rebalance | Drain,
+) -> None:
+    """See that each node and each pinned entity that is asked for is known to one of these services.
+
+    Raises UnknownName; nothing was changed then.
+    """
+    with translated_errors(), engine.connect() as connection:
+        counts = [count_entities(connection, service) for service in services]
+        there = [_there(connection, service, asked.pinned) for service in services]
+    held = {node for count in counts for node in count if node is not None}
+    known = held | set(inventory.nodes) | set(inventory.problems)
+    for name in asked.nodes if isinstance(asked, Drain) else asked.sources:
+        if name not in known:
+            raise UnknownName("node", name, sorted(known))
+    for said in asked.pinned:
+        if not any(said in entities for entities in there):
+            raise UnknownName(f"entity of {' or '.join(service.name for service in services)}", said)
+
+
+def _there(connection: Connection, service: Service, said: Collection[str]) -> dict[str, Any]:
+    """Those of the entities that a person names which are the service's, each with its key."""
+    keys = {}
+    for text in said:
+        with suppress(UnknownName):
+            keys[text] = entity_named(service, text)
+    rows = connection.execute(nodes_of(service, list(keys.values())))
+    there = {key for key, _ in rows.tuples()}
+    return {text: key for text, key in keys.items() if key in there}
 
 
 def begin_plan(engine: Engine, mesh: Mesh, plan_id: str, inventory: Inventory) -> KeptPlan:
@@ -154,9 +186,6 @@ def _look(
     elsewhere.subtract(counts)
     names = {entity.node for entity in held}
     names |= {name for name, node in inventory.nodes.items() if node.runs(service.name)}
-    for name in drained:
-        if name not in names and name not in inventory.nodes:
-            raise UnknownName("node", name, sorted(names | set(inventory.nodes)))
     return _Situation(held, [_place(service, inventory, name, drained, elsewhere) for name in sorted(names)])
 
 

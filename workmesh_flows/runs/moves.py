@@ -54,6 +54,7 @@ def drain(mesh: Mesh, asked: Drain, plan: str | None, how: How) -> Outcome:
             raise ConfigurationError(f"plan {plan} is no drain of {', '.join(asked.nodes)}")
         plans = [kept]
     if not how.dry_run:
+        tasks.check_names(mesh, asked)
         _see_that_others_are_left(mesh, asked.nodes, inventory)
         for node in asked.nodes:
             if node in inventory.nodes and inventory.nodes[node].state is not NodeState.DISABLED:
