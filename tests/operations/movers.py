@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Engine, Row, select
 from sqlalchemy.orm import Session
 
 from tests.operations.working import QUICK
+from tests.support.scripted_node import Answer, Asked, Script, ScriptedNode, scripted_node, success
 from tests.support.shop import Order, Shop
 from workmesh_flows import Mesh, Service
 from workmesh_flows.adapters.moving import Step
@@ -23,6 +25,17 @@ def moving(engine: Engine, service: Service, *nodes: Node, **more: Any) -> Movin
     options: dict[str, Any] = {"settle_seconds": 0, "wait_seconds": 0, "limits": QUICK}
     options |= {"inventory": lambda: inventory} | more
     return Moving(engine, Mesh([service]), service, holder="a test", **options)
+
+
+def _content(asked: Asked) -> Answer:
+    return success()
+
+
+@contextmanager
+def two_nodes(script: Script = _content) -> Iterator[tuple[ScriptedNode, ScriptedNode, Node, Node]]:
+    """A node that follows a script and one that is content, each as it runs and as the inventory knows it."""
+    with scripted_node(script) as one, scripted_node() as two:
+        yield one, two, one.node("shop.orders"), two.node("shop.orders", name="n2")
 
 
 def steps(entities: Sequence[int], source: str, target: str, why: str = "drain") -> list[Step]:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from tests.operations.movers import flags, former, move_log, moving, nodes_of_shops, steps
+from tests.operations.movers import flags, former, move_log, moving, nodes_of_shops, steps, two_nodes
 from tests.operations.working import (
     PULL,
     PUSH,
@@ -64,8 +64,7 @@ def test_what_was_pushed_and_not_pulled_is_pushed_again_to_the_new_node_in_order
     service = shop_service()
     write_shops(engine, ["n1", "n1"])
     write_orders(engine, [1, 2] * 5)
-    with scripted_node(processing(upto=lambda: 4)) as old, scripted_node() as new:
-        n1, n2 = old.node("shop.orders"), new.node("shop.orders", name="n2")
+    with two_nodes(processing(upto=lambda: 4)) as (_, new, n1, n2):
         push(engine, service, n1)
         write_orders(engine, [1], first=11)
         report = hand_over(moving(engine, service, n1, n2), steps([1], "n1", "n2"))
@@ -87,8 +86,7 @@ def test_results_are_waited_for_up_to_a_deadline(engine: Engine) -> None:
         asked.append(STATUS)
         return 3 if len(asked) < 3 else 6
 
-    with scripted_node(processing(upto=upto)) as old, scripted_node() as new:
-        n1, n2 = old.node("shop.orders"), new.node("shop.orders", name="n2")
+    with two_nodes(processing(upto=upto)) as (_, _, n1, n2):
         push(engine, service, n1)
         report = hand_over(moving(engine, service, n1, n2, settle_seconds=30), steps([1], "n1", "n2"))
     assert (report.moved, report.again, report.note) == (1, 0, "")
@@ -99,8 +97,7 @@ def test_repush_sends_everything_from_the_beginning(engine: Engine) -> None:
     service = shop_service()
     write_shops(engine, ["n1", "n1"])
     write_orders(engine, [1, 2] * 3)
-    with scripted_node(processing(upto=lambda: 6)) as old, scripted_node() as new:
-        n1, n2 = old.node("shop.orders"), new.node("shop.orders", name="n2")
+    with two_nodes(processing(upto=lambda: 6)) as (_, new, n1, n2):
         push(engine, service, n1)
         pull(engine, service, n1)
         report = hand_over(moving(engine, service, n1, n2), steps([1], "n1", "n2"), repush=True)
@@ -134,8 +131,7 @@ def test_what_a_protocol_only_pushes_stays_pushed_unless_everything_is_sent_agai
     service = Service("shop.orders", entity=base.entity, assigned_to=base.assigned_to, protocols=[once])
     write_shops(engine, ["n1"])
     write_orders(engine, [1] * 3)
-    with scripted_node() as old, scripted_node() as new:
-        n1, n2 = old.node("shop.orders"), new.node("shop.orders", name="n2")
+    with two_nodes() as (_, _, n1, n2):
         push(engine, service, n1)
         assert hand_over(moving(engine, service, n1, n2), steps([1], "n1", "n2")).again == 0
         assert hand_over(moving(engine, service, n1, n2), steps([1], "n2", "n1"), repush=True).again == 3
@@ -145,8 +141,7 @@ def test_what_a_protocol_only_pushes_stays_pushed_unless_everything_is_sent_agai
 def test_each_move_is_in_the_log_with_its_epoch(engine: Engine) -> None:
     service = shop_service()
     write_shops(engine, ["n1", "n1", "n2"])
-    with scripted_node() as one, scripted_node() as two:
-        n1, n2 = one.node("shop.orders"), two.node("shop.orders", name="n2")
+    with two_nodes() as (_, _, n1, n2):
         now = moving(engine, service, n1, n2)
         hand_over(now, steps([1, 2], "n1", "n2"), plan="drain-1")
         hand_over(now, steps([3], "n2", "n1", "balance"))
@@ -162,8 +157,7 @@ def test_each_move_is_in_the_log_with_its_epoch(engine: Engine) -> None:
 def test_an_entity_that_is_not_there_any_more_is_skipped(engine: Engine) -> None:
     service = shop_service()
     write_shops(engine, ["n1", "n3", None])
-    with scripted_node() as one, scripted_node() as two:
-        n1, n2 = one.node("shop.orders"), two.node("shop.orders", name="n2")
+    with two_nodes() as (_, _, n1, n2):
         report = hand_over(moving(engine, service, n1, n2), steps([1, 2, 3, 9], "n1", "n2"))
     assert (report.moved, report.skipped) == (1, 3)
     assert report.reasons == dict.fromkeys(["2", "3", "9"], "it is not at n1 any more")
@@ -176,8 +170,7 @@ def test_a_move_whose_answer_was_lost_is_reported_when_it_is_tried_again_and_don
     service = shop_service()
     write_shops(engine, ["n1", "n1"])
     write_orders(engine, [1, 2])
-    with scripted_node() as one, scripted_node() as two:
-        n1, n2 = one.node("shop.orders"), two.node("shop.orders", name="n2")
+    with two_nodes() as (_, two, n1, n2):
         push(engine, service, n1)
 
         def told(step: str) -> None:
@@ -233,8 +226,7 @@ def test_a_node_that_must_not_be_asked_is_not_asked(engine: Engine, gone: bool) 
     service = shop_service()
     write_shops(engine, ["n1"])
     write_orders(engine, [1])
-    with scripted_node() as old, scripted_node() as new:
-        n1, n2 = old.node("shop.orders"), new.node("shop.orders", name="n2")
+    with two_nodes() as (old, _, n1, n2):
         push(engine, service, n1)
         old.asked.clear()
         known = [n2] if gone else [replace(n1, state=NodeState.DISABLED), n2]
@@ -249,8 +241,7 @@ def test_a_pause_that_the_node_asked_for_is_kept_and_not_waited_out(engine: Engi
     service = shop_service()
     write_shops(engine, ["n1"])
     write_orders(engine, [1])
-    with scripted_node() as old, scripted_node() as new:
-        n1, n2 = old.node("shop.orders"), new.node("shop.orders", name="n2")
+    with two_nodes() as (old, _, n1, n2):
         push(engine, service, n1)
         old.script = lambda asked: Answer(b"", 503, {"Retry-After": "3600"})
         report = hand_over(moving(engine, service, n1, n2, settle_seconds=60), steps([1], "n1", "n2"))
@@ -271,8 +262,7 @@ def test_a_lane_that_is_being_worked_is_waited_for(engine: Engine) -> None:
     service = shop_service()
     write_shops(engine, ["n1"])
     lane, clock = Lane("shop.orders", "order", "n1", "push"), database_clock(engine)
-    with scripted_node() as one, scripted_node() as two:
-        n1, n2 = one.node("shop.orders"), two.node("shop.orders", name="n2")
+    with two_nodes() as (_, _, n1, n2):
         with held_lane(engine, lane, holder="a push", clock=clock, lease_seconds=30):
             with pytest.raises(LaneBusy, match="held by a push"):
                 hand_over(moving(engine, service, n1, n2), steps([1], "n1", "n2"))
@@ -294,8 +284,7 @@ def test_a_sender_that_was_paused_can_flag_nothing_after_the_entity_left(engine:
     write_orders(engine, [1])
     lane, clock = Lane("shop.orders", "order", "n1", "push"), database_clock(engine)
     paused = take_lane(engine, lane, holder="a paused run", clock=clock, lease_seconds=-1)
-    with scripted_node() as one, scripted_node() as two:
-        n1, n2 = one.node("shop.orders"), two.node("shop.orders", name="n2")
+    with two_nodes() as (_, two, n1, n2):
         hand_over(moving(engine, service, n1, n2), steps([1], "n1", "n2"))
         now = clock()
         with pytest.raises(LaneLost):
@@ -333,8 +322,7 @@ def test_a_drain_that_is_revoked_while_it_waits_for_results_moves_nothing(engine
     service = shop_service()
     write_shops(engine, ["n1"])
     write_orders(engine, [1])
-    with scripted_node(processing(upto=lambda: None)) as one, scripted_node() as two:
-        n1, n2 = one.node("shop.orders"), two.node("shop.orders", name="n2")
+    with two_nodes(processing(upto=lambda: None)) as (_, _, n1, n2):
         push(engine, service, n1)
         there = moving(engine, service, n1, n2, settle_seconds=60, revocable=True)  # n1 is active
         report = hand_over(there, steps([1], "n1", "n2"))
@@ -350,8 +338,7 @@ def test_a_push_that_runs_while_an_entity_comes_sends_its_records_in_order(
     write_orders(engine, [1, 2] * 20)
     began = threading.Event()
 
-    with scripted_node() as one, scripted_node() as two:
-        n1, n2 = one.node("shop.orders"), two.node("shop.orders", name="n2")
+    with two_nodes() as (one, two, n1, n2):
         one.script = processing(upto=lambda: None)
 
         def script(asked: Asked) -> Answer:
@@ -378,8 +365,7 @@ def test_a_refused_record_is_reported_once_when_reading_begins_anew(
     write_orders(engine, [2, 3] * 20)
     write_orders(engine, [1], first=100)
     pushes = []
-    with scripted_node() as one, scripted_node() as two:
-        n1, n2 = one.node("shop.orders"), two.node("shop.orders", name="n2")
+    with two_nodes() as (_, two, n1, n2):
 
         def script(asked: Asked) -> Answer:
             if asked.path != PUSH:
@@ -401,8 +387,7 @@ def test_a_node_that_names_a_record_that_left_it_is_understood(engine: Engine) -
     write_shops(engine, ["n1", "n1"])
     write_orders(engine, [1, 2] * 3)
     latest = [2]
-    with scripted_node(processing(upto=lambda: latest[0])) as old, scripted_node() as new:
-        n1, n2 = old.node("shop.orders"), new.node("shop.orders", name="n2")
+    with two_nodes(processing(upto=lambda: latest[0])) as (_, _, n1, n2):
         push(engine, service, n1)
         hand_over(moving(engine, service, n1, n2), steps([1], "n1", "n2"))
         assert former(engine) == [("n1", "3"), ("n1", "5")]

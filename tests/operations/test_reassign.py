@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import Engine
 
-from tests.operations.movers import move_log, moving, nodes_of_shops
+from tests.operations.movers import move_log, moving, nodes_of_shops, two_nodes
 from tests.operations.working import push, sent_ids
 from tests.support.scripted_node import scripted_node
 from tests.support.shop import Shop, shop_service, write_orders, write_shops
@@ -32,8 +32,7 @@ def test_with_repush_its_data_goes_to_the_new_node_from_the_beginning(engine: En
     service = shop_service()
     write_shops(engine, ["n1"])
     write_orders(engine, [1] * 3)
-    with scripted_node() as one, scripted_node() as two:
-        n1, n2 = one.node("shop.orders"), two.node("shop.orders", name="n2")
+    with two_nodes() as (_, two, n1, n2):
         push(engine, service, n1)
         assert reassign(moving(engine, service, n1, n2), 1, repush=True).again == 3
         push(engine, service, n2)
