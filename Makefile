@@ -43,8 +43,9 @@ COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate
 	--custom-compile-command "make lock" $(LOCK_ARGS)
 lock: $(VENV)/.uv  ## Write requirements/*.txt anew (LOCK_ARGS=--upgrade takes the newest releases that fit)
 	$(COMPILE) --group pyproject.toml:bootstrap --output-file requirements/bootstrap.txt
-	$(COMPILE) pyproject.toml --all-extras --group dev --output-file requirements/dev.txt
+	$(COMPILE) pyproject.toml --extra postgres --extra dask --group dev --output-file requirements/dev.txt
 	$(COMPILE) pyproject.toml --extra postgres --constraint requirements/dev.txt --output-file requirements/runtime.txt
+	$(COMPILE) pyproject.toml --extra ray --constraint requirements/dev.txt --output-file requirements/ray.txt
 	$(COMPILE) --group pyproject.toml:bench --constraint requirements/dev.txt --output-file requirements/bench.txt
 
 clean:  ## Remove .venv and what the tools left behind
