@@ -64,14 +64,19 @@ class Hold:
     retry_at: datetime | None = None
     lost: threading.Event = field(default_factory=threading.Event)
 
+    @property
+    def mine(self) -> ColumnElement[bool]:
+        """The condition that finds the lane's row while it is ours."""
+        return and_(self.lane.row, lanes.c.epoch == self.epoch, lanes.c.holder == self.holder)
+
     def advance(self, connection: Connection, **changes: Any) -> None:  # noqa: ANN401 - columns of the lane
         """Write to the lane's row inside a transaction, first thing in it; raises LaneLost if it is not ours.
 
         The row stays locked until the transaction ends, so that nobody can take the lane in the meantime.
         """
-        mine = and_(self.lane.row, lanes.c.epoch == self.epoch, lanes.c.holder == self.holder)
         values = changes or {"epoch": self.epoch}
-        if self.lost.is_set() or connection.execute(update(lanes).where(mine).values(values)).rowcount != 1:
+        written = update(lanes).where(self.mine).values(values)
+        if self.lost.is_set() or connection.execute(written).rowcount != 1:
             self.lost.set()
             raise LaneLost("another run took it over, nothing more was written", lane=str(self.lane))
 
@@ -141,8 +146,7 @@ def note_on_lane(engine: Engine, hold: Hold, **changes: Any) -> None:  # noqa: A
 def leave_lane(engine: Engine, hold: Hold) -> None:
     """Give a lane back; one that was lost is left to its new holder."""
     with translated_errors(), engine.begin() as connection:
-        mine = and_(hold.lane.row, lanes.c.epoch == hold.epoch, lanes.c.holder == hold.holder)
-        connection.execute(update(lanes).where(mine).values(holder=None, lease_until=None))
+        connection.execute(update(lanes).where(hold.mine).values(holder=None, lease_until=None))
 
 
 def _keep(engine: Engine, hold: Hold, clock: Clock, lease_seconds: float, done: threading.Event) -> None:

@@ -31,6 +31,8 @@ from workmesh_flows.errors import (
 PING = "/api/1.0/ping.json"
 VERSION = "/api/1.0/version.json"
 WORKLOAD = "/api/1.0/workload.json"
+_HEADERS = ("content-type", "retry-after")
+"""Those of an answer that say something to us, beside where it redirects to."""
 USER_AGENT = f"workmesh-flows/{version('workmesh-flows')}"
 
 
@@ -49,6 +51,7 @@ class HttpNodeClient:
         """Made by :func:`node_client`."""
         self._node, self._http, self._limits, self._sender = node, http, limits, sender
         self.scrub: Scrub = scrubber(node.api_key.get_secret_value())
+        self._urls: dict[str, httpx.URL] = {}
 
     @property
     def name(self) -> str:
@@ -74,7 +77,7 @@ class HttpNodeClient:
             headers["Workmesh-Epoch"] = str(self._sender.epoch)
         with _named(self._node), translated_errors():
             body = _with_key(content, self._node.api_key.get_secret_value())
-            with self._http.stream("POST", path, content=body, headers=headers) as response:
+            with self._http.stream("POST", self._url(path), content=body, headers=headers) as response:
                 answer = self._read(response)
             return read_answer(answer, path=path, scrub=self.scrub, now=datetime.now(UTC))
 
@@ -104,7 +107,8 @@ class HttpNodeClient:
 
     def _read(self, response: httpx.Response) -> RawAnswer:
         body, limit = bytearray(), self._limits.max_answer_bytes
-        headers = {**response.headers, "location": response.extensions.get("location", "")}
+        headers = {name: response.headers.get(name, "") for name in _HEADERS}
+        headers["location"] = response.extensions.get("location", "")
         deadline = monotonic() + self._limits.read_timeout
         for piece in response.iter_bytes():
             body += piece
@@ -115,6 +119,12 @@ class HttpNodeClient:
             if len(body) > limit:
                 return RawAnswer(response.status_code, headers, bytes(body[:limit]), cut=True)
         return RawAnswer(response.status_code, headers, bytes(body))
+
+    def _url(self, path: str) -> httpx.URL:
+        """The whole address of an access point, put together once: httpx would do so for each request."""
+        if path not in self._urls:
+            self._urls[path] = self._http.build_request("POST", path).url
+        return self._urls[path]
 
     def _idempotency_key(self, path: str, content: bytes) -> str:
         lane = self._sender.lane if self._sender else ""
@@ -160,7 +170,8 @@ def _named(node: Node) -> Iterator[None]:
 
 def _set_redirect_aside(response: httpx.Response) -> None:
     """Httpx reads a redirect's address even where it follows none, and fails on one that is long or odd."""
-    response.extensions["location"] = response.headers.pop("location", "")
+    if "location" in response.headers:
+        response.extensions["location"] = response.headers.pop("location")
 
 
 def _translation(error: Exception) -> NodeError:  # noqa: PLR0911 - a table of classes

@@ -12,6 +12,7 @@ from workmesh_flows.adapters.database import Clock
 from workmesh_flows.adapters.flagging import flag_pushed
 from workmesh_flows.adapters.lanes import Hold, Lane, held_lane, note_on_lane
 from workmesh_flows.adapters.node_client import HttpNodeClient, Sender, node_client
+from workmesh_flows.adapters.push_flags import AtOnce, at_once
 from workmesh_flows.adapters.records import Page, Reader, reading
 from workmesh_flows.domain.protocol import Push
 from workmesh_flows.domain.reports import PushReport, Tally
@@ -55,13 +56,14 @@ def _push_pending(work: Work, hold: Hold, clock: Clock, tally: Tally, limit: int
     with (
         reading(work.engine, work.service, work.protocol, work.node.name) as reader,
         node_client(work.node, work.limits, sender=sender) as client,
+        at_once(work.engine, hold, work.protocol) as fast,
     ):
         pending = reader.count_pending()
         total = pending if limit is None else min(pending, limit)
         if total == 0:
             return
         client.ping()
-        delivery = _Delivery(work, push, hold, clock, client, tally, reader, unread=pending, limit=limit)
+        delivery = _Delivery(work, push, hold, clock, client, tally, reader, fast, unread=pending, limit=limit)
         for page in reader.pending(push, size=page_of(size), again=delivery.begin_again):
             for batch in delivery.batches(page, size):
                 delivery.deliver(batch)
@@ -85,6 +87,7 @@ class _Delivery:
     client: HttpNodeClient
     tally: Tally
     reader: Reader
+    fast: AtOnce | None
     unread: int
     limit: int | None
     held: set[Any] = field(default_factory=set)
@@ -142,15 +145,16 @@ class _Delivery:
         now = self.clock()
         pushed = [item.id for item in part if item.id not in refused]
         times = push_times(now, self.hold.last_push_time, len(pushed))
-        flag_pushed(
-            self.work.engine,
-            self.hold,
-            self.work.protocol,
-            pushed=pushed,
-            times=times,
-            refused=refused,
-            time=now,
-        )
+        if refused or self.fast is None or self.hold.lost.is_set() or not self.fast.flag(pushed, times):
+            flag_pushed(
+                self.work.engine,
+                self.hold,
+                self.work.protocol,
+                pushed=pushed,
+                times=times,
+                refused=refused,
+                time=now,
+            )
         self.hold.last_push_time = times[-1] if times else self.hold.last_push_time
         self.held.update(item.owner for item in part if item.id in refused)
         self.refused.update(refused)
