@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 
 from benchmarks.world import NODE, fill, service, unflag
 from workmesh_flows.domain.node import Node
+from workmesh_flows.operations.bounds import Bounds
 from workmesh_flows.operations.push import push_lane
 from workmesh_flows.operations.work import Work
 
@@ -54,7 +55,7 @@ def ours(engine: Engine, node: Node, records: int, batch_size: int | None) -> in
     """The operation, as a flow's task calls it."""
     declared = service(batch_size)
     work = Work(engine, declared, declared.protocol("record"), node, holder="bench")
-    return push_lane(work, limit=records).pushed
+    return push_lane(work, Bounds(records)).pushed
 
 
 def measure(engine: Engine, node: Node) -> None:

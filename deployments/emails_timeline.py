@@ -5,4 +5,4 @@ from workmesh_flows.flows import service_flows
 
 flows = service_flows(mesh, SERVICE, module=__name__)
 assign, push, pull, sync = flows.assign, flows.push, flows.pull, flows.sync
-rebalance, status = flows.rebalance, flows.status
+replay, rebalance, status = flows.replay, flows.rebalance, flows.status

@@ -113,6 +113,10 @@ RAISED: list[tuple[errors.WorkmeshError, str]] = [
     (errors.NodeError("odd"), "odd"),
     (errors.NodeUnavailable("no answer", node="n1", retry_at=MOMENT), "node n1: no answer"),
     (errors.NodeMisconfigured("wrong key", node="n1"), "node n1: wrong key"),
+    (
+        errors.StaleEpoch("sent to under a later epoch, 7", node="n1", epoch=7),
+        "node n1: sent to under a later epoch, 7",
+    ),
     (errors.RequestCrashed("/push answers 500", node="n1"), "node n1: /push answers 500"),
     (errors.BatchTooLarge("/push answers 413", node="n1"), "node n1: /push answers 413"),
     (errors.RecordRefused("no e-mail"), "no e-mail"),

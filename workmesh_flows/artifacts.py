@@ -13,6 +13,7 @@ from prefect.artifacts import create_table_artifact
 if TYPE_CHECKING:
     import pandas as pd
 
+    from workmesh_flows.adapters.replaying import ParkedRecord
     from workmesh_flows.domain.reports import MoveReport
     from workmesh_flows.operations.status import Status
     from workmesh_flows.planning.assignment import AssignmentPlan
@@ -22,6 +23,7 @@ NODES_KEY = "workmesh-nodes"
 SERVICES_KEY = "workmesh-services"
 PLAN_KEY = "workmesh-plan"
 MOVES_KEY = "workmesh-moves"
+PARKED_KEY = "workmesh-parked"
 TEXT = 60
 """Characters of a text that fit into a table that does not wrap."""
 ROWS = 1_000
@@ -49,6 +51,22 @@ def publish_status(status: Status) -> None:
         key=SERVICES_KEY,
         table=rows_of(services, SERVICE_COLUMNS),
         description="**Services.** `in flight` is pushed and not pulled yet; `pending` includes `failed`.",
+    )
+
+
+def publish_parked(records: Sequence[ParkedRecord]) -> None:
+    """The refused records, the longest refused first."""
+    from workmesh_flows.operations.tables import PARKED_COLUMNS, parked_table
+
+    shown = f" The first {ROWS:,} of {len(records):,} are shown." if len(records) > ROWS else ""
+    table = rows_of(parked_table(records[:ROWS]), PARKED_COLUMNS)
+    create_table_artifact(
+        key=PARKED_KEY,
+        table=[{**row, "reason": row["reason"][:TEXT]} for row in table],
+        description=(
+            "**Refused records.** `trying` are sent again by the next push; `parked` and `blocking` wait for you: mend "
+            f"them and run `replay`, or skip them. `waiting` are the records behind.{shown}"
+        ),
     )
 
 

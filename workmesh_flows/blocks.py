@@ -6,6 +6,7 @@ Prefect servers import this module: it loads no pandas, paramiko or httpx of our
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Literal
 
 from prefect.blocks.core import Block
@@ -64,6 +65,14 @@ class WorkmeshNode(Block):
         default_factory=dict,
         description='Most weight it may carry, by service: {"micro.emails.timeline": 500}.',
     )
+    max_batch: dict[str, int] = Field(
+        default_factory=dict,
+        description='Most records in one request, by service: {"micro.emails.timeline": 100}.',
+    )
+    max_rate: dict[str, float] = Field(
+        default_factory=dict,
+        description='Most records it is sent in a second, by service: {"micro.emails.timeline": 50}.',
+    )
     verify: bool = Field(default=True, title="Verify certificate", description="With https only.")
     ca_file: str | None = Field(
         default=None,
@@ -110,13 +119,29 @@ class WorkmeshNode(Block):
             )
             raise ValueError(message)
         for field, caps in (("max_entities", self.max_entities), ("max_weight", self.max_weight)):
-            if strangers := sorted(set(caps) - {*self.services, ALL_SERVICES}):
-                message = f"{field} names {', '.join(strangers)}, which the node does not run"
-                raise ValueError(message)
+            self._check_names(field, caps, {*self.services, ALL_SERVICES})
             if low := sorted(service for service, cap in caps.items() if cap < 0):
                 message = f"{field} of {', '.join(low)} must not be below 0"
                 raise ValueError(message)
         return self
+
+    @model_validator(mode="after")
+    def _limits_make_sense(self) -> WorkmeshNode:
+        self._check_names("max_batch", self.max_batch, set(self.services))
+        self._check_names("max_rate", self.max_rate, set(self.services))
+        if low := sorted(service for service, most in self.max_batch.items() if most < 1):
+            message = f"max_batch of {', '.join(low)} must be at least 1; to leave a node alone, disable it"
+            raise ValueError(message)
+        if low := sorted(service for service, most in self.max_rate.items() if not most > 0):
+            message = f"max_rate of {', '.join(low)} must be above 0; to leave a node alone, disable it"
+            raise ValueError(message)
+        return self
+
+    @staticmethod
+    def _check_names(field: str, given: Mapping[str, object], known: set[str]) -> None:
+        if strangers := sorted(set(given) - known):
+            message = f"{field} names {', '.join(strangers)}, which the node does not run"
+            raise ValueError(message)
 
     def to_node(self, name: str) -> Node:
         """The node as the rest of the package knows it."""
@@ -131,6 +156,8 @@ class WorkmeshNode(Block):
             ca_file=self.ca_file,
             max_weight=dict(self.max_weight),
             max_entities=dict(self.max_entities),
+            max_batch=dict(self.max_batch),
+            max_rate=dict(self.max_rate),
             state=NodeState(self.state),
             tags=tuple(self.tags),
         )

@@ -18,6 +18,7 @@
   x NodeError              one node misbehaved; carries .node
     + NodeUnavailable      transient: try later; carries .retry_at where the node named a time
     + NodeMisconfigured    a person must act
+    + StaleEpoch           the node has seen a later sender of the lane; carries .epoch
     + RequestCrashed       this request made the node crash; a ping decides whose fault it is
     + BatchTooLarge        the node wants fewer records a request
   x RecordRefused          this record is at fault, the node is well; carries .reason
@@ -168,15 +169,29 @@ class NodeError(WorkmeshError):
 
 
 class NodeUnavailable(NodeError):
-    """Transient: the node is down, busy or unreachable. Nothing was flagged; try later."""
+    """Transient: the node is down, busy or unreachable. Nothing was flagged; try later.
 
-    def __init__(self, reason: str, *, node: str = "", retry_at: datetime | None = None) -> None:
+    ``went_away`` says that the request was on its way when the node did: it may be what drove it away.
+    """
+
+    def __init__(
+        self, reason: str, *, node: str = "", retry_at: datetime | None = None, went_away: bool = False
+    ) -> None:
         super().__init__(reason, node=node)
         self.retry_at = retry_at
+        self.went_away = went_away
 
 
 class NodeMisconfigured(NodeError):
     """A person must act: wrong key, wrong address, no such access point."""
+
+
+class StaleEpoch(NodeError):
+    """The node has seen a later sender of the lane, of this ``epoch``, and took nothing."""
+
+    def __init__(self, reason: str, *, node: str = "", epoch: int = 0) -> None:
+        super().__init__(reason, node=node)
+        self.epoch = epoch
 
 
 class RequestCrashed(NodeError):
@@ -184,7 +199,11 @@ class RequestCrashed(NodeError):
 
 
 class BatchTooLarge(NodeError):
-    """The node refused the size of a request (413)."""
+    """The node refused the size of a request (413), or it was not sent because of it: ``unsent``."""
+
+    def __init__(self, reason: str, *, node: str = "", unsent: bool = False) -> None:
+        super().__init__(reason, node=node)
+        self.unsent = unsent
 
 
 class RecordRefused(WorkmeshError):

@@ -1,4 +1,4 @@
-"""The flows of a service: assign, push, pull, sync, rebalance, status; and of the whole mesh: assign, drain.
+"""The flows of a service: assign, push, pull, sync, replay, rebalance, status; and of the whole mesh: assign, drain.
 
 A deployment file is a few lines:
 
@@ -7,7 +7,7 @@ A deployment file is a few lines:
 
     flows = service_flows(mesh, "micro.emails.timeline", module=__name__)
     assign, push, pull, sync = flows.assign, flows.push, flows.pull, flows.sync
-    rebalance, status = flows.rebalance, flows.status
+    replay, rebalance, status = flows.replay, flows.rebalance, flows.status
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
 from workmesh_flows.domain.service import Mesh
+from workmesh_flows.operations.bounds import Bounds
 from workmesh_flows.operations.planning import Drain, Rebalance
 from workmesh_flows.planning.moves import Objective
 from workmesh_flows.runs import assign as assigning
@@ -36,6 +37,7 @@ ServiceFlow: TypeAlias = Flow[..., Outcome]
 """Called, it gives its Outcome or raises one of our errors; its run ends in a state whose message says the same."""
 
 Limit: TypeAlias = Annotated[int | None, Field(ge=1)]
+Seconds: TypeAlias = Annotated[float | None, Field(gt=0)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class ServiceFlows:
     push: ServiceFlow
     pull: ServiceFlow
     sync: ServiceFlow
+    replay: ServiceFlow
     rebalance: ServiceFlow
     status: ServiceFlow
 
@@ -87,15 +90,21 @@ def service_flows(mesh: Mesh, name: str, *, module: str) -> ServiceFlows:
         how = assigning.Assigning(entities, limit, reassign=reassign, repush=repush, dry_run=dry_run)
         return _run(assigning.assign, mesh, name, how)
 
-    def push(nodes: list[str] = [], protocols: list[str] = [], limit: Limit = None) -> Outcome:  # noqa: B006
+    def push(
+        nodes: list[str] = [],  # noqa: B006
+        protocols: list[str] = [],  # noqa: B006
+        limit: Limit = None,
+        seconds: Seconds = None,
+    ) -> Outcome:
         """Send pending records to their nodes, in order; lanes of different nodes side by side.
 
         Args:
             nodes: Only these nodes, by name. Empty: all that hold entities.
             protocols: Only these protocols. Empty: all, in declared order.
             limit: At most so many records a lane. None: all that wait when the lane begins.
+            seconds: Begin no batch after so many seconds a lane. None: until all is sent.
         """
-        return _run(lanes.push, mesh, name, nodes, protocols, limit)
+        return _run(lanes.push, mesh, name, nodes, protocols, Bounds(limit, seconds))
 
     def pull(nodes: list[str] = [], protocols: list[str] = []) -> Outcome:  # noqa: B006
         """Collect the results of the records that the nodes have processed.
@@ -106,15 +115,40 @@ def service_flows(mesh: Mesh, name: str, *, module: str) -> ServiceFlows:
         """
         return _run(lanes.pull, mesh, name, nodes, protocols)
 
-    def sync(nodes: list[str] = [], protocols: list[str] = [], limit: Limit = None) -> Outcome:  # noqa: B006
+    def sync(
+        nodes: list[str] = [],  # noqa: B006
+        protocols: list[str] = [],  # noqa: B006
+        limit: Limit = None,
+        seconds: Seconds = None,
+    ) -> Outcome:
         """Assign, push and pull, one after the other.
 
         Args:
             nodes: Push to and pull from only these nodes, by name. Empty: all that hold entities.
             protocols: Only these protocols. Empty: all, in declared order.
             limit: Push at most so many records a lane. None: all that wait when the lane begins.
+            seconds: Push no batch after so many seconds a lane. None: until all is sent.
         """
-        return _run(lanes.sync, mesh, name, nodes, protocols, limit)
+        return _run(lanes.sync, mesh, name, nodes, protocols, Bounds(limit, seconds))
+
+    def replay(
+        records: list[str] = [],  # noqa: B006
+        entities: list[str] = [],  # noqa: B006
+        protocols: list[str] = [],  # noqa: B006
+        skip: bool = False,
+        push: bool = True,
+    ) -> Outcome:
+        """Decide about records that were set aside after their last refusal: send them again, or skip them.
+
+        Args:
+            records: Only these records, by id. Empty, and no entities either: all that wait for a decision.
+            entities: Only the refused records of these entities, by key.
+            protocols: Only these protocols. Empty: all.
+            skip: Do not send the records named any more; what waits behind them goes on.
+            push: Push all lanes of these protocols afterwards.
+        """
+        asked = lanes.Replay(records, entities, protocols, skip=skip, push=push)
+        return _run(lanes.replay, mesh, name, asked)
 
     def rebalance(  # noqa: PLR0913, PLR0917 - each is a field of the form
         dry_run: bool = True,
@@ -149,13 +183,21 @@ def service_flows(mesh: Mesh, name: str, *, module: str) -> ServiceFlows:
         """Count what is where, what waits and what failed, and publish both tables."""
         return _run(count, mesh)
 
-    for function in (push, pull, sync):
+    for function in (push, pull, sync, replay):
         function.__annotations__["protocols"] = list[choice]
 
     def made(function: Callable[..., Outcome]) -> ServiceFlow:
         return _as_flow(function, f"{name}.{function.__name__}", module)
 
-    return ServiceFlows(made(assign), made(push), made(pull), made(sync), made(rebalance), made(status))
+    return ServiceFlows(
+        assign=made(assign),
+        push=made(push),
+        pull=made(pull),
+        sync=made(sync),
+        replay=made(replay),
+        rebalance=made(rebalance),
+        status=made(status),
+    )
 
 
 def mesh_flows(mesh: Mesh, *, module: str) -> MeshFlows:

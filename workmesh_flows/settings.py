@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import ClassVar
 
 from prefect.settings.base import PrefectBaseSettings, build_settings_config
@@ -35,6 +36,17 @@ class WorkmeshSettings(PrefectBaseSettings):
     lease_seconds: float = Field(
         default=30.0, ge=1, description="Seconds after which the lanes of a run that died are free again."
     )
+    max_request_bytes: int = Field(
+        default=4 * 1024 * 1024,
+        ge=1024,
+        description="The largest request of several records; a record alone is sent whatever its size.",
+    )
+    breaker_failures: int = Field(
+        default=5, ge=1, description="Times in a row that a node is away before its lanes pause."
+    )
+    breaker_seconds: float = Field(
+        default=15.0, ge=0, description="Seconds of the first pause; the next ones grow, up to ten minutes."
+    )
     lane_retries: int = Field(default=3, ge=0, description="Times that a lane is tried again in a run.")
     lane_retry_seconds: float = Field(
         default=2.0,
@@ -56,7 +68,7 @@ class WorkmeshSettings(PrefectBaseSettings):
     @property
     def limits(self) -> Limits:
         """What bounds the work with one node."""
-        return Limits(self.connect_timeout, self.read_timeout, self.max_answer_bytes, self.lease_seconds)
+        return Limits(**{field.name: getattr(self, field.name) for field in fields(Limits)})
 
 
 def read_settings() -> WorkmeshSettings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from workmesh_flows.domain.service import Mesh
@@ -26,6 +27,15 @@ def service_status(mesh: Mesh) -> pd.DataFrame:
     from workmesh_flows.operations.tables import services_table
 
     return services_table(_read(mesh, probe=False))
+
+
+def parked_records(mesh: Mesh, services: Sequence[str] = ()) -> pd.DataFrame:
+    """The refused records of these services, or of all, the longest refused first; raises UnknownName."""
+    from workmesh_flows.operations.replay import list_parked
+    from workmesh_flows.operations.tables import parked_table
+
+    with mesh_engine(mesh) as engine:
+        return parked_table(list_parked(engine, mesh, services))
 
 
 def moves_made(mesh: Mesh, *, limit: int = 1_000) -> pd.DataFrame:

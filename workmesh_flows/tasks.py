@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -20,12 +20,15 @@ from prefect.runtime import flow_run
 from prefect.tasks import exponential_backoff
 
 from workmesh_flows.adapters.entities import entity_named
+from workmesh_flows.adapters.replaying import Decision
 from workmesh_flows.domain.reports import AssignReport, PullReport, PushReport
 from workmesh_flows.domain.service import Mesh
 from workmesh_flows.engines import mesh_engine
 from workmesh_flows.errors import LaneStopped, StoreUnavailable, WorkmeshError
 from workmesh_flows.inventory import load_inventory
+from workmesh_flows.operations import replay
 from workmesh_flows.operations.assign import assign, assign_all, assign_entity, plan_only
+from workmesh_flows.operations.bounds import Bounds
 from workmesh_flows.operations.probe import Probe, probe_nodes
 from workmesh_flows.operations.pull import pull_lane
 from workmesh_flows.operations.push import push_lane
@@ -110,10 +113,10 @@ def plan_assign(mesh: Mesh, service: str, limit: int | None) -> AssignmentPlan:
     cache_key_fn=lane_key,
     retry_condition_fn=is_transient,
 )
-def push(mesh: Mesh, service: str, protocol: str, node: str, limit: int | None) -> PushReport:
+def push(mesh: Mesh, service: str, protocol: str, node: str, bounds: Bounds) -> PushReport:
     """Send a lane's pending records."""
     with lane_work(mesh, service, protocol, node, "pushed") as work:
-        return push_lane(work, limit=limit)
+        return push_lane(work, bounds)
 
 
 @task(
@@ -127,6 +130,24 @@ def pull(mesh: Mesh, service: str, protocol: str, node: str) -> PullReport:
     """Collect a lane's results."""
     with lane_work(mesh, service, protocol, node, "pulled") as work:
         return pull_lane(work)
+
+
+@task(name="decide", task_run_name="{decision} refused records of {service}", cache_policy=NO_CACHE)
+def decide_parked(  # noqa: PLR0913, PLR0917 - each narrows the choice
+    mesh: Mesh,
+    service: str,
+    decision: Decision,
+    records: Sequence[str],
+    entities: Sequence[str],
+    protocols: Sequence[str],
+) -> int:
+    """Replay or skip refused records."""
+    declared = mesh.service(service)
+    chosen = [declared.protocol(protocol) for protocol in protocols]
+    with mesh_engine(mesh) as engine:
+        return replay.decide_parked(
+            engine, declared, decision, protocols=chosen, records=records, entities=entities
+        )
 
 
 def probe_key(context: TaskRunContext, parameters: dict[str, Any]) -> str:

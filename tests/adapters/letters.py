@@ -25,10 +25,12 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session, registry
 
 from workmesh_flows import Flags, Protocol, Pull, Push, Service, get, post
-from workmesh_flows.adapters.flagging import flag_pulled, flag_pushed
+from workmesh_flows.adapters.flagging import flag_pulled
 from workmesh_flows.adapters.lanes import Hold, Lane, take_lane
+from workmesh_flows.adapters.parked import Refusal
+from workmesh_flows.adapters.push_flags import push_flags
 from workmesh_flows.adapters.schema import lanes
-from workmesh_flows.planning.delivery import push_times
+from workmesh_flows.planning.delivery import Standing
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 999_998, tzinfo=UTC)
 
@@ -95,14 +97,10 @@ class Letters:
         lane = Lane("letters", "letter", "n1")
         return take_lane(self.engine, lane, holder=holder, clock=lambda: clock, lease_seconds=30)
 
-    def push(
-        self, pushed: list[int], refused: dict[int, str] | None = None, times: list[datetime] | None = None
-    ) -> None:
-        times = push_times(NOW, None, len(pushed)) if times is None else times
-        refused = refused or {}
-        flag_pushed(
-            self.engine, self.hold, self.protocol, pushed=pushed, times=times, refused=refused, time=NOW
-        )
+    def push(self, pushed: list[int], refused: dict[int, str] | None = None, now: datetime = NOW) -> None:
+        refusals = {key: Refusal(why, 1, now, Standing.TRYING) for key, why in (refused or {}).items()}
+        with push_flags(self.engine, self.hold, self.service, self.protocol) as flags:
+            flags.write(pushed, refusals, now, answered=True)
 
     def pull(self, results: dict[int, Any]) -> dict[int, str]:
         return flag_pulled(self.engine, self.hold, self.protocol, results, NOW)

@@ -69,7 +69,7 @@ def test_push_times_strictly_increase_and_are_read_back_as_they_were_written(
     written: list[datetime] = []
     for first in range(1, 31, 10):
         times = push_times(NOW, last, 10)
-        letters.push(list(range(first, first + 10)), times=times)
+        letters.push(list(range(first, first + 10)))
         last = letters.lane().last_push_time
         assert last == times[-1]
         written += times

@@ -10,7 +10,7 @@ from sqlalchemy import ClauseElement, Dialect, Float, literal
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tests.adapters.worlds import START, make_flat, make_world
-from workmesh_flows.adapters import statements
+from workmesh_flows.adapters import assign_statements, statements
 from workmesh_flows.domain.columns import column_of
 
 WORLD = make_world()
@@ -99,13 +99,13 @@ def test_flags_and_values_are_written_by_id(dialect: Dialect) -> None:
 
 
 def test_a_node_is_written_only_where_there_is_none(dialect: Dialect) -> None:
-    text = sql(statements.write_assignation(SERVICE), dialect)
+    text = sql(assign_statements.write_assignation(SERVICE), dialect)
     assert text.startswith('UPDATE "Account" SET "order"=? WHERE "Account"."Key" IN (')
     assert text.endswith(' AND "Account"."order" IS NULL')
 
 
 def test_nodes_of_many_entities_are_written_at_once_and_never_cut_to_a_length() -> None:
-    text = " ".join(str(statements.write_assignations(SERVICE).compile(dialect=POSTGRESQL)).split())
+    text = " ".join(str(assign_statements.write_assignations(SERVICE).compile(dialect=POSTGRESQL)).split())
     assert text.startswith('UPDATE "Account" SET "order"=((%(workmesh_nodes)s::VARCHAR[])[')
     assert " FROM unnest(%(workmesh_keys)s::" in text
     assert text.endswith(' AND "Account"."order" IS NULL')

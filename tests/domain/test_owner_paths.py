@@ -251,7 +251,7 @@ def test_a_join_that_could_find_two_owners_is_refused(base: Any) -> None:
     assert join(base, lambda o, s: foreign(o.shop_code) == remote(s.code)) == [
         (
             "owner hop Order.shop joins to code of shop, neither the primary key nor declared unique; "
-            "a record has one owner"
+            "it must lead to one row"
         )
     ]
 
@@ -275,7 +275,7 @@ def test_one_to_many_is_refused(base: Any) -> None:
     shop = entity(base, order_id=to("order.id"))
     order.shops = relationship(shop)
     assert problems(order, shop, order.shops) == [
-        "owner hop Order.shops leads to many rows; a record has one owner"
+        "owner hop Order.shops leads to many rows, it must lead to one"
     ]
 
 
@@ -289,7 +289,7 @@ def test_many_to_many_is_refused(base: Any) -> None:
     )
     order.shops = relationship(shop, secondary=links)
     assert problems(order, shop, [order.shops]) == [
-        "owner hop Order.shops leads to many rows; a record has one owner"
+        "owner hop Order.shops leads to many rows, it must lead to one"
     ]
 
 

@@ -19,6 +19,11 @@ def check(record: dict[str, Any]) -> None:
         raise RecordRefused(record["refuse"].replace("HALF", HALF))
     if "bug_on" in record:
         int(record["bug_on"])  # the text of a ValueError quotes what was sent
+    time.sleep(record.get("check", 0))
+    if "hold" in record:  # until someone removes the file
+        (held := Path(record["hold"])).touch()
+        while held.exists():
+            time.sleep(0.005)
     record.clear()  # what is stored is what came, whatever a check does
 
 

@@ -15,12 +15,13 @@ import pytest
 from starlette.testclient import TestClient
 
 from tests.microservice.calling import wait_for
-from tests.microservice.obedient import obedient
+from tests.microservice.obedient import HALF, obedient
 from tests.microservice.twenty_lines import timeline
 from workmesh_flows.microservice import MicroService, StartError, arrivals, intake, worker
 from workmesh_flows.microservice.arriving import Arriving
 from workmesh_flows.microservice.backlog import WAITING, settle
 from workmesh_flows.microservice.database import Database
+from workmesh_flows.microservice.epochs import HIGHEST, Sender
 from workmesh_flows.microservice.outcomes import LATEST
 
 KEY = "{5D4A-KEY}"
@@ -35,7 +36,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
 def test_only_the_latest_answers_are_remembered(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(intake, "REMEMBERED_ANSWERS", 3)
     for number in range(6):
-        intake.accept(database, "delivery", [], key=str(number), epoch=None)
+        intake.accept(database, "delivery", [], key=str(number), sender=None)
     remembered = [intake.remembered_answer(database, "delivery", str(number)) for number in range(6)]
     assert [answer is not None for answer in remembered] == [False, False, False, True, True, True]
 
@@ -49,6 +50,7 @@ def test_what_is_answered_with_success_is_on_the_disk(database: Database) -> Non
     ("sql", "values", "index"),
     [
         pytest.param(LATEST, ("delivery",), "records_processed", id="status"),
+        pytest.param(HIGHEST, ("s/p",), "sqlite_autoindex_epochs", id="the highest epoch"),
         pytest.param(
             f"{WAITING}AND protocol IN (?, ?) ORDER BY seq LIMIT 1",
             (0, "delivery", "open"),
@@ -75,6 +77,14 @@ def test_a_transaction_that_fails_leaves_nothing(database: Database) -> None:
     with pytest.raises(KeyError):
         fail_halfway()
     assert database.rows("SELECT * FROM answers") == []
+
+
+def test_the_epoch_and_the_records_are_kept_in_one_transaction(database: Database) -> None:
+    arriving = [Arriving(1, {}, "{}"), Arriving(2, {}, HALF)]  # the second cannot be stored
+    with pytest.raises(UnicodeEncodeError):
+        intake.accept(database, "delivery", arriving, key=None, sender=Sender("s/p", 7))
+    assert database.rows("SELECT * FROM records") == []
+    assert database.rows("SELECT * FROM epochs") == []
 
 
 def test_a_failing_disk_makes_the_node_unavailable_and_not_its_records_guilty(
@@ -145,8 +155,8 @@ def test_answers_are_remembered_over_a_restart(tmp_path: Path) -> None:
 def test_records_of_a_protocol_that_is_gone_wait_until_it_is_back(tmp_path: Path) -> None:
     path = tmp_path / "node.db"
     with closing(Database(path)) as database:
-        intake.accept(database, "open", [Arriving(1, {}, '{"key": 1}')], key=None, epoch=None)
-        intake.accept(database, "delivery", [Arriving(1, {}, '{"subject": "four"}')], key=None, epoch=None)
+        intake.accept(database, "open", [Arriving(1, {}, '{"key": 1}')], key=None, sender=None)
+        intake.accept(database, "delivery", [Arriving(1, {}, '{"subject": "four"}')], key=None, sender=None)
     with TestClient(timeline.app(api_key=KEY, database=path)) as client:
         wait_for(lambda: arrivals(path)[1].result == {"score": 4})
         assert client.post("/api/1.0/workload.json", json={"api_key": KEY}).json()["value"] == 1

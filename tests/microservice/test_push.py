@@ -18,7 +18,9 @@ def test_records_are_stored_as_they_came_in_the_order_they_came(
 ) -> None:
     first, second = new_id(), new_id()
     odd = {"id": "é\u0000ü", "text": 'quote " and \u2028', "number": 1.5, "none": None, "list": [{"a": []}]}
-    shared.post("delivery/push", {"Workmesh-Epoch": "17"}, delivery={"id": second})
+    shared.post(
+        "delivery/push", {"Workmesh-Epoch": "17", "Workmesh-Lane": "s/order"}, delivery={"id": second}
+    )
     shared.push({"id": first}, {"id": "b"}, odd)
     shared.post("open/push", open={"key": first})
     log = arrived()
@@ -160,10 +162,9 @@ def test_a_refusal_is_not_remembered(shared: Caller, new_id: NewId) -> None:
     assert shared.push({"id": at}, headers=key).value == {"stored": 1, "known": 0}
 
 
-@pytest.mark.parametrize("header", ["Idempotency-Key", "Workmesh-Epoch"])
-def test_a_header_too_long_to_be_stored_is_a_bad_request(shared: Caller, new_id: NewId, header: str) -> None:
-    answer = shared.push({"id": new_id()}, headers={header: "x" * 256})
-    assert (answer.http, answer.status) == (400, f"{header} has more than 255 characters")
+def test_an_idempotency_key_too_long_to_be_stored_is_a_bad_request(shared: Caller, new_id: NewId) -> None:
+    answer = shared.push({"id": new_id()}, headers={"Idempotency-Key": "x" * 256})
+    assert (answer.http, answer.status) == (400, "Idempotency-Key has more than 255 characters")
 
 
 def test_twins_sent_at_once_store_their_records_once(

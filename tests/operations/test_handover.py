@@ -29,8 +29,8 @@ from tests.support.scripted_node import Answer, Asked, Script, scripted_node, su
 from tests.support.shop import orders, shop_service, write_orders, write_shops
 from workmesh_flows import Protocol, Service
 from workmesh_flows.adapters.database import database_clock
-from workmesh_flows.adapters.flagging import flag_pushed
 from workmesh_flows.adapters.lanes import Lane, held_lane, take_lane
+from workmesh_flows.adapters.push_flags import push_flags
 from workmesh_flows.adapters.schema import lanes
 from workmesh_flows.domain.node import Inventory, NodeState
 from workmesh_flows.errors import LaneBusy, LaneLost, StoreUnavailable
@@ -287,8 +287,8 @@ def test_a_sender_that_was_paused_can_flag_nothing_after_the_entity_left(engine:
     with two_nodes() as (_, two, n1, n2):
         hand_over(moving(engine, service, n1, n2), steps([1], "n1", "n2"))
         now = clock()
-        with pytest.raises(LaneLost):
-            flag_pushed(engine, paused, service.protocols[0], pushed=[1], times=[now], refused={}, time=now)
+        with push_flags(engine, paused, service, service.protocols[0]) as written, pytest.raises(LaneLost):
+            written.write([1], {}, now, answered=True)
         assert flags(engine) == {1: None}
         push(engine, service, n2)
     assert sent_ids(two.asked) == [1]

@@ -23,6 +23,7 @@ from workmesh_flows.domain.reports import PullReport, PushReport
 from workmesh_flows.domain.service import Service
 from workmesh_flows.errors import LaneStopped
 from workmesh_flows.microservice import NodeProcess
+from workmesh_flows.operations.bounds import Bounds
 from workmesh_flows.operations.pull import pull_lane
 from workmesh_flows.operations.push import push_lane
 from workmesh_flows.operations.work import Work
@@ -55,7 +56,7 @@ def work_at(time: Clock, engine: Engine, service: Service, node: Node) -> Work:
 
 
 def push(engine: Engine, service: Service, node: Node, *, limit: int | None = None) -> PushReport:
-    return push_lane(work_on(engine, service, node), limit=limit)
+    return push_lane(work_on(engine, service, node), Bounds(limit))
 
 
 def pull(engine: Engine, service: Service, node: Node) -> PullReport:

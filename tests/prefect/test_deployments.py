@@ -35,7 +35,7 @@ def test_all_flows_deploy_and_a_worker_runs_one_to_its_end(prefect: str, tmp_pat
     run("work-pool", "create", "workmesh", "--type", "process")
     run("--no-prompt", "deploy", "--all")
     deployments = {deployment["name"]: deployment for deployment in post(prefect, "/deployments/filter")}
-    actions = ("assign", "push", "pull", "sync", "rebalance", "status")
+    actions = ("assign", "push", "pull", "sync", "replay", "rebalance", "status")
     assert set(deployments) == {*(f"timeline-{action}" for action in actions), "mesh-assign", "mesh-drain"}
     status = deployments["timeline-status"]["id"]
     created = post(prefect, f"/deployments/{status}/create_flow_run", {"state": {"type": "SCHEDULED"}})

@@ -52,11 +52,11 @@ def open_engine(database: Database) -> Engine:
 def database_clock(engine: Engine) -> Clock:
     """The database's time, so that runs on several machines agree: read once, then counted on."""
     if engine.dialect.name != "postgresql":
-        return _now
+        return utc_now
     with translated_errors(), engine.connect() as connection:
         theirs = connection.scalar(select(func.clock_timestamp(type_=UtcDateTime())))
-    offset = (theirs or _now()) - _now()
-    return lambda: _now() + offset
+    offset = (theirs or utc_now()) - utc_now()
+    return lambda: utc_now() + offset
 
 
 @contextmanager
@@ -121,7 +121,8 @@ def _obey_foreign_keys(connection: Any, record: object) -> None:  # noqa: ANN401
     connection.execute("PRAGMA foreign_keys=ON")
 
 
-def _now() -> datetime:
+def utc_now() -> datetime:
+    """This machine's time."""
     return datetime.now(UTC)
 
 

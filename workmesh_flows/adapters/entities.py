@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import ColumnElement, Connection, Engine, Enum, String, literal, select, update
 
-from workmesh_flows.adapters import statements
+from workmesh_flows.adapters import assign_statements, statements
 from workmesh_flows.adapters.database import translated_errors
 from workmesh_flows.adapters.keys import parse_key
 from workmesh_flows.adapters.schema import ensure_row, services
@@ -171,7 +171,7 @@ def _held(connection: Connection, service: Service) -> Held:
 
 def _write_arrays(connection: Connection, service: Service, assigned: Sequence[tuple[Any, str]]) -> int:
     """On PostgreSQL: one statement for entities of any nodes."""
-    statement, written = statements.write_assignations(service), 0
+    statement, written = assign_statements.write_assignations(service), 0
     by_key = sorted(assigned, key=itemgetter(0))  # neighbours in the index lie in one statement
     for start in range(0, len(by_key), SENT_AT_ONCE):
         places: dict[str, int] = {}
@@ -186,7 +186,7 @@ def _write_arrays(connection: Connection, service: Service, assigned: Sequence[t
 
 def _write_lists(connection: Connection, service: Service, assigned: Sequence[tuple[Any, str]]) -> int:
     """Elsewhere: one statement for entities of one node."""
-    statement, written = statements.write_assignation(service), 0
+    statement, written = assign_statements.write_assignation(service), 0
     keys = defaultdict[str, list[Any]](list)
     for key, node in assigned:
         keys[node].append(key)

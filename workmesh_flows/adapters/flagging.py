@@ -1,4 +1,4 @@
-"""Flags: what became of records, written with what else belongs to it, one transaction a batch."""
+"""Pull flags: results and flags of a batch, written in one transaction; and how flags are written at all."""
 
 from __future__ import annotations
 
@@ -12,40 +12,10 @@ from sqlalchemy.exc import StatementError
 from workmesh_flows.adapters import statements
 from workmesh_flows.adapters.database import refuses_value, translated_errors
 from workmesh_flows.adapters.lanes import Hold
-from workmesh_flows.adapters.schema import as_stored
-from workmesh_flows.domain.answers import LONGEST_TEXT
+from workmesh_flows.adapters.schema import as_stored, lanes, stored_text
 from workmesh_flows.domain.columns import column_of, first_line
 from workmesh_flows.domain.protocol import Flags, Protocol
 from workmesh_flows.errors import NotFlagged
-
-
-def flag_pushed(  # noqa: PLR0913 - each is one fact of the batch
-    engine: Engine,
-    hold: Hold,
-    protocol: Protocol,
-    *,
-    pushed: Sequence[Any],
-    times: Sequence[datetime],
-    refused: Mapping[Any, str],
-    time: datetime,
-) -> None:
-    """Flag the records of one batch, in one transaction that checks the lane; raises LaneLost.
-
-    ``times`` are those of the pushed ones; ``refused`` are ids with reasons: they stay pending.
-    """
-    assert protocol.push is not None  # noqa: S101 - a push lane exists only for a declared push
-    flags = protocol.push.flags
-    rows = [
-        _parameters(flags, record_id, at, success=True) for record_id, at in zip(pushed, times, strict=True)
-    ]
-    rows += [
-        _parameters(flags, record_id, time, success=False, error=why) for record_id, why in refused.items()
-    ]
-    changes = {"last_push_time": times[-1]} if times else {}
-    with translated_errors(), engine.begin() as connection:
-        hold.advance(connection, **changes)
-        if rows:
-            _write(connection, statements.write_flags(protocol, flags), rows)
 
 
 def flag_pulled(
@@ -97,17 +67,18 @@ def _write_results(
     for record_id, result in results.items():
         failed = result if isinstance(result, str) else None
         values = result if isinstance(result, Mapping) else {}
-        row = _parameters(flags, record_id, time, success=failed is None, error=failed)
+        row = flag_row(flags, record_id, time, success=failed is None, error=failed)
         row |= {f"workmesh_{i}": value for i, value in enumerate(values.values(), start=len(flags.columns))}
         alike.setdefault(tuple(values), []).append(row)
     with engine.begin() as connection:
-        hold.advance(connection)
+        bad = sum(isinstance(result, str) for result in results.values())
+        hold.advance(connection, done=lanes.c.done + len(results) - bad, refused=lanes.c.refused + bad)
         for keys, rows in alike.items():
             columns = [column_of(getattr(protocol.record, key)) for key in keys]
-            _write(connection, statements.write_flags(protocol, flags, columns), rows)
+            write_rows(connection, statements.write_flags(protocol, flags, columns), rows)
 
 
-def _write(connection: Connection, statement: Update, rows: Sequence[dict[str, Any]]) -> None:
+def write_rows(connection: Connection, statement: Update, rows: Sequence[dict[str, Any]]) -> None:
     """Write a row each; a report that counts what was not written would be a lie."""
     written = connection.execute(statement, rows).rowcount
     if written != len(rows):
@@ -118,7 +89,7 @@ def _write(connection: Connection, statement: Update, rows: Sequence[dict[str, A
         )
 
 
-def _parameters(
+def flag_row(
     flags: Flags,
     record_id: Any,  # noqa: ANN401 - any key
     time: datetime,
@@ -126,15 +97,11 @@ def _parameters(
     success: bool,
     error: str | None = None,
 ) -> dict[str, Any]:
-    room = getattr(column_of(flags.error).type, "length", None) or LONGEST_TEXT
+    """The parameters that flag one record; a text is cut to its column."""
+    room = getattr(column_of(flags.error).type, "length", None)
     return {
         "workmesh_id": record_id,
         "workmesh_0": as_stored(time, column_of(flags.time)),
         "workmesh_1": success,
-        "workmesh_2": None if error is None else _storable(error)[: min(room, LONGEST_TEXT)],
+        "workmesh_2": None if error is None else stored_text(error, room),
     }
-
-
-def _storable(text: str) -> str:
-    """A text without what a database refuses in it: half a surrogate pair, and in PostgreSQL the character NUL."""
-    return text.replace("\0", " ").encode(errors="replace").decode()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypeAlias
 
-from sqlalchemy import ColumnElement, Connection, Engine, and_, case, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, Row, and_, case, or_, select, update
 
 from workmesh_flows.adapters.database import Clock, translated_errors
 from workmesh_flows.adapters.schema import ensure_row, lanes
@@ -52,7 +52,8 @@ class Lane:
 class Hold:
     """A lane that is ours while its epoch is; what was known of it when it was taken.
 
-    ``latest`` is the record that the node named last as processed, and when that was pushed.
+    ``latest`` is the record that the node named last as processed, and when that was pushed. ``failures`` are the times
+    in a row that the node was away, ``next_batch`` how many records to send after a batch with which it went away.
     """
 
     lane: Lane
@@ -62,6 +63,9 @@ class Hold:
     batch_limit: int | None = None
     latest: tuple[str, datetime] | None = None
     retry_at: datetime | None = None
+    breaker: str = "closed"
+    failures: int = 0
+    next_batch: int | None = None
     lost: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -124,17 +128,31 @@ def take_lane(  # noqa: PLR0913 - each is one fact of the lease
                     holder=holder,
                     lease_until=now + timedelta(seconds=lease_seconds),
                     retry_at=case((over, None), else_=lanes.c.retry_at),
+                    breaker=case((and_(over, lanes.c.breaker == "open"), "half-open"), else_=lanes.c.breaker),
                 )
             )
             row = connection.execute(select(lanes).where(lane.row)).one()
     if taken.rowcount == 1:
-        latest = None if row.latest_id is None else (row.latest_id, row.latest_time)
-        return Hold(lane, holder, row.epoch, row.last_push_time, row.batch_limit, latest, row.retry_at)
+        return _hold(lane, holder, row)
     if not early and row.retry_at is not None and row.retry_at > now:
         reason = f"the node asked to be left alone until {row.retry_at:%Y-%m-%d %H:%M:%S} UTC"
+        if row.breaker == "open":
+            reason = (
+                f"its circuit breaker is open until {row.retry_at:%Y-%m-%d %H:%M:%S} UTC: the node was away "
+                f"{row.failures} times in a row"
+            )
         raise LaneWaiting(reason, lane=str(lane), until=row.retry_at)
     until = f"{row.lease_until:%H:%M:%S} UTC or longer" if row.lease_until else "a moment ago"
     raise LaneBusy(f"held by {row.holder or 'another run'} until {until}", lane=str(lane))
+
+
+def _hold(lane: Lane, holder: str, row: Row[Any]) -> Hold:
+    latest = None if row.latest_id is None else (row.latest_id, row.latest_time)
+    known = {name: getattr(row, name) for name in _KNOWN}
+    return Hold(lane, holder, row.epoch, latest=latest, **known)
+
+
+_KNOWN = ("last_push_time", "batch_limit", "retry_at", "breaker", "failures", "next_batch")
 
 
 def note_on_lane(engine: Engine, hold: Hold, **changes: Any) -> None:  # noqa: ANN401 - columns of the lane

@@ -15,6 +15,7 @@ from workmesh_flows.adapters import move_statements as statements
 from workmesh_flows.adapters.entities import Assigning
 from workmesh_flows.adapters.former_pushes import write_former_pushes
 from workmesh_flows.adapters.lanes import Lane
+from workmesh_flows.adapters.parked import forget_refusals_of_owners
 from workmesh_flows.adapters.schema import as_utc, moves, services
 from workmesh_flows.domain.protocol import Protocol
 from workmesh_flows.domain.service import Service
@@ -56,6 +57,8 @@ def move(
     for protocol in run.service.protocols:
         if protocol.push is not None:
             again += _reset(run, protocol, steps, repush=repush)
+    if repush:
+        forget_refusals_of_owners(run.connection, run.service, [step.entity for step in steps])
     by_target = sorted(steps, key=lambda step: step.target)
     for target, group in groupby(by_target, key=lambda step: step.target):
         keys = [step.entity for step in group]

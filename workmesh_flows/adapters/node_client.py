@@ -8,13 +8,13 @@ import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from importlib.metadata import version
 from time import monotonic
 from typing import Any
 
 import httpx
 
+from workmesh_flows.adapters.database import Clock, utc_now
 from workmesh_flows.adapters.encoding import encode
 from workmesh_flows.domain.answers import RawAnswer, Scrub, read_answer, scrubber
 from workmesh_flows.domain.limits import Limits
@@ -38,10 +38,14 @@ USER_AGENT = f"workmesh-flows/{version('workmesh-flows')}"
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Who sends: the lane, and the epoch under which it is held; both go into headers."""
+    """Who sends: the lane, and the epoch under which it is held; both go into headers.
+
+    ``clock`` is what a pause that the node asks for is counted from.
+    """
 
     lane: str
     epoch: int
+    clock: Clock = utc_now
 
 
 class HttpNodeClient:
@@ -51,6 +55,8 @@ class HttpNodeClient:
         """Made by :func:`node_client`."""
         self._node, self._http, self._limits, self._sender = node, http, limits, sender
         self.scrub: Scrub = scrubber(node.api_key.get_secret_value())
+        self.at_most: int | None = None
+        """Bytes of a payload that may be sent; None is any number."""
         self._urls: dict[str, httpx.URL] = {}
 
     @property
@@ -69,17 +75,22 @@ class HttpNodeClient:
             raise RecordRefused(
                 f"the payload is a {type(payload).__name__}; only an object has room for the key"
             )
+        if self.at_most is not None and len(content) > self.at_most:
+            size = f"the request would have {len(content):,} bytes, {self.at_most:,} are allowed"
+            raise BatchTooLarge(size, node=self.name, unsent=True)
         headers = {
             "Content-Type": "application/json",
             "Idempotency-Key": self._idempotency_key(path, content),
         }
         if self._sender is not None:
             headers["Workmesh-Epoch"] = str(self._sender.epoch)
+            headers["Workmesh-Lane"] = self._sender.lane
         with _named(self._node), translated_errors():
             body = _with_key(content, self._node.api_key.get_secret_value())
             with self._http.stream("POST", self._url(path), content=body, headers=headers) as response:
                 answer = self._read(response)
-            return read_answer(answer, path=path, scrub=self.scrub, now=datetime.now(UTC))
+            now = self._sender.clock() if self._sender else utc_now()
+            return read_answer(answer, path=path, scrub=self.scrub, now=now)
 
     def ping(self) -> None:
         """Ask whether the node is there and takes our key; raises NodeUnavailable or NodeMisconfigured."""
@@ -113,9 +124,8 @@ class HttpNodeClient:
         for piece in response.iter_bytes():
             body += piece
             if monotonic() > deadline:
-                raise NodeUnavailable(
-                    f"its answer takes longer than {self._limits.read_timeout:g} s to arrive"
-                )
+                why = f"its answer takes longer than {self._limits.read_timeout:g} s to arrive"
+                raise NodeUnavailable(why, went_away=True)
             if len(body) > limit:
                 return RawAnswer(response.status_code, headers, bytes(body[:limit]), cut=True)
         return RawAnswer(response.status_code, headers, bytes(body))
@@ -178,9 +188,8 @@ def _translation(error: Exception) -> NodeError:  # noqa: PLR0911 - a table of c
     detail = str(error).strip() or "no further detail"
     match error:
         case httpx.RemoteProtocolError():  # its text goes on with what the node sent, after a colon
-            return NodeUnavailable(
-                f"the answer did not arrive whole, or is no HTTP: {detail.partition(':')[0]}"
-            )
+            why = f"the answer did not arrive whole, or is no HTTP: {detail.partition(':')[0]}"
+            return NodeUnavailable(why, went_away=True)
         case httpx.HTTPStatusError():
             return NodeUnavailable(f"it answers {error.response.status_code}")
         case httpx.ConnectError() if _is_certificate(error):
@@ -192,11 +201,12 @@ def _translation(error: Exception) -> NodeError:  # noqa: PLR0911 - a table of c
         case httpx.ConnectTimeout() | httpx.ConnectError():
             return NodeUnavailable(f"no connection ({type(error).__name__}: {detail})")
         case httpx.TimeoutException():
-            return NodeUnavailable(f"no answer in time ({type(error).__name__})")
+            return NodeUnavailable(f"no answer in time ({type(error).__name__})", went_away=True)
         case httpx.TooManyRedirects() | httpx.CookieConflict():
             return NodeMisconfigured(f"its answer cannot be followed: {detail}")
         case _:
-            return NodeUnavailable(f"the answer did not arrive whole ({type(error).__name__}: {detail})")
+            why = f"the answer did not arrive whole ({type(error).__name__}: {detail})"
+            return NodeUnavailable(why, went_away=True)
 
 
 def _is_certificate(error: BaseException) -> bool:

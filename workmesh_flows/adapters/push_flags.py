@@ -6,7 +6,7 @@ for a fast node. That statement fails as a whole where anything is not as expect
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,6 +18,7 @@ from sqlalchemy import (
     Connection,
     DateTime,
     Engine,
+    Integer,
     Select,
     bindparam,
     case,
@@ -32,61 +33,132 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError
 
 from workmesh_flows.adapters.database import translated_errors
+from workmesh_flows.adapters.flagging import flag_row, write_rows
 from workmesh_flows.adapters.lanes import Hold
+from workmesh_flows.adapters.parked import Refusal, forget_refusals, note_refusals, refusals_of
 from workmesh_flows.adapters.schema import as_stored, lanes
+from workmesh_flows.adapters.statements import write_flags
 from workmesh_flows.domain.columns import column_of, table_of
 from workmesh_flows.domain.protocol import Protocol
-from workmesh_flows.planning.delivery import TICK
+from workmesh_flows.domain.service import Service
+from workmesh_flows.errors import StoreError
+from workmesh_flows.planning.delivery import TICK, Standing, push_times
 
 _DIVISION_BY_ZERO = "22012"
 """SQLSTATE that the statement gives itself where it did not write what it was to write."""
 
 
-class AtOnce:
-    """Flags batches of one lane as pushed, each in one statement of PostgreSQL."""
+class PushFlags:
+    """Writes what became of the batches of one lane that is held; what it knows of refused records is kept up to date."""
 
-    def __init__(self, connection: Connection, hold: Hold, protocol: Protocol) -> None:
-        """Made by :func:`at_once`; the connection commits by itself."""
+    def __init__(
+        self, engine: Engine, hold: Hold, service: Service, protocol: Protocol, fast: Connection | None
+    ) -> None:
+        """Made by :func:`push_flags`; ``fast`` commits by itself."""
         assert protocol.push is not None  # noqa: S101 - a push lane exists only for a declared push
-        self._connection = connection
-        self._statement = accepted_batch(hold, protocol)
-        self._time = column_of(protocol.push.flags.time)
+        self._engine, self._hold = engine, hold
+        self._service, self._protocol, self._flags = service, protocol, protocol.push.flags
+        self._fast = None if fast is None else (fast, accepted_batch(hold, protocol))
+        self.refusals = refusals_of(engine, service, protocol)
 
-    def flag(self, ids: Sequence[Any], times: Sequence[datetime]) -> bool:
-        """Flag these records as pushed, at times of which each is a tick behind the one before.
+    def write(
+        self, pushed: Sequence[Any], refused: Mapping[Any, Refusal], now: datetime, *, answered: bool
+    ) -> None:
+        """Flag the records of one batch, in one transaction that checks the lane; raises LaneLost or NotFlagged.
 
-        False, and nothing was written, where that is not to be: the lane is another run's, or records are not there.
+        ``pushed`` are ids in the order they were sent. ``answered`` closes the lane's circuit breaker.
         """
+        hold = self._hold
+        times = push_times(now, hold.last_push_time, len(pushed))
+        trying = self.refusals.trying
+        recovered = [record_id for record_id in pushed if record_id in trying] if trying else []
+        plain = not (refused or recovered) and answered and bool(pushed)
+        if not (plain and self._write_at_once(pushed, times)):
+            self._write_carefully(pushed, times, refused, now, recovered, answered=answered)
+        if times:
+            hold.last_push_time = times[-1]
+        if answered:
+            hold.failures, hold.breaker = 0, "closed"
+        for record_id in recovered:
+            del trying[record_id]
+        for record_id, refusal in refused.items():
+            trying.pop(record_id, None)
+            if refusal.standing is Standing.TRYING:
+                trying[record_id] = refusal.attempts, refusal.since
+            else:
+                self.refusals.set_aside = True
+
+    def _write_at_once(self, pushed: Sequence[Any], times: Sequence[datetime]) -> bool:
+        """False, and nothing was written, where that is not to be: a lane that was lost, records that are not there."""
+        if self._fast is None or self._hold.lost.is_set():
+            return False
         parameters = {
-            "workmesh_ids": ids,
-            "workmesh_first": as_stored(times[0], self._time),
+            "workmesh_ids": list(pushed),
+            "workmesh_first": as_stored(times[0], column_of(self._flags.time)),
             "workmesh_last": times[-1],
-            "workmesh_count": len(ids),
+            "workmesh_count": len(pushed),
+            "workmesh_next": self._hold.next_batch,
         }
         try:
             with translated_errors():
-                self._connection.execute(self._statement, parameters)
-        except Exception as error:
+                connection, accepted = self._fast
+                connection.execute(accepted, parameters)
+        except StoreError as error:
             cause = error.__cause__
             if isinstance(cause, DBAPIError) and getattr(cause.orig, "sqlstate", "") == _DIVISION_BY_ZERO:
                 return False
             raise
         return True
 
+    def _write_carefully(  # noqa: PLR0913 - each is one fact of the batch
+        self,
+        pushed: Sequence[Any],
+        times: Sequence[datetime],
+        refused: Mapping[Any, Refusal],
+        now: datetime,
+        recovered: Sequence[Any],
+        *,
+        answered: bool,
+    ) -> None:
+        flags, protocol = self._flags, self._protocol
+        rows = [
+            flag_row(flags, record_id, at, success=True) for record_id, at in zip(pushed, times, strict=True)
+        ]
+        rows += [
+            flag_row(flags, record_id, now, success=False, error=refusal.reason)
+            for record_id, refusal in refused.items()
+        ]
+        changes: dict[str, Any] = {
+            "done": lanes.c.done + len(pushed),
+            "refused": lanes.c.refused + len(refused),
+            "next_batch": self._hold.next_batch,
+        }
+        changes |= {"last_push_time": times[-1]} if times else {}
+        changes |= {"failures": 0, "breaker": "closed"} if answered else {}
+        with translated_errors(), self._engine.begin() as connection:
+            self._hold.advance(connection, **changes)
+            if rows:
+                write_rows(connection, write_flags(protocol, flags), rows)
+            if refused:
+                note_refusals(connection, self._service, protocol, refused)
+            if recovered:
+                forget_refusals(connection, self._service, protocol, recovered)
+
 
 @contextmanager
-def at_once(engine: Engine, hold: Hold, protocol: Protocol) -> Iterator[AtOnce | None]:
-    """The fast way for one lane, over a connection of its own; None where the database or the column has none."""
+def push_flags(engine: Engine, hold: Hold, service: Service, protocol: Protocol) -> Iterator[PushFlags]:
+    """The flags of one lane; on PostgreSQL over a connection of its own."""
     assert protocol.push is not None  # noqa: S101 - a push lane exists only for a declared push
     # A type of the user's may keep times in a form that no interval can be added to.
     counts_on = type(column_of(protocol.push.flags.time).type) in {DateTime, TIMESTAMP, postgresql.TIMESTAMP}
     if engine.dialect.name != "postgresql" or not counts_on:
-        yield None
+        yield PushFlags(engine, hold, service, protocol, None)
         return
     with translated_errors():
         connection = engine.connect()
     with connection:
-        yield AtOnce(connection.execution_options(isolation_level="AUTOCOMMIT"), hold, protocol)
+        fast = connection.execution_options(isolation_level="AUTOCOMMIT")
+        yield PushFlags(engine, hold, service, protocol, fast)
 
 
 def accepted_batch(hold: Hold, protocol: Protocol) -> Select[Any]:
@@ -100,7 +172,13 @@ def accepted_batch(hold: Hold, protocol: Protocol) -> Select[Any]:
     mine = (
         update(lanes)
         .where(hold.mine)
-        .values(last_push_time=bindparam("workmesh_last", type_=lanes.c.last_push_time.type))
+        .values(
+            last_push_time=bindparam("workmesh_last", type_=lanes.c.last_push_time.type),
+            done=lanes.c.done + bindparam("workmesh_count", type_=BigInteger),
+            next_batch=bindparam("workmesh_next", type_=Integer),
+            failures=0,
+            breaker="closed",
+        )
         .returning(literal_column("1"))
         .cte("workmesh_mine")
     )

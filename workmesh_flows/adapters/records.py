@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
 
@@ -25,6 +26,14 @@ Mark: TypeAlias = tuple[Any, Any]
 """Where a page ended: the mark of the column that orders it, and the id."""
 
 
+@dataclass(frozen=True, slots=True)
+class PendingPage:
+    """Records to be sent, and where they end."""
+
+    items: Page
+    mark: Mark | None
+
+
 class Reader:
     """Reads a lane's records page by page; memory holds one page.
 
@@ -36,32 +45,64 @@ class Reader:
         self._session = session
         self._service, self._protocol, self._node = service, protocol, node
 
-    def count_pending(self) -> int:
-        """Records that the node still has to receive."""
+    def count_pending(self, *, aside: bool = False) -> int:
+        """Records that the node still has to receive; ``aside`` where some are set aside, which do not count."""
+        statement = statements.count_pending(self._service, self._protocol, self._node, aside=aside)
         with translated_errors():
-            count = self._session.scalar(statements.count_pending(self._service, self._protocol, self._node))
+            count = self._session.scalar(statement)
         self._end()
         return int(count or 0)
 
-    def pending(self, push: Push, *, size: int, again: Callable[[], None] | None = None) -> Iterator[Page]:
-        """Pages of what the node still has to receive, in the order of (sort, id).
+    def pending(
+        self,
+        push: Push,
+        *,
+        size: int,
+        after: Mark | None = None,
+        only: Any = None,  # noqa: ANN401 - any key
+        aside: bool = False,
+    ) -> Iterator[Page]:
+        """Pages of what the node still has to receive, in the order of (sort, id): all, or ``only`` one owner's."""
+        while True:
+            with self.pending_page(push, size=size, after=after, only=only, aside=aside) as page:
+                after = page.mark
+                if page.items:
+                    yield page.items
+            if len(page.items) < size:
+                return
 
-        An entity that comes to the node in the meantime may have records before the page that is read. Where
-        ``again`` is given, reading then begins anew, so that they keep their order; it is told before.
-        """
+    @contextmanager
+    def pending_page(  # noqa: PLR0913 - each is one condition
+        self,
+        push: Push,
+        *,
+        size: int,
+        after: Mark | None = None,
+        only: Any = None,  # noqa: ANN401 - any key
+        without: Collection[Any] = (),
+        aside: bool = False,
+    ) -> Iterator[PendingPage]:
+        """One page of it; its records are good for the length of the block."""
         shape = _Shape(self._protocol, rows=push.wants_rows, order=column_of(self._protocol.sort))
-
-        def statement(after: Mark | None) -> Select[Any]:
-            return statements.pending(
-                self._service,
-                self._protocol,
-                self._node,
-                columns=shape.columns,
-                limit=size,
-                after=after,
-            )
-
-        return self._pages(statement, shape, size, again)
+        statement = statements.pending(
+            self._service,
+            self._protocol,
+            self._node,
+            columns=shape.columns,
+            limit=size,
+            after=after,
+            only=only,
+            without=without,
+            aside=aside,
+        )
+        # Closed at the end, which lets go of its objects and of what a function did with them.
+        with Session(self._session.bind, autoflush=False, expire_on_commit=False) as session:
+            with translated_errors():
+                rows = shape.rows(session.execute(statement))
+                session.commit()
+            yield PendingPage(shape.sendables(rows), shape.mark(rows[-1]) if rows else after)
+            with translated_errors():
+                session.rollback()
 
     def pullable(self, pull: Pull, *, upto: datetime, size: int) -> Iterator[Page]:
         """Pages of what was pushed up to a time and not pulled yet, in the order it was pushed."""
@@ -98,7 +139,7 @@ class Reader:
         with translated_errors():
             rows = shape.rows(self._session.execute(statement))
         self._end()
-        return [shape.sendable(row) for row in rows]
+        return shape.sendables(rows)
 
     def pushed_at(self, record_id: Any) -> tuple[datetime | None, bool] | None:  # noqa: ANN401 - any key
         """Push time and whether it is flagged as pushed, of one record; None where it is not the lane's."""
@@ -118,33 +159,22 @@ class Reader:
         return (None if time is None else as_utc(time)), success is True
 
     def _pages(
-        self,
-        statement: Callable[[Mark | None], Select[Any]],
-        shape: _Shape,
-        size: int,
-        again: Callable[[], None] | None = None,
+        self, statement: Callable[[Mark | None], Select[Any]], shape: _Shape, size: int
     ) -> Iterator[Page]:
         mark: Mark | None = None
-        revision = self._revision() if again else 0
         while True:
             with translated_errors():
                 rows = shape.rows(self._session.execute(statement(mark)))
             self._end()
-            # Asked after the page: whoever came before this revision is in it.
-            if again is not None and revision != (revision := self._revision()):
-                if mark is not None:
-                    again()
-                mark = None
-                continue
             if rows:
                 mark = shape.mark(rows[-1])
-                yield [shape.sendable(row) for row in rows]
+                yield shape.sendables(rows)
                 self._forget()
             if len(rows) < size:
                 return
 
-    def _revision(self) -> int:
-        """Rises each time an entity of the service gets another node."""
+    def revision(self) -> int:
+        """Rises each time an entity of the service gets another node, or what was set aside is to be sent again."""
         mine = services.c.service == self._service.name
         with translated_errors():
             revision = self._session.scalar(select(services.c.revision).where(mine))
@@ -163,7 +193,7 @@ class Reader:
 
 
 class _Shape:
-    """How a row of a page is laid out: order and id first, the owner last, the record between them."""
+    """How a row of a page is laid out: order and id first, the record, its owner, and what it follows where it does."""
 
     def __init__(self, protocol: Protocol, *, rows: bool, order: Column[Any]) -> None:
         self._wire = statements.wire_columns(protocol) if rows else []
@@ -180,9 +210,22 @@ class _Shape:
     def mark(self, row: Any) -> Mark:  # noqa: ANN401 - a result row
         return row[0], row[1]
 
-    def sendable(self, row: Any) -> Sendable:  # noqa: ANN401 - a result row
-        record = dict(zip(self._names, row[2:-1], strict=True)) if self._rows else row[2]
-        return Sendable(record, row[1], row[-1])
+    def sendables(self, rows: Sequence[Any]) -> list[Sendable]:
+        """The rows as records to be sent, or to be pulled."""
+        owner = len(self.columns)
+        if not rows:
+            return []
+        names = self._names
+        if self._rows:
+            items = [
+                Sendable(dict(zip(names, row[2:owner], strict=True)), row[1], row[owner]) for row in rows
+            ]
+        else:
+            items = [Sendable(row[2], row[1], row[owner]) for row in rows]
+        if len(rows[0]) > owner + 1:
+            for item, row in zip(items, rows, strict=True):
+                item.waits = None if row[-1] is True else row[-2]
+        return items
 
 
 @contextmanager

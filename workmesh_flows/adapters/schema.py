@@ -25,6 +25,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from workmesh_flows.domain.answers import LONGEST_TEXT
+
 NAME_LENGTH = 255
 
 
@@ -56,6 +58,15 @@ def as_stored(value: datetime, column: Column[Any]) -> datetime:
     return utc if getattr(column.type, "timezone", False) else utc.replace(tzinfo=None)
 
 
+def stored_text(text: str, room: int | None = None) -> str:
+    """A text as any database takes it, cut to 2,000 characters or to the column's room.
+
+    Half a surrogate pair, and in PostgreSQL the character NUL, are refused by databases.
+    """
+    plain = text.replace("\0", " ").encode(errors="replace").decode()
+    return plain[: min(room or LONGEST_TEXT, LONGEST_TEXT)]
+
+
 own = MetaData()
 
 lanes = Table(
@@ -68,8 +79,17 @@ lanes = Table(
     Column("epoch", BigInteger, nullable=False, default=0, comment="rises each time the lane is taken"),
     Column("holder", String(NAME_LENGTH), comment="the run that works the lane, null when none does"),
     Column("lease_until", UtcDateTime, comment="when the holder loses the lane if it stays silent"),
-    Column("retry_at", UtcDateTime, comment="the node asked to be left alone until then"),
+    Column("breaker", String(9), nullable=False, default="closed", comment="closed, open or half-open"),
+    Column("failures", Integer, nullable=False, default=0, comment="times in a row that the node was away"),
+    Column(
+        "retry_at", UtcDateTime, comment="no request before: the node asked for it, or the breaker is open"
+    ),
     Column("batch_limit", Integer, comment="the largest batch the node takes, null when it never complained"),
+    Column("next_batch", Integer, comment="a smaller one, after a batch with which the node went away"),
+    Column(
+        "done", BigInteger, nullable=False, default=0, comment="records pushed or pulled in this lane, ever"
+    ),
+    Column("refused", BigInteger, nullable=False, default=0, comment="refusals in this lane, ever"),
     Column("last_push_time", UtcDateTime, comment="the latest push time given in this lane"),
     Column("latest_id", String(NAME_LENGTH), comment="the record that the node named last as processed"),
     Column("latest_time", UtcDateTime, comment="when that record was pushed"),
@@ -90,6 +110,21 @@ services = Table(
 A run that gave no entity a node leaves the row as it was.
 """
 
+parked = Table(
+    "workmesh_parked",
+    own,
+    Column("service", String(NAME_LENGTH), primary_key=True),
+    Column("protocol", String(NAME_LENGTH), primary_key=True),
+    Column(
+        "record", String(NAME_LENGTH), primary_key=True, comment="its id, as the database writes it as text"
+    ),
+    Column("owner", String(NAME_LENGTH), nullable=False, comment="its entity's key, in the same way"),
+    Column("state", String(8), nullable=False, comment="trying, parked, blocking or skipped"),
+    Column("attempts", Integer, nullable=False, comment="times that it was refused"),
+    Column("reason", Text, nullable=False, comment="of the last refusal"),
+    Column("since", UtcDateTime, nullable=False, comment="of the first refusal"),
+)
+"""Records that were refused and not pushed since: how often, and what is to become of them."""
 
 former_pushes = Table(
     "workmesh_former_pushes",

@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
-    ARRAY,
     Column,
     ColumnElement,
     Double,
     Float,
     FromClause,
-    Integer,
     Select,
     String,
     Table,
@@ -22,7 +20,6 @@ from sqlalchemy import (
     bindparam,
     case,
     cast,
-    column,
     func,
     literal,
     null,
@@ -32,16 +29,19 @@ from sqlalchemy import (
     type_coerce,
     update,
 )
-from sqlalchemy.sql.elements import Grouping
 from sqlalchemy.types import NULLTYPE
 
+from workmesh_flows.adapters.schema import parked
 from workmesh_flows.domain.calls import Get
 from workmesh_flows.domain.columns import column_of, key_of, table_of
 from workmesh_flows.domain.protocol import Flags, Protocol
 from workmesh_flows.domain.service import Service
+from workmesh_flows.planning.delivery import Standing
 
 OWNER = "workmesh_owner"
 """The label of the owner's key in a row of records."""
+FOLLOWED = "workmesh_followed"
+"""The label of the id of the record that one follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,30 +88,72 @@ def pending(  # noqa: PLR0913 - each is one condition
     columns: Collection[Any],
     limit: int,
     after: tuple[Any, Any] | None = None,
+    only: Any = None,  # noqa: ANN401 - any key
+    without: Collection[Any] = (),
+    aside: bool = False,
 ) -> Select[Any]:
-    """The records a node still has to receive, in order: the page behind ``after`` (mark of sort, id)."""
+    """The records a node still has to receive, in order: the page behind ``after`` (mark of sort, id).
+
+    ``only`` those of one owner, or all ``without`` those of some; ``aside`` where records are set aside, which are
+    left out then. Where the protocol follows another one, the last two columns are the record that each one follows,
+    and whether that was pushed.
+    """
     push = _flags(protocol, "push")
     joined = join_owner(service, protocol)
     order = (column_of(protocol.sort), column_of(protocol.id))
+    source, followed = _followed(joined.source, protocol)
     statement = (
-        select(*columns, joined.owner.label(OWNER))
-        .select_from(joined.source)
+        select(*columns, joined.owner.label(OWNER), *followed)
+        .select_from(source)
         .where(joined.node == node, column_of(push.success).is_not(True))
         .order_by(*order)
         .limit(limit)
     )
+    if only is not None:
+        statement = statement.where(joined.owner == only)
+    if without:
+        statement = statement.where(joined.owner.not_in(without))
+    if aside:
+        statement = statement.where(not_set_aside(service, protocol, joined.owner))
     return statement if after is None else statement.where(_behind(order, after))
 
 
-def count_pending(service: Service, protocol: Protocol, node: str) -> Select[Any]:
-    """How many records a node still has to receive."""
+def count_pending(service: Service, protocol: Protocol, node: str, *, aside: bool = False) -> Select[Any]:
+    """How many records a node still has to receive; ``aside`` as for :func:`pending`."""
     push = _flags(protocol, "push")
     joined = join_owner(service, protocol)
-    return (
+    statement = (
         select(func.count())
         .select_from(joined.source)
         .where(joined.node == node, column_of(push.success).is_not(True))
     )
+    return statement.where(not_set_aside(service, protocol, joined.owner)) if aside else statement
+
+
+def count_behind(service: Service, protocol: Protocol) -> Select[Any]:
+    """Of each entity with a refused record, as our table keeps its key: how many records are pending."""
+    joined = join_owner(service, protocol)
+    owner = cast(joined.owner, String)
+    refused = select(parked.c.owner).where(set_aside(service, protocol))
+    return (
+        select(owner, func.count())
+        .select_from(joined.source)
+        .where(owner.in_(refused), column_of(_flags(protocol, "push").success).is_not(True))
+        .group_by(owner)
+    )
+
+
+def set_aside(service: Service, protocol: Protocol) -> ColumnElement[bool]:
+    """The condition that finds the rows of a protocol in our table of refused records."""
+    return and_(parked.c.service == service.name, parked.c.protocol == protocol.name)
+
+
+def not_set_aside(service: Service, protocol: Protocol, owner: ColumnElement[Any]) -> ColumnElement[bool]:
+    """The condition on records that leaves out those that are set aside, and what waits behind them."""
+    mine = set_aside(service, protocol)
+    owners = select(parked.c.owner).where(mine, parked.c.state == Standing.PARKED)
+    alone = select(parked.c.record).where(mine, parked.c.state == Standing.SKIPPED)
+    return and_(cast(owner, String).not_in(owners), cast(column_of(protocol.id), String).not_in(alone))
 
 
 def pushed_at(service: Service, protocol: Protocol, node: str, record_id: Any) -> Select[Any]:  # noqa: ANN401 - any key
@@ -219,40 +261,6 @@ def entity_counts(service: Service, weight: ColumnElement[Any]) -> Select[Any]:
     )
 
 
-def write_assignation(service: Service) -> Update:
-    """One node for several entities, those of them that have none yet."""
-    assigned, key = column_of(service.assigned_to), entity_key(service)
-    return (
-        update(table_of(service.entity))
-        .where(key.in_(bindparam("workmesh_keys", expanding=True)), assigned.is_(None))
-        .values({assigned: bindparam("workmesh_node")})
-    )
-
-
-def write_assignations(service: Service) -> Update:
-    """Nodes for many entities, those of them that have none yet, in one statement of PostgreSQL.
-
-    ``workmesh_at``, an array written out ("{1,2,1}"), says for each of ``workmesh_keys`` which of ``workmesh_nodes`` it
-    gets, counted from 1: a name is sent once, whatever the number of entities. Names go without a length, since
-    PostgreSQL would cut them to it without a word.
-    """
-    assigned, key = column_of(service.assigned_to), entity_key(service)
-    given = (
-        func.unnest(
-            bindparam("workmesh_keys", type_=ARRAY(key.type)),
-            cast(bindparam("workmesh_at", type_=String), ARRAY(Integer)),
-        )
-        .table_valued(column("key", key.type), column("at", Integer), name="given", joins_implicitly=True)
-        .render_derived()
-    )
-    nodes = Grouping(bindparam("workmesh_nodes", type_=ARRAY(String)))
-    return (
-        update(table_of(service.entity))
-        .where(key == given.c.key, assigned.is_(None))
-        .values({assigned: nodes[given.c.at]})
-    )
-
-
 def wire_columns(protocol: Protocol) -> list[Column[Any]]:
     """A record's columns without flags and results: what is sent where no payload function says otherwise."""
     table: Table = table_of(protocol.record)
@@ -260,6 +268,21 @@ def wire_columns(protocol: Protocol) -> list[Column[Any]]:
     if protocol.pull is not None and isinstance(protocol.pull.fetch, Get):
         ours |= {column_of(column) for column in protocol.pull.fetch.into.values()}
     return [column for column in table.columns if column not in ours]
+
+
+def _followed(source: FromClause, protocol: Protocol) -> tuple[FromClause, list[ColumnElement[Any]]]:
+    """The records joined to those that they follow; what is read of them."""
+    if protocol.follows is None:
+        return source, []
+    hop, other = protocol.follows.hop, protocol.follows.protocol
+    target = hop.table.alias()
+    on = and_(*(before == target.c[after.key] for before, after in hop.pairs))
+    pushed = target.c[column_of(_flags(other, "push").success).key]
+    columns: list[ColumnElement[Any]] = [
+        target.c[column_of(other.id).key].label(FOLLOWED),
+        pushed.label("workmesh_followed_pushed"),
+    ]
+    return source.join(target, on, isouter=True), columns
 
 
 def _flags(protocol: Protocol, direction: str) -> Flags:

@@ -16,6 +16,7 @@ from workmesh_flows.cli.options import (
     NodeOption,
     ProtocolOption,
     RepushOption,
+    SecondsOption,
     ServiceArgument,
 )
 from workmesh_flows.errors import ConfigurationError
@@ -90,15 +91,16 @@ def assign(  # noqa: PLR0913, PLR0917 - each is an option
 
 
 @app.command()
-def push(
+def push(  # noqa: PLR0913, PLR0917 - each is an option
     service: ServiceArgument = None,
     mesh: MeshOption = None,
     node: NodeOption = None,
     protocol: ProtocolOption = None,
     limit: LimitOption = None,
+    seconds: SecondsOption = None,
 ) -> None:
     """Send pending records to their nodes, in order."""
-    run("push", service, mesh, nodes=node or [], protocols=protocol or [], limit=limit)
+    run("push", service, mesh, nodes=node or [], protocols=protocol or [], limit=limit, seconds=seconds)
 
 
 @app.command()
@@ -113,15 +115,16 @@ def pull(
 
 
 @app.command()
-def sync(
+def sync(  # noqa: PLR0913, PLR0917 - each is an option
     service: ServiceArgument = None,
     mesh: MeshOption = None,
     node: NodeOption = None,
     protocol: ProtocolOption = None,
     limit: LimitOption = None,
+    seconds: SecondsOption = None,
 ) -> None:
     """Assign, push and pull, one after the other."""
-    run("sync", service, mesh, nodes=node or [], protocols=protocol or [], limit=limit)
+    run("sync", service, mesh, nodes=node or [], protocols=protocol or [], limit=limit, seconds=seconds)
 
 
 @app.command()

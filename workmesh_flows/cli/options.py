@@ -23,6 +23,10 @@ ProtocolOption = Annotated[
     list[str] | None, typer.Option("--protocol", help="Only this protocol; may be repeated.")
 ]
 LimitOption = Annotated[int | None, typer.Option("--limit", min=1, help="At most so many records a lane.")]
+SecondsOption = Annotated[
+    float | None,
+    typer.Option("--seconds", min=0.001, help="Begin no batch after so many seconds a lane."),
+]
 EntitiesOption = Annotated[int | None, typer.Option("--limit", min=1, help="At most so many entities.")]
 RepushOption = Annotated[
     bool, typer.Option("--repush", help="Send all data again, not only what was not pulled.")

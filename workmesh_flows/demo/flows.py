@@ -7,5 +7,5 @@ from workmesh_flows.flows import mesh_flows, service_flows
 
 flows = service_flows(mesh, SERVICE, module=__name__)
 assign, push, pull, sync = flows.assign, flows.push, flows.pull, flows.sync
-rebalance, status = flows.rebalance, flows.status
+replay, rebalance, status = flows.replay, flows.rebalance, flows.status
 drain = mesh_flows(mesh, module=__name__).drain

@@ -28,6 +28,7 @@ from workmesh_flows.errors import (
     NodeUnavailable,
     RecordRefused,
     RequestCrashed,
+    StaleEpoch,
 )
 
 LONGEST_TEXT = 2_000
@@ -46,7 +47,9 @@ _MISCONFIGURED = {
     405: "it does not allow POST on this access point",
 }
 _UNAVAILABLE = frozenset({408, 425, 429})
-_TOO_LARGE, _SERVER_ERRORS, _CRASH = 413, 500, 500
+_GATEWAYS = frozenset({502, 504})
+"""What a proxy says when the node behind it went away with the request."""
+_STALE, _TOO_LARGE, _SERVER_ERRORS, _CRASH = 412, 413, 500, 500
 _MOST_DIGITS = 9
 _BLANKS = re.compile(r"[\s\x00-\x1f\x7f]+")
 
@@ -91,7 +94,7 @@ def _written(secret: str) -> Iterator[str]:
 def read_answer(answer: RawAnswer, *, path: str, scrub: Scrub, now: datetime) -> Any:  # noqa: ANN401 - any JSON
     """The ``value`` of a success.
 
-    Raises RecordRefused, BatchTooLarge, RequestCrashed, NodeUnavailable or NodeMisconfigured.
+    Raises RecordRefused, BatchTooLarge, StaleEpoch, RequestCrashed, NodeUnavailable or NodeMisconfigured.
     """
     code = answer.code
     if code in _OK:
@@ -102,10 +105,13 @@ def read_answer(answer: RawAnswer, *, path: str, scrub: Scrub, now: datetime) ->
         raise NodeMisconfigured(f"{path} answers {code}: {_MISCONFIGURED[code]}")
     if code == _TOO_LARGE:
         raise BatchTooLarge(f"{path} answers 413: the request is too large")
+    if code == _STALE and (epoch := _epoch(answer)) is not None:
+        raise StaleEpoch(f"{path} has been sent to under a later epoch, {epoch}", epoch=epoch)
     if code == _CRASH:
         raise RequestCrashed(f"{path} answers 500")
     if code in _UNAVAILABLE or code > _SERVER_ERRORS:
-        raise NodeUnavailable(f"{path} answers {code}", retry_at=_retry_at(answer.headers, now))
+        retry_at, went_away = _retry_at(answer.headers, now), code in _GATEWAYS
+        raise NodeUnavailable(f"{path} answers {code}", retry_at=retry_at, went_away=went_away)
     raise RecordRefused(f"{path} answers {code}: {_text(answer, scrub) or NO_REASON}")
 
 
@@ -150,6 +156,15 @@ def _retry_at(headers: Mapping[str, str], now: datetime) -> datetime | None:
     except (ValueError, OverflowError):
         return None
     return min(date if date.tzinfo else date.replace(tzinfo=UTC), latest)
+
+
+def _epoch(answer: RawAnswer) -> int | None:
+    """The epoch that a node names which refuses an earlier one."""
+    try:
+        epoch = orjson.loads(answer.body)["value"]["epoch"]
+    except (orjson.JSONDecodeError, KeyError, TypeError, IndexError):
+        return None
+    return epoch if type(epoch) is int else None
 
 
 def _text(answer: RawAnswer, scrub: Scrub) -> str:

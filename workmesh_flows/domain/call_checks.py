@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
+from typing import get_args
 
 from workmesh_flows.domain.calls import Get, Post
 from workmesh_flows.domain.columns import described
-from workmesh_flows.domain.protocol import Pull, Push
+from workmesh_flows.domain.protocol import Policy, Pull, Push
 
 
 def push_call_problems(push: Push) -> Iterator[str]:
-    """What is wrong with how records are sent."""
+    """What is wrong with how records are sent, and with what follows when they are refused."""
+    if type(push.max_attempts) is not int or push.max_attempts < 1:
+        yield f"push max_attempts must be a whole number of at least 1, not {described(push.max_attempts)}"
+    if push.policy not in get_args(Policy):
+        choices = ", ".join(map(repr, get_args(Policy)))
+        yield f"push policy must be one of {choices}, not {described(push.policy)}"
     yield from _sending_problems("push", push.send, push.batch_size, ready_made=Post)
     if not isinstance(push.send, Post):
         return

@@ -7,12 +7,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Seconds and bytes that bound the work with one node.
+    """Seconds, bytes and failures that bound the work with one node.
 
-    A lease is renewed while a run works; after a run dies, its lanes are free when the lease has run out.
+    A lease is renewed while a run works; after a run dies, its lanes are free when the lease has run out. After
+    ``breaker_failures`` failures in a row a lane makes no request for ``breaker_seconds`` and more.
     """
 
     connect_timeout: float = 5.0
     read_timeout: float = 60.0
     max_answer_bytes: int = 4 * 1024 * 1024
     lease_seconds: float = 30.0
+    max_request_bytes: int = 4 * 1024 * 1024
+    breaker_failures: int = 5
+    breaker_seconds: float = 15.0

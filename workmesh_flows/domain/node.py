@@ -32,7 +32,8 @@ class Node:
     """A machine that runs one or more micro-services.
 
     ``max_weight`` and ``max_entities`` are caps by service name; a service left out has none. ``max_entities`` may
-    also have a cap under ``ALL_SERVICES``: the most entities it may hold over all services together.
+    also have a cap under ``ALL_SERVICES``: the most entities it may hold over all services together. ``max_batch`` is
+    the most records of a service in one request, ``max_rate`` the most it is sent in a second.
     """
 
     name: str
@@ -45,6 +46,8 @@ class Node:
     ca_file: str | None = None
     max_weight: Mapping[str, int] = field(default_factory=dict)
     max_entities: Mapping[str, int] = field(default_factory=dict)
+    max_batch: Mapping[str, int] = field(default_factory=dict)
+    max_rate: Mapping[str, float] = field(default_factory=dict)
     state: NodeState = NodeState.ACTIVE
     tags: tuple[str, ...] = ()
 

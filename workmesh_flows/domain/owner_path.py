@@ -59,7 +59,7 @@ def read_path(hops: Sequence[object], record: type[Any], entity: type[Any]) -> t
                 None,
                 f"owner holds {described(hop)}, which is neither a relationship nor a foreign key column",
             )
-        read, problem = _column_hop(hop) if is_column(hop) else _relationship_hop(hop)
+        read, problem = read_hop(hop, "owner hop")
         if read is None:
             return None, problem
         if read.pairs[0][0].table is not at:
@@ -73,6 +73,12 @@ def read_path(hops: Sequence[object], record: type[Any], entity: type[Any]) -> t
     if at is not goal:
         return None, f"the owner path ends at {at.fullname}, not at {entity.__name__} ({goal.fullname})"
     return tuple(path), ""
+
+
+def read_hop(attribute: InstrumentedAttribute[Any], role: str) -> tuple[Hop | None, str]:
+    """The join of a relationship or foreign key column to one row, or None and why it is none, as ``role``."""
+    named = f"{role} {described(attribute)}"
+    return _column_hop(attribute, named) if is_column(attribute) else _relationship_hop(attribute, named)
 
 
 class _ForeignKeys:
@@ -121,7 +127,7 @@ def _hop(constraint: ForeignKeyConstraint) -> Hop:
     return Hop(constraint.referred_table, pairs)
 
 
-def _column_hop(attribute: InstrumentedAttribute[Any]) -> tuple[Hop | None, str]:
+def _column_hop(attribute: InstrumentedAttribute[Any], named: str) -> tuple[Hop | None, str]:
     column = column_of(attribute)
     constraints = [
         constraint
@@ -129,36 +135,36 @@ def _column_hop(attribute: InstrumentedAttribute[Any]) -> tuple[Hop | None, str]
         if any(element.parent is column for element in constraint.elements)
     ]
     if not constraints:
-        return None, f"owner hop {described(attribute)} carries no foreign key"
+        return None, f"{named} carries no foreign key"
     if len(constraints) > 1:
         return (
             None,
-            f"owner hop {described(attribute)} carries {len(constraints)} foreign keys; name a relationship",
+            f"{named} carries {len(constraints)} foreign keys; name a relationship",
         )
     try:
         return _hop(constraints[0]), ""
     except NoReferenceError as error:
-        return None, f"owner hop {described(attribute)} leads nowhere: {first_line(error)}"
+        return None, f"{named} leads nowhere: {first_line(error)}"
 
 
-def _relationship_hop(attribute: InstrumentedAttribute[Any]) -> tuple[Hop | None, str]:
+def _relationship_hop(attribute: InstrumentedAttribute[Any], named: str) -> tuple[Hop | None, str]:
     try:
         relationship = attribute.property
     except Exception as error:  # noqa: BLE001 - a relationship may be given as a function, which may raise anything
         return None, f"SQLAlchemy cannot configure {described(attribute)}: {first_line(error)}"
     if not isinstance(relationship, RelationshipProperty):
-        return None, f"owner hop {described(attribute)} is neither a relationship nor a foreign key column"
+        return None, f"{named} is neither a relationship nor a foreign key column"
     if relationship.direction is not RelationshipDirection.MANYTOONE:
-        return None, f"owner hop {described(attribute)} leads to many rows; a record has one owner"
+        return None, f"{named} leads to many rows, it must lead to one"
     pairs = tuple(_equal_columns(relationship))
     targets = {remote.table for _, remote in pairs}
     if len(targets) != 1 or len(pairs) != len(_conditions(relationship)):
-        return None, f"owner hop {described(attribute)} does not join by equal columns alone to one table"
+        return None, f"{named} does not join by equal columns alone to one table"
     if not _holds_foreign_key(pairs) and not are_unique([remote for _, remote in pairs]):
         columns = ", ".join(remote.name for _, remote in pairs)
         return None, (
-            f"owner hop {described(attribute)} joins to {columns} of {targets.pop()}, neither the primary key nor "
-            "declared unique; a record has one owner"
+            f"{named} joins to {columns} of {targets.pop()}, neither the primary key nor "
+            "declared unique; it must lead to one row"
         )
     return Hop(targets.pop(), pairs), ""
 

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from workmesh_flows.domain.calls import BATCH, Get, NodeClient, Post, Values
 from workmesh_flows.domain.columns import ColumnRef
-from workmesh_flows.domain.owner_path import OwnerPath
+from workmesh_flows.domain.owner_path import Hop, OwnerPath
+
+MAX_ATTEMPTS = 5
+"""Refusals after which a record is set aside, where the declaration names no other number."""
+
+Policy: TypeAlias = Literal["park_entity", "block", "skip_record"]
+"""What follows when a record was refused ``max_attempts`` times, until a person decides:
+
+``park_entity``: it and what follows it of the same owner wait, other owners go on; ``block``: the whole lane waits;
+``skip_record``: it alone is left out, what follows it of the same owner goes on.
+"""
 
 PushFunction: TypeAlias = Post | Callable[[Any, NodeClient], Mapping[Any, str] | None]
 PullFunction: TypeAlias = Get | Callable[[Any, NodeClient], Values | Mapping[Any, Values | str | None] | None]
@@ -39,11 +49,16 @@ class Push:
     :func:`post` does. It raises RecordRefused("why") for a bad record; the form for a list may instead return
     ``{id: reason}`` for the refused ones, when the node took the others. A record is the mapped object; what
     the function changes on it is not saved.
+
+    A refused record is tried again once a run, what follows it of the same owner waits. After ``max_attempts``
+    refusals the ``policy`` says what becomes of it: see :data:`Policy`.
     """
 
     send: PushFunction
     flags: Flags
     batch_size: int | None = None
+    max_attempts: int = MAX_ATTEMPTS
+    policy: Policy = "park_entity"
 
     @property
     def size(self) -> int | None:
@@ -81,12 +96,22 @@ class Pull:
         return self.size or BATCH
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Follows:
+    """The record that each record of a protocol waits for: found by ``hop``, sent by ``protocol``."""
+
+    hop: Hop
+    protocol: Protocol
+
+
 class Protocol:
     """One record table's way to a node and back.
 
     ``owner`` is the way from a record to its entity: a relationship or foreign key column, or a list of them;
     left out where foreign keys give exactly one. Records of an owner are sent in the order of (sort, id).
-    The service that holds a protocol checks it.
+    ``after`` is a relationship or foreign key column to a record of this service: each record is sent only once the
+    one it points to was pushed; one that points to nothing waits for nothing. The service that holds a protocol
+    checks it.
     """
 
     def __init__(  # noqa: PLR0913 - a declaration: each is one fact, most are given by name
@@ -97,6 +122,7 @@ class Protocol:
         id: ColumnRef,  # noqa: A002 - the word of the design, and what users call it
         sort: ColumnRef,
         owner: object | Sequence[object] | None = None,
+        after: object | None = None,
         push: Push | None = None,
         pull: Pull | None = None,
     ) -> None:
@@ -106,9 +132,11 @@ class Protocol:
         self.id = id
         self.sort = sort
         self.owner = owner
+        self.after = after
         self.push = push
         self.pull = pull
         self.path: OwnerPath = ()
+        self.follows: Follows | None = None
 
     @property
     def flags(self) -> tuple[Flags, ...]:

@@ -22,20 +22,36 @@ def first_reason(reasons: Sequence[tuple[Any, str]]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PushReport:
-    """One run over one lane: ``selected`` = ``pushed`` + ``refused`` + ``left`` (waiting behind a refused one)."""
+    """One run over one lane: ``selected`` = ``pushed`` + ``refused`` + ``parked`` + ``left``.
+
+    ``refused`` are tried again, ``parked`` were refused for the last time and are set aside, ``left`` wait behind a
+    refused one or for the record that they follow. ``unread`` were pending too, and the run's bounds did not let it
+    come to them.
+    """
 
     protocol: str
     node: str
     selected: int = 0
     pushed: int = 0
     refused: int = 0
+    parked: int = 0
     left: int = 0
+    unread: int = 0
     seconds: float = 0.0
     reasons: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         """One line for people."""
-        rest = "".join(f", {n:,} {what}" for n, what in ((self.refused, "refused"), (self.left, "wait")) if n)
+        rest = "".join(
+            f", {n:,} {what}"
+            for n, what in (
+                (self.refused, "refused"),
+                (self.parked, "set aside"),
+                (self.left, "wait"),
+                (self.unread, "not come to"),
+            )
+            if n
+        )
         return f"{self.protocol} to {self.node}: pushed {self.pushed:,} of {self.selected:,}{rest}"
 
 
@@ -72,19 +88,21 @@ class Tally:
     selected: int = 0
     done: int = 0
     bad: int = 0
+    parked: int = 0
     left: int = 0
     reasons: dict[str, str] = field(default_factory=dict)
 
-    def refuse(self, reasons: Mapping[Any, str]) -> None:
-        """Count records that were refused or failed, and keep the first few reasons."""
-        self.bad += len(reasons)
+    def refuse(self, reasons: Mapping[Any, str], *, parked: int = 0) -> None:
+        """Count records that were refused or failed, so many of them for good, and keep the first few reasons."""
+        self.bad += len(reasons) - parked
+        self.parked += parked
         for record_id, reason in list(reasons.items())[: SHOWN - len(self.reasons)]:
             self.reasons[str(record_id)] = reason
 
     @property
     def decided(self) -> int:
-        """Records that were done or refused."""
-        return self.done + self.bad
+        """Records that were done, refused or set aside."""
+        return self.done + self.bad + self.parked
 
     def stop(self) -> None:
         """The work stopped: what was selected and not decided is left."""
@@ -92,10 +110,10 @@ class Tally:
 
     def check(self, lane: str) -> None:
         """Raise ConservationError where the figures do not add up."""
-        if self.selected != self.done + self.bad + self.left:
+        if self.selected != self.decided + self.left:
             raise ConservationError(
                 f"lane {lane}: {self.selected} records were selected, but {self.done} done + {self.bad} refused + "
-                f"{self.left} left make {self.done + self.bad + self.left}; please report this as a bug"
+                f"{self.parked} set aside + {self.left} left make {self.decided + self.left}; please report this as a bug"
             )
 
 

@@ -20,6 +20,7 @@ from workmesh_flows.domain.checks import (
 )
 from workmesh_flows.domain.columns import ColumnRef, column_of, described, mapper_problem
 from workmesh_flows.domain.criteria import Criterion, RoundRobin
+from workmesh_flows.domain.follow_checks import follow_problems
 from workmesh_flows.domain.protocol import Protocol
 from workmesh_flows.errors import DefinitionError, UnknownName
 
@@ -76,6 +77,7 @@ class Service:
         named = [(f"protocol {described(protocol.name)}", protocol) for protocol in self.protocols]
         for where, protocol in named:
             yield from (f"{where}: {problem}" for problem in protocol_problems(protocol, entity))
+            yield from (f"{where}: {problem}" for problem in follow_problems(protocol, self.protocols))
         yield from shared_flags(named)
 
 

@@ -24,6 +24,9 @@ What a node promises:
 * A record that was answered with success survives a power cut and is processed, in the order of arrival
   over all protocols.
 * A record known by its id, or a request known by its ``Idempotency-Key``, is accepted again without effect.
+* A push with a lower ``Workmesh-Epoch`` than its lane was pushed to before is refused whole, with HTTP 412 and
+  ``{"epoch": <the highest seen>}``: its sender was replaced. The lane is the ``Workmesh-Lane`` header, or the
+  access point where there is none. A push without an epoch is taken as it is.
 * One result is kept for each record. The function itself may run again for the last few records (at most
   200, or half a second's worth) after a crash: what it does beside returning a result must bear being done
   twice.

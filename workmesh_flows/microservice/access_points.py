@@ -12,6 +12,7 @@ from workmesh_flows.microservice.backlog import workload
 from workmesh_flows.microservice.database import Database
 from workmesh_flows.microservice.door import Call
 from workmesh_flows.microservice.envelope import Denied
+from workmesh_flows.microservice.epochs import note_epoch, read_sender
 from workmesh_flows.microservice.intake import accept, known_ids, remembered_answer
 from workmesh_flows.microservice.outcomes import latest_processed, pulled
 from workmesh_flows.microservice.protocol import ID_LIMIT, Protocol, RecordId, is_id
@@ -35,13 +36,16 @@ def access_points(
 
 
 def _protocol_points(protocol: Protocol, database: Database, stored: Callable[[], None]) -> dict[str, Answer]:
+    path = f"/api/1.0/{protocol.name}"
+
     def push(call: Call) -> object:
-        key = call.idempotency_key
+        key, sender = call.idempotency_key, read_sender(call, f"{path}/push.json")
         value = remembered_answer(database, protocol.name, key)
+        note_epoch(database, sender)  # before the answer above is given: a paused sender must learn of it
         if value is None:
             arriving = read_records(protocol, call.payload)
             check_records(protocol, arriving, known_ids(database, protocol.name, arriving))
-            value = accept(database, protocol.name, arriving, key=key, epoch=call.epoch)
+            value = accept(database, protocol.name, arriving, key=key, sender=sender)
             stored()
         return orjson.Fragment(value)
 
@@ -51,7 +55,6 @@ def _protocol_points(protocol: Protocol, database: Database, stored: Callable[[]
     def pull(call: Call) -> object:
         return pulled(database, protocol.name, _ids(call.payload))
 
-    path = f"/api/1.0/{protocol.name}"
     return {f"{path}/push.json": push, f"{path}/status.json": status, f"{path}/pull.json": pull}
 
 

@@ -21,7 +21,7 @@ CREATE TABLE IF NOT EXISTS records (
     id TEXT NOT NULL,
     id_is_number INTEGER NOT NULL,          -- whether the id came as a JSON number
     received_at TEXT NOT NULL,              -- UTC, ISO 8601, as all times here
-    epoch TEXT,                             -- the Workmesh-Epoch of the push, as it came
+    epoch TEXT,                             -- the Workmesh-Epoch of the push; earlier versions took any text
     processed_at TEXT,                      -- null: waits to be processed
     result TEXT,                            -- JSON object; null if processing failed
     error TEXT,                             -- why processing failed
@@ -36,6 +36,10 @@ CREATE TABLE IF NOT EXISTS answers (
     idempotency_key TEXT NOT NULL,
     value TEXT NOT NULL,                    -- the value that was answered, as JSON
     UNIQUE (protocol, idempotency_key)
+);
+CREATE TABLE IF NOT EXISTS epochs (
+    lane TEXT PRIMARY KEY,                  -- the Workmesh-Lane as it came; if none did, the access point's path
+    epoch INTEGER NOT NULL                  -- the highest seen
 );
 """
 

@@ -19,17 +19,21 @@ KEY_WRONG = "Wrong api_key"
 NOT_JSON = "the body is not JSON"
 NOT_AN_OBJECT = "the body is not a JSON object"
 
-HEADER_LIMIT = 255
-"""Characters an Idempotency-Key or Workmesh-Epoch may have: both are stored."""
+KEY_LIMIT = 255
+"""Characters an Idempotency-Key may have: it is stored."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """An admitted request: the payload is the body without its key."""
+    """An admitted request: the payload is the body without its key.
+
+    `epoch` and `lane` are headers as they came: only a push looks at them.
+    """
 
     payload: dict[str, Any]
     idempotency_key: str | None = None
     epoch: str | None = None
+    lane: str | None = None
 
 
 async def admit(request: Request, key: ApiKey, body_limit: int) -> Call:
@@ -40,7 +44,9 @@ async def admit(request: Request, key: ApiKey, body_limit: int) -> Call:
         raise Denied(KEY_MISSING)
     if not isinstance(presented, str) or not key.matches(presented):
         raise Denied(KEY_WRONG)
-    return Call(body, _header(request, "Idempotency-Key"), _header(request, "Workmesh-Epoch"))
+    return Call(
+        body, _idempotency_key(request), _header(request, "Workmesh-Epoch"), _header(request, "Workmesh-Lane")
+    )
 
 
 async def read(request: Request, limit: int) -> bytes:
@@ -66,9 +72,15 @@ def parse(body: bytes) -> dict[str, Any]:
     return value
 
 
-def _header(request: Request, name: str) -> str | None:
-    value: str | None = request.headers.get(name)
-    if value is not None and len(value) > HEADER_LIMIT:
-        message = f"{name} has more than {HEADER_LIMIT} characters"
+def _idempotency_key(request: Request) -> str | None:
+    key = _header(request, "Idempotency-Key")
+    if key is not None and len(key) > KEY_LIMIT:
+        message = f"Idempotency-Key has more than {KEY_LIMIT} characters"
         raise Denied(message, HTTPStatus.BAD_REQUEST)
-    return value or None
+    return key or None
+
+
+def _header(request: Request, name: str) -> str | None:
+    """A header that came more than once is one list, as HTTP has it: none of its values passes for the only one."""
+    values = request.headers.getlist(name)
+    return ", ".join(values) if values else None

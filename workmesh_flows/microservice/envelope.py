@@ -15,10 +15,11 @@ TEXT_LIMIT = 2000
 class Denied(Exception):
     """A request that gets an answer other than success; carries what to say, and with which HTTP status."""
 
-    def __init__(self, status: str, http: HTTPStatus = HTTPStatus.OK) -> None:
+    def __init__(self, status: str, http: HTTPStatus = HTTPStatus.OK, *, value: object = "") -> None:
         super().__init__(status)
         self.status = status
         self.http = http
+        self.value = value
 
 
 def success(value: object) -> Response:
@@ -26,9 +27,9 @@ def success(value: object) -> Response:
     return _answer(SUCCESS, value, HTTPStatus.OK)
 
 
-def failure(status: str, http: HTTPStatus = HTTPStatus.OK) -> Response:
+def failure(status: str, http: HTTPStatus = HTTPStatus.OK, value: object = "") -> Response:
     """The answer to a request that was not; HTTP 200 unless the request never got as far as a protocol."""
-    return _answer(sayable(status), "", http)
+    return _answer(sayable(status), value, http)
 
 
 def sayable(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Storing what is pushed: once per record id, once per Idempotency-Key."""
+"""Storing what is pushed: once per record id, once per Idempotency-Key, never after a later sender's."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import orjson
 
 from workmesh_flows.microservice.arriving import Arriving
 from workmesh_flows.microservice.database import Database
+from workmesh_flows.microservice.epochs import Sender, raise_epoch
 
 REMEMBERED_ANSWERS = 10_000
 """A master repeats a request soon or never; older keys are forgotten, ids still make a repeat harmless."""
@@ -37,13 +38,16 @@ def known_ids(database: Database, protocol: str, arriving: Sequence[Arriving]) -
 
 
 def accept(
-    database: Database, protocol: str, arriving: Sequence[Arriving], *, key: str | None, epoch: str | None
+    database: Database, protocol: str, arriving: Sequence[Arriving], *, key: str | None, sender: Sender | None
 ) -> str:
     """Store a batch and remember its answer in one transaction; gives the answer's value as JSON.
 
-    A refusal never comes this far and so is never remembered: a retry after a fix must be able to succeed.
+    Raises `Denied` for a stale sender: a later one may have come while the batch was checked. A refusal is
+    never remembered: a retry after a fix must be able to succeed.
     """
+    epoch = None if sender is None else str(sender.epoch)
     with database.transaction() as cursor:
+        raise_epoch(cursor, sender)
         remembered = remembered_answer(database, protocol, key)  # a twin request may have been quicker
         if remembered is not None:
             return remembered

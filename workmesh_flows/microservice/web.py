@@ -39,7 +39,7 @@ def _route(path: str, answer: Answer, settings: Settings) -> Route:
             call = await admit(request, settings.api_key, settings.body_limit)
             return success(await run_in_threadpool(answer, call))
         except Denied as denied:
-            return failure(denied.status, denied.http)
+            return failure(denied.status, denied.http, denied.value)
         except ClientDisconnect:
             return failure("the caller hung up", HTTPStatus.BAD_REQUEST)
         except sqlite3.Error as error:

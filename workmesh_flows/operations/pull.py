@@ -9,6 +9,7 @@ from itertools import chain
 from time import monotonic, sleep
 from typing import Any
 
+from workmesh_flows.adapters.breaker import note_recovery
 from workmesh_flows.adapters.database import Clock
 from workmesh_flows.adapters.flagging import flag_pulled
 from workmesh_flows.adapters.former_pushes import (
@@ -64,12 +65,13 @@ def collect_processed(work: Work, hold: Hold, clock: Clock, tally: Tally, notes:
     """Collect what the node has processed, in a lane that is held."""
     pull = work.protocol.pull
     assert pull is not None  # noqa: S101 - a pull lane exists only for a declared pull
-    sender = Sender(f"{work.service.name}/{work.protocol.name}", hold.epoch)
+    sender = Sender(f"{work.service.name}/{work.protocol.name}", hold.epoch, clock)
     with (
         reading(work.engine, work.service, work.protocol, work.node.name) as reader,
         node_client(work.node, work.limits, sender=sender) as client,
     ):
         latest = _latest(client, pull)
+        note_recovery(work.engine, hold)
         if latest is None:
             notes.append("the node has processed nothing yet")
             return

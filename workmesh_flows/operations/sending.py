@@ -29,28 +29,36 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class TooLarge:
-    """The part is larger than the node takes."""
+    """The part is larger than the node takes; ``unsent`` where it is larger than we send at once."""
 
     reason: str
+    unsent: bool = False
 
 
 Outcome: TypeAlias = Accepted | Refused | TooLarge
 
 
-def send(
-    push: Push, part: Sequence[Sendable], client: HttpNodeClient, protocol: Protocol, *, doubted: bool
+def send(  # noqa: PLR0913 - each is one fact of the request
+    push: Push,
+    part: Sequence[Sendable],
+    client: HttpNodeClient,
+    protocol: Protocol,
+    *,
+    doubted: bool,
+    at_most: int | None = None,
 ) -> Outcome:
     """Send a part with the user's function; ``doubted`` as in :func:`call`.
 
-    Raises NodeError, StoreUnavailable or DefinitionError, after which nothing may be flagged.
+    A part of several records whose payload has more than ``at_most`` bytes is not sent, and is too large. Raises NodeError, StoreUnavailable or DefinitionError, after which nothing may be flagged.
     """
     records = [item.record for item in part] if push.size else part[0].record
+    client.at_most = at_most if len(part) > 1 else None
     try:
         said = call(push.send, records, client, doubted=doubted)
     except RecordRefused as refusal:
         return Refused(refusal.reason)
     except BatchTooLarge as refusal:
-        return TooLarge(refusal.reason)
+        return TooLarge(refusal.reason, unsent=refusal.unsent)
     return Accepted(_refusals(said, part, client, protocol) if push.size else {})
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
+from workmesh_flows.adapters.replaying import ParkedRecord
 from workmesh_flows.domain.node import Node
 from workmesh_flows.operations.status import Count, Status
 
@@ -34,6 +35,41 @@ SERVICE_COLUMNS = (
 )
 """Columns of the services table that people see; the DataFrame has more."""
 MORE_SERVICE_COLUMNS = ("records", "ownerless")
+
+
+PARKED_COLUMNS = (
+    "service",
+    "protocol",
+    "record",
+    "entity",
+    "node",
+    "state",
+    "attempts",
+    "waiting",
+    "since",
+    "reason",
+)
+"""Columns of the table of refused records."""
+
+
+def parked_table(records: Sequence[ParkedRecord]) -> pd.DataFrame:
+    """One row a refused record: its state, how often it was refused, what waits behind it, since when and why."""
+    rows = [
+        (
+            r.service,
+            r.protocol,
+            r.record,
+            r.entity,
+            r.node,
+            r.state.value,
+            r.attempts,
+            r.waiting,
+            r.since,
+            r.reason,
+        )
+        for r in records
+    ]
+    return pd.DataFrame(rows, columns=list(PARKED_COLUMNS))
 
 
 def nodes_table(status: Status) -> pd.DataFrame:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TypeAlias
 
 from sqlalchemy import Engine
 
+from workmesh_flows.adapters.breaker import note_failure
 from workmesh_flows.adapters.database import Clock, database_clock
 from workmesh_flows.adapters.lanes import Hold, note_on_lane
 from workmesh_flows.domain.limits import Limits
@@ -23,6 +23,7 @@ from workmesh_flows.errors import (
     NodeError,
     NodeUnavailable,
     NotFlagged,
+    StaleEpoch,
     StoreError,
     StoreUnavailable,
 )
@@ -63,14 +64,32 @@ class Work:
 
 @contextmanager
 def stops_told(work: Work, hold: Hold, tally: Tally, report: Callable[[], object]) -> Iterator[None]:
-    """Turn what stops a lane into LaneStopped, with how far it came; keep the time a node asked for."""
+    """Turn what stops a lane into LaneStopped, with how far it came; keep how often the node was away, and until when.
+
+    A lane that another run took meanwhile is lost, whatever else was wrong.
+    """
     try:
         yield
     except (NodeError, StoreError, DefinitionError) as error:
         tally.stop()
         transient = isinstance(error, NodeUnavailable | StoreUnavailable | NotFlagged)
-        until = getattr(error, "retry_at", None)
-        if until is not None and until > datetime.now(UTC):
-            note_on_lane(work.engine, hold, retry_at=until)
-            transient = False  # it named its time: trying again before that would only find the lane waiting
-        raise LaneStopped(str(error), lane=str(hold.lane), report=report(), transient=transient) from error
+        reason = str(error)
+        match error:
+            case NodeUnavailable():
+                until = None
+                with suppress(StoreError):  # the database is away, too: then nothing is known next time
+                    until = note_failure(
+                        work.engine, hold, work.limits, now=work.clock()(), until=error.retry_at
+                    )
+                if until is not None:  # trying again before that would only find the lane waiting
+                    transient = False
+                    reason += f"; no request before {until:%Y-%m-%d %H:%M:%S} UTC"
+            case StaleEpoch():
+                # Ours, and behind: this database was restored from a backup, or another one works the same node.
+                note_on_lane(work.engine, hold, epoch=error.epoch)
+                hold.epoch, transient = error.epoch, True
+                reason += (
+                    "; ours was raised above it. Expected once after this database was restored from a backup; "
+                    "if it happens again, another master sends to this node"
+                )
+        raise LaneStopped(reason, lane=str(hold.lane), report=report(), transient=transient) from error

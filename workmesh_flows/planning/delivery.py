@@ -1,23 +1,54 @@
-"""Delivery decisions: what of a batch is sent next, and when a record counts as pushed."""
+"""Delivery decisions: what of a batch is sent next, when a record counts as pushed, what follows a refusal."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any
+
+from workmesh_flows.domain.protocol import Policy
 
 TICK = timedelta(microseconds=1)
 """The smallest step between two push times: what databases keep."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Sendable:
-    """A record to be sent, its id and its owner's key."""
+    """A record to be sent, its id and its owner's key.
+
+    ``waits`` is the id of the record that it follows, where that one was not pushed when this one was read.
+    """
 
     record: Any
     id: Any
     owner: Any
+    waits: Any = None
+
+
+class Standing(StrEnum):
+    """What is to become of a record that was refused."""
+
+    TRYING = "trying"
+    """It is tried again in the next run; what follows it of its owner waits."""
+    PARKED = "parked"
+    """Neither it nor what follows it of its owner is sent, until a person decides."""
+    BLOCKING = "blocking"
+    """Nothing of its lane is sent, until a person decides."""
+    SKIPPED = "skipped"
+    """It is not sent any more; what follows it goes on."""
+
+
+def standing_after(attempts: int, *, most: int, policy: Policy) -> Standing:
+    """What becomes of a record that was refused so often."""
+    if attempts < most:
+        return Standing.TRYING
+    return {
+        "park_entity": Standing.PARKED,
+        "block": Standing.BLOCKING,
+        "skip_record": Standing.SKIPPED,
+    }[policy]
 
 
 class Bisection:

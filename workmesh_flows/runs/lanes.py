@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from prefect import get_run_logger
@@ -18,14 +19,15 @@ from workmesh_flows.domain.service import Mesh, Service
 from workmesh_flows.engines import mesh_engine
 from workmesh_flows.errors import LaneBusy, LaneStopped, UnknownName
 from workmesh_flows.inventory import load_inventory
+from workmesh_flows.operations.bounds import Bounds
 from workmesh_flows.operations.status import assigned_nodes
 from workmesh_flows.runs.assign import assign_all
 from workmesh_flows.runs.outcome import LaneResult, Outcome, Report, counted, ended
 
 
-def push(mesh: Mesh, name: str, nodes: Sequence[str], protocols: Sequence[str], limit: int | None) -> Outcome:
+def push(mesh: Mesh, name: str, nodes: Sequence[str], protocols: Sequence[str], bounds: Bounds) -> Outcome:
     """Push all lanes, then count."""
-    lanes = _push(mesh, name, nodes, protocols, limit)
+    lanes = _push(mesh, name, nodes, protocols, bounds)
     return ended(mesh, Outcome(_told("pushed", lanes), lanes))
 
 
@@ -35,20 +37,43 @@ def pull(mesh: Mesh, name: str, nodes: Sequence[str], protocols: Sequence[str]) 
     return ended(mesh, Outcome(_told("pulled", lanes), lanes))
 
 
-def sync(mesh: Mesh, name: str, nodes: Sequence[str], protocols: Sequence[str], limit: int | None) -> Outcome:
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """What a person decides about refused records: all that wait for a decision, or those named."""
+
+    records: Sequence[str] = ()
+    entities: Sequence[str] = ()
+    protocols: Sequence[str] = ()
+    skip: bool = False
+    push: bool = True
+
+
+def replay(mesh: Mesh, name: str, asked: Replay) -> Outcome:
+    """Replay or skip refused records, push what came free, then count."""
+    decided = tasks.decide_parked(
+        mesh, name, "skip" if asked.skip else "replay", asked.records, asked.entities, asked.protocols
+    )
+    told = f"{'skipped' if asked.skip else 'replayed'} {counted(decided, 'record')}"
+    if not asked.push:
+        return ended(mesh, Outcome(told))
+    lanes = _push(mesh, name, [], asked.protocols, Bounds())
+    return ended(mesh, Outcome(f"{told}; {_told('pushed', lanes)}", lanes))
+
+
+def sync(mesh: Mesh, name: str, nodes: Sequence[str], protocols: Sequence[str], bounds: Bounds) -> Outcome:
     """Assign, push, pull, then count."""
     assigned = assign_all(mesh, name)
-    pushed = _push(mesh, name, nodes, protocols, limit)
+    pushed = _push(mesh, name, nodes, protocols, bounds)
     pulled = _pull(mesh, name, nodes, protocols)
     message = "; ".join([str(assigned), _told("pushed", pushed), _told("pulled", pulled)])
     return ended(mesh, Outcome(message, [*pushed, *pulled], assigned))
 
 
 def _push(
-    mesh: Mesh, name: str, nodes: Sequence[str], protocols: Sequence[str], limit: int | None
+    mesh: Mesh, name: str, nodes: Sequence[str], protocols: Sequence[str], bounds: Bounds
 ) -> list[LaneResult]:
     chosen = [protocol for protocol in _chosen(mesh.service(name), protocols) if protocol.push is not None]
-    lanes = _work_lanes(mesh, name, nodes, chosen, tasks.push, limit=limit)
+    lanes = _work_lanes(mesh, name, nodes, chosen, tasks.push, bounds=bounds)
     publish_lanes(name, "push", [lane.row() for lane in lanes])
     return lanes
 
@@ -134,7 +159,11 @@ def _told(verb: str, lanes: Sequence[LaneResult]) -> str:
     """One sentence for all lanes."""
     rows = [lane.row() for lane in lanes]
     parts = [f"{verb} {counted(sum(row['done'] for row in rows), 'record')} on {counted(len(lanes), 'lane')}"]
-    parts += [f"{total:,} {key}" for key in ("refused", "left") if (total := sum(row[key] for row in rows))]
+    parts += [
+        f"{total:,} {key}"
+        for key in ("refused", "parked", "left", "unread")
+        if (total := sum(row[key] for row in rows))
+    ]
     for state in ("busy", "disabled"):
         if total := sum(lane.state == state for lane in lanes):
             parts.append(f"{counted(total, 'lane')} {state}")

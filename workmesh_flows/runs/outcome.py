@@ -9,12 +9,13 @@ from typing import Any, Literal, TypeAlias
 from prefect import get_run_logger
 
 from workmesh_flows import tasks
-from workmesh_flows.artifacts import publish_status
+from workmesh_flows.artifacts import publish_parked, publish_status
 from workmesh_flows.domain.reports import AssignReport, MoveReport, PullReport, PushReport
 from workmesh_flows.domain.service import Mesh
 from workmesh_flows.engines import mesh_engine
 from workmesh_flows.errors import RunFailed
 from workmesh_flows.inventory import load_inventory
+from workmesh_flows.operations.replay import list_parked
 from workmesh_flows.operations.status import read_status
 from workmesh_flows.planning.stored import StoredPlan
 
@@ -37,14 +38,16 @@ class LaneResult:
         report = self.report
         done = report.pushed if isinstance(report, PushReport) else report.pulled if report else 0
         bad = report.refused if isinstance(report, PushReport) else report.failed if report else 0
-        left = report.left if report else 0
+        push = report if isinstance(report, PushReport) else PushReport(self.protocol, self.node)
         return {
             "node": self.node,
             "protocol": self.protocol,
             "state": self.state,
             "done": done,
             "refused": bad,
-            "left": left,
+            "parked": push.parked,
+            "left": report.left if report else 0,
+            "unread": push.unread,
             "seconds": round(report.seconds, 1) if report else 0.0,
             "reason": self.reason
             or "; ".join(f"{key}: {why}" for key, why in (report.reasons if report else {}).items()),
@@ -75,6 +78,7 @@ def ended(mesh: Mesh, outcome: Outcome) -> Outcome:
     probes = tasks.probe({name: node.address for name, node in inventory.nodes.items()})
     with mesh_engine(mesh) as engine:
         publish_status(read_status(engine, mesh, inventory, probes))
+        publish_parked(list_parked(engine, mesh))
     if any(lane.state == "stopped" for lane in outcome.lanes):
         raise RunFailed(_stopped(outcome))
     get_run_logger().info("%s", outcome.message)

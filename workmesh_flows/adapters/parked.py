@@ -1,0 +1,140 @@
+"""Parked records: those that were refused, how often, and which of them are set aside."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    Connection,
+    Engine,
+    String,
+    bindparam,
+    cast,
+    delete,
+    insert,
+    literal,
+    select,
+)
+
+from workmesh_flows.adapters.database import translated_errors
+from workmesh_flows.adapters.keys import parse_key
+from workmesh_flows.adapters.schema import parked, stored_text
+from workmesh_flows.adapters.statements import entity_key, join_owner, set_aside
+from workmesh_flows.domain.columns import column_of, table_of
+from workmesh_flows.domain.protocol import Protocol
+from workmesh_flows.domain.service import Service
+from workmesh_flows.planning.delivery import Standing
+
+AT_ONCE = 500
+"""Keys that one statement names."""
+
+
+@dataclass(slots=True)
+class Refusals:
+    """What is known of a protocol's refused records while a lane is worked.
+
+    ``trying`` are those that are tried again, by id: attempts, and the time of the first; ``set_aside`` says whether
+    others are not to be read.
+    """
+
+    trying: dict[Any, tuple[int, datetime]] = field(default_factory=dict)
+    set_aside: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One more refusal of one record, and what follows from it."""
+
+    reason: str
+    attempts: int
+    since: datetime
+    standing: Standing
+
+
+def refusals_of(engine: Engine, service: Service, protocol: Protocol) -> Refusals:
+    """All refused records of a protocol, whichever node they go to."""
+    query = select(parked.c.record, parked.c.attempts, parked.c.since, parked.c.state)
+    known = Refusals()
+    with translated_errors(), engine.connect() as connection:
+        for record, attempts, since, state in connection.execute(query.where(set_aside(service, protocol))):
+            if state == Standing.TRYING:
+                known.trying[_id(protocol, record)] = attempts, since
+            else:
+                known.set_aside = True
+    return known
+
+
+def blocking_record(
+    engine: Engine, service: Service, protocol: Protocol, node: str
+) -> tuple[str, str] | None:
+    """The record that blocks a lane, and the reason of its refusal; None where none does."""
+    assigned, key = column_of(service.assigned_to), cast(entity_key(service), String)
+    query = (
+        select(parked.c.record, parked.c.reason)
+        .join(table_of(service.entity), key == parked.c.owner)
+        .where(set_aside(service, protocol), parked.c.state == Standing.BLOCKING, assigned == node)
+        .order_by(parked.c.since)
+    )
+    with translated_errors(), engine.connect() as connection:
+        row = connection.execute(query).first()
+    return None if row is None else (row.record, row.reason)
+
+
+def note_refusals(
+    connection: Connection, service: Service, protocol: Protocol, refused: Mapping[Any, Refusal]
+) -> None:
+    """Keep what became of refused records, in the transaction that flags them."""
+    forget_refusals(connection, service, protocol, list(refused))
+    joined = join_owner(service, protocol)
+    key = column_of(protocol.id)
+    names = ("service", "protocol", "record", "owner", "state", "attempts", "reason", "since")
+    row = select(
+        literal(service.name),
+        literal(protocol.name),
+        cast(key, String),
+        cast(joined.owner, String),
+        *(bindparam(f"workmesh_{name}", type_=parked.c[name].type) for name in names[4:]),
+    )
+    found = row.select_from(joined.source).where(key == bindparam("workmesh_id", type_=key.type))
+    connection.execute(
+        insert(parked).from_select(names, found),
+        [
+            {
+                "workmesh_id": record_id,
+                "workmesh_state": refusal.standing,
+                "workmesh_attempts": refusal.attempts,
+                "workmesh_reason": stored_text(refusal.reason),
+                "workmesh_since": refusal.since,
+            }
+            for record_id, refusal in refused.items()
+        ],
+    )
+
+
+def forget_refusals(connection: Connection, service: Service, protocol: Protocol, ids: Sequence[Any]) -> None:
+    """These records are no more refused."""
+    key = column_of(protocol.id)
+    for start in range(0, len(ids), AT_ONCE):
+        some = [cast(literal(record_id, key.type), String) for record_id in ids[start : start + AT_ONCE]]
+        connection.execute(delete(parked).where(set_aside(service, protocol), parked.c.record.in_(some)))
+
+
+def forget_refusals_of_owners(connection: Connection, service: Service, owners: Collection[Any]) -> None:
+    """All refused records of these entities get their tries anew."""
+    key = entity_key(service)
+    listed = list(owners)
+    for start in range(0, len(listed), AT_ONCE):
+        some = [cast(literal(owner, key.type), String) for owner in listed[start : start + AT_ONCE]]
+        mine = parked.c.service == service.name
+        connection.execute(delete(parked).where(mine, parked.c.owner.in_(some)))
+
+
+def _id(protocol: Protocol, record: str) -> Any:  # noqa: ANN401 - any key
+    """A record's id as the protocol's own column gives it."""
+    try:
+        return parse_key(column_of(protocol.id), record)
+    except ValueError:
+        return record

@@ -1,0 +1,79 @@
+"""The highest epoch under which each lane was pushed to: who comes with a lower one was replaced meanwhile."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from workmesh_flows.microservice.database import Database
+from workmesh_flows.microservice.door import Call
+from workmesh_flows.microservice.envelope import Denied
+
+EPOCH_LIMIT = 2**63 - 1
+"""The largest integer SQLite keeps."""
+
+LANE_LIMIT = 1000
+"""Characters of a Workmesh-Lane, which is stored; a master's names make up to 401."""
+
+NUMBER = re.compile(r"0*([0-9]{1,19})")
+LANE = re.compile(r"[A-Za-z0-9._~%-]+/[A-Za-z0-9._~%/-]+")
+
+HIGHEST = "SELECT epoch FROM epochs WHERE lane = ?"
+RAISE = """
+INSERT INTO epochs (lane, epoch) VALUES (?, ?) ON CONFLICT (lane) DO UPDATE SET epoch = excluded.epoch
+"""
+
+
+@dataclass(frozen=True)
+class Sender:
+    """Who pushes; a lane that is not named is the path of the access point, which begins with a slash."""
+
+    lane: str
+    epoch: int
+
+
+def read_sender(call: Call, path: str) -> Sender | None:
+    """The sender of a push to `path`, None if it names no epoch; raises `Denied` for headers that are wrong."""
+    if call.epoch is None:
+        return None
+    number = NUMBER.fullmatch(call.epoch)
+    if number is None or int(number[1]) > EPOCH_LIMIT:
+        message = f"Workmesh-Epoch must be an integer from 0 to {EPOCH_LIMIT}"
+        raise Denied(message, HTTPStatus.BAD_REQUEST)
+    if not call.lane:
+        return Sender(path, int(number[1]))
+    if len(call.lane) > LANE_LIMIT or LANE.fullmatch(call.lane) is None:
+        message = (
+            f"Workmesh-Lane must be <service>/<protocol>, percent-encoded, in up to {LANE_LIMIT} characters"
+        )
+        raise Denied(message, HTTPStatus.BAD_REQUEST)
+    return Sender(call.lane, int(number[1]))
+
+
+def note_epoch(database: Database, sender: Sender | None) -> None:
+    """`raise_epoch` at the first sight of a push, kept whatever becomes of its records.
+
+    A new sender whose first batch is refused, or was stored by the old one, has taken over all the same. The
+    write lock is taken only where the epoch is not the one that is known: once for each taking of a lane.
+    """
+    if sender is not None and database.rows(HIGHEST, (sender.lane,)) != [(sender.epoch,)]:
+        with database.transaction() as cursor:
+            raise_epoch(cursor, sender)
+
+
+def raise_epoch(cursor: sqlite3.Cursor, sender: Sender | None) -> None:
+    """Inside a transaction: raises `Denied` if the lane has seen a higher epoch, or else keeps this one."""
+    if sender is None:
+        return
+    found = cursor.execute(HIGHEST, (sender.lane,)).fetchone()
+    highest = -1 if found is None else int(found[0])
+    if sender.epoch < highest:
+        raise Denied(
+            f"stale epoch: this lane has been sent to under epoch {highest}, this request has {sender.epoch}",
+            HTTPStatus.PRECONDITION_FAILED,
+            value={"epoch": highest},
+        )
+    if sender.epoch > highest:
+        cursor.execute(RAISE, (sender.lane, sender.epoch))

@@ -1,0 +1,49 @@
+"""Replay: what a person decides about records that were set aside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Engine
+
+from workmesh_flows.adapters.replaying import Decision, ParkedRecord, decide, parked_records
+from workmesh_flows.domain.protocol import Protocol
+from workmesh_flows.domain.service import Mesh, Service
+from workmesh_flows.errors import ConfigurationError, UnknownName
+
+
+def list_parked(engine: Engine, mesh: Mesh, names: Sequence[str] = ()) -> list[ParkedRecord]:
+    """The refused records of these services, or of all: those that are tried again too. Raises UnknownName."""
+    chosen = [mesh.service(name) for name in names] or mesh.services
+    return [
+        record
+        for service in chosen
+        for protocol in service.protocols
+        if protocol.push is not None
+        for record in parked_records(engine, service, protocol)
+    ]
+
+
+def decide_parked(  # noqa: PLR0913 - each narrows the choice
+    engine: Engine,
+    service: Service,
+    decision: Decision,
+    *,
+    protocols: Sequence[Protocol] = (),
+    records: Sequence[str] = (),
+    entities: Sequence[str] = (),
+) -> int:
+    """Replay or skip refused records; return how many. To skip, name records or entities: it loses their work.
+
+    Raises ConfigurationError where none are named to be skipped, UnknownName where what is named was not refused.
+    """
+    if decision == "skip" and not (records or entities):
+        raise ConfigurationError(
+            "name the records or entities to skip: a skipped record is not sent any more (workmesh parked lists them)"
+        )
+    chosen = [protocol for protocol in protocols or service.protocols if protocol.push is not None]
+    changed = decide(engine, service, chosen, decision, records=records, entities=entities)
+    if not changed and (records or entities):
+        kind = "refused record" if records else "entity with refused records"
+        raise UnknownName(f"{kind} of {service.name}", ", ".join([*records, *entities]))
+    return changed

@@ -1,0 +1,109 @@
+"""Rounds: a lane's records in turns, so that one owner's backlog delays the others by a batch a round at most.
+
+Order binds the records of one owner only. What is pending is read in the order of (sort, id); an owner that fills more
+than its share of a page is busy: it is read on its own from there on, and gets one turn a round, beside one turn of all
+the others.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from workmesh_flows.adapters.records import Mark, Reader
+from workmesh_flows.domain.protocol import Push
+from workmesh_flows.operations.work import page_of
+from workmesh_flows.planning.delivery import Sendable
+
+SINGLES = 100
+"""Records of a turn where each goes in a request of its own."""
+
+
+class _Changed(Exception):
+    """An entity came to the node, or what was set aside is to be sent: records may lie before the page that was read."""
+
+
+@dataclass(slots=True)
+class Rounds:
+    """The turns of one run over one lane, each at most a batch of records that go out in this order."""
+
+    reader: Reader
+    push: Push
+    turn: int
+    """The most records in a turn."""
+    aside: Callable[[], bool]
+    """Whether records are set aside, which are left out."""
+    again: Callable[[], None]
+    """Told before all that is pending is read once more, which is when entities came to the node meanwhile."""
+    _revision: int = 0
+    _busy: dict[Any, Iterator[Sequence[Sendable]]] = field(default_factory=dict)
+
+    def __iter__(self) -> Iterator[Sequence[Sendable]]:
+        """Turn by turn, until each record that is pending was had once."""
+        while True:
+            self._revision = self.reader.revision()
+            self._busy.clear()
+            try:
+                yield from self._turns()
+            except _Changed:
+                self.again()
+            else:
+                return
+
+    def _turns(self) -> Iterator[Sequence[Sendable]]:
+        waiting = deque([self._others()])
+        known = 0
+        while waiting:
+            stream = waiting.popleft()
+            turn = next(stream, None)
+            newly = list(self._busy.values())[known:]
+            known += len(newly)
+            waiting.extendleft(reversed(newly))
+            if turn is not None:
+                waiting.append(stream)
+                yield turn
+
+    def _others(self) -> Iterator[Sequence[Sendable]]:
+        """Turns of all owners but the busy ones; finds the busy ones."""
+        mark: Mark | None = None
+        size = page_of(self.turn)
+        share = max(self.turn, SINGLES)
+        while True:
+            with self.reader.pending_page(
+                self.push, size=size, after=mark, without=list(self._busy), aside=self.aside()
+            ) as page:
+                self._check()
+                counts = Counter(item.owner for item in page.items) if len(page.items) > share else {}
+                if len(counts) > 1 or len(page.items) == size:
+                    for owner, count in counts.items():
+                        if count > share:
+                            self._busy[owner] = self._one(owner, mark)
+                rest = [item for item in page.items if item.owner not in self._busy] if counts else page.items
+                yield from self._cut(rest)
+            mark = page.mark
+            if len(page.items) < size:
+                return
+
+    def _one(self, owner: Any, mark: Mark | None) -> Iterator[Sequence[Sendable]]:  # noqa: ANN401 - any key
+        """Turns of one busy owner, from where it was found to be busy."""
+        size = page_of(self.turn)
+        while True:
+            with self.reader.pending_page(
+                self.push, size=size, after=mark, only=owner, aside=self.aside()
+            ) as page:
+                self._check()
+                yield from self._cut(page.items)
+            mark = page.mark
+            if len(page.items) < size:
+                return
+
+    def _cut(self, items: Sequence[Sendable]) -> Iterator[Sequence[Sendable]]:
+        for start in range(0, len(items), self.turn):
+            yield items[start : start + self.turn]
+
+    def _check(self) -> None:
+        """Asked after a page was read: whoever came before this revision is in it."""
+        if self.reader.revision() != self._revision:
+            raise _Changed
