@@ -55,12 +55,12 @@ def test_a_report_is_one_line_for_people(report: object, text: str) -> None:
 
 
 @pytest.mark.parametrize("figures", [(0, 0, 0, 0, 0), (10, 10, 0, 0, 0), (10, 4, 3, 1, 2)])
-def test_figures_that_add_up_pass(figures: tuple[int, ...]) -> None:
+def test_figures_that_add_up_pass(figures: tuple[int, int, int, int, int]) -> None:
     Tally(*figures).check("s/order/n1")
 
 
 @pytest.mark.parametrize("figures", [(10, 9, 0, 0, 0), (10, 5, 3, 0, 1), (10, 11, 0, 0, 0), (0, 0, 0, 0, 1), (2, 0, 0, 1, 0)])
-def test_figures_that_do_not_add_up_fail_the_lane(figures: tuple[int, ...]) -> None:
+def test_figures_that_do_not_add_up_fail_the_lane(figures: tuple[int, int, int, int, int]) -> None:
     with pytest.raises(ConservationError, match="please report this as a bug"):
         Tally(*figures).check("s/order/n1")
 

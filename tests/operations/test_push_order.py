@@ -219,6 +219,6 @@ def test_a_report_that_does_not_add_up_fails_the_run(engine: Engine, monkeypatch
     monkeypatch.setattr(Tally, "decided", property(lambda tally: tally.done - 1))
     with (
         scripted_node() as node,
-        pytest.raises(ConservationError, match="3 records were selected, but .* make 2"),
+        pytest.raises(ConservationError, match=r"3 records were selected, but .* make 2"),
     ):
         push(engine, shop_service(), node.node())

@@ -1,0 +1,107 @@
+"""The indexes that our statements need, by what each is for."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Boolean, Column, ColumnElement, Table
+from sqlalchemy import column as bare_column
+
+from workmesh_flows.domain.columns import column_of, table_of
+from workmesh_flows.domain.protocol import Protocol
+from workmesh_flows.domain.service import Service
+
+LONGEST_NAME = 63
+"""Bytes of a name that PostgreSQL keeps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An index. ``purpose`` is a word for its name, ``why`` the reason in words.
+
+    The first columns stand in an order that matters where ``sorted``; ``covered`` ones only have to be in it. ``where``
+    are columns with the value that the condition compares them to: (success, False) is ``success IS NOT TRUE``.
+    """
+
+    table: Table
+    purpose: str
+    why: str
+    columns: tuple[Column[Any], ...]
+    covered: tuple[Column[Any], ...] = ()
+    where: tuple[tuple[Column[Any], bool], ...] = ()
+    sorted: bool = True
+
+    @property
+    def all_columns(self) -> tuple[Column[Any], ...]:
+        """As they stand in the index."""
+        return tuple(dict.fromkeys((*self.columns, *self.covered)))
+
+    @property
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """The condition as the statements write it: a planner knows it by its form."""
+        return [
+            bare_column(flag.name, Boolean).is_(True)
+            if wanted
+            else bare_column(flag.name, Boolean).is_not(True)
+            for flag, wanted in self.where
+        ]
+
+    @property
+    def name(self) -> str:
+        """The same wherever it is made; no two indexes share it."""
+        names = [[column.name for column in self.all_columns], [(c.name, w) for c, w in self.where]]
+        told = f"{self.table.schema!r} {self.table.name!r} {names}"
+        digest = hashlib.sha256(told.encode()).hexdigest()[:8]
+        plain = re.sub(r"[^a-z0-9]+", "_", self.table.name.lower()).strip("_")
+        end = f"_{self.purpose}_{digest}"
+        return f"workmesh_{plain}"[: LONGEST_NAME - len(end)] + end
+
+
+def entity_indexes(service: Service) -> Iterator[Wanted]:
+    """What finding entities by their node needs."""
+    node = column_of(service.assigned_to)
+    why = "entities are found by their node, and those that have none"
+    yield Wanted(table_of(service.entity), "node", why, (node,))
+
+
+def record_indexes(protocol: Protocol) -> Iterator[Wanted]:
+    """What push, pull and status need of the record's table, and moving an entity of the tables on the path."""
+    table, key, sort = table_of(protocol.record), column_of(protocol.id), column_of(protocol.sort)
+    successes: list[Column[Any]] = []
+    if protocol.push is not None:
+        success = column_of(protocol.push.flags.success)
+        successes.append(success)
+        order = tuple(dict.fromkeys((sort, key)))
+        yield Wanted(
+            table, "pending", "push reads what is pending, in order", order, where=((success, False),)
+        )
+        if protocol.pull is not None:
+            pulled = column_of(protocol.pull.flags.success)
+            successes.append(pulled)
+            order = (column_of(protocol.push.flags.time), key)
+            on_their_way = ((success, True), (pulled, False))
+            yield Wanted(
+                table,
+                "pullable",
+                "pull reads what is on its way, in the order of push",
+                order,
+                where=on_their_way,
+            )
+    yield from _owner_indexes(protocol, successes)
+
+
+def _owner_indexes(protocol: Protocol, successes: Sequence[Column[Any]]) -> Iterator[Wanted]:
+    for number, hop in enumerate(protocol.path):
+        before = tuple(column for column, _ in hop.pairs)
+        table = before[0].table
+        assert isinstance(table, Table)  # noqa: S101 - a hop starts at a table
+        if number:
+            why = "a move finds the records of an entity by way of it"
+            yield Wanted(table, "owner", why, before, sorted=False)
+        else:
+            why = "status counts by it alone, and a move finds the records of an entity"
+            yield Wanted(table, "status", why, before, covered=tuple(successes), sorted=False)

@@ -1,0 +1,123 @@
+"""A mesh held against its real database: what is wrong, what is slow, and the DDL that is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Column, Engine, Table
+
+from workmesh_flows.adapters.database import translated_errors
+from workmesh_flows.adapters.inspecting.catalogue import Catalogue
+from workmesh_flows.adapters.inspecting.columns import column_findings, table_findings
+from workmesh_flows.adapters.inspecting.demands import (
+    Demand,
+    entity_demands,
+    path_demands,
+    record_demands,
+)
+from workmesh_flows.adapters.inspecting.finding import Finding, Level
+from workmesh_flows.adapters.inspecting.indexes import index_findings, key_findings, path_key_findings
+from workmesh_flows.adapters.inspecting.own_tables import own_findings
+from workmesh_flows.adapters.inspecting.rows import (
+    key_form_findings,
+    owner_findings,
+    sort_findings,
+    weight_findings,
+)
+from workmesh_flows.adapters.inspecting.wanted import entity_indexes, record_indexes
+from workmesh_flows.domain.columns import column_of, table_of
+from workmesh_flows.domain.protocol import Protocol
+from workmesh_flows.domain.service import Mesh, Service
+
+DIALECTS = ("sqlite", "postgresql")
+
+__all__ = ["Finding", "Level", "check_mesh", "missing_ddl"]
+
+
+def check_mesh(engine: Engine, mesh: Mesh, nodes: Collection[str] | None = None) -> Sequence[Finding]:
+    """Everything that is found; nothing is changed. ``nodes`` are names that the assignation columns must hold.
+
+    Raises StoreError where the database cannot be reached.
+    """
+    if engine.dialect.name not in DIALECTS:
+        what = f"the database is {engine.dialect.name}, which is not known here"
+        return [Finding(Level.PROBLEM, "the database", what, f"use one of {', '.join(DIALECTS)}")]
+    with translated_errors(), engine.connect() as connection:
+        catalogue = Catalogue(connection)
+        found = list(own_findings(catalogue))
+        for service in mesh.services:
+            found += [
+                replace(finding, service=service.name)
+                for finding in _service_findings(engine, catalogue, service, nodes)
+            ]
+    return list(_once(found))
+
+
+def missing_ddl(findings: Iterable[Finding]) -> list[str]:
+    """The statements that mend the findings, each once: columns before the indexes that may be on them."""
+    statements = dict.fromkeys(statement for finding in findings for statement in finding.ddl)
+    return sorted(
+        statements, key=lambda statement: "INDEX" in statement.split("(", maxsplit=1)[0].split()[:3]
+    )
+
+
+def _service_findings(
+    engine: Engine, catalogue: Catalogue, service: Service, nodes: Collection[str] | None
+) -> Iterator[Finding]:
+    entity, demands = table_of(service.entity), entity_demands(service)
+    broken = list(table_findings(catalogue, entity, demands))
+    yield from broken
+    yield from column_findings(catalogue, demands, nodes)
+    yield from key_findings(catalogue, demands[:1])
+    yield from index_findings(catalogue, entity_indexes(service), _coming(demands))
+    if not broken:
+        yield from weight_findings(engine, service)
+        yield from key_form_findings(engine, demands[0].column, demands[0].title)
+    for protocol in service.protocols:
+        for finding in _protocol_findings(engine, catalogue, service, protocol, sound=not broken):
+            yield replace(finding, protocol=protocol.name)
+
+
+def _protocol_findings(
+    engine: Engine, catalogue: Catalogue, service: Service, protocol: Protocol, *, sound: bool
+) -> Iterator[Finding]:
+    """``sound`` says that the entity's table is as it is declared."""
+    record, demands = table_of(protocol.record), record_demands(protocol)
+    joined = dict(path_demands(protocol))
+    broken = [*table_findings(catalogue, record, demands)] if record is not table_of(service.entity) else []
+    for table, columns in joined.items():
+        if table not in {record, table_of(service.entity)}:
+            broken += table_findings(catalogue, table, columns)
+    yield from broken
+    every = [*demands, *(demand for demands_of in joined.values() for demand in demands_of)]
+    yield from column_findings(catalogue, every, None)
+    yield from key_findings(catalogue, demands[:1])
+    yield from path_key_findings(catalogue, protocol)
+    yield from index_findings(catalogue, record_indexes(protocol), _coming(demands))
+    if sound and not broken:
+        yield from key_form_findings(engine, demands[0].column, demands[0].title)
+        yield from owner_findings(engine, service, protocol)
+        if _may_be_null(catalogue, record, column_of(protocol.sort)):
+            yield from sort_findings(engine, protocol, catalogue.write.alter_column)
+
+
+def _may_be_null(catalogue: Catalogue, table: Table, column: Column[Any]) -> bool:
+    found, name = catalogue.table(table), catalogue.name(column.name)
+    # SQLite says so of a primary key, too, where it is not.
+    return found is not None and found.plain and found.columns[name]["nullable"] and found.key != {name}
+
+
+def _coming(demands: Iterable[Demand]) -> set[Column[Any]]:
+    return {demand.column for demand in demands if demand.added}
+
+
+def _once(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Without what was found before, of a table that several protocols share."""
+    seen = set[Finding]()
+    for finding in findings:
+        plain = replace(finding, service=None, protocol=None)
+        if plain not in seen:
+            seen.add(plain)
+            yield finding
