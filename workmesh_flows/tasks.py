@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from prefect import get_run_logger, task
+from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.context import TaskRunContext
 from prefect.runtime import flow_run
@@ -26,23 +25,22 @@ from workmesh_flows.domain.service import Mesh
 from workmesh_flows.engines import mesh_engine
 from workmesh_flows.errors import LaneStopped, StoreUnavailable, WorkmeshError
 from workmesh_flows.inventory import load_inventory
+from workmesh_flows.lane_progress import LaneProgress
 from workmesh_flows.operations import replay
 from workmesh_flows.operations.assign import assign, assign_all, assign_entity, plan_only
 from workmesh_flows.operations.bounds import Bounds
 from workmesh_flows.operations.probe import Probe, probe_nodes
 from workmesh_flows.operations.pull import pull_lane
 from workmesh_flows.operations.push import push_lane
-from workmesh_flows.operations.work import Progress, Work
+from workmesh_flows.operations.work import Work
 from workmesh_flows.parties import this_process
 from workmesh_flows.planning.assignment import AssignmentPlan
-from workmesh_flows.progress import tell
 from workmesh_flows.settings import read_settings
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State, TaskRun
     from prefect.tasks import Task
 
-PROGRESS_SECONDS = 5.0
 PROBE_SECONDS = 10
 
 
@@ -195,20 +193,5 @@ def lane_work(mesh: Mesh, service: str, protocol: str, node: str, verb: str) -> 
             load_inventory().node(node),
             holder=this_run(),
             limits=read_settings().limits,
-            progress=_told(f"{protocol}, node {node}", verb),
+            progress=LaneProgress(f"{protocol}, node {node}", verb),
         )
-
-
-def _told(lane: str, verb: str) -> Progress:
-    """Progress for those who listen, and into the run's log every few seconds."""
-    logger = get_run_logger()
-    told = time.monotonic()
-
-    def progress(done: int, total: int) -> None:
-        nonlocal told
-        tell(lane, done, total)
-        if time.monotonic() - told >= PROGRESS_SECONDS:
-            told = time.monotonic()
-            logger.info("%s: %s %s of %s records", lane, verb, f"{done:,}", f"{total:,}")
-
-    return progress

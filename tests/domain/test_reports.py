@@ -15,7 +15,7 @@ from workmesh_flows.errors import ConservationError
         pytest.param(PushReport("order", "n1", 12_000, 12_000), "order to n1: pushed 12,000 of 12,000", id="push"),
         pytest.param(
             PushReport("order", "n1", 20_000, 12_000, 1_000, 10, 6_990, 500),
-            "order to n1: pushed 12,000 of 20,000, 1,000 refused, 10 set aside, 6,990 wait, 500 not come to",
+            "order to n1: pushed 12,000 of 20,000, 1,000 refused, 10 set aside, 6,990 wait, 500 still pending",
             id="push with refusals",
         ),
         pytest.param(PushReport("order", "n1", 2, 1, 1), "order to n1: pushed 1 of 2, 1 refused", id="one refused"),

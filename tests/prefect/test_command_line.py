@@ -55,7 +55,22 @@ def said(ended: subprocess.CompletedProcess[str]) -> str:
 def test_help_lists_the_commands(folder: Path) -> None:
     ended = workmesh(folder, "--help")
     assert ended.returncode == 0
-    commands = ("demo", "nodes", "services", "assign", "push", "pull", "sync", "rebalance", "drain", "moves")
+    commands = (
+        "demo",
+        "nodes",
+        "services",
+        "assign",
+        "push",
+        "pull",
+        "sync",
+        "rebalance",
+        "drain",
+        "moves",
+        "parked",
+        "replay",
+        "check",
+        "verify",
+    )
     for command in (*commands, "microservice"):
         assert f" {command} " in ended.stdout
 
@@ -113,7 +128,7 @@ def test_tables_and_runs_work_from_the_command_line(prefect: str, folder: Path) 
         ).save("n1")
         assert "assigned 1 entity (n1 1)" in workmesh(folder, "assign", **environment).stdout
         pushed = workmesh(folder, "push", "shop.orders", "--node", "n1", "--limit", "2", **environment)
-        assert pushed.stdout.strip() == "pushed 2 records on 1 lane"
+        assert pushed.stdout.strip() == "pushed 2 records on 1 lane, 1 still pending"
         line = said(workmesh(folder, "push", **environment))
         assert "pushed 1 record on 2 lanes; 1 lane stopped" in line
         assert with_push_success(engine, True) == [1, 2, 3]

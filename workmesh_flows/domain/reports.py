@@ -48,7 +48,7 @@ class PushReport:
                 (self.refused, "refused"),
                 (self.parked, "set aside"),
                 (self.left, "wait"),
-                (self.unread, "not come to"),
+                (self.unread, "still pending"),
             )
             if n
         )

@@ -155,13 +155,17 @@ def _ended_lane(protocol: str, node: str, future: PrefectFuture[Any]) -> LaneRes
     return LaneResult(protocol, node, "stopped", report_then, reason.removeprefix(f"node {node}: "))
 
 
+_WORDS = {"refused": "refused", "parked": "set aside", "left": "left", "unread": "still pending"}
+"""How the sentence calls what a lane's row counts."""
+
+
 def _told(verb: str, lanes: Sequence[LaneResult]) -> str:
     """One sentence for all lanes."""
     rows = [lane.row() for lane in lanes]
     parts = [f"{verb} {counted(sum(row['done'] for row in rows), 'record')} on {counted(len(lanes), 'lane')}"]
     parts += [
-        f"{total:,} {key}"
-        for key in ("refused", "parked", "left", "unread")
+        f"{total:,} {word}"
+        for key, word in _WORDS.items()
         if (total := sum(row[key] for row in rows))
     ]
     for state in ("busy", "disabled"):

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.operations.micro_orders import orders
+from workmesh_flows.adapters.node_client import node_client
+from workmesh_flows.domain.limits import Limits
+from workmesh_flows.errors import ConfigurationError, NodeUnavailable, StartError
+from workmesh_flows.microservice import MicroService
+from workmesh_flows.testing import inventory_node, running_node
+
+
+def test_a_node_serves_a_declaration_can_be_killed_and_comes_back(tmp_path: Path) -> None:
+    with running_node(orders, name="n7", database=tmp_path / "kept.db") as process:
+        node = inventory_node(process, "shop.orders", max_entities={"shop.orders": 5})
+        assert (node.name, node.port, node.services) == ("n7", process.port, ("shop.orders",))
+        with node_client(node, Limits()) as client:
+            assert client.version() == "1.2.3"
+            client.post("/api/1.0/order/push.json", {"order": {"id": 1, "text": "an order"}})
+            process.kill()
+            with pytest.raises(NodeUnavailable):
+                client.ping()
+            process.start()
+            client.ping()
+    assert [arrival.id for arrival in process.arrivals()] == [1]
+
+
+def test_a_node_without_a_database_of_its_own_leaves_nothing_behind() -> None:
+    with running_node("tests.operations.micro_orders:orders") as process:
+        assert process.database.exists()
+    assert not process.database.parent.exists()
+
+
+def test_a_declaration_that_no_other_process_can_import_is_refused() -> None:
+    with (
+        pytest.raises(ConfigurationError, match="no attribute of an importable module"),
+        running_node(MicroService("a")),
+    ):
+        pass
+
+
+def test_a_node_that_cannot_start_says_so() -> None:
+    with pytest.raises(StartError, match="there is no module nowhere"), running_node("nowhere:app"):
+        pass
