@@ -38,9 +38,10 @@ timeline = Service(
     criterion=EntityWeight(Account.seats),
     protocols=[
         _protocol("delivery", Delivery, owner=[Delivery.user, User.account]),
-        _protocol("open", Open),  # foreign keys lead to Account in one way only: no owner needed
-        _protocol("click", Click),
-        _protocol("unsubscribe", Unsubscribe),
+        # Foreign keys lead to Account in one way only: no owner needed. A node hears of the delivery first.
+        _protocol("open", Open, after=Open.delivery_id),
+        _protocol("click", Click, after=Click.delivery_id),
+        _protocol("unsubscribe", Unsubscribe, after=Unsubscribe.delivery_id),
     ],
 )
 
