@@ -29,6 +29,14 @@ def service_status(mesh: Mesh) -> pd.DataFrame:
     return services_table(_read(mesh, probe=False))
 
 
+def lane_status(mesh: Mesh) -> pd.DataFrame:
+    """One row a lane and direction that was ever worked: who holds it, its circuit breaker, what went over it."""
+    from workmesh_flows.operations.lane_table import lanes_table
+
+    with mesh_engine(mesh) as engine:
+        return lanes_table(engine)
+
+
 def parked_records(mesh: Mesh, services: Sequence[str] = ()) -> pd.DataFrame:
     """The refused records of these services, or of all, the longest refused first; raises UnknownName."""
     from workmesh_flows.operations.replay import list_parked

@@ -66,6 +66,7 @@ def test_help_lists_the_commands(folder: Path) -> None:
         "rebalance",
         "drain",
         "moves",
+        "lanes",
         "parked",
         "replay",
         "check",

@@ -1,4 +1,4 @@
-"""Commands about refused records: list them, send them again, skip them."""
+"""Commands about delivery: the lanes; refused records, listed, sent again or skipped."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import typer
 
 from workmesh_flows.cli.acting import mesh_of, run, show
 from workmesh_flows.cli.app import app
-from workmesh_flows.cli.options import MeshOption, ProtocolOption, ServiceArgument
+from workmesh_flows.cli.options import AllOption, MeshOption, ProtocolOption, ServiceArgument
 
 RecordOption = Annotated[
     list[str] | None, typer.Option("--record", help="Only this record, by id; may be repeated.")
@@ -17,6 +17,19 @@ EntityOption = Annotated[
     list[str] | None,
     typer.Option("--entity", help="Only the refused records of this entity, by key; may be repeated."),
 ]
+
+
+@app.command()
+def lanes(mesh: MeshOption = None, every: AllOption = False) -> None:
+    """Show the lanes: who works them, their circuit breakers, what went over them so far."""
+    from workmesh_flows.operations.lane_table import LANE_COLUMNS
+    from workmesh_flows.status import lane_status
+
+    frame = lane_status(mesh_of(mesh))
+    if frame.empty:
+        typer.echo("no lane was worked yet")
+        return
+    show("Lanes", frame, None if every else LANE_COLUMNS)
 
 
 @app.command()
