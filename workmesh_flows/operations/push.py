@@ -94,10 +94,12 @@ def _push_pending(  # noqa: PLR0913, PLR0917 - the parties of one run
 
 
 def batch_size(work: Work, push: Push) -> int:
-    """Records a request: as declared, and as the node's block allows."""
+    """Records a request: as declared, as the node's block allows, and no more than it may be sent in a second."""
     if push.size is None:
         return 1
-    return min(push.size, work.node.max_batch.get(work.service.name, push.size))
+    service, most = work.service.name, push.size
+    most = min(most, work.node.max_batch.get(service, most))
+    return max(int(min(most, work.node.max_rate.get(service, most))), 1)
 
 
 def _blocked(work: Work) -> tuple[str, str] | None:

@@ -68,17 +68,16 @@ class Rounds:
     def _others(self) -> Iterator[Sequence[Sendable]]:
         """Turns of all owners but the busy ones; finds the busy ones."""
         mark: Mark | None = None
-        size = page_of(self.turn)
-        share = max(self.turn, SINGLES)
+        size = max(page_of(self.turn), 2 * self.turn)
         while True:
             with self.reader.pending_page(
                 self.push, size=size, after=mark, without=list(self._busy), aside=self.aside()
             ) as page:
                 self._check()
-                counts = Counter(item.owner for item in page.items) if len(page.items) > share else {}
+                counts = Counter(item.owner for item in page.items) if len(page.items) > self.turn else {}
                 if len(counts) > 1 or len(page.items) == size:
                     for owner, count in counts.items():
-                        if count > share:
+                        if count > self.turn:
                             self._busy[owner] = self._one(owner, mark)
                 rest = [item for item in page.items if item.owner not in self._busy] if counts else page.items
                 yield from self._cut(rest)
