@@ -6,8 +6,8 @@ from benchmarks import counting, packing, planning, push
 from benchmarks.world import fast_node, postgresql
 
 with postgresql() as engine, fast_node() as node:
-    print(f"{'rows a second, PostgreSQL':32}{'baseline':>12}{'ours':>12}{'ratio':>9}")
     push.measure(engine, node)
+    print(f"\n{'rows a second, PostgreSQL':32}{'baseline':>12}{'ours':>12}{'ratio':>9}")
     counting.measure(engine, node)
 packing.measure()
 planning.measure()

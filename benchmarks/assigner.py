@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import resource
 import sys
 from time import perf_counter
 
 from pydantic import SecretStr
 
+from benchmarks.memory import peak_memory
 from benchmarks.world import SERVICE, service
 from workmesh_flows import Mesh
 from workmesh_flows.adapters.database import open_engine
@@ -22,11 +22,11 @@ def inventory(nodes: int) -> Inventory:
 
 
 def main(database: str, nodes: str) -> None:
-    """Print the entities assigned, the seconds, and the peak of this process's memory in MiB (Linux)."""
+    """Print the entities assigned, the seconds, and the peak of this process's memory in MiB."""
     engine, began = open_engine(database), perf_counter()
     total = assign(engine, Mesh([service(500)]), SERVICE, inventory(int(nodes))).total
     seconds = perf_counter() - began
-    print(total, seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    print(total, seconds, peak_memory())
 
 
 if __name__ == "__main__":

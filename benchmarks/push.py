@@ -1,88 +1,98 @@
-"""Push against the loop that one would write by hand for this one table."""
+"""Push against the loop that one would write by hand, against dlt, and against Prefect with a task a record."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from time import perf_counter
-from typing import Any
+from typing import TypeAlias
 
-import httpx
-import orjson
 from sqlalchemy import Engine
 
-from benchmarks.world import NODE, fill, service, unflag
+from benchmarks import push_by_hand, push_memory, push_ours, push_prefect, push_process
+from benchmarks.push_process import Way
+from benchmarks.table import best_of, print_header, print_line
+from benchmarks.world import NODE, deal, fast_node, fill, unflag
 from workmesh_flows.domain.node import Node
-from workmesh_flows.operations.bounds import Bounds
-from workmesh_flows.operations.push import push_lane
-from workmesh_flows.operations.work import Work
 
-PAGE = (
-    "SELECT r.id, r.account_id, r.at, r.body FROM record r JOIN account a ON a.id = r.account_id "
-    "WHERE a.node = %s AND r.push_success IS NOT TRUE AND (r.at, r.id) > (%s, %s) ORDER BY r.at, r.id LIMIT %s"
-)
-FLAG = "UPDATE record SET push_time = %s, push_success = TRUE, push_error = NULL WHERE id = %s"
-NAMES = ("id", "account_id", "at", "body")
+RECORDS, ONE_BY_ONE, BATCH = 200_000, 8_000, 500
+ORIGINAL = 750
+"""Records a second of the Ruby original, one a request; measured elsewhere."""
+
+Run: TypeAlias = Callable[[Engine, Node, int, int | None], int]
 
 
-def by_hand(engine: Engine, node: Node, records: int, batch_size: int | None) -> int:
-    """Read a page, post it, flag it, commit; no lane, no owner order, no refusals."""
-    size, done, mark = batch_size or 1, 0, (datetime(1970, 1, 1, tzinfo=UTC), 0)
-    page_size = 500 if batch_size is None else batch_size
-    raw: Any = engine.raw_connection()
-    with raw.cursor() as cursor, httpx.Client(base_url=node.address) as http:
-        while done < records and (rows := cursor.execute(PAGE, (NODE, *mark, page_size)).fetchall()):
-            mark = (rows[-1][2], rows[-1][0])
-            for start in range(0, len(rows), size):
-                part = [dict(zip(NAMES, row, strict=True)) for row in rows[start : start + size]]
-                body = {"record": part[0]} if batch_size is None else {"records": part}
-                answer = http.post(
-                    "/push.json",
-                    content=orjson.dumps({"api_key": "a-key", **body}),
-                    headers={"Content-Type": "application/json"},
-                )
-                assert answer.json()["status"] == "success"
-                now = datetime.now(UTC)
-                flags = [(now + timedelta(microseconds=i), record["id"]) for i, record in enumerate(part)]
-                cursor.executemany(FLAG, flags)
-                raw.commit()
-                done += len(part)
-    raw.close()
-    return done
+def measure(engine: Engine, node: Node, *, records: int = RECORDS, one_by_one: int = ONE_BY_ONE) -> None:
+    """Print all that is required of push; figures are records a second, but where a line says otherwise."""
+    print_header(f"push, {records:,} records of 400 bytes")
+    fill(engine, accounts=200, records=records)
+    _batches(engine, node, records)
+    _one_by_one(engine, node, one_by_one)
+    with fast_node("n2") as other:
+        _two_lanes(engine, [node, other], records)
+    push_memory.measure(engine, node)
+    push_prefect.measure(engine, node)
 
 
-def ours(engine: Engine, node: Node, records: int, batch_size: int | None) -> int:
-    """The operation, as a flow's task calls it."""
-    declared = service(batch_size)
-    work = Work(engine, declared, declared.protocol("record"), node, holder="bench")
-    return push_lane(work, Bounds(records)).pushed
+def _batches(engine: Engine, node: Node, records: int) -> None:
+    ways = (push_by_hand.run, push_by_hand.run_times, push_ours.run)
+    runs = [_here(run, engine, [node], records, BATCH) for run in ways]
+    if find_spec("dlt"):
+        runs.append(_apart("dlt", engine, [node], records))
+    hand, times, ours, *dlt = best_of(*runs)
+    print_line("batches of 500, a loop by hand", hand, ours, least=0.75)
+    print_line("batches of 500, by hand with rising times", times, ours, least=0.75)
+    for theirs in dlt:
+        print_line("batches of 500, dlt, which flags nothing", theirs, ours, least=2)
 
 
-def measure(engine: Engine, node: Node) -> None:
-    """Print records a second and the ratio, best of three turns each."""
-    fill(engine, accounts=200, records=200_000)
-    for title, records, batch_size in (
-        ("push, batches of 500", 100_000, 500),
-        ("push, one a request", 5_000, None),
-    ):
-        turns: list[tuple[float, float]] = []
-        for _ in range(3):
-            speeds = []
-            for run in (by_hand, ours):
-                unflag(engine, records)
-                speeds.append(_speed(run, engine, node, records, batch_size))
-            turns.append((speeds[0], speeds[1]))
-        theirs, mine = (max(speeds) for speeds in zip(*turns, strict=True))
-        print(f"{title:32}{theirs:12,.0f}{mine:12,.0f}{mine / theirs:9.2f}")
+def _one_by_one(engine: Engine, node: Node, records: int) -> None:
+    ways = (push_by_hand.run, push_ours.run)
+    hand, ours = best_of(*(_here(run, engine, [node], records, None) for run in ways))
+    print_line("one a request, a bare httpx.Client loop", hand, ours, least=0.85)
+    print_line("one a request, the original, elsewhere", ORIGINAL, ours, least=1)
 
 
-def _speed(
-    run: Callable[[Engine, Node, int, int | None], int],
-    engine: Engine,
-    node: Node,
-    records: int,
-    batch_size: int | None,
-) -> float:
-    began = perf_counter()
-    assert run(engine, node, records, batch_size) == records
-    return records / (perf_counter() - began)
+def _two_lanes(engine: Engine, nodes: Sequence[Node], records: int) -> None:
+    """By hand in two threads and in two processes: the better one counts. Ours in threads, as in a flow, and apart."""
+    deal(engine, [node.name for node in nodes])
+    threads, processes, ours, apart = best_of(
+        _here(push_by_hand.run, engine, nodes, records, BATCH),
+        _apart("by_hand", engine, nodes, records),
+        _here(push_ours.run, engine, nodes, records, BATCH),
+        _apart("ours", engine, nodes, records),
+    )
+    hand, told = max((threads, "threads"), (processes, "processes"))
+    print_line(f"two lanes, by hand in {told}; threads", hand, ours, least=0.75)
+    print_line(f"two lanes, by hand in {told}; processes", hand, apart, least=0.75)
+    deal(engine, [NODE])
+
+
+def _here(
+    run: Run, engine: Engine, nodes: Sequence[Node], records: int, batch_size: int | None
+) -> Callable[[], float]:
+    """In this process, a thread for each node's lane."""
+
+    def measured() -> float:
+        unflag(engine, records)
+
+        def lane(node: Node) -> int:
+            return run(engine, node, records // len(nodes), batch_size)
+
+        with ThreadPoolExecutor(len(nodes)) as pool:
+            began = perf_counter()
+            assert sum(pool.map(lane, nodes)) == records
+            return records / (perf_counter() - began)
+
+    return measured
+
+
+def _apart(way: Way, engine: Engine, nodes: Sequence[Node], records: int) -> Callable[[], float]:
+    """In processes of their own, one for each node's lane."""
+
+    def measured() -> float:
+        unflag(engine, records)
+        return records / push_process.run(way, engine, nodes, records, BATCH).seconds
+
+    return measured

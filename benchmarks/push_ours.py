@@ -1,0 +1,18 @@
+"""Our push of one lane, as a flow's task calls it."""
+
+from __future__ import annotations
+
+from sqlalchemy import Engine
+
+from benchmarks.world import service
+from workmesh_flows.domain.node import Node
+from workmesh_flows.operations.bounds import Bounds
+from workmesh_flows.operations.push import push_lane
+from workmesh_flows.operations.work import Work
+
+
+def run(engine: Engine, node: Node, records: int, batch_size: int | None) -> int:
+    """Push the lane; return the records sent."""
+    declared = service(batch_size)
+    work = Work(engine, declared, declared.protocol("record"), node, holder="bench")
+    return push_lane(work, Bounds(records)).pushed

@@ -1,0 +1,76 @@
+"""A push in a process of its own: ``python -m benchmarks.push_process WAY DATABASE NODE PORT RECORDS BATCH_SIZE``.
+
+It says that it is ready, waits for a line, works, and prints the records sent and the peak of its memory in MiB.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from importlib import import_module
+from time import perf_counter
+from typing import Literal, TypeAlias
+
+from sqlalchemy import Engine
+
+from benchmarks.memory import peak_memory
+from benchmarks.world import node_at
+from workmesh_flows.adapters.database import make_engine
+from workmesh_flows.domain.node import Node
+
+Way: TypeAlias = Literal["by_hand", "dlt", "ours"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """Of all processes together; the time begins when all are ready, and memory is the largest one's, in MiB."""
+
+    seconds: float
+    memory: float
+
+
+def run(way: Way, engine: Engine, nodes: Sequence[Node], records: int, batch_size: int) -> Ran:
+    """A process for each node's lane, all at once; ``records`` over all of them."""
+    url = engine.url.render_as_string(hide_password=False)
+    command = [sys.executable, "-m", "benchmarks.push_process", way, url]
+    with ExitStack() as stack:
+        processes = [
+            stack.enter_context(
+                subprocess.Popen(
+                    [*command, node.name, str(node.port), str(records // len(nodes)), str(batch_size)],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    text=True,
+                )
+            )
+            for node in nodes
+        ]
+        for process in processes:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+        began = perf_counter()
+        for process in processes:
+            assert process.stdin is not None
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        told = [process.stdout.readline().split() for process in processes if process.stdout is not None]
+        seconds = perf_counter() - began
+    assert sum(int(sent) for sent, _ in told) == records
+    return Ran(seconds, max(float(memory) for _, memory in told))
+
+
+def main(way: str, database: str, node: str, port: str, *numbers: str) -> None:
+    """What such a process does."""
+    module, engine = import_module(f"benchmarks.push_{way}"), make_engine(database)
+    with engine.connect():  # the pool keeps it
+        print("ready", flush=True)
+    sys.stdin.readline()
+    records, batch_size = map(int, numbers)
+    print(module.run(engine, node_at(int(port), node), records, batch_size), peak_memory(), flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
