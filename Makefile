@@ -15,7 +15,7 @@ export UV_SYSTEM_CERTS ?= true
 export UV_PYTHON_DOWNLOADS ?= never
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow check bench lock clean
+.PHONY: help demo test test-slow soak mutants test-ray check bench lock clean
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -28,6 +28,21 @@ test: $(VENV)/.dev  ## The tests, but for the slow ones
 
 test-slow: $(VENV)/.dev  ## Every test, the slow ones too
 	@$(BIN)/pytest $(PYTEST_ARGS) -m "slow or not slow"
+
+SECONDS ?= 600
+NODES ?= 20
+ENTITIES ?= 500
+SEED ?= $(shell date +%s)
+SOAK_ARGS ?=
+
+soak: $(VENV)/.dev  ## Kills, restarts and faults for ten minutes (SECONDS=, NODES=, ENTITIES=, SEED=)
+	@$(PY) -m tests.reliability.soak --seconds $(SECONDS) --nodes $(NODES) --entities $(ENTITIES) --seed $(SEED) $(SOAK_ARGS)
+
+mutants: $(VENV)/.dev  ## Seed bugs of delivery, one at a time: the tests have to catch each
+	@$(PY) -m tests.reliability.mutants
+
+test-ray: $(VENV)/.ray  ## The tests of lanes on a Ray cluster; it installs Ray
+	@$(BIN)/pytest tests/prefect/test_ray.py $(RAY_ARGS)
 
 check: $(VENV)/.dev  ## Format, lint, types, and the floors: imports go down only
 	@$(BIN)/ruff format --check .
@@ -83,6 +98,16 @@ $(VENV)/.bench: $(VENV)/.dev requirements/bench.txt
 	@$(UV) pip install --quiet --python $(PY) --no-deps --require-hashes -r requirements/bench.txt || \
 	{ echo "uv could not; pip tries" && \
 	  $(PY) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/bench.txt; }
+	@touch $@
+
+# On top of .dev: Ray, whose protobuf is another than that of the benchmarks. So each of the two installs again after
+# the other.
+$(VENV)/.ray: $(VENV)/.dev requirements/ray.txt $(wildcard $(VENV)/.bench)
+	@echo "Installing requirements/ray.txt into $(VENV)"
+	@rm -f $(VENV)/.bench
+	@$(UV) pip install --quiet --python $(PY) --no-deps --require-hashes -r requirements/ray.txt || \
+	{ echo "uv could not; pip tries" && \
+	  $(PY) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/ray.txt; }
 	@touch $@
 
 $(VENV)/.uv: requirements/bootstrap.txt

@@ -20,13 +20,13 @@ from prefect import Flow, flow
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Completed
-from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
 from workmesh_flows.domain.service import Mesh
 from workmesh_flows.operations.bounds import Bounds
 from workmesh_flows.operations.planning import Drain, Rebalance
 from workmesh_flows.planning.moves import Objective
+from workmesh_flows.runners import make_runner
 from workmesh_flows.runs import assign as assigning
 from workmesh_flows.runs import lanes, moves
 from workmesh_flows.runs.moves import How
@@ -187,7 +187,7 @@ def service_flows(mesh: Mesh, name: str, *, module: str) -> ServiceFlows:
         function.__annotations__["protocols"] = list[choice]
 
     def made(function: Callable[..., Outcome]) -> ServiceFlow:
-        return _as_flow(function, f"{name}.{function.__name__}", module)
+        return _as_flow(mesh, function, f"{name}.{function.__name__}", module)
 
     return ServiceFlows(
         assign=made(assign),
@@ -234,14 +234,16 @@ def mesh_flows(mesh: Mesh, *, module: str) -> MeshFlows:
         asked = Drain(nodes, pinned, max_moves, at_once)
         return _run(moves.drain, mesh, asked, plan, How(dry_run, repush))
 
-    return MeshFlows(_as_flow(assign, "mesh.assign", module), _as_flow(drain, "mesh.drain", module))
+    return MeshFlows(
+        _as_flow(mesh, assign, "mesh.assign", module), _as_flow(mesh, drain, "mesh.drain", module)
+    )
 
 
-def _as_flow(function: Callable[..., Outcome], name: str, module: str) -> ServiceFlow:
+def _as_flow(mesh: Mesh, function: Callable[..., Outcome], name: str, module: str) -> ServiceFlow:
     """A flow that a deployment finds as ``module:function``: the function is renamed before it becomes a flow."""
     function.__qualname__ = function.__name__
     function.__module__ = module
-    runner: Any = ThreadPoolTaskRunner(max_workers=read_settings().lanes_at_once)
+    runner: Any = make_runner(read_settings(), mesh)
     description = (function.__doc__ or "").partition("\n")[0]
     made: ServiceFlow = flow(name=name, task_runner=runner, description=description)(function)
     return made

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from prefect.settings.base import PrefectBaseSettings, build_settings_config
 from pydantic import Field, SecretStr, ValidationError
@@ -63,7 +63,15 @@ class WorkmeshSettings(PrefectBaseSettings):
         ge=0,
         description="Seconds that a hand-over waits for lanes that another run holds.",
     )
-    lanes_at_once: int = Field(default=8, ge=1, description="Lanes that one run works side by side.")
+    lanes_at_once: int = Field(default=32, ge=1, description="Lanes that one run works side by side.")
+    task_runner: Literal["threads", "dask", "ray"] = Field(
+        default="threads", description="Where a run works its lanes: in its own process, or on a cluster."
+    )
+    task_runner_address: str | None = Field(
+        default=None,
+        description="The cluster: tcp://host:8786 for Dask, host:6379 or ray://host:10001 for Ray. "
+        "None: one of the run's own, on its machine.",
+    )
 
     @property
     def limits(self) -> Limits:

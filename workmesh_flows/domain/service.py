@@ -27,8 +27,8 @@ from workmesh_flows.errors import DefinitionError, UnknownName
 Database: TypeAlias = str | URL | Callable[[], Engine]
 """Where a mesh keeps its records: an address, or a function that gives an engine."""
 
-_SCRIPTS = ("__main__", "__mp_main__")
-"""Modules that are another one in another process."""
+_SCRIPTS = ("__main__", "__mp_main__", "__prefect_loader_")
+"""How the names of modules begin that are another one, or none, in another process: the last are files that Prefect loads."""
 
 
 class Service:
@@ -113,7 +113,7 @@ class Mesh:
         A module that only imported it may be a script that the other process cannot import.
         """
         for name in (self._home, *sys.modules):
-            module = None if name in _SCRIPTS else sys.modules.get(name)
+            module = None if name.startswith(_SCRIPTS) else sys.modules.get(name)
             for attribute, value in list(getattr(module, "__dict__", {}).items()):
                 if value is self:
                     return _mesh_at, (name, attribute)

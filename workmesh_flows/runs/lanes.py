@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from prefect import get_run_logger
-from prefect.futures import PrefectFuture
+from prefect.futures import PrefectFuture, as_completed
 from prefect.tasks import Task
 
 from workmesh_flows import tasks
@@ -98,24 +99,39 @@ def _work_lanes(
     task: Task[..., Any],
     **parameters: Any,  # noqa: ANN401 - the task's own
 ) -> list[LaneResult]:
-    """Work all lanes: those of one node in declared order, nodes side by side."""
+    """Work all lanes: those of one node in declared order, nodes side by side.
+
+    A lane is submitted when the one before it has ended: a lane that only waits would keep a thread from the others.
+    """
     inventory = load_inventory()
     task = tasks.patient(task)
-    before: dict[str, PrefectFuture[Any]] = {}
-    begun: list[tuple[str, str, PrefectFuture[Any] | LaneResult]] = []
     names = _node_names(mesh, mesh.service(name), inventory, nodes)
-    for protocol in protocols:
-        for node in names:
+    waiting = {node: deque(protocols) for node in names}
+    running: dict[PrefectFuture[Any], tuple[Protocol, str]] = {}
+    ended: dict[tuple[str, str], LaneResult] = {}
+
+    def go_on(node: str) -> None:
+        while waiting[node]:
+            protocol = waiting[node].popleft()
             if told := _not_worked(inventory, name, protocol.name, node):
-                begun.append((protocol.name, node, told))
-                continue
-            waits = [before[node]] if node in before else None
-            before[node] = task.submit(mesh, name, protocol.name, node, **parameters, wait_for=waits)
-            begun.append((protocol.name, node, before[node]))
-    return [
-        lane if isinstance(lane, LaneResult) else _ended_lane(protocol, node, lane)
-        for protocol, node, lane in begun
-    ]
+                ended[protocol.name, node] = told
+            else:
+                running[task.submit(mesh, name, protocol.name, node, **parameters)] = protocol, node
+                return
+
+    for node in names:
+        go_on(node)
+    while running:
+        future = next(as_completed(list(running)))
+        protocol, node = running.pop(future)
+        result = ended[protocol.name, node] = _ended_lane(protocol.name, node, future)
+        if result.state == "done":
+            go_on(node)
+        for behind in waiting[node] if result.state != "done" else ():
+            ended[behind.name, node] = LaneResult(
+                behind.name, node, "behind", reason="the lane before it did not end well"
+            )
+    return [ended[protocol.name, node] for protocol in protocols for node in names]
 
 
 def _node_names(mesh: Mesh, service: Service, inventory: Inventory, wanted: Sequence[str]) -> list[str]:
@@ -144,9 +160,15 @@ def _ended_lane(protocol: str, node: str, future: PrefectFuture[Any]) -> LaneRes
         report: Report = future.result()
         get_run_logger().info("%s", report)
         return LaneResult(protocol, node, "done", report)
-    if not state.is_failed():  # not ready: the lane that it waits for did not complete
-        return LaneResult(protocol, node, "behind", reason="the lane before it did not end well")
-    error = future.result(raise_on_failure=False)
+    try:
+        error = future.result(raise_on_failure=False)
+    except Exception as died:  # noqa: BLE001 - whatever the task runner says of a process that is no more
+        error = died
+    if not state.is_failed():
+        said = str(error).partition(". ")[0]
+        return LaneResult(
+            protocol, node, "stopped", reason=f"what worked it ended before the lane did: {said}"
+        )
     if isinstance(error, LaneBusy):
         return LaneResult(protocol, node, "busy", reason=error.reason)
     stopped = error.report if isinstance(error, LaneStopped) else None
@@ -163,11 +185,7 @@ def _told(verb: str, lanes: Sequence[LaneResult]) -> str:
     """One sentence for all lanes."""
     rows = [lane.row() for lane in lanes]
     parts = [f"{verb} {counted(sum(row['done'] for row in rows), 'record')} on {counted(len(lanes), 'lane')}"]
-    parts += [
-        f"{total:,} {word}"
-        for key, word in _WORDS.items()
-        if (total := sum(row[key] for row in rows))
-    ]
+    parts += [f"{total:,} {word}" for key, word in _WORDS.items() if (total := sum(row[key] for row in rows))]
     for state in ("busy", "disabled"):
         if total := sum(lane.state == state for lane in lanes):
             parts.append(f"{counted(total, 'lane')} {state}")

@@ -1,0 +1,106 @@
+"""Where the lanes of a run are worked: threads of its process, or processes of a Dask or Ray cluster."""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, Literal, TypeAlias, assert_never
+
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
+
+from workmesh_flows.domain.service import Mesh
+from workmesh_flows.errors import ConfigurationError
+from workmesh_flows.settings import PREFIX, WorkmeshSettings
+
+AnyRunner: TypeAlias = TaskRunner[Any]
+
+RAY_OBJECT_BYTES = 100 * 1024 * 1024
+"""Ray's shared memory on a local cluster: lanes pass names and reports, and a container's /dev/shm may be small."""
+
+
+def make_runner(settings: WorkmeshSettings, mesh: Mesh) -> AnyRunner:
+    """The task runner that the settings ask for; nothing is started or connected yet.
+
+    Raises ConfigurationError where the extra is missing that the choice needs, an address is set that it cannot use,
+    or the mesh cannot be found again by other processes.
+    """
+    address, lanes = settings.task_runner_address, settings.lanes_at_once
+    if settings.task_runner != "threads":
+        _see_that_it_travels(mesh, settings.task_runner)
+    match settings.task_runner:
+        case "threads":
+            if address is not None:
+                raise ConfigurationError(
+                    f"{PREFIX}TASK_RUNNER_ADDRESS is set, and threads have no address: "
+                    f"set {PREFIX}TASK_RUNNER to dask or ray as well, or drop it"
+                )
+            return ThreadPoolTaskRunner(max_workers=lanes)
+        case "dask":
+            return _dask_runner(address, lanes)
+        case "ray":
+            return _ray_runner(address, lanes)
+        case other:
+            assert_never(other)
+
+
+def _dask_runner(address: str | None, lanes: int) -> AnyRunner:
+    made = _runner_class("dask", "DaskTaskRunner")
+    if address is not None:
+        return made(address=address)
+    logging.getLogger("distributed").setLevel(
+        logging.WARNING
+    )  # else thirty lines a run of its coming and going
+    # A process a core, for what the lanes compute; threads in each, since a lane mostly waits for its node.
+    processes = min(lanes, _cores())
+    local = {
+        "n_workers": processes,
+        "threads_per_worker": -(-lanes // processes),
+        "processes": True,
+        "dashboard_address": "127.0.0.1:0",  # any free port: two runs on one machine must not argue about 8787
+        # A lane whose process died stays held until its lease is over: begun again at once, it would be called busy.
+        "scheduler_kwargs": {"allowed_failures": 0},
+    }
+    return made(cluster_kwargs=local)
+
+
+def _ray_runner(address: str | None, lanes: int) -> AnyRunner:
+    made = _runner_class("ray", "RayTaskRunner")
+    if address is not None:
+        return made(address=address)
+    # Ray works a lane in a process of its own. "local": never a cluster that happens to run on this machine.
+    local = {
+        "address": "local",
+        "num_cpus": min(lanes, _cores()),
+        "object_store_memory": RAY_OBJECT_BYTES,
+        "include_dashboard": False,
+    }
+    return made(init_kwargs=local)
+
+
+def _runner_class(extra: Literal["dask", "ray"], name: str) -> Callable[..., AnyRunner]:
+    package = f"prefect_{extra}"
+    if find_spec(package) is None:
+        raise ConfigurationError(
+            f"{PREFIX}TASK_RUNNER is {extra}, and {package.replace('_', '-')} is not installed: "
+            f"pip install 'workmesh-flows[{extra}]'"
+        )
+    made: Callable[..., AnyRunner] = getattr(import_module(package), name)
+    return made
+
+
+def _see_that_it_travels(mesh: Mesh, kind: str) -> None:
+    try:
+        pickle.dumps(mesh)
+    except TypeError as error:
+        raise ConfigurationError(
+            f"{PREFIX}TASK_RUNNER is {kind}, and its processes could not find the mesh: {error}. Declare it in a module "
+            "that is installed where the lanes are worked, as in my_saas/mesh.py: mesh = Mesh(...)"
+        ) from error
+
+
+def _cores() -> int:
+    return os.cpu_count() or 1
