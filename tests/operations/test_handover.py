@@ -335,7 +335,7 @@ def test_a_push_that_runs_while_an_entity_comes_sends_its_records_in_order(
     monkeypatch.setattr("workmesh_flows.operations.work.PAGE", 10)
     service = shop_service()
     write_shops(engine, ["n1", "n2"])
-    write_orders(engine, [1, 2] * 20)
+    write_orders(engine, [1, 2] * 30)
     began = threading.Event()
 
     with two_nodes() as (one, two, n1, n2):
@@ -350,10 +350,10 @@ def test_a_push_that_runs_while_an_entity_comes_sends_its_records_in_order(
         two.script = script
         report = push(engine, service, n2)
         rest = push(engine, service, n2)
-    assert figures(report)[1] + figures(rest)[1] == 40
+    assert figures(report)[1] + figures(rest)[1] == 60
     mine = [number for number in sent_ids(two.asked) if number % 2 == 1]
     assert mine == sorted(mine)
-    assert len(mine) == 20
+    assert len(mine) == 30
 
 
 def test_a_refused_record_is_reported_once_when_reading_begins_anew(

@@ -22,7 +22,7 @@ def test_a_lane_tells_what_went_over_it_and_how_often_its_node_was_away(engine: 
     write_orders(engine, [1] * 12)
 
     def away_after_the_first_batch(asked: Asked) -> Answer:
-        return Answer(503) if asked.path != PING and len(node.asked) > 2 else success()
+        return Answer(code=503) if asked.path != PING and len(node.asked) > 2 else success()
 
     with scripted_node(away_after_the_first_batch) as node, pytest.raises(LaneStopped):
         push(engine, shop_service(), node.node())

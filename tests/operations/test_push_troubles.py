@@ -60,8 +60,8 @@ def failing_on(path: str, answer: Answer, *, after: int = 0) -> Script:
 def test_trouble_in_the_middle_stops_the_lane(
     engine: Engine, answer: Answer, transient: bool, told: str
 ) -> None:
-    write_shops(engine, ["n1", "n1"])
-    write_orders(engine, [1, 2] * 15)
+    write_shops(engine, ["n1"] * 30)
+    write_orders(engine, range(1, 31))
     with scripted_node(failing_on(PUSH, answer, after=1)) as node:
         stopped = push_stops(engine, shop_service(), node.node())
         assert len(sent(node.asked)) == 2

@@ -29,12 +29,15 @@ def test_a_block_becomes_a_node_with_all_its_facts() -> None:
         state="draining",
         max_entities={"s": 10, "*": 12},
         max_weight={"s": 20},
+        max_batch={"s": 100},
+        max_rate={"s": 0.5},
         tags=["eu"],
     )
     node = block.to_node("n1")
     assert (node.name, node.address) == ("n1", "https://10.0.0.7:8080")
     assert (node.verify, node.ca_file, node.state) == (False, "/etc/ca.pem", NodeState.DRAINING)
     assert (node.max_entities, node.max_weight, node.tags) == ({"s": 10, "*": 12}, {"s": 20}, ("eu",))
+    assert (node.max_batch, node.max_rate) == ({"s": 100}, {"s": 0.5})
     assert node.api_key.get_secret_value() == KEY
 
 
@@ -72,6 +75,26 @@ def test_a_host_is_a_name_or_an_address(host: str) -> None:
             {"max_weight": {"*": 9}}, "each service weighs in a unit of its own", id="a shared cap of weight"
         ),
         pytest.param({"max_weight": {"s": -1}}, "max_weight of s must not be below 0", id="a cap below 0"),
+        pytest.param(
+            {"max_batch": {"s": 0}},
+            "max_batch of s must be at least 1; to leave a node alone, disable it",
+            id="batches of nothing",
+        ),
+        pytest.param(
+            {"max_batch": {"t": 5}}, "max_batch names t, which the node does not run", id="a stranger's batch"
+        ),
+        pytest.param(
+            {"max_batch": {"*": 5}}, "max_batch names *, which the node does not run", id="a batch for all"
+        ),
+        pytest.param(
+            {"max_rate": {"s": 0}},
+            "max_rate of s must be above 0; to leave a node alone, disable it",
+            id="no record a second",
+        ),
+        pytest.param({"max_rate": {"s": float("nan")}}, "max_rate of s must be above 0", id="a rate of NaN"),
+        pytest.param(
+            {"max_rate": {"t": 5.0}}, "max_rate names t, which the node does not run", id="a stranger's rate"
+        ),
     ],
 )
 def test_a_wrong_value_is_refused_with_a_sentence_that_does_not_show_the_key(

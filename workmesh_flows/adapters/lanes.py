@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from time import monotonic
 from typing import Any, Literal, TypeAlias
 
 from sqlalchemy import ColumnElement, Connection, Engine, Row, and_, case, or_, select, update
@@ -54,6 +55,7 @@ class Hold:
 
     ``latest`` is the record that the node named last as processed, and when that was pushed. ``failures`` are the times
     in a row that the node was away, ``next_batch`` how many records to send after a batch with which it went away.
+    ``fresh_until`` is when the lease runs out, by this process's own steady clock.
     """
 
     lane: Lane
@@ -67,6 +69,7 @@ class Hold:
     failures: int = 0
     next_batch: int | None = None
     lost: threading.Event = field(default_factory=threading.Event)
+    fresh_until: float = float("inf")
 
     @property
     def mine(self) -> ColumnElement[bool]:
@@ -84,13 +87,31 @@ class Hold:
             self.lost.set()
             raise LaneLost("another run took it over, nothing more was written", lane=str(self.lane))
 
+    def renew(self, engine: Engine, clock: Clock, lease_seconds: float) -> None:
+        """Have the lane for a whole lease from now on; raises LaneLost or StoreError."""
+        fresh_until = monotonic() + lease_seconds
+        with translated_errors(), engine.begin() as connection:
+            self.advance(connection, lease_until=clock() + timedelta(seconds=lease_seconds))
+        self.fresh_until = fresh_until
+
+    def check(self, engine: Engine, clock: Clock, lease_seconds: float) -> None:
+        """Before something is sent: whoever was paused past the lease finds out here that another run has the lane.
+
+        A node cannot tell where that run has sent it nothing: it may have moved entities away. Raises LaneLost or
+        StoreError.
+        """
+        if self.lost.is_set() or monotonic() >= self.fresh_until:
+            self.renew(engine, clock, lease_seconds)
+
 
 @contextmanager
 def held_lane(  # noqa: PLR0913 - each is one fact of the lease
     engine: Engine, lane: Lane, *, holder: str, clock: Clock, lease_seconds: float, early: bool = False
 ) -> Iterator[Hold]:
     """Hold a lane for the length of a block, its lease renewed meanwhile; raises LaneBusy or LaneWaiting."""
+    began = monotonic()
     hold = take_lane(engine, lane, holder=holder, clock=clock, lease_seconds=lease_seconds, early=early)
+    hold.fresh_until = began + lease_seconds
     done = threading.Event()
     keeper = threading.Thread(
         target=_keep, args=(engine, hold, clock, lease_seconds, done), name=f"lease of {lane}", daemon=True
@@ -171,8 +192,7 @@ def _keep(engine: Engine, hold: Hold, clock: Clock, lease_seconds: float, done: 
     """Renew the lease three times in its length, until told to stop or the lane is lost."""
     while not done.wait(lease_seconds / 3):
         try:
-            with translated_errors(), engine.begin() as connection:
-                hold.advance(connection, lease_until=clock() + timedelta(seconds=lease_seconds))
+            hold.renew(engine, clock, lease_seconds)
         except StoreError:  # the database is away; the next write of the lane says so
             continue
         except LaneLost:

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, Update, false, func, select, update
 
+from workmesh_flows.adapters.schema import moves
 from workmesh_flows.adapters.statements import entity_key, join_owner
 from workmesh_flows.domain.columns import column_of, table_of
 from workmesh_flows.domain.protocol import Protocol
@@ -56,6 +57,18 @@ def count_on_their_way(service: Service, protocol: Protocol, owners: Collection[
         .select_from(joined.source)
         .where(joined.owner.in_(owners), _is_pushed(protocol), ~_pulled(protocol))
     )
+
+
+def owner_of(service: Service, protocol: Protocol, record_id: Any) -> Select[Any]:  # noqa: ANN401 - any key
+    """The key of the entity of one record."""
+    joined = join_owner(service, protocol)
+    return select(joined.owner).select_from(joined.source).where(column_of(protocol.id) == record_id)
+
+
+def left(service: Service, node: str, entity: Any) -> Select[Any]:  # noqa: ANN401 - any key
+    """The moves of an entity away from a node."""
+    mine = moves.c.service == service.name, moves.c.entity == str(entity)
+    return select(moves.c.id).where(*mine, moves.c.source == node, moves.c.target != node)
 
 
 def reset_flags(protocol: Protocol, ids: Collection[Any], *, pulled: bool) -> Update:

@@ -8,9 +8,13 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
+    Column,
+    ColumnElement,
     Connection,
     Engine,
     String,
+    TypeDecorator,
+    and_,
     bindparam,
     cast,
     delete,
@@ -55,16 +59,54 @@ class Refusal:
 
 
 def refusals_of(engine: Engine, service: Service, protocol: Protocol) -> Refusals:
-    """All refused records of a protocol, whichever node they go to."""
-    query = select(parked.c.record, parked.c.attempts, parked.c.since, parked.c.state)
-    known = Refusals()
+    """All refused records of a protocol, whichever node they go to; forgets those that are settled."""
+    ids = forget_settled(engine, service, protocol)
+    query = select(parked.c.record, parked.c.attempts, parked.c.since).where(
+        set_aside(service, protocol), parked.c.state == Standing.TRYING
+    )
+    aside = select(literal(1)).where(set_aside(service, protocol), parked.c.state != Standing.TRYING).limit(1)
     with translated_errors(), engine.connect() as connection:
-        for record, attempts, since, state in connection.execute(query.where(set_aside(service, protocol))):
-            if state == Standing.TRYING:
-                known.trying[_id(protocol, record)] = attempts, since
-            else:
-                known.set_aside = True
-    return known
+        trying = {
+            ids[record]: (attempts, since)
+            for record, attempts, since in connection.execute(query)
+            if record in ids
+        }
+        return Refusals(trying, set_aside=connection.scalar(aside) is not None)
+
+
+def forget_settled(engine: Engine, service: Service, protocol: Protocol) -> dict[str, Any]:
+    """Forget refused records that were deleted meanwhile, or flagged as pushed by somebody else: nothing waits for them.
+
+    Returns the ids of the others by their text. Skipped ones, which hold back nothing, are not looked at.
+    """
+    assert protocol.push is not None  # noqa: S101 - only what is pushed can be refused
+    mine = and_(set_aside(service, protocol), parked.c.state != Standing.SKIPPED)
+    key, success = column_of(protocol.id), column_of(protocol.push.flags.success)
+    ids: dict[str, Any] = {}
+    with translated_errors(), engine.connect() as connection:
+        texts = list(connection.scalars(select(parked.c.record).where(mine)))
+        for start in range(0, len(texts), AT_ONCE):
+            query = select(cast(key, String), key).where(success.is_not(True))
+            some = query.where(_among(key, texts[start : start + AT_ONCE]))
+            ids.update(connection.execute(some).tuples().all())
+    gone = [text for text in texts if text not in ids]
+    if gone:
+        with translated_errors(), engine.begin() as connection:
+            for start in range(0, len(gone), AT_ONCE):
+                connection.execute(
+                    delete(parked).where(mine, parked.c.record.in_(gone[start : start + AT_ONCE]))
+                )
+    return ids
+
+
+def _among(key: Column[Any], texts: Sequence[str]) -> ColumnElement[bool]:
+    """The condition on records that have one of these keys, by the column itself where that is possible."""
+    if isinstance(key.type, TypeDecorator):  # which values it takes is the user's own affair
+        return cast(key, String).in_(texts)
+    try:
+        return key.in_([parse_key(key, text) for text in texts])
+    except ValueError:
+        return cast(key, String).in_(texts)
 
 
 def blocking_record(
@@ -86,8 +128,11 @@ def blocking_record(
 def note_refusals(
     connection: Connection, service: Service, protocol: Protocol, refused: Mapping[Any, Refusal]
 ) -> None:
-    """Keep what became of refused records, in the transaction that flags them."""
-    forget_refusals(connection, service, protocol, list(refused))
+    """Keep what became of refused records, in the transaction that flags them.
+
+    One that a person skipped while it was on its way stays skipped.
+    """
+    forget_refusals(connection, service, protocol, list(refused), but_skipped=True)
     joined = join_owner(service, protocol)
     key = column_of(protocol.id)
     names = ("service", "protocol", "record", "owner", "state", "attempts", "reason", "since")
@@ -98,7 +143,12 @@ def note_refusals(
         cast(joined.owner, String),
         *(bindparam(f"workmesh_{name}", type_=parked.c[name].type) for name in names[4:]),
     )
-    found = row.select_from(joined.source).where(key == bindparam("workmesh_id", type_=key.type))
+    skipped = select(parked.c.record).where(
+        set_aside(service, protocol), parked.c.record == cast(key, String)
+    )
+    found = row.select_from(joined.source).where(
+        key == bindparam("workmesh_id", type_=key.type), ~skipped.exists()
+    )
     connection.execute(
         insert(parked).from_select(names, found),
         [
@@ -114,12 +164,22 @@ def note_refusals(
     )
 
 
-def forget_refusals(connection: Connection, service: Service, protocol: Protocol, ids: Sequence[Any]) -> None:
+def forget_refusals(
+    connection: Connection,
+    service: Service,
+    protocol: Protocol,
+    ids: Sequence[Any],
+    *,
+    but_skipped: bool = False,
+) -> None:
     """These records are no more refused."""
+    mine = set_aside(service, protocol)
+    if but_skipped:
+        mine = and_(mine, parked.c.state != Standing.SKIPPED)
     key = column_of(protocol.id)
     for start in range(0, len(ids), AT_ONCE):
         some = [cast(literal(record_id, key.type), String) for record_id in ids[start : start + AT_ONCE]]
-        connection.execute(delete(parked).where(set_aside(service, protocol), parked.c.record.in_(some)))
+        connection.execute(delete(parked).where(mine, parked.c.record.in_(some)))
 
 
 def forget_refusals_of_owners(connection: Connection, service: Service, owners: Collection[Any]) -> None:
@@ -130,11 +190,3 @@ def forget_refusals_of_owners(connection: Connection, service: Service, owners: 
         some = [cast(literal(owner, key.type), String) for owner in listed[start : start + AT_ONCE]]
         mine = parked.c.service == service.name
         connection.execute(delete(parked).where(mine, parked.c.owner.in_(some)))
-
-
-def _id(protocol: Protocol, record: str) -> Any:  # noqa: ANN401 - any key
-    """A record's id as the protocol's own column gives it."""
-    try:
-        return parse_key(column_of(protocol.id), record)
-    except ValueError:
-        return record

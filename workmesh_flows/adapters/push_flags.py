@@ -15,11 +15,14 @@ from sqlalchemy import (
     ARRAY,
     TIMESTAMP,
     BigInteger,
+    ColumnElement,
     Connection,
     DateTime,
     Engine,
     Integer,
     Select,
+    and_,
+    any_,
     bindparam,
     case,
     column,
@@ -58,8 +61,13 @@ class PushFlags:
         assert protocol.push is not None  # noqa: S101 - a push lane exists only for a declared push
         self._engine, self._hold = engine, hold
         self._service, self._protocol, self._flags = service, protocol, protocol.push.flags
-        self._fast = None if fast is None else (fast, accepted_batch(hold, protocol))
+        self._fast = fast
+        self._accepted = accepted_batch(hold, protocol), accepted_record(hold, protocol)
         self.refusals = refusals_of(engine, service, protocol)
+
+    def know_anew(self) -> None:
+        """Read again which records are refused: a person decided about some of them meanwhile."""
+        self.refusals = refusals_of(self._engine, self._service, self._protocol)
 
     def write(
         self, pushed: Sequence[Any], refused: Mapping[Any, Refusal], now: datetime, *, answered: bool
@@ -92,8 +100,10 @@ class PushFlags:
         """False, and nothing was written, where that is not to be: a lane that was lost, records that are not there."""
         if self._fast is None or self._hold.lost.is_set():
             return False
+        many, one = self._accepted
+        statement = many if len(pushed) > 1 else one
         parameters = {
-            "workmesh_ids": list(pushed),
+            "workmesh_ids": pushed[0] if statement is one else list(pushed),
             "workmesh_first": as_stored(times[0], column_of(self._flags.time)),
             "workmesh_last": times[-1],
             "workmesh_count": len(pushed),
@@ -101,8 +111,7 @@ class PushFlags:
         }
         try:
             with translated_errors():
-                connection, accepted = self._fast
-                connection.execute(accepted, parameters)
+                self._fast.execute(statement, parameters)
         except StoreError as error:
             cause = error.__cause__
             if isinstance(cause, DBAPIError) and getattr(cause.orig, "sqlstate", "") == _DIVISION_BY_ZERO:
@@ -166,9 +175,30 @@ def accepted_batch(hold: Hold, protocol: Protocol) -> Select[Any]:
 
     The lane's row comes first, as everywhere: whoever wants to take the lane waits for the end of the statement.
     """
+    key, ids = column_of(protocol.id), bindparam("workmesh_ids", type_=ARRAY(column_of(protocol.id).type))
+    given = (
+        func.unnest(ids)
+        .table_valued(
+            column("id", key.type), with_ordinality="at", name="workmesh_given", joins_implicitly=True
+        )
+        .render_derived()
+    )
+    ticks = (given.c.at - 1) * literal_column(f"interval '{TICK // timedelta(microseconds=1)} microsecond'")
+    # The second condition says the same once more: with it the index is searched once for all of them.
+    return _accepted(hold, protocol, and_(key == given.c.id, key == any_(ids)), ticks)
+
+
+def accepted_record(hold: Hold, protocol: Protocol) -> Select[Any]:
+    """The same for a batch of one record, whose id is all of the ids."""
+    key = column_of(protocol.id)
+    return _accepted(hold, protocol, key == bindparam("workmesh_ids", type_=key.type), None)
+
+
+def _accepted(
+    hold: Hold, protocol: Protocol, these: ColumnElement[bool], ticks: ColumnElement[Any] | None
+) -> Select[Any]:
     assert protocol.push is not None  # noqa: S101 - a push lane exists only for a declared push
-    flags, key = protocol.push.flags, column_of(protocol.id)
-    time, success, error = (column_of(flag) for flag in flags.columns)
+    time, success, error = (column_of(flag) for flag in protocol.push.flags.columns)
     mine = (
         update(lanes)
         .where(hold.mine)
@@ -182,21 +212,11 @@ def accepted_batch(hold: Hold, protocol: Protocol) -> Select[Any]:
         .returning(literal_column("1"))
         .cte("workmesh_mine")
     )
-    given = (
-        func.unnest(bindparam("workmesh_ids", type_=ARRAY(key.type)))
-        .table_valued(
-            column("id", key.type),
-            with_ordinality="at",
-            name="workmesh_given",
-            joins_implicitly=True,
-        )
-        .render_derived()
-    )
-    ticks = (given.c.at - 1) * literal_column(f"interval '{TICK // timedelta(microseconds=1)} microsecond'")
+    first = bindparam("workmesh_first", type_=time.type)
     flagged = (
         update(table_of(protocol.record))
-        .where(key == given.c.id, exists(select(literal_column("1")).select_from(mine)))
-        .values({time: bindparam("workmesh_first", type_=time.type) + ticks, success: True, error: None})
+        .where(these, exists(select(literal_column("1")).select_from(mine)))
+        .values({time: first if ticks is None else first + ticks, success: True, error: None})
         .returning(literal_column("1"))
         .cte("workmesh_flagged")
     )

@@ -12,7 +12,7 @@ from sqlalchemy import Column, Engine, Result, Row, Select, select
 from sqlalchemy.exc import StatementError
 from sqlalchemy.orm import Session
 
-from workmesh_flows.adapters import statements
+from workmesh_flows.adapters import move_statements, statements
 from workmesh_flows.adapters.database import refuses_value, translated_errors
 from workmesh_flows.adapters.schema import as_stored, as_utc, services
 from workmesh_flows.domain.calls import Get
@@ -104,14 +104,16 @@ class Reader:
             with translated_errors():
                 session.rollback()
 
-    def pullable(self, pull: Pull, *, upto: datetime, size: int) -> Iterator[Page]:
-        """Pages of what was pushed up to a time and not pulled yet, in the order it was pushed."""
+    def pullable(
+        self, pull: Pull, *, upto: datetime, size: int, behind: datetime | None = None
+    ) -> Iterator[Page]:
+        """Pages of what was pushed up to a time (and ``behind`` another) and not pulled yet, in the order it was pushed."""
         assert self._protocol.push is not None  # noqa: S101 - a pull without a push is no valid declaration
         time = column_of(self._protocol.push.flags.time)
         shape = _Shape(self._protocol, rows=isinstance(pull.fetch, Get), order=time)
 
         def statement(after: Mark | None) -> Select[Any]:
-            return statements.pullable(
+            pushed = statements.pullable(
                 self._service,
                 self._protocol,
                 self._node,
@@ -120,6 +122,7 @@ class Reader:
                 limit=size,
                 after=after,
             )
+            return pushed if behind is None else pushed.where(time > as_stored(behind, time))
 
         return self._pages(statement, shape, size)
 
@@ -157,6 +160,15 @@ class Reader:
             return None
         time, success = row
         return (None if time is None else as_utc(time)), success is True
+
+    def has_left(self, record_id: Any) -> bool:  # noqa: ANN401 - any key
+        """Whether a record is one of an entity that left this node."""
+        with translated_errors():
+            owner = self._session.scalar(move_statements.owner_of(self._service, self._protocol, record_id))
+            moved = move_statements.left(self._service, self._node, owner)
+            left = owner is not None and self._session.execute(moved).first() is not None
+        self._end()
+        return left
 
     def _pages(
         self, statement: Callable[[Mark | None], Select[Any]], shape: _Shape, size: int

@@ -10,8 +10,10 @@ from typing import Any, Literal, TypeAlias
 from sqlalchemy import (
     Column,
     ColumnElement,
+    Connection,
     Engine,
     String,
+    TypeDecorator,
     and_,
     cast,
     delete,
@@ -28,6 +30,7 @@ from workmesh_flows.adapters.schema import ensure_row, parked, services
 from workmesh_flows.domain.columns import column_of, table_of
 from workmesh_flows.domain.protocol import Protocol
 from workmesh_flows.domain.service import Service
+from workmesh_flows.errors import UnknownName
 from workmesh_flows.planning.delivery import Standing
 
 Decision: TypeAlias = Literal["replay", "skip"]
@@ -110,12 +113,15 @@ def decide(  # noqa: PLR0913 - each narrows the choice
 
     A replayed record gets its tries anew; a skipped one is not sent any more, and what waits behind it goes on. Both
     make a push that runs meanwhile read the lane from its beginning again, so that what comes free keeps its order.
-    Returns how many records it was.
+    Returns how many records it was. Raises UnknownName, and changes nothing, where one of what is named was not refused.
     """
     changed = 0
     with translated_errors():
         ensure_row(engine, services, service=service.name)
         with engine.begin() as connection:
+            for kind, names in (("refused record", records), ("entity with refused records", entities)):
+                if strangers := _strangers(connection, service, protocols, kind, names):
+                    raise UnknownName(f"{kind} of {service.name}", ", ".join(strangers))
             mine = services.c.service == service.name
             connection.execute(update(services).where(mine).values(revision=services.c.revision + 1))
             for protocol in protocols:
@@ -132,6 +138,20 @@ def decide(  # noqa: PLR0913 - each narrows the choice
     return changed
 
 
+def _strangers(
+    connection: Connection, service: Service, protocols: Sequence[Protocol], kind: str, names: Collection[str]
+) -> list[str]:
+    """The names that no refused record of these protocols has, or no entity of one."""
+    column = parked.c.record if kind == "refused record" else parked.c.owner
+
+    def is_known(protocol: Protocol, said: str) -> bool:
+        key = column_of(protocol.id) if column is parked.c.record else statements.entity_key(service)
+        row = select(literal(1)).where(statements.set_aside(service, protocol), column == _as_kept(key, said))
+        return connection.execute(row.limit(1)).first() is not None
+
+    return [said for said in names if not any(is_known(protocol, said) for protocol in protocols)]
+
+
 def _chosen(
     service: Service, protocol: Protocol, records: Collection[str], entities: Collection[str]
 ) -> ColumnElement[bool]:
@@ -146,6 +166,8 @@ def _chosen(
 
 def _as_kept(column: Column[Any], said: str) -> ColumnElement[str]:
     """A key as people write it, as our table keeps it: the database's own text."""
+    if isinstance(column.type, TypeDecorator):  # which values it takes is the user's own affair
+        return literal(said)
     try:
         return cast(literal(parse_key(column, said), column.type), String)
     except ValueError:

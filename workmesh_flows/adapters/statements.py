@@ -152,7 +152,7 @@ def not_set_aside(service: Service, protocol: Protocol, owner: ColumnElement[Any
     """The condition on records that leaves out those that are set aside, and what waits behind them."""
     mine = set_aside(service, protocol)
     owners = select(parked.c.owner).where(mine, parked.c.state == Standing.PARKED)
-    alone = select(parked.c.record).where(mine, parked.c.state == Standing.SKIPPED)
+    alone = select(parked.c.record).where(mine, parked.c.state.in_([Standing.PARKED, Standing.SKIPPED]))
     return and_(cast(owner, String).not_in(owners), cast(column_of(protocol.id), String).not_in(alone))
 
 

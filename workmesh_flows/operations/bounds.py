@@ -30,3 +30,8 @@ class Pace:
         if self._next > now:
             stop.wait(self._next - now)
         self._next = max(self._next, now) + records / self.rate
+
+    def give_back(self, records: int) -> None:
+        """These records were not sent after all."""
+        if self.rate is not None:
+            self._next -= records / self.rate

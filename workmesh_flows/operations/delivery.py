@@ -53,6 +53,7 @@ class Delivery:
     refused: set[Any] = field(default_factory=set)
     blocked: tuple[str, str] | None = None
     _sent: set[Any] = field(default_factory=set)
+    _grows: bool = False
     _began: float = field(default_factory=monotonic)
 
     @property
@@ -90,6 +91,7 @@ class Delivery:
     def deliver(self, batch: Sequence[Sendable]) -> None:
         """Send a batch, part by part where it is refused as a whole."""
         self.tally.selected += len(batch)
+        self._grows = True
         ready, stalled = self._ready(batch)
         usual = fits = self.hold.batch_limit
         bisection = Bisection(ready, self.held, at_most=usual)
@@ -104,18 +106,21 @@ class Delivery:
                 case TooLarge(reason) if len(part) == 1:
                     self._flag(part, {part[0].id: reason})
                     fits = usual  # this record was too large, not the batches
-                case TooLarge(unsent=False):
+                case TooLarge(unsent=True):
+                    self.pace.give_back(len(part))
+                    bisection.split(part)
+                case TooLarge():
                     fits = min(fits or len(part), (len(part) + 1) // 2)
                     bisection.split(part)
-                case Refused() | TooLarge():
+                case Refused():
                     bisection.split(part)
             if self.blocked:
                 break
         self.held |= stalled
+        self._grows = False
         self.tally.left += bisection.left + len(batch) - len(ready)
         if fits is not None and fits != usual:
             self._remember_limit(fits)
-        self._grow(len(batch))
 
     def _ready(self, batch: Sequence[Sendable]) -> tuple[Sequence[Sendable], set[Any]]:
         """What of a batch may be sent, and the owners of what waits for a record that it follows."""
@@ -144,6 +149,7 @@ class Delivery:
         """Send a part; a record that is alone and with which the node went away before has that counted against it."""
         limits = self.work.limits
         self.pace.wait(len(part), self.hold.lost)
+        self.hold.check(self.work.engine, self.clock, limits.lease_seconds)
         try:
             return send(
                 self.push,
@@ -155,7 +161,7 @@ class Delivery:
             )
         except NodeUnavailable as error:
             if error.went_away:
-                if len(part) == 1 and self.hold.next_batch == 1:
+                if len(part) == 1 and self.hold.next_batch is not None:
                     reason = f"the node goes away when it is sent: {error.reason}"
                     self._flag(part, {part[0].id: self.client.scrub(reason)}, answered=False)
                 self.hold.next_batch = max(len(part) // SHRINK, 1)
@@ -172,6 +178,8 @@ class Delivery:
         pushed = (
             [item.id for item in part if item.id not in refused] if refused else [item.id for item in part]
         )
+        if answered and self._grows:
+            self._grow()
         self.flags.write(pushed, refusals, now, answered=answered)
         self.tally.done += len(pushed)
         if self._follows_itself:
@@ -195,10 +203,11 @@ class Delivery:
         reasons = {record_id: refusal.reason for record_id, refusal in refusals.items()}
         self.tally.refuse(reasons, parked=aside)
 
-    def _grow(self, records: int) -> None:
-        """A smaller batch than usual arrived: the next one may have more records."""
+    def _grow(self) -> None:
+        """A smaller batch than usual arrived: the next one may have more records. Only batches that were sent count."""
+        self._grows = False
         if self.hold.next_batch is not None:
-            grown = max(self.hold.next_batch, records) * GROW
+            grown = self.hold.next_batch * GROW
             self.hold.next_batch = None if grown >= (self.push.size or 1) else grown
 
     def _remember_limit(self, limit: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import chain
 from time import monotonic, sleep
 from typing import Any
@@ -34,6 +34,8 @@ from workmesh_flows.operations.work import Work, page_of, stops_told
 LOOKS = 5
 LOOK_SECONDS = 0.2
 """A node may finish a record before the push that sent it has flagged it: look again so often, so long."""
+NEVER = datetime.min.replace(tzinfo=UTC)
+"""Before any push."""
 
 
 def pull_lane(work: Work) -> PullReport:
@@ -70,12 +72,13 @@ def collect_processed(work: Work, hold: Hold, clock: Clock, tally: Tally, notes:
         reading(work.engine, work.service, work.protocol, work.node.name) as reader,
         node_client(work.node, work.limits, sender=sender) as client,
     ):
-        latest = _latest(client, pull)
+        latest, before = _latest(client, pull), hold.latest
         note_recovery(work.engine, hold)
         if latest is None:
             notes.append("the node has processed nothing yet")
             return
-        upto = _pushed_at(work, reader, hold, latest)
+        record_id = _named(work, latest)
+        upto = _pushed_at(work, reader, hold, record_id)
         if upto is None:
             notes.append(f"record {latest} is processed but not flagged as pushed yet; push first")
             return
@@ -86,8 +89,11 @@ def collect_processed(work: Work, hold: Hold, clock: Clock, tally: Tally, notes:
             for start in range(0, len(page), pull.page):
                 collection.collect(page[start : start + pull.page])
                 work.progress(tally.done, tally.selected)
+        again = upto == NEVER or (before is not None and before == hold.latest)
+        if again and isinstance(pull.fetch, Get):
+            collection.collect_sent_again(reader, upto)
         # Only a node that is asked by id can say of a record that it is not ready.
-        kept = None if isinstance(pull.fetch, Get) else parse_key(column_of(work.protocol.id), latest)
+        kept = None if isinstance(pull.fetch, Get) else record_id
         forget_former_pushes(work.engine, hold.lane, work.protocol, upto=upto, latest=kept)
 
 
@@ -113,27 +119,35 @@ def _latest(client: HttpNodeClient, pull: Pull) -> Any:  # noqa: ANN401 - an id 
         raise NodeUnavailable(crash.reason, node=client.name) from crash
 
 
-def _pushed_at(work: Work, reader: Reader, hold: Hold, latest: Any) -> datetime | None:  # noqa: ANN401 - any JSON
-    """When the latest processed record was pushed; None where the push that sent it has not flagged it yet.
-
-    A record that has left the node since, with its entity, is known from the hand-over, and one that is no more from
-    the last pull.
-    """
+def _named(work: Work, latest: Any) -> Any:  # noqa: ANN401 - any JSON in, any key out
     try:
-        record_id = parse_key(column_of(work.protocol.id), latest)
+        return parse_key(column_of(work.protocol.id), latest)
     except ValueError as error:
         reason = f"its status names {str(latest)[:80]!r}, which is no id of {work.protocol.name}"
         raise NodeMisconfigured(reason, node=work.node.name) from error
+
+
+def _pushed_at(work: Work, reader: Reader, hold: Hold, record_id: Any) -> datetime | None:  # noqa: ANN401 - any key
+    """When the latest processed record was pushed; None where the push that sent it has not flagged it yet.
+
+    A record that has left the node since, with its entity, is known from the hand-over, and one that is no more from
+    the last pull. NEVER is when it left the node and no push to it is known: that one's answer was lost.
+    """
     before = former_push_time(work.engine, hold.lane, record_id)
     if before is not None:
+        remember_latest(work.engine, hold, record_id, before)
         return before
+    pull = work.protocol.pull
+    assert pull is not None  # noqa: S101 - a pull lane exists only for a declared pull
     remembered = remembered_time(hold, record_id)
     for _ in range(LOOKS):
         found = reader.pushed_at(record_id)
         if remembered is not None and (found is None or not found[1]):
             return remembered
+        if found is None and isinstance(pull.fetch, Get) and reader.has_left(record_id):
+            return NEVER
         if found is None:
-            reason = f"its status names record {str(latest)[:80]!r}, which is not one of those sent to it"
+            reason = f"its status names record {str(record_id)[:80]!r}, which is not one of those sent to it"
             raise NodeMisconfigured(reason, node=work.node.name)
         time, pushed = found
         if pushed and time is not None:
@@ -154,13 +168,29 @@ class _Collection:
     client: HttpNodeClient
     tally: Tally
 
-    def collect(self, batch: Page) -> None:
-        """Fetch the results of a batch of records, and write them with the flags."""
-        self.tally.selected += len(batch)
+    def collect_sent_again(self, reader: Reader, named: datetime) -> None:
+        """What the node had before the record that it names, and was flagged behind that one.
+
+        So it is with records whose answer was lost, or whose sender was killed, where others went before them when
+        they were sent again: the node does not process them twice, and never names them. It is asked for them where
+        it names the same record as last time, a batch at a time, as long as it has results.
+        """
+        for page in reader.pullable(self.pull, behind=named, upto=self.clock(), size=self.pull.page):
+            if not self.collect(page, sure=False):
+                return
+
+    def collect(self, batch: Page, *, sure: bool = True) -> int:
+        """Fetch the results of a batch of records, and write them with the flags; return how many there were.
+
+        Where it is not ``sure`` that the node has processed them, those that it has not do not count.
+        """
         results = fetch(self.pull, batch, self.client, self.work.protocol)
+        selected = len(batch) if sure else len(results)
+        self.tally.selected += selected
         failed = {key: result for key, result in results.items() if isinstance(result, str)}
         if results:
             failed |= flag_pulled(self.work.engine, self.hold, self.work.protocol, results, self.clock())
         self.tally.refuse(failed)
         self.tally.done += len(results) - len(failed)
-        self.tally.left += len(batch) - len(results)
+        self.tally.left += selected - len(results)
+        return len(results)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from contextlib import nullcontext
 from time import monotonic
 
 from workmesh_flows.adapters.database import Clock
 from workmesh_flows.adapters.lanes import Hold, Lane, held_lane
 from workmesh_flows.adapters.node_client import Sender, node_client
-from workmesh_flows.adapters.parked import blocking_record
+from workmesh_flows.adapters.parked import blocking_record, forget_settled
 from workmesh_flows.adapters.push_flags import push_flags
 from workmesh_flows.adapters.records import reading
 from workmesh_flows.domain.protocol import Push
@@ -63,6 +64,7 @@ def _push_pending(  # noqa: PLR0913, PLR0917 - the parties of one run
     sender = Sender(f"{work.service.name}/{work.protocol.name}", hold.epoch, clock)
     with (
         reading(work.engine, work.service, work.protocol, work.node.name) as reader,
+        nullcontext(reader.revision()) as revision,  # before what is set aside is read: no change is missed
         node_client(work.node, work.limits, sender=sender) as client,
         push_flags(work.engine, hold, work.service, work.protocol) as flags,
     ):
@@ -76,11 +78,12 @@ def _push_pending(  # noqa: PLR0913, PLR0917 - the parties of one run
         )
 
         def again() -> None:
+            flags.know_anew()
             delivery.begin_again(reader.count_pending(aside=flags.refusals.set_aside))
 
         total = pending if bounds.records is None else min(pending, bounds.records)
         turn = size if push.size else SINGLES
-        rounds = Rounds(reader, push, turn, lambda: flags.refusals.set_aside, again)
+        rounds = Rounds(reader, push, turn, lambda: flags.refusals.set_aside, again, revision)
         try:
             for records in rounds:
                 for batch in delivery.batches(records, size):
@@ -88,6 +91,8 @@ def _push_pending(  # noqa: PLR0913, PLR0917 - the parties of one run
                     work.progress(min(tally.selected, total), total)
                 if delivery.over:
                     break
+            else:  # what is unread now was set aside or deleted meanwhile
+                delivery.unread = 0
         finally:
             unread[0] = max(delivery.unread, 0)
         return delivery.blocked
@@ -103,7 +108,11 @@ def batch_size(work: Work, push: Push) -> int:
 
 
 def _blocked(work: Work) -> tuple[str, str] | None:
-    return blocking_record(work.engine, work.service, work.protocol, work.node.name)
+    asked = (work.engine, work.service, work.protocol)
+    if blocking_record(*asked, work.node.name) is None:
+        return None
+    forget_settled(*asked)
+    return blocking_record(*asked, work.node.name)
 
 
 def _told(record: str, reason: str) -> str:

@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 from workmesh_flows.adapters.replaying import Decision, ParkedRecord, decide, parked_records
 from workmesh_flows.domain.protocol import Protocol
 from workmesh_flows.domain.service import Mesh, Service
-from workmesh_flows.errors import ConfigurationError, UnknownName
+from workmesh_flows.errors import ConfigurationError
 
 
 def list_parked(engine: Engine, mesh: Mesh, names: Sequence[str] = ()) -> list[ParkedRecord]:
@@ -42,8 +42,4 @@ def decide_parked(  # noqa: PLR0913 - each narrows the choice
             "name the records or entities to skip: a skipped record is not sent any more (workmesh parked lists them)"
         )
     chosen = [protocol for protocol in protocols or service.protocols if protocol.push is not None]
-    changed = decide(engine, service, chosen, decision, records=records, entities=entities)
-    if not changed and (records or entities):
-        kind = "refused record" if records else "entity with refused records"
-        raise UnknownName(f"{kind} of {service.name}", ", ".join([*records, *entities]))
-    return changed
+    return decide(engine, service, chosen, decision, records=records, entities=entities)

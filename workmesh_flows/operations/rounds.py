@@ -21,6 +21,12 @@ SINGLES = 100
 """Records of a turn where each goes in a request of its own."""
 
 
+MOST_BUSY = 1_000
+"""Owners with turns of their own in one run: each query of the others names them. What is beyond goes with the others."""
+FEW = 4
+"""Busy owners that may have read ahead where records are mapped objects, whose pages keep a connection while open."""
+
+
 class _Changed(Exception):
     """An entity came to the node, or what was set aside is to be sent: records may lie before the page that was read."""
 
@@ -37,17 +43,19 @@ class Rounds:
     """Whether records are set aside, which are left out."""
     again: Callable[[], None]
     """Told before all that is pending is read once more, which is when entities came to the node meanwhile."""
-    _revision: int = 0
+    revision: int
+    """That of the service when it was read what is set aside."""
+    _active: int = 0
     _busy: dict[Any, Iterator[Sequence[Sendable]]] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[Sequence[Sendable]]:
         """Turn by turn, until each record that is pending was had once."""
         while True:
-            self._revision = self.reader.revision()
             self._busy.clear()
             try:
                 yield from self._turns()
             except _Changed:
+                self.revision = self.reader.revision()
                 self.again()
             else:
                 return
@@ -63,7 +71,9 @@ class Rounds:
             waiting.extendleft(reversed(newly))
             if turn is not None:
                 waiting.append(stream)
+                self._active = len(waiting)
                 yield turn
+                next(stream)  # lets it close its page
 
     def _others(self) -> Iterator[Sequence[Sendable]]:
         """Turns of all owners but the busy ones; finds the busy ones."""
@@ -77,32 +87,45 @@ class Rounds:
                 counts = Counter(item.owner for item in page.items) if len(page.items) > self.turn else {}
                 if len(counts) > 1 or len(page.items) == size:
                     for owner, count in counts.items():
-                        if count > self.turn:
+                        if count > self.turn and len(self._busy) < MOST_BUSY:
                             self._busy[owner] = self._one(owner, mark)
                 rest = [item for item in page.items if item.owner not in self._busy] if counts else page.items
                 yield from self._cut(rest)
+            if rest:
+                yield ()
             mark = page.mark
             if len(page.items) < size:
                 return
 
     def _one(self, owner: Any, mark: Mark | None) -> Iterator[Sequence[Sendable]]:  # noqa: ANN401 - any key
         """Turns of one busy owner, from where it was found to be busy."""
-        size = page_of(self.turn)
         while True:
+            size = self._ahead()
             with self.reader.pending_page(
                 self.push, size=size, after=mark, only=owner, aside=self.aside()
             ) as page:
                 self._check()
                 yield from self._cut(page.items)
+            if page.items:
+                yield ()
             mark = page.mark
             if len(page.items) < size:
                 return
 
+    def _ahead(self) -> int:
+        """Records that a busy owner reads at once: all that are busy share a page, so that memory holds few of them."""
+        if self._active > FEW and not self.push.wants_rows:
+            return self.turn
+        return max(page_of(self.turn) // max(self._active, 1) // self.turn, 1) * self.turn
+
     def _cut(self, items: Sequence[Sendable]) -> Iterator[Sequence[Sendable]]:
+        """The turns of a page, and nothing after each but the last: there its page is closed first."""
         for start in range(0, len(items), self.turn):
+            if start:
+                yield ()
             yield items[start : start + self.turn]
 
     def _check(self) -> None:
         """Asked after a page was read: whoever came before this revision is in it."""
-        if self.reader.revision() != self._revision:
+        if self.reader.revision() != self.revision:
             raise _Changed

@@ -31,6 +31,9 @@ from workmesh_flows.errors import (
 PAGE = 2_000
 """Records read at once, or a multiple of the batch size near it: each page costs a query of its own."""
 
+LATEST_EPOCH = 2**62
+"""The latest epoch that a node is believed: a lane's row has room for those that follow."""
+
 Progress: TypeAlias = Callable[[int, int], None]
 """Told after each batch: records done, and records there were when the lane was taken."""
 
@@ -86,8 +89,9 @@ def stops_told(work: Work, hold: Hold, tally: Tally, report: Callable[[], object
                     reason += f"; no request before {until:%Y-%m-%d %H:%M:%S} UTC"
             case StaleEpoch():
                 # Ours, and behind: this database was restored from a backup, or another one works the same node.
-                note_on_lane(work.engine, hold, epoch=error.epoch)
-                hold.epoch, transient = error.epoch, True
+                epoch = min(max(error.epoch, hold.epoch), LATEST_EPOCH)
+                note_on_lane(work.engine, hold, epoch=epoch)
+                hold.epoch, transient = epoch, True
                 reason += (
                     "; ours was raised above it. Expected once after this database was restored from a backup; "
                     "if it happens again, another master sends to this node"
