@@ -1,0 +1,131 @@
+"""What has to be true of a play: at any moment, and when all is done."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import Row, select
+from sqlalchemy.orm import Session
+
+from tests.reliability.mails import MAX_ATTEMPTS, SERVICE, Delivery, Open, mesh
+from tests.reliability.situation import (
+    BAD,
+    BEHIND,
+    DELIVERED,
+    DROPPED_OPEN,
+    IMPOSSIBLE,
+    OF_RETURNED,
+    OPENED,
+    SKIPPED_OPEN,
+    TOO_MUCH,
+)
+from tests.reliability.stage import LATER_EPOCH, Play
+from workmesh_flows.adapters.schema import former_pushes, lanes, parked
+from workmesh_flows.testing import (
+    Outcome,
+    RequestSent,
+    check_history,
+    read_history,
+    record_arrivals,
+    record_state,
+)
+
+FAILED = {IMPOSSIBLE, TOO_MUCH}
+
+
+def flagged(play: Play) -> set[tuple[str, int]]:
+    """Protocol and id of what is flagged as pushed."""
+    with Session(play.engine) as session:
+        deliveries = session.scalars(select(Delivery.id).where(Delivery.push_success.is_(True)))
+        opens = session.scalars(select(Open.id).where(Open.push_success.is_(True)))
+        return {("delivery", number) for number in deliveries} | {("open", number) for number in opens}
+
+
+def arrived(play: Play) -> set[tuple[str, int]]:
+    """Protocol and id of what the node has, but for what it had before."""
+    return {(arrival.protocol, int(arrival.id)) for arrival in play.node.arrivals()}
+
+
+def check_at_its_death(play: Play, point: str, which: str) -> None:
+    """Nothing is flagged that did not arrive; and the two ways to die on the wire are what they are named."""
+    there = arrived(play)
+    assert flagged(play) <= there
+    on_its_way = {(kind, number) for kind, number in there - flagged(play) if number > OF_RETURNED}
+    if (point, which) == ("push delivery: push request, half sent", "first"):
+        assert not on_its_way, "the node did not get it"
+    if (point, which) == ("push delivery: push request, answered", "last"):
+        assert on_its_way or len(there) == len(DELIVERED) + len(OPENED), "the node has it"
+
+
+def check_in_the_end(play: Play, *, killed: int) -> None:
+    """Nothing is lost, out of order or processed twice, and all of our own tables are as they should be."""
+    play.proxy.close()
+    record_arrivals(play.history, play.node.name, play.node.database, service=SERVICE)
+    record_state(play.history, play.engine, mesh)
+    verdict = check_history(read_history(play.history.path), settled=True)
+    assert verdict.clean, verdict
+    _check_records(play)
+    _check_lanes(play)
+    _check_refusals(play, killed)
+
+
+def _check_records(play: Play) -> None:
+    with Session(play.engine) as session:
+        deliveries = session.scalars(select(Delivery).order_by(Delivery.id)).all()
+        opens = session.scalars(select(Open).order_by(Open.id)).all()
+    assert [one.id for one in deliveries if one.push_success] == DELIVERED
+    assert {one.id: one.push_success for one in deliveries if not one.push_success} == {
+        number: False if number == BAD else None for number in BEHIND
+    }
+    assert [one.id for one in opens if one.push_success] == OPENED
+    came = Counter((arrival.protocol, arrival.id) for arrival in play.node.arrivals())
+    assert came == Counter([*(("delivery", n) for n in DELIVERED), *(("open", n) for n in OPENED)])
+    for one in deliveries:
+        expected = None if one.id in BEHIND else one.id not in FAILED
+        assert (one.id, one.pull_success) == (one.id, expected)
+        assert (one.id, one.score) == (one.id, 10 * one.id if expected else None)
+        assert (one.pull_error is None) == (expected is not False)
+
+
+def _check_lanes(play: Play) -> None:
+    found = {(row.protocol, row.direction): row for row in _rows(play, lanes) if row.node == "n1"}
+    for row in found.values():
+        assert (row.holder, row.lease_until, row.retry_at) == (None, None, None)
+        assert (row.breaker, row.failures) == ("closed", 0)
+    assert found["delivery", "push"].done == len(DELIVERED) + OF_RETURNED, "those that came back count twice"
+    assert found["delivery", "push"].refused == MAX_ATTEMPTS + 1
+    assert found["delivery", "pull"].done == len(DELIVERED) - len(FAILED)
+    assert found["open", "push"].done == len(OPENED)
+    assert found["open", "push"].refused - MAX_ATTEMPTS in {0, 1}, (
+        "one went away with the node, unless killed"
+    )
+    assert found["open", "push"].epoch > LATER_EPOCH
+    assert not _rows(play, former_pushes)
+
+
+def _check_refusals(play: Play, killed: int) -> None:
+    """A kill between the node's refusal and its flag may cost one more try, never one less."""
+    found = {(row.protocol, int(row.record)): (row.state, row.attempts) for row in _rows(play, parked)}
+    assert found == {
+        ("delivery", BAD): ("parked", MAX_ATTEMPTS),
+        ("open", SKIPPED_OPEN): ("skipped", MAX_ATTEMPTS),
+    }
+    tries = Counter(_sent_alone(play))
+    for refused in found:
+        assert MAX_ATTEMPTS <= tries[refused] <= MAX_ATTEMPTS + killed
+    assert tries["open", DROPPED_OPEN] <= MAX_ATTEMPTS + 1 + killed
+
+
+def _sent_alone(play: Play) -> Iterator[tuple[str, int]]:
+    """Records that came to the node in a request of their own."""
+    for event in read_history(play.history.path):
+        match event:
+            case RequestSent(direction="push", ids=(alone,)) if event.outcome is not Outcome.WITHHELD:
+                yield str(event.protocol), int(alone)
+
+
+def _rows(play: Play, table: Any) -> list[Row[Any]]:
+    with play.engine.connect() as connection:
+        return list(connection.execute(select(table)).all())

@@ -1,0 +1,39 @@
+"""A master that pauses itself between two batches; importable, so that it can be spawned."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+from sqlalchemy import NullPool, create_engine
+
+from tests.support.shop import shop_service
+from workmesh_flows.domain.limits import Limits
+from workmesh_flows.domain.node import Node
+from workmesh_flows.errors import LaneLost
+from workmesh_flows.operations.push import push_lane
+from workmesh_flows.operations.work import Work
+
+LEASE = 0.5
+BATCH = 5
+LOST, WENT_ON = 3, 4
+"""Exit codes."""
+
+
+def push_and_pause(database: str, node: Node) -> None:
+    """Push a lane of orders; SIGSTOP once the first batch is flagged."""
+    service, batches = shop_service(batch_size=BATCH), [1]
+
+    def pause(_done: int, _total: int) -> None:
+        if batches:
+            batches.pop()
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+    engine = create_engine(database, poolclass=NullPool)
+    limits = Limits(lease_seconds=LEASE)
+    try:
+        push_lane(Work(engine, service, service.protocols[0], node, "paused", limits, pause))
+    except LaneLost:
+        sys.exit(LOST)
+    sys.exit(WENT_ON)

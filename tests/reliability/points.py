@@ -1,0 +1,189 @@
+"""The failpoints of the sweep: each durable write, each commit and each request that the situation comes by.
+
+A new one fails `test_a_master_that_is_not_killed_...`, and has to be entered here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+READ = ("done",)
+WRITTEN = ("before", "done")
+BEGUN = ("before",)
+SENT = ("not sent", "half sent", "sent", "answered", "read")
+ASKED = ("not sent", "answered")
+
+
+def _named(step: str, moments: tuple[str, ...], *whats: str) -> Iterator[str]:
+    return (f"{step}: {what}, {moment}" for what in whats for moment in moments)
+
+
+COMMON = (
+    *_named(
+        "push delivery",
+        READ,
+        "count what is pending",
+        "read a page",
+    ),
+    *_named(
+        "push delivery",
+        BEGUN,
+        "leave the lane",
+        "note a failure",
+        "note the batch limit",
+        "take the lane",
+    ),
+    *_named(
+        "push delivery",
+        WRITTEN,
+        "advance the lane",
+        "commit (advance the lane + flag as pushed or refused + forget refusals + note refusals)",
+        "commit (advance the lane + flag as pushed or refused + forget refusals)",
+        "commit (leave the lane)",
+        "commit (note a failure)",
+        "commit (note the batch limit)",
+        "commit (take the lane)",
+        "flag as pushed or refused",
+        "forget refusals",
+        "note refusals",
+    ),
+    *_named(
+        "push delivery",
+        ASKED,
+        "ping request",
+    ),
+    *_named(
+        "push delivery",
+        SENT,
+        "push request",
+    ),
+    *_named(
+        "push open",
+        READ,
+        "count what is pending",
+        "read a page",
+    ),
+    *_named(
+        "push open",
+        BEGUN,
+        "leave the lane",
+        "make the lane's row",
+        "note a failure",
+        "raise the epoch",
+        "take the lane",
+    ),
+    *_named(
+        "push open",
+        WRITTEN,
+        "advance the lane",
+        "commit (advance the lane + flag as pushed or refused + forget refusals + note refusals)",
+        "commit (leave the lane)",
+        "commit (make the lane's row)",
+        "commit (note a failure)",
+        "commit (raise the epoch)",
+        "commit (take the lane)",
+        "flag as pushed or refused",
+        "forget refusals",
+        "note refusals",
+    ),
+    *_named(
+        "push open",
+        ASKED,
+        "ping request",
+    ),
+    *_named(
+        "push open",
+        SENT,
+        "push request",
+    ),
+    *_named(
+        "pull delivery",
+        READ,
+        "read a page",
+    ),
+    *_named(
+        "pull delivery",
+        BEGUN,
+        "forget former pushes",
+        "leave the lane",
+        "note a failure",
+        "note the recovery",
+        "remember the latest",
+        "take the lane",
+    ),
+    *_named(
+        "pull delivery",
+        WRITTEN,
+        "advance the lane",
+        "commit (advance the lane + write results)",
+        "commit (forget former pushes)",
+        "commit (leave the lane)",
+        "commit (note a failure)",
+        "commit (note the recovery)",
+        "commit (remember the latest)",
+        "commit (take the lane)",
+        "write results",
+    ),
+    *_named(
+        "pull delivery",
+        ASKED,
+        "status request",
+    ),
+    *_named(
+        "pull delivery",
+        SENT,
+        "pull request",
+    ),
+    *_named(
+        "at any time",
+        BEGUN,
+        "renew the lease",
+    ),
+    *_named(
+        "at any time",
+        WRITTEN,
+        "commit (renew the lease)",
+    ),
+)
+POSTGRESQL = (
+    *_named("push delivery", WRITTEN, "flag at once"),
+    *_named("push open", WRITTEN, "flag at once"),
+)
+SQLITE = (
+    *_named("push delivery", WRITTEN, "commit (advance the lane + flag as pushed or refused)"),
+    *_named("push open", WRITTEN, "commit (advance the lane + flag as pushed or refused)"),
+)
+POINTS = {"sqlite": COMMON + SQLITE, "postgresql": COMMON + POSTGRESQL}
+"""By kind of database: PostgreSQL flags a batch that was accepted whole in one statement, which commits by itself."""
+
+OFTEN = (
+    *_named("push delivery", SENT[2:], "push request"),
+    *_named("push open", SENT[2:], "push request"),
+    *_named(
+        "push delivery", WRITTEN, "flag at once", "commit (advance the lane + flag as pushed or refused)"
+    ),
+    *_named("pull delivery", SENT[3:], "pull request"),
+    *_named("pull delivery", WRITTEN, "commit (advance the lane + write results)"),
+)
+"""Those whose passing in the middle and last passing count, too."""
+
+SHORT = (
+    ("push delivery: commit (take the lane), done", "first"),
+    ("push delivery: push request, half sent", "first"),
+    ("push delivery: push request, answered", "middle"),
+    ("push delivery: flag at once, before", "middle"),
+    ("push delivery: commit (advance the lane + flag as pushed or refused), before", "middle"),
+    ("push delivery: flag at once, done", "last"),
+    ("push delivery: commit (advance the lane + flag as pushed or refused), done", "last"),
+    ("push delivery: note refusals, done", "first"),
+    ("pull delivery: pull request, read", "first"),
+    ("pull delivery: commit (advance the lane + write results), before", "middle"),
+)
+"""What `make test` sweeps; the rest is slow."""
+
+
+def cases(kind: str) -> list[tuple[str, str]]:
+    """Every failpoint of a database, with which of its passings is the last thing that happens."""
+    first = [(point, "first") for point in POINTS[kind]]
+    often = [(point, which) for point in POINTS[kind] if point in OFTEN for which in ("middle", "last")]
+    return first + often

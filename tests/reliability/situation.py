@@ -1,0 +1,107 @@
+"""The situation of the sweep, and how it has to end: one record of each kind of trouble, among many without any."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Engine, insert, update
+from sqlalchemy.orm import Session
+
+from tests.reliability.mails import Account, Base, Delivery, Open
+from workmesh_flows.testing import DropAnswer, Fault, Request, Unavailable, carried_by
+
+BODY_LIMIT = 32_000
+"""Bytes that the node takes; the last deliveries of the busy account are more."""
+BUSY, REFUSED, MENDED, FAILING, MISFIT, RETURNED = range(1, 7)
+"""Accounts, by what happens to one of their deliveries; the returned one had a node, left it, and came back."""
+OF_BUSY, LONG, OF_OTHERS, OF_RETURNED = 105, 20, 15, 4
+RETURNED_IDS = range(1, OF_RETURNED + 1)
+BUSY_IDS = range(101, 101 + OF_BUSY)
+
+
+def of(account: int) -> range:
+    """The ids of the deliveries of accounts 2 to 5: they come in turn."""
+    return range(300 + account, 300 + account + 4 * OF_OTHERS, 4)
+
+
+BAD, CURABLE, IMPOSSIBLE, TOO_MUCH = of(REFUSED)[6], of(MENDED)[3], of(FAILING)[4], of(MISFIT)[5]
+DROPPED = of(MISFIT)[-2]
+"""The answer to the first request that holds it is lost."""
+BEHIND = [number for number in of(REFUSED) if number >= BAD]
+SKIPPED_OPEN, WAITING_OPEN, DROPPED_OPEN = 2, 4, 5
+OPENS = {
+    1: BUSY_IDS[0],
+    SKIPPED_OPEN: BUSY_IDS[1],
+    3: BUSY_IDS[2],
+    WAITING_OPEN: BAD,
+    DROPPED_OPEN: of(MISFIT)[0],
+    6: of(MISFIT)[1],
+}
+DELIVERED = sorted({*RETURNED_IDS, *BUSY_IDS, *(n for a in range(2, 6) for n in of(a))} - set(BEHIND))
+OPENED = sorted(OPENS.keys() - {SKIPPED_OPEN, WAITING_OPEN})
+SUBJECTS = {IMPOSSIBLE: "impossible", TOO_MUCH: "too much"} | dict.fromkeys(BUSY_IDS[-LONG:], "x" * 2_000)
+
+
+def write_returned(engine: Engine) -> None:
+    """All accounts, and the deliveries of the one that is to leave and to come back."""
+    Base.metadata.create_all(engine)
+    with Session(engine) as session, session.begin():
+        session.execute(
+            insert(Account), [{"id": account, "node": "n1"} for account in range(BUSY, RETURNED + 1)]
+        )
+        session.execute(insert(Delivery), [_delivery(number, RETURNED) for number in RETURNED_IDS])
+
+
+def write_others(engine: Engine) -> None:
+    """All other deliveries, and the opens."""
+    with Session(engine) as session, session.begin():
+        owners = {number: account for account in range(2, 6) for number in of(account)}
+        owners |= dict.fromkeys(BUSY_IDS, BUSY)
+        session.execute(insert(Delivery), [_delivery(number, owner) for number, owner in owners.items()])
+        opens = [
+            {"id": number, "delivery_id": of_delivery, "position": number, "client": "a client"}
+            for number, of_delivery in OPENS.items()
+        ]
+        opens[SKIPPED_OPEN - 1]["client"] = ""
+        session.execute(insert(Open), opens)
+
+
+def _delivery(number: int, account: int) -> dict[str, Any]:
+    email = "no address" if number in {BAD, CURABLE} else f"{number}@example.com"
+    subject = SUBJECTS.get(number, f"subject {number}")
+    return {
+        "id": number,
+        "account_id": account,
+        "position": number // 8,
+        "email": email,
+        "subject": subject,
+    }
+
+
+def mend(engine: Engine) -> None:
+    """What a person does who sees that a delivery was refused; it may be done again."""
+    refused = Delivery.id == CURABLE, Delivery.push_success.is_(False)
+    with engine.begin() as connection:
+        connection.execute(update(Delivery).where(*refused).values(email="mended@example.com"))
+
+
+@dataclass(slots=True)
+class Troubles:
+    """What happens between master and node: each of these so many times, whoever sends."""
+
+    left: dict[str, int] = field(default_factory=lambda: {"delivery": 1, "open": 2, "status": 1})
+
+    def __call__(self, request: Request) -> Fault | None:
+        carried = carried_by(request)
+        if carried.direction == "push" and {DROPPED: "delivery", DROPPED_OPEN: "open"}.items() & {
+            (number, carried.protocol) for number in carried.ids
+        }:
+            return DropAnswer() if self._happens(str(carried.protocol)) else None
+        if request.path.endswith("/status.json"):
+            return Unavailable() if self._happens("status") else None
+        return None
+
+    def _happens(self, what: str) -> bool:
+        self.left[what] -= 1
+        return self.left[what] >= 0

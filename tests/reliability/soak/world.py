@@ -1,0 +1,131 @@
+"""The master's database of the soak: accounts, their letters, and answers that follow letters."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    DateTime,
+    Engine,
+    ForeignKey,
+    Integer,
+    String,
+    func,
+    insert,
+    or_,
+    select,
+    text,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from workmesh_flows import Flags, Mesh, Protocol, Pull, Push, RoundRobin, Service, get, post
+from workmesh_flows.adapters.schema import create_own_tables
+from workmesh_flows.operations.check import check_mesh, missing_ddl
+
+SERVICE = "soak.mail"
+BATCH = 10
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Flagged:
+    push_time: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    push_success: Mapped[bool | None] = mapped_column(Boolean)
+    push_error: Mapped[str | None] = mapped_column(String(300))
+    pull_time: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    pull_success: Mapped[bool | None] = mapped_column(Boolean)
+    pull_error: Mapped[str | None] = mapped_column(String(300))
+    score: Mapped[int | None] = mapped_column(Integer)
+
+
+class Account(Base):
+    __tablename__ = "account"
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    node: Mapped[str | None] = mapped_column(String(50))
+
+
+class Letter(Flagged, Base):
+    __tablename__ = "letter"
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    account_id: Mapped[int] = mapped_column(ForeignKey("account.id"))
+    at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    text: Mapped[str] = mapped_column(String(100))
+
+
+class Answer(Flagged, Base):
+    __tablename__ = "answer"
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    letter_id: Mapped[int] = mapped_column(ForeignKey("letter.id"))
+    at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
+RECORDS: dict[type[Letter | Answer], int] = {Letter: 97, Answer: 89}
+"""Each kind of record, and what its id is divided by for its score."""
+
+
+def _protocol(name: str, record: type[Flagged], **more: Any) -> Protocol:
+    kind: Any = record
+    path = f"/api/1.0/{name}"
+    return Protocol(
+        name,
+        record=record,
+        id=kind.id,
+        sort=kind.at,
+        push=Push(
+            post(f"{path}/push.json", f"{name}s", batch_size=BATCH),
+            flags=Flags(kind.push_time, kind.push_success, kind.push_error),
+            max_attempts=2,
+        ),
+        pull=Pull(
+            f"{path}/status.json",
+            get(f"{path}/pull.json", into={"score": kind.score}, batch_size=5 * BATCH),
+            flags=Flags(kind.pull_time, kind.pull_success, kind.pull_error),
+        ),
+        **more,
+    )
+
+
+service = Service(
+    SERVICE,
+    entity=Account,
+    assigned_to=Account.node,
+    criterion=RoundRobin(),
+    protocols=[_protocol("letter", Letter), _protocol("answer", Answer, after=Answer.letter_id)],
+)
+mesh = Mesh([service])
+
+
+def create_world(engine: Engine, accounts: int) -> None:
+    """The tables with the indexes that a check of the mesh asks for, and accounts without nodes."""
+    Base.metadata.create_all(engine)
+    create_own_tables(engine)
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        for statement in missing_ddl(check_mesh(engine, mesh)):
+            connection.execute(text(statement))
+    with engine.begin() as connection:
+        connection.execute(insert(Account), [{"id": number} for number in range(1, accounts + 1)])
+
+
+def count(engine: Engine, condition: str) -> int:
+    """Records of both kinds that are written, pushed, pulled, waiting, open, or have a wrong score."""
+    with engine.connect() as connection:
+        return sum(
+            connection.scalar(select(func.count()).where(_conditions(kind, part)[condition])) or 0
+            for kind, part in RECORDS.items()
+        )
+
+
+def _conditions(kind: Any, part: int) -> Any:
+    pushed, pulled = kind.push_success.is_(True), kind.pull_success.is_(True)
+    return {
+        "written": kind.id.is_not(None),
+        "pushed": pushed,
+        "pulled": pulled,
+        "waiting": kind.push_success.is_not(True),
+        "open": or_(kind.push_success.is_not(True), kind.pull_success.is_not(True)),
+        "score": or_(kind.score.is_(None), kind.score != kind.id % part),
+    }

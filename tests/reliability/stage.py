@@ -1,0 +1,241 @@
+"""The stage of the sweep: a real node, a warm master program, and one situation that is set up anew for each play."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import count
+from pathlib import Path
+
+import httpx
+from sqlalchemy import Engine, NullPool, create_engine, delete, make_url, text
+
+from tests.reliability.mails import SERVICE, mesh
+from tests.reliability.situation import (
+    BODY_LIMIT,
+    RETURNED,
+    RETURNED_IDS,
+    Troubles,
+    write_others,
+    write_returned,
+)
+from workmesh_flows.adapters.database import open_engine
+from workmesh_flows.adapters.moving import Step
+from workmesh_flows.adapters.schema import lanes
+from workmesh_flows.domain.node import Inventory, NodeState
+from workmesh_flows.microservice import NodeProcess
+from workmesh_flows.operations.handover import hand_over
+from workmesh_flows.operations.moving import Moving
+from workmesh_flows.operations.push import push_lane
+from workmesh_flows.operations.work import Work
+from workmesh_flows.testing import FaultyProxy, History, inventory_node, record_records, running_node
+
+LATER_EPOCH = 50
+"""Under which the node saw a sender of the opens before, of another database, say."""
+TABLES = ("records", "answers", "epochs")
+
+_numbers = count()
+
+
+@contextmanager
+def warm_program() -> Iterator[subprocess.Popen[str]]:
+    """The master program, ready to make processes."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.reliability.program"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "PYTHONPATH": "."},
+    ) as program:
+        yield program
+        assert program.stdin is not None
+        program.stdin.close()
+
+
+@dataclass(slots=True)
+class Play:
+    """One performance: a database of its own, and all that happens in a history."""
+
+    database: str
+    node: NodeProcess
+    proxy: FaultyProxy
+    history: History
+    program: subprocess.Popen[str]
+    engine: Engine
+
+    def live(self, die_at: tuple[str, int] | None = None) -> Mapping[str, int] | None:
+        """One life of a master: how often it passed each failpoint; None where it was killed."""
+        order = {
+            "database": self.database,
+            "history": str(self.history.path),
+            "node": {
+                "name": self.node.name,
+                "api_key": self.node.api_key,
+                "port": self.proxy.port,
+                "database": str(self.node.database),
+            },
+            "die_at": die_at,
+        }
+        assert self.program.stdin is not None
+        assert self.program.stdout is not None
+        self.program.stdin.write(json.dumps(order) + "\n")
+        self.program.stdin.flush()
+        ended = json.loads(self.program.stdout.readline())
+        if die_at is not None and ended["code"] == -signal.SIGKILL:
+            return None
+        assert ended["code"] == 0
+        return ended["passed"]
+
+
+@dataclass
+class Stage:
+    """What all plays with one kind of database share; ``server`` is None for SQLite."""
+
+    folder: Path
+    server: str | None
+    node: NodeProcess
+    program: subprocess.Popen[str]
+    _names: Iterator[int] = field(default_factory=count)
+
+    @property
+    def kind(self) -> str:
+        """Of database."""
+        return "sqlite" if self.server is None else "postgresql"
+
+    @cached_property
+    def passed(self) -> Mapping[str, int]:
+        """How often an undisturbed master comes by each failpoint."""
+        with self.play() as play:
+            passed = play.live()
+        assert passed is not None
+        return passed
+
+    @contextmanager
+    def play(self) -> Iterator[Play]:
+        """The situation, set up anew."""
+        template = self._template
+        path = self.folder / f"history-{next(self._names)}.jsonl"
+        with ExitStack() as stack:
+            database = stack.enter_context(self._copy(template))
+            self._reset_node()
+            engine = create_engine(database, poolclass=NullPool)
+            history = stack.enter_context(History(path))
+            record_records(history, engine, mesh)
+            proxy = stack.enter_context(
+                FaultyProxy(self.node.url, Troubles(), history=history, service=SERVICE, node=self.node.name)
+            )
+            yield Play(database, self.node, proxy, history, self.program, engine)
+
+    @cached_property
+    def _template(self) -> str:
+        """The name of a database that holds the situation; the node's is kept beside it."""
+        name = f"mails_{os.getpid()}_{next(_numbers)}"
+        url = self._url(name)
+        if self.server is not None:
+            self._execute(f"CREATE DATABASE {name}")
+        open_engine(url).dispose()
+        engine = create_engine(url, poolclass=NullPool)
+        write_returned(engine)
+        self._send_away_and_back(engine)
+        self._let_the_node_see_a_later_sender(engine)
+        write_others(engine)
+        with closing(sqlite3.connect(self.node.database)) as live, closing(self._node_copy()) as copy:
+            live.backup(copy)
+        return name
+
+    def _send_away_and_back(self, engine: Engine) -> None:
+        """An account's deliveries are at the node, and leave it before they are pulled; then the account comes back."""
+        service = mesh.service(SERVICE)
+        node = inventory_node(self.node, SERVICE)
+        report = push_lane(Work(engine, service, service.protocol("delivery"), node, "the past"))
+        assert report.pushed == len(RETURNED_IDS)
+        while not all(arrival.processed_at for arrival in self.node.arrivals()):
+            time.sleep(0.01)
+        for source, target in (("n1", "n2"), ("n2", "n1")):
+            nodes = {
+                name: inventory_node(
+                    self.node, SERVICE, state=NodeState.DISABLED if name == source else NodeState.ACTIVE
+                )
+                for name in (source, target)
+            }
+            inventory = Inventory(nodes)
+            moving = Moving(engine, mesh, service, lambda: inventory, "the past")  # noqa: B023 - called at once
+            assert hand_over(moving, [Step(RETURNED, source, target, 1, "a test")]).moved == 1
+
+    def _let_the_node_see_a_later_sender(self, engine: Engine) -> None:
+        """Of opens, of which this database knows nothing yet."""
+        with engine.begin() as connection:
+            connection.execute(delete(lanes).where(lanes.c.protocol == "open"))
+        answer = httpx.post(
+            f"{self.node.url}/api/1.0/open/push.json",
+            json={"api_key": self.node.api_key, "open": {"id": 1_000, "client": ""}},
+            headers={"Workmesh-Epoch": str(LATER_EPOCH), "Workmesh-Lane": f"{SERVICE}/open"},
+        )
+        assert answer.json()["status"] != "success", "it refuses the record, and remembers the epoch"
+
+    def _reset_node(self) -> None:
+        with closing(sqlite3.connect(self.node.database, isolation_level=None)) as live:
+            live.execute("ATTACH ? AS kept", (str(self._node_copy_path),))
+            live.execute("BEGIN IMMEDIATE")
+            for table in TABLES:
+                live.execute(f"DELETE FROM main.{table}")  # noqa: S608 - names of ours
+                live.execute(f"INSERT INTO main.{table} SELECT * FROM kept.{table}")  # noqa: S608
+            live.execute("COMMIT")
+
+    @property
+    def _node_copy_path(self) -> Path:
+        return self.folder / "node-as-it-was.db"
+
+    def _node_copy(self) -> sqlite3.Connection:
+        return sqlite3.connect(self._node_copy_path)
+
+    @contextmanager
+    def _copy(self, template: str) -> Iterator[str]:
+        """The address of a copy of a database, removed with the block."""
+        name = f"{template}_{next(self._names)}"
+        if self.server is None:
+            shutil.copy(self.folder / f"{template}.db", self.folder / f"{name}.db")
+            yield self._url(name)
+            return
+        self._execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        try:
+            yield self._url(name)
+        finally:
+            self._execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def _url(self, name: str) -> str:
+        if self.server is None:
+            return f"sqlite:///{self.folder / name}.db"
+        # It is the master that is killed, not the server: no commit has to wait for the disk.
+        fast = {"options": "-csynchronous_commit=off"}
+        url = make_url(self.server).set(database=name).update_query_dict(fast)
+        return url.render_as_string(hide_password=False)
+
+    def _execute(self, statement: str) -> None:
+        assert self.server is not None
+        engine = create_engine(self.server, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+        with engine.connect() as connection:
+            connection.execute(text(statement))
+
+
+@contextmanager
+def set_stage(folder: Path, server: str | None) -> Iterator[Stage]:
+    """A stage with a node of its own."""
+    with (
+        running_node(
+            "tests.reliability.micro_mails:mails", environment={"WORKMESH_BODY_LIMIT": str(BODY_LIMIT)}
+        ) as node,
+        warm_program() as program,
+    ):
+        yield Stage(folder, server, node, program)

@@ -1,0 +1,81 @@
+"""What the model of `test_model.py` found, each as the shortest story that shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Engine
+
+from tests.operations.movers import flags, former, moving, steps
+from tests.operations.working import figures, pull, push, push_stops
+from tests.reliability.model.forgetful_node import ForgetfulNode
+from tests.support.scripted_node import scripted_node
+from tests.support.shop import shop_service, write_orders, write_shops
+from workmesh_flows.domain.node import Node
+from workmesh_flows.operations.handover import hand_over
+from workmesh_flows.operations.reassign import repush
+
+
+@contextmanager
+def forgetful_nodes() -> Iterator[tuple[ForgetfulNode, ForgetfulNode, Node, Node]]:
+    """Two nodes that know records by their ids, each as it is and as the inventory knows it."""
+    one, two = ForgetfulNode("n1", 1), ForgetfulNode("n2", 2)
+    with scripted_node(one) as first, scripted_node(two) as second:
+        yield one, two, first.node("shop.orders"), second.node("shop.orders", name="n2")
+
+
+def test_a_node_that_names_a_record_whose_answer_was_lost_before_its_entity_left_is_understood(
+    engine: Engine,
+) -> None:
+    service = shop_service()
+    write_shops(engine, ["n1", "n1"])
+    write_orders(engine, [2, 2])
+    with forgetful_nodes() as (one, _, n1, n2):
+        push(engine, service, n1)
+        write_orders(engine, [1], first=3)
+        one.faults.answers_lost = 1
+        push_stops(engine, service, n1)  # the node has order 3, and nothing says so
+        hand_over(moving(engine, service, n1, n2), steps([1], "n1", "n2"))
+        assert former(engine) == []
+        one.work(3)
+        assert figures(pull(engine, service, n1)) == (2, 2, 0, 0)
+        assert figures(pull(engine, service, n1)) == (0, 0, 0, 0)
+    assert flags(engine, pulled=True) == {1: True, 2: True, 3: None}
+
+
+def test_a_node_that_goes_on_naming_a_record_that_left_it_is_understood_once_that_was_pulled_elsewhere(
+    engine: Engine,
+) -> None:
+    service = shop_service()
+    write_shops(engine, ["n1", "n1"])
+    write_orders(engine, [2, 1])
+    with forgetful_nodes() as (one, two, n1, n2):
+        push(engine, service, n1)
+        hand_over(moving(engine, service, n1, n2), steps([1], "n1", "n2"))
+        push(engine, service, n2)
+        two.work(1)
+        pull(engine, service, n2)
+        one.work(2)
+        assert figures(pull(engine, service, n1)) == (1, 1, 0, 0)
+        assert former(engine) == [], "it is pulled, so it matters no more"
+        assert figures(pull(engine, service, n1)) == (0, 0, 0, 0)
+        write_orders(engine, [2], first=3)
+        push(engine, service, n1)
+        assert figures(pull(engine, service, n1)) == (0, 0, 0, 0)
+
+
+def test_what_is_sent_again_to_the_node_that_has_it_is_pulled_though_it_never_names_it_again(
+    engine: Engine,
+) -> None:
+    service = shop_service()
+    write_shops(engine, ["n1", "n1"])
+    write_orders(engine, [1, 1, 2])
+    with forgetful_nodes() as (one, _, n1, _):
+        push(engine, service, n1)
+        one.work(3)
+        assert pull(engine, service, n1).pulled == 3
+        repush(moving(engine, service, n1), 1)
+        assert push(engine, service, n1).pushed == 2
+        assert pull(engine, service, n1).pulled == 2
+    assert one.effects == [1, 2, 3]

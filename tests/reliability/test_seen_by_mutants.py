@@ -1,0 +1,182 @@
+"""What seeded bugs showed to be untested; `make mutants` runs them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, select, update
+
+from tests.operations.movers import moving, steps, two_nodes
+from tests.operations.working import (
+    PUSH,
+    QUICK,
+    figures,
+    lane_row,
+    push,
+    push_stops,
+    refusing,
+    sent,
+    sent_ids,
+    work_on,
+)
+from tests.support.scripted_node import Answer, Asked, failure, scripted_node, success
+from tests.support.shop import PUSH_FLAGS, shop_service, with_push_success, write_orders, write_shops
+from workmesh_flows import Push, Service, post
+from workmesh_flows.adapters.schema import lanes, parked
+from workmesh_flows.domain.limits import Limits
+from workmesh_flows.domain.protocol import Policy
+from workmesh_flows.errors import LaneStopped, LaneWaiting
+from workmesh_flows.operations.handover import hand_over
+from workmesh_flows.operations.push import push_lane
+
+AWAY = Answer(code=503)
+BREAKER = replace(QUICK, breaker_failures=3, breaker_seconds=60)
+
+
+def giving_up(policy: Policy = "park_entity", *, batch_size: int | None = 10) -> Service:
+    """The service over orders; a record that is refused twice is set aside."""
+    send = post(PUSH, "order" if batch_size is None else "orders", batch_size=batch_size)
+    return shop_service(push=Push(send, flags=PUSH_FLAGS, max_attempts=2, policy=policy))
+
+
+def set_aside(engine: Engine) -> dict[str, tuple[str, int]]:
+    """State and attempts of each refused record."""
+    with engine.connect() as connection:
+        rows = connection.execute(select(parked.c.record, parked.c.state, parked.c.attempts))
+        return {row.record: (row.state, row.attempts) for row in rows}
+
+
+def push_within(engine: Engine, limits: Limits, node: Any) -> None:
+    push_lane(work_on(engine, shop_service(), node, limits=limits))
+
+
+def test_attempts_are_counted_across_runs_and_the_last_one_parks(engine: Engine) -> None:
+    write_shops(engine, ["n1", "n1"])
+    write_orders(engine, [1, 2] * 3)
+    with scripted_node(refusing(lambda number: number == 3, failure("no"))) as node:
+        first = push(engine, giving_up(), node.node())
+        assert (first.pushed, first.refused, first.parked, first.left) == (4, 1, 0, 1)
+        assert set_aside(engine) == {"3": ("trying", 1)}
+        second = push(engine, giving_up(), node.node())
+        assert (second.pushed, second.refused, second.parked, second.left) == (0, 0, 1, 1)
+    assert set_aside(engine) == {"3": ("parked", 2)}
+
+
+@pytest.mark.parametrize("batch_size", [10, None], ids=["batches", "singles"])
+def test_nothing_of_a_parked_owner_is_sent_not_even_what_comes_later(
+    engine: Engine, batch_size: int | None
+) -> None:
+    write_shops(engine, ["n1", "n1"])
+    write_orders(engine, [1, 2] * 3)
+    service = giving_up(batch_size=batch_size)
+    with scripted_node(refusing(lambda number: number == 3, failure("no"))) as node:
+        push(engine, service, node.node())
+        push(engine, service, node.node())
+        write_orders(engine, [1, 2], first=7)
+        node.asked.clear()
+        assert figures(push(engine, service, node.node())) == (1, 1, 0, 0)
+    assert sent_ids(node.asked) == [8]
+    assert with_push_success(engine, None) == [5, 7]
+
+
+def test_a_record_that_blocks_its_lane_blocks_the_next_runs_too(engine: Engine) -> None:
+    write_shops(engine, ["n1", "n1"])
+    write_orders(engine, [1, 2] * 3)
+    service = giving_up("block")
+    with scripted_node(refusing(lambda number: number == 3, failure("no"))) as node:
+        push(engine, service, node.node())
+        assert "record 3 blocks it: no" in push_stops(engine, service, node.node()).reason
+        write_orders(engine, [2], first=7)
+        node.script = lambda asked: success()
+        node.asked.clear()
+        assert "record 3 blocks it: no" in push_stops(engine, service, node.node()).reason
+    assert node.asked == []
+
+
+def test_a_breaker_opens_at_the_failure_that_was_declared(engine: Engine) -> None:
+    write_shops(engine, ["n1"])
+    write_orders(engine, [1])
+    with scripted_node(lambda asked: AWAY) as node:
+        for failures in (1, 2):
+            with pytest.raises(LaneStopped):
+                push_within(engine, BREAKER, node.node())
+            row = lane_row(engine)
+            assert (row.failures, row.breaker, row.retry_at) == (failures, "closed", None)
+        with pytest.raises(LaneStopped):
+            push_within(engine, BREAKER, node.node())
+        assert (lane_row(engine).failures, lane_row(engine).breaker) == (3, "open")
+        node.asked.clear()
+        with pytest.raises(LaneWaiting, match="away 3 times in a row"):
+            push_within(engine, BREAKER, node.node())
+    assert node.asked == []
+
+
+def test_a_breaker_that_opens_waits_as_long_as_the_node_asked_where_that_is_longer(engine: Engine) -> None:
+    write_shops(engine, ["n1"])
+    write_orders(engine, [1])
+    busy = Answer(code=503, headers={"Retry-After": "86400"})
+    opens_at_once = replace(BREAKER, breaker_failures=1)
+    before = work_on(engine, shop_service(), None).clock()()  # type: ignore[arg-type]
+    with scripted_node(lambda asked: busy) as node, pytest.raises(LaneStopped):
+        push_within(engine, opens_at_once, node.node())
+    assert lane_row(engine).breaker == "open"
+    assert lane_row(engine).retry_at >= before + timedelta(seconds=86_400)
+
+
+@pytest.mark.parametrize("refused", [[], [2]], ids=["all of it", "but for one"])
+def test_a_batch_that_arrives_closes_the_breaker_and_failures_begin_anew(
+    engine: Engine, refused: list[int]
+) -> None:
+    write_shops(engine, ["n1", "n1"])
+    write_orders(engine, [1, 2])
+    with scripted_node(lambda asked: AWAY) as node:
+        for _ in range(3):
+            with pytest.raises(LaneStopped):
+                push_within(engine, BREAKER, node.node())
+        with engine.begin() as connection:  # the pause is over
+            connection.execute(update(lanes).values(retry_at=None, breaker="half-open"))
+        node.script = lambda asked: success({"refused": dict.fromkeys(map(str, refused), "no")})
+        push_within(engine, BREAKER, node.node())
+        assert (lane_row(engine).failures, lane_row(engine).breaker) == (0, "closed")
+        write_orders(engine, [1], first=3)
+        node.script = lambda asked: AWAY
+        with pytest.raises(LaneStopped):
+            push_within(engine, BREAKER, node.node())
+    assert (lane_row(engine).failures, lane_row(engine).breaker) == (1, "closed")
+    assert sent(node.asked)[0] == [1, 2]
+
+
+def test_of_an_entity_that_comes_between_two_pages_the_earlier_records_are_sent_first(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workmesh_flows.operations.work.PAGE", 10)
+    service = shop_service(batch_size=5)
+    write_shops(engine, ["n1", "n2", "n2"])
+    write_orders(engine, [1, 2, 3] * 20)
+    with two_nodes() as (_, two, n1, n2):
+
+        def script(asked: Asked) -> Answer:
+            if asked.path == PUSH and len(sent(two.asked)) == 2:
+                hand_over(moving(engine, service, n1, n2), steps([1], "n1", "n2"))
+            return success()
+
+        two.script = script
+        report = push(engine, service, n2)
+        rest = push(engine, service, n2)
+    assert report.pushed + rest.pushed == 60
+    assert [number for number in sent_ids(two.asked) if number % 3 == 1] == list(range(1, 60, 3))
+
+
+def test_what_waits_at_the_end_of_a_page_is_counted_once(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workmesh_flows.operations.work.PAGE", 10)
+    write_shops(engine, ["n1", "n1", "n1"])
+    write_orders(engine, [1, 2, 3, 2, 3, 2, 3, 2, 3, 1] + [2, 3] * 10)
+    refused = success({"refused": {"1": "no"}})
+    with scripted_node(lambda asked: refused if len(sent(node.asked)) == 1 else success()) as node:
+        assert figures(push(engine, shop_service(batch_size=5), node.node())) == (30, 28, 1, 1)
+    assert with_push_success(engine, None) == [10]
