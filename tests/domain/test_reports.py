@@ -59,7 +59,9 @@ def test_figures_that_add_up_pass(figures: tuple[int, int, int, int, int]) -> No
     Tally(*figures).check("s/order/n1")
 
 
-@pytest.mark.parametrize("figures", [(10, 9, 0, 0, 0), (10, 5, 3, 0, 1), (10, 11, 0, 0, 0), (0, 0, 0, 0, 1), (2, 0, 0, 1, 0)])
+@pytest.mark.parametrize(
+    "figures", [(10, 9, 0, 0, 0), (10, 5, 3, 0, 1), (10, 11, 0, 0, 0), (0, 0, 0, 0, 1), (2, 0, 0, 1, 0)]
+)
 def test_figures_that_do_not_add_up_fail_the_lane(figures: tuple[int, int, int, int, int]) -> None:
     with pytest.raises(ConservationError, match="please report this as a bug"):
         Tally(*figures).check("s/order/n1")

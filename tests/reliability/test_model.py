@@ -67,7 +67,7 @@ def test_what_is_promised_holds_whatever_happens(
 ) -> None:
     with places(quick_sqlite) as there:
         answer_at_once(monkeypatch, there)
-        check(there, int(__import__("os").environ.get("EX","200")))
+        check(there, 200)
 
 
 @pytest.mark.slow
