@@ -28,6 +28,7 @@ EVENTS = (
     "the master is killed",
     "another run takes over",
     "an entity comes",
+    "an entity comes",
     "an entity leaves",
     "records are written",
     "all is replayed",
@@ -134,7 +135,7 @@ class Shops(RuleBasedStateMachine):
     def push_within_bounds(self, name: str, limit: int | None, max_batch: int | None) -> None:
         self.scene.push_once(name, Bounds(limit), max_batch)
 
-    @rule(name=nodes, owner=owners, places=st.lists(sorts, max_size=4), at=moments)
+    @rule(name=nodes, owner=owners, places=st.lists(sorts, max_size=8), at=moments)
     def push_while(self, name: str, owner: int, places: list[int], at: At) -> None:
         """Something happens in the middle of a push, which is not kept from it by a dead run."""
         self.scene.write_now(owner, places)

@@ -96,14 +96,18 @@ class Scene:
         self.promises.not_written()
 
     def come_here(self, name: str) -> None:
-        """An entity comes to the node that is being pushed to."""
+        """An entity comes to the node that is being pushed to, with records early and late in the order."""
         there = next((owner for owner, home in sorted(self.places.homes().items()) if home != name), None)
-        if there is not None:
-            source = self.places.homes()[there]
-            try:
-                hand_over(self.moving(), [Step(there, source, name, 1, "a test")])
-            except LaneBusy:
-                assert self.dead
+        if there is None:
+            return
+        self.write_now(there, [0, 5])
+        source = self.places.homes()[there]
+        try:
+            hand_over(self.moving(), [Step(there, source, name, 1, "a test")])
+        except LaneBusy:
+            assert self.dead
+        # All of it was there before it came: no excuse for any.
+        self.promises.late -= {row.id for row in self.places.rows().values() if row.owner == there}
 
     def leave(self, name: str) -> None:
         """The run is paused for longer than its lease, an entity leaves the node, and the run comes back."""
