@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from time import monotonic
 
 from workmesh_flows.adapters.database import Clock
@@ -85,14 +85,15 @@ def _push_pending(  # noqa: PLR0913, PLR0917 - the parties of one run
         turn = size if push.size else SINGLES
         rounds = Rounds(reader, push, turn, lambda: flags.refusals.set_aside, again, revision)
         try:
-            for records in rounds:
-                for batch in delivery.batches(records, size):
-                    delivery.deliver(batch)
-                    work.progress(min(tally.selected, total), total)
-                if delivery.over:
-                    break
-            else:  # what is unread now was set aside or deleted meanwhile
-                delivery.unread = 0
+            with closing(iter(rounds)) as turns:
+                for records in turns:
+                    for batch in delivery.batches(records, size):
+                        delivery.deliver(batch)
+                        work.progress(min(tally.selected, total), total)
+                    if delivery.over:
+                        break
+                else:  # what is unread now was set aside or deleted meanwhile
+                    delivery.unread = 0
         finally:
             unread[0] = max(delivery.unread, 0)
         return delivery.blocked

@@ -8,14 +8,17 @@ the others.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from workmesh_flows.adapters.records import Mark, Reader
 from workmesh_flows.domain.protocol import Push
 from workmesh_flows.operations.work import page_of
 from workmesh_flows.planning.delivery import Sendable
+
+Turns: TypeAlias = Generator[Sequence[Sendable], None, None]
+"""Closed where a run ends early, so that no page stays open."""
 
 SINGLES = 100
 """Records of a turn where each goes in a request of its own."""
@@ -46,9 +49,9 @@ class Rounds:
     revision: int
     """That of the service when it was read what is set aside."""
     _active: int = 0
-    _busy: dict[Any, Iterator[Sequence[Sendable]]] = field(default_factory=dict)
+    _busy: dict[Any, Turns] = field(default_factory=dict)
 
-    def __iter__(self) -> Iterator[Sequence[Sendable]]:
+    def __iter__(self) -> Turns:
         """Turn by turn, until each record that is pending was had once."""
         while True:
             self._busy.clear()
@@ -60,22 +63,27 @@ class Rounds:
             else:
                 return
 
-    def _turns(self) -> Iterator[Sequence[Sendable]]:
-        waiting = deque([self._others()])
+    def _turns(self) -> Turns:
+        others = self._others()
+        waiting = deque([others])
         known = 0
-        while waiting:
-            stream = waiting.popleft()
-            turn = next(stream, None)
-            newly = list(self._busy.values())[known:]
-            known += len(newly)
-            waiting.extendleft(reversed(newly))
-            if turn is not None:
-                waiting.append(stream)
-                self._active = len(waiting)
-                yield turn
-                next(stream)  # lets it close its page
+        try:
+            while waiting:
+                stream = waiting.popleft()
+                turn = next(stream, None)
+                newly = list(self._busy.values())[known:]
+                known += len(newly)
+                waiting.extendleft(reversed(newly))
+                if turn is not None:
+                    waiting.append(stream)
+                    self._active = len(waiting)
+                    yield turn
+                    next(stream)  # lets it close its page
+        finally:  # a run may end before its lane does: no page stays open
+            for stream in (others, *self._busy.values()):
+                stream.close()
 
-    def _others(self) -> Iterator[Sequence[Sendable]]:
+    def _others(self) -> Turns:
         """Turns of all owners but the busy ones; finds the busy ones."""
         mark: Mark | None = None
         size = max(page_of(self.turn), 2 * self.turn)
@@ -97,7 +105,7 @@ class Rounds:
             if len(page.items) < size:
                 return
 
-    def _one(self, owner: Any, mark: Mark | None) -> Iterator[Sequence[Sendable]]:  # noqa: ANN401 - any key
+    def _one(self, owner: Any, mark: Mark | None) -> Turns:  # noqa: ANN401 - any key
         """Turns of one busy owner, from where it was found to be busy."""
         while True:
             size = self._ahead()
@@ -118,7 +126,7 @@ class Rounds:
             return self.turn
         return max(page_of(self.turn) // max(self._active, 1) // self.turn, 1) * self.turn
 
-    def _cut(self, items: Sequence[Sendable]) -> Iterator[Sequence[Sendable]]:
+    def _cut(self, items: Sequence[Sendable]) -> Turns:
         """The turns of a page, and nothing after each but the last: there its page is closed first."""
         for start in range(0, len(items), self.turn):
             if start:
