@@ -82,7 +82,7 @@ def test_a_payload_function_reads_relationships_that_are_loaded_on_demand(engine
         assert push(engine, service, node.node()).pushed == 10
     wanted = [{"id": number, "size": 2 - number % 2} for number in range(1, 11)]
     read = [order for asked in node.asked for order in asked.body.get("orders", [])]
-        assert sorted(read, key=itemgetter("id")) == wanted
+    assert sorted(read, key=itemgetter("id")) == wanted
 
 
 def test_what_a_function_changes_on_a_record_is_not_saved(engine: Engine) -> None:
