@@ -27,6 +27,21 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         yield url
 
 
+TWICE_IF_SLOW = (
+    "tests/main_job/test_flights.py::test_all_flights",
+    "tests/operations/test_drain_crashes.py::test_a_drain",
+)
+"""Tests that take long and run on one kind of database only, but for the slow run."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The second time of a long test is slow."""
+    for item in items:
+        if item.nodeid.startswith(TWICE_IF_SLOW) and "[postgresql" in item.name:
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture
 def engine(database_url: str) -> Iterator[Engine]:
     """An empty database with our own tables, once of each kind."""

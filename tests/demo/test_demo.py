@@ -56,6 +56,7 @@ def test_the_demo_shows_no_key_and_no_trace(on_sqlite: subprocess.CompletedProce
     assert "api_key" not in on_sqlite.stdout + on_sqlite.stderr
 
 
+@pytest.mark.slow
 def test_the_demo_gives_the_same_tables_on_postgresql_and_leaves_nothing_there(
     on_sqlite: subprocess.CompletedProcess[str], postgresql_server: str, tmp_path: Path
 ) -> None:
