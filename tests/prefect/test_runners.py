@@ -145,6 +145,7 @@ def how_it_failed(flows: ServiceFlows) -> tuple[str, str]:
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.slow
 def test_dask_processes_push_and_pull_in_order_and_tell_of_a_stopped_lane_as_threads_do(
     database: str, prefect: str, dask_cluster: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -91,6 +91,7 @@ def deployed() -> str:
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.slow
 def test_two_workers_share_the_lanes_of_a_service_and_push_each_record_once_in_order(
     prefect: str, postgresql_server: str, tmp_path: Path
 ) -> None:
