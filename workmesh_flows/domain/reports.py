@@ -83,13 +83,18 @@ class PullReport:
 
 @dataclass(slots=True)
 class Tally:
-    """The figures of a lane while it is worked."""
+    """The figures of a lane while it is worked.
+
+    ``unread`` are the records that the run may still look at: those that came after it began are the next run's, so
+    that each run ends.
+    """
 
     selected: int = 0
     done: int = 0
     bad: int = 0
     parked: int = 0
     left: int = 0
+    unread: int = 0
     reasons: dict[str, str] = field(default_factory=dict)
 
     def refuse(self, reasons: Mapping[Any, str], *, parked: int = 0) -> None:

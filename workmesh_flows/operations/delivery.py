@@ -33,10 +33,9 @@ REMEMBERED = 100_000
 
 @dataclass(slots=True)
 class Delivery:
-    """Batches on their way to one node; ``held`` are the owners whose records wait behind a refused one.
+    """Batches on their way to one node.
 
-    ``unread`` are the records that the run may still look at: those that came after it began are the next run's, so
-    that each run ends. ``blocked`` is the record that blocks the lane, and why.
+    ``held`` are the owners whose records wait behind a refused one, ``blocked`` is the record that blocks the lane, and why.
     """
 
     work: Work
@@ -47,7 +46,6 @@ class Delivery:
     tally: Tally
     flags: PushFlags
     pace: Pace
-    unread: int
     bounds: Bounds
     held: set[Any] = field(default_factory=set)
     refused: set[Any] = field(default_factory=set)
@@ -61,7 +59,7 @@ class Delivery:
         """Whether the run has done what it was to do."""
         late = self.bounds.seconds is not None and monotonic() - self._began >= self.bounds.seconds
         full = self.bounds.records is not None and self.tally.decided >= self.bounds.records
-        return late or full or self.unread <= 0 or self.blocked is not None
+        return late or full or self.tally.unread <= 0 or self.blocked is not None
 
     @property
     def _follows_itself(self) -> bool:
@@ -72,21 +70,21 @@ class Delivery:
     def batches(self, records: Sequence[Sendable], size: int) -> Iterator[Sequence[Sendable]]:
         """A turn's records in batches, without what was refused before they were read again."""
         fresh = [item for item in records if item.id not in self.refused] if self.refused else records
-        self.unread -= len(records) - len(fresh)
+        self.tally.unread -= len(records) - len(fresh)
         at = 0
         while at < len(fresh) and not self.over:
             allowed = size if self.hold.next_batch is None else min(size, self.hold.next_batch)
             if self.bounds.records is not None:
                 allowed = min(allowed, self.bounds.records - self.tally.decided)
-            batch = self._without_followers(fresh[at : at + min(allowed, self.unread)])
+            batch = self._without_followers(fresh[at : at + min(allowed, self.tally.unread)])
             at += len(batch)
-            self.unread -= len(batch)
+            self.tally.unread -= len(batch)
             yield batch
 
     def begin_again(self, pending: int) -> None:
         """All that is pending will be read once more, also what was counted as left."""
         self.tally.selected, self.tally.left = self.tally.decided, 0
-        self.unread = pending
+        self.tally.unread = pending
 
     def deliver(self, batch: Sequence[Sendable]) -> None:
         """Send a batch, part by part where it is refused as a whole."""

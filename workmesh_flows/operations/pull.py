@@ -57,7 +57,7 @@ def pull_lane(work: Work) -> PullReport:
     collector = held_lane(
         work.engine, lane, holder=work.holder, clock=clock, lease_seconds=work.limits.lease_seconds
     )
-    with collector as hold, stops_told(work, hold, tally, report):
+    with collector as hold, stops_told(work, hold, clock, tally, report):
         collect_processed(work, hold, clock, tally, notes)
     tally.check(str(lane))
     return report()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from contextlib import closing, nullcontext
+from contextlib import closing
 from time import monotonic
 
 from workmesh_flows.adapters.database import Clock
@@ -11,7 +10,7 @@ from workmesh_flows.adapters.lanes import Hold, Lane, held_lane
 from workmesh_flows.adapters.node_client import Sender, node_client
 from workmesh_flows.adapters.parked import blocking_record, forget_settled
 from workmesh_flows.adapters.push_flags import push_flags
-from workmesh_flows.adapters.records import reading
+from workmesh_flows.adapters.records import Reader, reading
 from workmesh_flows.domain.protocol import Push
 from workmesh_flows.domain.reports import PushReport, Tally
 from workmesh_flows.errors import LaneStopped
@@ -19,8 +18,6 @@ from workmesh_flows.operations.bounds import Bounds, Pace
 from workmesh_flows.operations.delivery import Delivery
 from workmesh_flows.operations.rounds import SINGLES, Rounds
 from workmesh_flows.operations.work import Work, stops_told
-
-logger = logging.getLogger(__name__)
 
 UNBOUNDED = Bounds()
 
@@ -35,18 +32,18 @@ def push_lane(work: Work, bounds: Bounds = UNBOUNDED) -> PushReport:
     """
     lane = Lane(work.service.name, work.protocol.name, work.node.name, "push")
     clock = work.clock()
-    began, tally, unread = monotonic(), Tally(), [0]
+    began, tally = monotonic(), Tally()
 
     def report() -> PushReport:
-        figures = (tally.selected, tally.done, tally.bad, tally.parked, tally.left, unread[0])
+        figures = (tally.selected, tally.done, tally.bad, tally.parked, tally.left, max(tally.unread, 0))
         return PushReport(lane.protocol, lane.node, *figures, monotonic() - began, tally.reasons)
 
     sender = held_lane(
         work.engine, lane, holder=work.holder, clock=clock, lease_seconds=work.limits.lease_seconds
     )
     with sender as hold:
-        with stops_told(work, hold, tally, report):
-            blocked = _blocked(work) or _push_pending(work, hold, clock, tally, bounds, unread)
+        with stops_told(work, hold, clock, tally, report):
+            blocked = _blocked(work) or _push_pending(work, hold, clock, tally, bounds)
         if blocked is not None:
             tally.stop()
             raise LaneStopped(_told(*blocked), lane=str(lane), report=report())
@@ -54,49 +51,52 @@ def push_lane(work: Work, bounds: Bounds = UNBOUNDED) -> PushReport:
     return report()
 
 
-def _push_pending(  # noqa: PLR0913, PLR0917 - the parties of one run
-    work: Work, hold: Hold, clock: Clock, tally: Tally, bounds: Bounds, unread: list[int]
+def _push_pending(
+    work: Work, hold: Hold, clock: Clock, tally: Tally, bounds: Bounds
 ) -> tuple[str, str] | None:
     """Deliver turn by turn; return the record that blocks the lane now, and why, where one does."""
     push = work.protocol.push
     assert push is not None  # noqa: S101 - a push lane exists only for a declared push
-    size = batch_size(work, push)
     sender = Sender(f"{work.service.name}/{work.protocol.name}", hold.epoch, clock)
-    with (
-        reading(work.engine, work.service, work.protocol, work.node.name) as reader,
-        nullcontext(reader.revision()) as revision,  # before what is set aside is read: no change is missed
-        node_client(work.node, work.limits, sender=sender) as client,
-        push_flags(work.engine, hold, work.service, work.protocol) as flags,
-    ):
-        pending = reader.count_pending(aside=flags.refusals.set_aside)
-        if pending == 0:
-            return None
-        client.ping()
-        pace = Pace(work.node.max_rate.get(work.service.name))
-        delivery = Delivery(
-            work, push, hold, clock, client, tally, flags, pace, unread=pending, bounds=bounds
-        )
+    with reading(work.engine, work.service, work.protocol, work.node.name) as reader:
+        revision = reader.revision()  # before what is set aside is read: no change of it is missed
+        with (
+            push_flags(work.engine, hold, work.service, work.protocol) as flags,
+            node_client(work.node, work.limits, sender=sender) as client,
+        ):
+            tally.unread = reader.count_pending(aside=flags.refusals.set_aside)
+            if tally.unread == 0:
+                return None
+            client.ping()
+            pace = Pace(work.node.max_rate.get(work.service.name))
+            delivery = Delivery(work, push, hold, clock, client, tally, flags, pace, bounds)
+            _deliver(delivery, reader, revision)
+            return delivery.blocked
 
-        def again() -> None:
-            flags.know_anew()
-            delivery.begin_again(reader.count_pending(aside=flags.refusals.set_aside))
 
-        total = pending if bounds.records is None else min(pending, bounds.records)
-        turn = size if push.size else SINGLES
-        rounds = Rounds(reader, push, turn, lambda: flags.refusals.set_aside, again, revision)
-        try:
-            with closing(iter(rounds)) as turns:
-                for records in turns:
-                    for batch in delivery.batches(records, size):
-                        delivery.deliver(batch)
-                        work.progress(min(tally.selected, total), total)
-                    if delivery.over:
-                        break
-                else:  # what is unread now was set aside or deleted meanwhile
-                    delivery.unread = 0
-        finally:
-            unread[0] = max(delivery.unread, 0)
-        return delivery.blocked
+def _deliver(delivery: Delivery, reader: Reader, revision: int) -> None:
+    """Turn by turn, until the lane or the run is at its end."""
+    work, tally, flags = delivery.work, delivery.tally, delivery.flags
+
+    def is_aside() -> bool:
+        return flags.refusals.set_aside
+
+    def again() -> None:
+        flags.know_anew()
+        delivery.begin_again(reader.count_pending(aside=is_aside()))
+
+    most = delivery.bounds.records
+    total = tally.unread if most is None else min(tally.unread, most)
+    size = batch_size(work, delivery.push)
+    rounds = Rounds(reader, delivery.push, size if delivery.push.size else SINGLES, is_aside, again, revision)
+    with closing(iter(rounds)) as turns:
+        for records in turns:
+            for batch in delivery.batches(records, size):
+                delivery.deliver(batch)
+                work.progress(min(tally.selected, total), total)
+            if delivery.over:
+                return
+    tally.unread = 0  # what is unread now was set aside or deleted meanwhile
 
 
 def batch_size(work: Work, push: Push) -> int:

@@ -66,7 +66,9 @@ class Work:
 
 
 @contextmanager
-def stops_told(work: Work, hold: Hold, tally: Tally, report: Callable[[], object]) -> Iterator[None]:
+def stops_told(
+    work: Work, hold: Hold, clock: Clock, tally: Tally, report: Callable[[], object]
+) -> Iterator[None]:
     """Turn what stops a lane into LaneStopped, with how far it came; keep how often the node was away, and until when.
 
     A lane that another run took meanwhile is lost, whatever else was wrong.
@@ -81,9 +83,7 @@ def stops_told(work: Work, hold: Hold, tally: Tally, report: Callable[[], object
             case NodeUnavailable():
                 until = None
                 with suppress(StoreError):  # the database is away, too: then nothing is known next time
-                    until = note_failure(
-                        work.engine, hold, work.limits, now=work.clock()(), until=error.retry_at
-                    )
+                    until = note_failure(work.engine, hold, work.limits, now=clock(), until=error.retry_at)
                 if until is not None:  # trying again before that would only find the lane waiting
                     transient = False
                     reason += f"; no request before {until:%Y-%m-%d %H:%M:%S} UTC"
