@@ -13,7 +13,7 @@ from prefect.artifacts import create_table_artifact
 if TYPE_CHECKING:
     import pandas as pd
 
-    from workmesh_flows.adapters.replaying import ParkedRecord
+    from workmesh_flows.adapters.parked_list import ParkedRecord
     from workmesh_flows.domain.reports import MoveReport
     from workmesh_flows.operations.status import Status
     from workmesh_flows.planning.assignment import AssignmentPlan

@@ -25,8 +25,9 @@ from sqlalchemy import (
 
 from workmesh_flows.adapters.database import translated_errors
 from workmesh_flows.adapters.keys import parse_key
+from workmesh_flows.adapters.refused import refused_in
 from workmesh_flows.adapters.schema import parked, stored_text
-from workmesh_flows.adapters.statements import entity_key, join_owner, set_aside
+from workmesh_flows.adapters.statements import entity_key, join_owner
 from workmesh_flows.domain.columns import column_of, table_of
 from workmesh_flows.domain.protocol import Protocol
 from workmesh_flows.domain.service import Service
@@ -62,9 +63,11 @@ def refusals_of(engine: Engine, service: Service, protocol: Protocol) -> Refusal
     """All refused records of a protocol, whichever node they go to; forgets those that are settled."""
     ids = forget_settled(engine, service, protocol)
     query = select(parked.c.record, parked.c.attempts, parked.c.since).where(
-        set_aside(service, protocol), parked.c.state == Standing.TRYING
+        refused_in(service, protocol), parked.c.state == Standing.TRYING
     )
-    aside = select(literal(1)).where(set_aside(service, protocol), parked.c.state != Standing.TRYING).limit(1)
+    aside = (
+        select(literal(1)).where(refused_in(service, protocol), parked.c.state != Standing.TRYING).limit(1)
+    )
     with translated_errors(), engine.connect() as connection:
         trying = {
             ids[record]: (attempts, since)
@@ -80,7 +83,7 @@ def forget_settled(engine: Engine, service: Service, protocol: Protocol) -> dict
     Returns the ids of the others by their text. Skipped ones, which hold back nothing, are not looked at.
     """
     assert protocol.push is not None  # noqa: S101 - only what is pushed can be refused
-    mine = and_(set_aside(service, protocol), parked.c.state != Standing.SKIPPED)
+    mine = and_(refused_in(service, protocol), parked.c.state != Standing.SKIPPED)
     key, success = column_of(protocol.id), column_of(protocol.push.flags.success)
     ids: dict[str, Any] = {}
     with translated_errors(), engine.connect() as connection:
@@ -117,7 +120,7 @@ def blocking_record(
     query = (
         select(parked.c.record, parked.c.reason)
         .join(table_of(service.entity), key == parked.c.owner)
-        .where(set_aside(service, protocol), parked.c.state == Standing.BLOCKING, assigned == node)
+        .where(refused_in(service, protocol), parked.c.state == Standing.BLOCKING, assigned == node)
         .order_by(parked.c.since)
     )
     with translated_errors(), engine.connect() as connection:
@@ -144,7 +147,7 @@ def note_refusals(
         *(bindparam(f"workmesh_{name}", type_=parked.c[name].type) for name in names[4:]),
     )
     skipped = select(parked.c.record).where(
-        set_aside(service, protocol), parked.c.record == cast(key, String)
+        refused_in(service, protocol), parked.c.record == cast(key, String)
     )
     found = row.select_from(joined.source).where(
         key == bindparam("workmesh_id", type_=key.type), ~skipped.exists()
@@ -173,7 +176,7 @@ def forget_refusals(
     but_skipped: bool = False,
 ) -> None:
     """These records are no more refused."""
-    mine = set_aside(service, protocol)
+    mine = refused_in(service, protocol)
     if but_skipped:
         mine = and_(mine, parked.c.state != Standing.SKIPPED)
     key = column_of(protocol.id)

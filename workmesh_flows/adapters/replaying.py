@@ -1,10 +1,8 @@
-"""Parked records for people: listed with what waits behind them, replayed or skipped."""
+"""What a person decides about refused records: they are replayed, or skipped."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
 from sqlalchemy import (
@@ -23,11 +21,12 @@ from sqlalchemy import (
     update,
 )
 
-from workmesh_flows.adapters import statements
 from workmesh_flows.adapters.database import translated_errors
 from workmesh_flows.adapters.keys import parse_key
+from workmesh_flows.adapters.refused import refused_in
 from workmesh_flows.adapters.schema import ensure_row, parked, services
-from workmesh_flows.domain.columns import column_of, table_of
+from workmesh_flows.adapters.statements import entity_key
+from workmesh_flows.domain.columns import column_of
 from workmesh_flows.domain.protocol import Protocol
 from workmesh_flows.domain.service import Service
 from workmesh_flows.errors import UnknownName
@@ -35,69 +34,6 @@ from workmesh_flows.planning.delivery import Standing
 
 Decision: TypeAlias = Literal["replay", "skip"]
 UNDECIDED = (Standing.PARKED, Standing.BLOCKING)
-
-
-@dataclass(frozen=True, slots=True)
-class ParkedRecord:
-    """A refused record; ``waiting`` are the records behind it: its owner's, or all of its lane where it blocks that.
-
-    ``node`` is where its owner is now, None where it has none.
-    """
-
-    service: str
-    protocol: str
-    record: str
-    entity: str
-    node: str | None
-    state: Standing
-    attempts: int
-    waiting: int
-    since: datetime
-    reason: str
-
-
-def parked_records(engine: Engine, service: Service, protocol: Protocol) -> list[ParkedRecord]:
-    """The refused records of a protocol that were not pushed since, the longest refused first."""
-    key, assigned = cast(statements.entity_key(service), String), column_of(service.assigned_to)
-    query = (
-        select(parked, assigned.label("node"))
-        .join(table_of(service.entity), key == parked.c.owner, isouter=True)
-        .where(statements.set_aside(service, protocol))
-        .order_by(parked.c.since, parked.c.record)
-    )
-    with translated_errors(), engine.connect() as connection:
-        rows = connection.execute(query).all()
-        if not rows:
-            return []
-        owners = dict(connection.execute(statements.count_behind(service, protocol)).tuples().all())
-        blocked = {row.node for row in rows if row.state == Standing.BLOCKING and row.node is not None}
-        lanes = {
-            node: connection.scalar(statements.count_pending(service, protocol, node)) or 0
-            for node in blocked
-        }
-    refused = {(row.owner, row.record) for row in rows}
-    found = []
-    for row in rows:
-        behind = owners.get(row.owner, 0) - sum(owner == row.owner for owner, _ in refused)
-        if row.state == Standing.BLOCKING and row.node is not None:
-            behind = lanes[row.node] - 1
-        elif row.state == Standing.SKIPPED:
-            behind = 0
-        found.append(
-            ParkedRecord(
-                row.service,
-                row.protocol,
-                row.record,
-                row.owner,
-                row.node,
-                Standing(row.state),
-                row.attempts,
-                max(behind, 0),
-                row.since,
-                row.reason,
-            )
-        )
-    return found
 
 
 def decide(  # noqa: PLR0913 - each narrows the choice
@@ -119,14 +55,12 @@ def decide(  # noqa: PLR0913 - each narrows the choice
     with translated_errors():
         ensure_row(engine, services, service=service.name)
         with engine.begin() as connection:
-            for kind, names in (("refused record", records), ("entity with refused records", entities)):
-                if strangers := _strangers(connection, service, protocols, kind, names):
-                    raise UnknownName(f"{kind} of {service.name}", ", ".join(strangers))
+            _see_known(connection, service, protocols, records, entities)
             mine = services.c.service == service.name
             connection.execute(update(services).where(mine).values(revision=services.c.revision + 1))
             for protocol in protocols:
                 chosen = _chosen(service, protocol, records, entities)
-                row = and_(statements.set_aside(service, protocol), chosen)
+                row = and_(refused_in(service, protocol), chosen)
                 change = (
                     delete(parked).where(row)
                     if decision == "replay"
@@ -138,18 +72,32 @@ def decide(  # noqa: PLR0913 - each narrows the choice
     return changed
 
 
-def _strangers(
-    connection: Connection, service: Service, protocols: Sequence[Protocol], kind: str, names: Collection[str]
-) -> list[str]:
-    """The names that no refused record of these protocols has, or no entity of one."""
-    column = parked.c.record if kind == "refused record" else parked.c.owner
+def _see_known(
+    connection: Connection,
+    service: Service,
+    protocols: Sequence[Protocol],
+    records: Collection[str],
+    entities: Collection[str],
+) -> None:
+    """Raise UnknownName for the names that no refused record of these protocols has, or no entity of one."""
+    keys = {protocol: column_of(protocol.id) for protocol in protocols}
+    owners = dict.fromkeys(protocols, entity_key(service))
 
-    def is_known(protocol: Protocol, said: str) -> bool:
-        key = column_of(protocol.id) if column is parked.c.record else statements.entity_key(service)
-        row = select(literal(1)).where(statements.set_aside(service, protocol), column == _as_kept(key, said))
+    def is_known(column: Column[Any], key: Column[Any], protocol: Protocol, said: str) -> bool:
+        row = select(literal(1)).where(refused_in(service, protocol), column == _as_kept(key, said))
         return connection.execute(row.limit(1)).first() is not None
 
-    return [said for said in names if not any(is_known(protocol, said) for protocol in protocols)]
+    for kind, column, key_of, names in (
+        ("refused record", parked.c.record, keys, records),
+        ("entity with refused records", parked.c.owner, owners, entities),
+    ):
+        strangers = [
+            said
+            for said in names
+            if not any(is_known(column, key, protocol, said) for protocol, key in key_of.items())
+        ]
+        if strangers:
+            raise UnknownName(f"{kind} of {service.name}", ", ".join(strangers))
 
 
 def _chosen(
@@ -157,7 +105,7 @@ def _chosen(
 ) -> ColumnElement[bool]:
     if not records and not entities:
         return parked.c.state.in_(UNDECIDED)
-    key, owner = column_of(protocol.id), statements.entity_key(service)
+    key, owner = column_of(protocol.id), entity_key(service)
     return or_(
         parked.c.record.in_([_as_kept(key, said) for said in records]),
         parked.c.owner.in_([_as_kept(owner, said) for said in entities]),

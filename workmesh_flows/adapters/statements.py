@@ -13,7 +13,6 @@ from sqlalchemy import (
     Float,
     FromClause,
     Select,
-    String,
     Table,
     Update,
     and_,
@@ -31,12 +30,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import NULLTYPE
 
-from workmesh_flows.adapters.schema import parked
+from workmesh_flows.adapters.refused import not_set_aside
 from workmesh_flows.domain.calls import Get
 from workmesh_flows.domain.columns import column_of, key_of, table_of
 from workmesh_flows.domain.protocol import Flags, Protocol
 from workmesh_flows.domain.service import Service
-from workmesh_flows.planning.delivery import Standing
 
 OWNER = "workmesh_owner"
 """The label of the owner's key in a row of records."""
@@ -128,32 +126,6 @@ def count_pending(service: Service, protocol: Protocol, node: str, *, aside: boo
         .where(joined.node == node, column_of(push.success).is_not(True))
     )
     return statement.where(not_set_aside(service, protocol, joined.owner)) if aside else statement
-
-
-def count_behind(service: Service, protocol: Protocol) -> Select[Any]:
-    """Of each entity with a refused record, as our table keeps its key: how many records are pending."""
-    joined = join_owner(service, protocol)
-    owner = cast(joined.owner, String)
-    refused = select(parked.c.owner).where(set_aside(service, protocol))
-    return (
-        select(owner, func.count())
-        .select_from(joined.source)
-        .where(owner.in_(refused), column_of(_flags(protocol, "push").success).is_not(True))
-        .group_by(owner)
-    )
-
-
-def set_aside(service: Service, protocol: Protocol) -> ColumnElement[bool]:
-    """The condition that finds the rows of a protocol in our table of refused records."""
-    return and_(parked.c.service == service.name, parked.c.protocol == protocol.name)
-
-
-def not_set_aside(service: Service, protocol: Protocol, owner: ColumnElement[Any]) -> ColumnElement[bool]:
-    """The condition on records that leaves out those that are set aside, and what waits behind them."""
-    mine = set_aside(service, protocol)
-    owners = select(parked.c.owner).where(mine, parked.c.state == Standing.PARKED)
-    alone = select(parked.c.record).where(mine, parked.c.state.in_([Standing.PARKED, Standing.SKIPPED]))
-    return and_(cast(owner, String).not_in(owners), cast(column_of(protocol.id), String).not_in(alone))
 
 
 def pushed_at(service: Service, protocol: Protocol, node: str, record_id: Any) -> Select[Any]:  # noqa: ANN401 - any key
