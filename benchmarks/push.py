@@ -36,13 +36,13 @@ def measure(engine: Engine, node: Node, *, records: int = RECORDS, one_by_one: i
 
 
 def _batches(engine: Engine, node: Node, records: int) -> None:
-    ways = (push_by_hand.run, push_by_hand.run_times, push_ours.run)
+    ways = (push_by_hand.run, push_by_hand.run_one_time, push_ours.run)
     runs = [_here(run, engine, [node], records, BATCH) for run in ways]
     if find_spec("dlt"):
         runs.append(_apart("dlt", engine, [node], records))
-    hand, times, ours, *dlt = best_of(*runs)
+    hand, one_time, ours, *dlt = best_of(*runs)
     print_line("batches of 500, a loop by hand", hand, ours, least=0.75)
-    print_line("batches of 500, by hand with rising times", times, ours, least=0.75)
+    print_line("batches of 500, by hand, one time a batch", one_time, ours)
     for theirs in dlt:
         print_line("batches of 500, dlt, which flags nothing", theirs, ours, least=2)
 
@@ -57,8 +57,9 @@ def _one_by_one(engine: Engine, node: Node, records: int) -> None:
 def _two_lanes(engine: Engine, nodes: Sequence[Node], records: int) -> None:
     """By hand in two threads and in two processes: the better one counts. Ours in threads, as in a flow, and apart."""
     deal(engine, [node.name for node in nodes])
-    threads, processes, ours, apart = best_of(
+    threads, one_time, processes, ours, apart = best_of(
         _here(push_by_hand.run, engine, nodes, records, BATCH),
+        _here(push_by_hand.run_one_time, engine, nodes, records, BATCH),
         _apart("by_hand", engine, nodes, records),
         _here(push_ours.run, engine, nodes, records, BATCH),
         _apart("ours", engine, nodes, records),
@@ -66,6 +67,7 @@ def _two_lanes(engine: Engine, nodes: Sequence[Node], records: int) -> None:
     hand, told = max((threads, "threads"), (processes, "processes"))
     print_line(f"two lanes, by hand in {told}; threads", hand, ours, least=0.75)
     print_line(f"two lanes, by hand in {told}; processes", hand, apart, least=0.75)
+    print_line("two lanes, by hand in threads, one time", one_time, ours)
     deal(engine, [NODE])
 
 

@@ -24,13 +24,13 @@ Flag: TypeAlias = Callable[[Any, Sequence[int]], None]
 
 
 def run(engine: Engine, node: Node, records: int, batch_size: int | None) -> int:
-    """Flag a batch by one statement, which gives all of it the same time: ours has a time for each record."""
-    return _loop(engine, node, records, batch_size, _flag_batch if batch_size else _flag_one)
+    """Write the flags that ours writes: each record by a statement of its own, in one pipeline a batch."""
+    return _loop(engine, node, records, batch_size, _flag_times if batch_size else _flag_one)
 
 
-def run_times(engine: Engine, node: Node, records: int, batch_size: int | None) -> int:
-    """Flag each record by a statement of its own, in one pipeline a batch, with a time of its own as ours."""
-    return _loop(engine, node, records, batch_size, _flag_times)
+def run_one_time(engine: Engine, node: Node, records: int, batch_size: int | None) -> int:
+    """Flag a batch by one statement, which gives all of it the same time: pull could not tell its order any more."""
+    return _loop(engine, node, records, batch_size, _flag_batch)
 
 
 def _flag_batch(cursor: Any, ids: Sequence[int]) -> None:  # noqa: ANN401 - psycopg's

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from math import inf
 from typing import Literal
 
 from prefect.blocks.core import Block
@@ -132,8 +133,10 @@ class WorkmeshNode(Block):
         if low := sorted(service for service, most in self.max_batch.items() if most < 1):
             message = f"max_batch of {', '.join(low)} must be at least 1; to leave a node alone, disable it"
             raise ValueError(message)
-        if low := sorted(service for service, most in self.max_rate.items() if not most > 0):
-            message = f"max_rate of {', '.join(low)} must be above 0; to leave a node alone, disable it"
+        if odd := sorted(service for service, most in self.max_rate.items() if not 0 < most < inf):
+            message = (
+                f"max_rate of {', '.join(odd)} must be a number above 0; to leave a node alone, disable it"
+            )
             raise ValueError(message)
         return self
 

@@ -66,13 +66,13 @@ def this_run() -> str:
     return f"{flow_run.name or 'a run'} on {this_process()}"
 
 
-def lane_key(context: TaskRunContext, parameters: dict[str, Any]) -> str | None:
-    """The lane within its flow run; None, no caching, outside of one."""
+def key_in_run(context: TaskRunContext, parameters: dict[str, Any]) -> str | None:
+    """The lane, or the service, within its flow run; None, no caching, outside of one."""
     run = context.task_run.flow_run_id
     if run is None:
         return None
-    parts = (context.task.name, run, parameters["service"], parameters["protocol"], parameters["node"])
-    return "-".join(str(part) for part in ("workmesh", *parts))
+    named = [parameters[name] for name in ("service", "protocol", "node") if name in parameters]
+    return "-".join(str(part) for part in ("workmesh", context.task.name, run, *named))
 
 
 @task(name="assign", task_run_name="assign {service}", cache_policy=NO_CACHE)
@@ -108,7 +108,7 @@ def plan_assign(mesh: Mesh, service: str, limit: int | None) -> AssignmentPlan:
     name="push",
     task_run_name="push {protocol} to {node}",
     persist_result=True,
-    cache_key_fn=lane_key,
+    cache_key_fn=key_in_run,
     retry_condition_fn=is_transient,
 )
 def push(mesh: Mesh, service: str, protocol: str, node: str, bounds: Bounds) -> PushReport:
@@ -121,7 +121,7 @@ def push(mesh: Mesh, service: str, protocol: str, node: str, bounds: Bounds) -> 
     name="pull",
     task_run_name="pull {protocol} from {node}",
     persist_result=True,
-    cache_key_fn=lane_key,
+    cache_key_fn=key_in_run,
     retry_condition_fn=is_transient,
 )
 def pull(mesh: Mesh, service: str, protocol: str, node: str) -> PullReport:
@@ -130,7 +130,12 @@ def pull(mesh: Mesh, service: str, protocol: str, node: str) -> PullReport:
         return pull_lane(work)
 
 
-@task(name="decide", task_run_name="{decision} refused records of {service}", cache_policy=NO_CACHE)
+@task(
+    name="decide",
+    task_run_name="{decision} refused records of {service}",
+    persist_result=True,
+    cache_key_fn=key_in_run,
+)
 def decide_parked(  # noqa: PLR0913, PLR0917 - each narrows the choice
     mesh: Mesh,
     service: str,
@@ -139,7 +144,7 @@ def decide_parked(  # noqa: PLR0913, PLR0917 - each narrows the choice
     entities: Sequence[str],
     protocols: Sequence[str],
 ) -> int:
-    """Replay or skip refused records."""
+    """Replay or skip refused records, once a run: what was replayed is no more among the refused."""
     declared = mesh.service(service)
     chosen = [declared.protocol(protocol) for protocol in protocols]
     with mesh_engine(mesh) as engine:

@@ -8,8 +8,9 @@ from typing import Any
 from sqlalchemy import DateTime, Engine, ForeignKey, String, insert, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
 
+from tests.support.flagged import Pushed, push_flags_of
 from tests.support.shop import START
-from workmesh_flows import Flags, Protocol, Push, Service, post
+from workmesh_flows import Protocol, Push, Service, post
 
 TOPIC = "/api/1.0/topic/push.json"
 COMMENT = "/api/1.0/comment/push.json"
@@ -19,12 +20,9 @@ class Base(DeclarativeBase):
     pass
 
 
-class Flagged:
+class Flagged(Pushed):
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
-    push_time: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
-    push_success: Mapped[bool | None]
-    push_error: Mapped[str | None] = mapped_column(String(300))
 
 
 class Team(Base):
@@ -49,8 +47,8 @@ class Comment(Flagged, Base):
 
 
 def sends(path: str, record: type[Any], **more: Any) -> Push:
-    flags = Flags(record.push_time, record.push_success, record.push_error)
-    return Push(**{"send": post(path, "records", batch_size=10), "flags": flags, **more})
+    sending = {"send": post(path, "records", batch_size=10), "flags": push_flags_of(record)}
+    return Push(**{**sending, **more})
 
 
 def topics(**more: Any) -> Protocol:

@@ -88,10 +88,12 @@ def test_a_host_is_a_name_or_an_address(host: str) -> None:
         ),
         pytest.param(
             {"max_rate": {"s": 0}},
-            "max_rate of s must be above 0; to leave a node alone, disable it",
+            "max_rate of s must be a number above 0; to leave a node alone, disable it",
             id="no record a second",
         ),
-        pytest.param({"max_rate": {"s": float("nan")}}, "max_rate of s must be above 0", id="a rate of NaN"),
+        pytest.param(
+            {"max_rate": {"s": float("nan")}}, "max_rate of s must be a number above 0", id="a rate of NaN"
+        ),
         pytest.param(
             {"max_rate": {"t": 5.0}}, "max_rate names t, which the node does not run", id="a stranger's rate"
         ),

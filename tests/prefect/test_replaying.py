@@ -128,3 +128,17 @@ def test_the_commands_list_replay_and_skip(
     assert replayed.exit_code == 0, replayed.output
     assert kept(engine) == {"1": ("skipped", 1)}
     engine.dispose()
+
+
+def test_a_replay_that_is_tried_again_does_not_ask_for_what_it_has_replayed(fleet: Fleet) -> None:
+    write_shops(fleet.engine, ["n1"])
+    write_orders(fleet.engine, [1])
+    flows = flows_of(fleet, attempts=1)
+    with scripted_node(refusing_these(1)) as node:
+        fleet.register("n1", node.port, API_KEY)
+        flows.push()
+        away = iter([Answer(code=403)])
+        node.script = lambda asked: next(away, success())
+        outcome = flows.replay.with_options(retries=1)(records=["1"])
+    assert outcome.message == "replayed 1 record; pushed 1 record on 1 lane"
+    assert with_push_success(fleet.engine, True) == [1]

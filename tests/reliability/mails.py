@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
-from sqlalchemy import Boolean, DateTime, ForeignKey, Integer, String
+from sqlalchemy import ForeignKey, String
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-from workmesh_flows import Flags, Mesh, Protocol, Pull, Push, Service, get, post
+from tests.support.flagged import Pulled, Pushed, pull_flags_of, push_flags_of
+from workmesh_flows import Mesh, Protocol, Pull, Push, Service, get, post
 
 SERVICE = "micro.mails"
 BATCH = 40
@@ -24,32 +23,22 @@ class Account(Base):
     node: Mapped[str | None] = mapped_column(String(50))
 
 
-class Delivery(Base):
+class Delivery(Pulled, Base):
     __tablename__ = "deliveries"
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"))
     position: Mapped[int]
     email: Mapped[str] = mapped_column(String(100))
     subject: Mapped[str] = mapped_column(String(3000))
-    push_time: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
-    push_success: Mapped[bool | None] = mapped_column(Boolean)
-    push_error: Mapped[str | None] = mapped_column(String(300))
-    pull_time: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
-    pull_success: Mapped[bool | None] = mapped_column(Boolean)
-    pull_error: Mapped[str | None] = mapped_column(String(300))
-    score: Mapped[int | None] = mapped_column(Integer)
     account: Mapped[Account] = relationship()
 
 
-class Open(Base):
+class Open(Pushed, Base):
     __tablename__ = "opens"
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     delivery_id: Mapped[int] = mapped_column(ForeignKey("deliveries.id"))
     position: Mapped[int]
     client: Mapped[str] = mapped_column(String(100))
-    push_time: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
-    push_success: Mapped[bool | None] = mapped_column(Boolean)
-    push_error: Mapped[str | None] = mapped_column(String(300))
     delivery: Mapped[Delivery] = relationship()
 
 
@@ -67,7 +56,7 @@ mesh = Mesh(
                     sort=Delivery.position,
                     push=Push(
                         post("/api/1.0/delivery/push.json", "deliveries", batch_size=BATCH),
-                        flags=Flags(Delivery.push_time, Delivery.push_success, Delivery.push_error),
+                        flags=push_flags_of(Delivery),
                         max_attempts=MAX_ATTEMPTS,
                     ),
                     pull=Pull(
@@ -77,7 +66,7 @@ mesh = Mesh(
                             into={"score": Delivery.score},
                             batch_size=BATCH // 2,
                         ),
-                        flags=Flags(Delivery.pull_time, Delivery.pull_success, Delivery.pull_error),
+                        flags=pull_flags_of(Delivery),
                     ),
                 ),
                 Protocol(
@@ -89,7 +78,7 @@ mesh = Mesh(
                     after=Open.delivery,
                     push=Push(
                         post("/api/1.0/open/push.json", "open"),
-                        flags=Flags(Open.push_time, Open.push_success, Open.push_error),
+                        flags=push_flags_of(Open),
                         max_attempts=MAX_ATTEMPTS,
                         policy="skip_record",
                     ),

@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Boolean, DateTime, Engine, ForeignKey, Integer, String, insert, select
+from sqlalchemy import DateTime, Engine, ForeignKey, String, insert, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
 
-from workmesh_flows import Flags, Mesh, Protocol, Pull, Push, RoundRobin, Service, get, post
+from tests.support.flagged import Pulled, pull_flags_of, push_flags_of
+from workmesh_flows import Mesh, Protocol, Pull, Push, RoundRobin, Service, get, post
 from workmesh_flows.domain.criteria import Criterion
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -26,24 +27,17 @@ class Shop(Base):
     node: Mapped[str | None] = mapped_column("order", String(50))
 
 
-class Order(Base):
+class Order(Pulled, Base):
     __tablename__ = "select"
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     shop_id: Mapped[int | None] = mapped_column("Group", ForeignKey("Shop.ShopId"))
     at: Mapped[datetime] = mapped_column("where", DateTime(timezone=True))
     text: Mapped[str] = mapped_column(String(200), default="an order")
-    push_time: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
-    push_success: Mapped[bool | None] = mapped_column(Boolean)
-    push_error: Mapped[str | None] = mapped_column(String(300))
-    pull_time: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
-    pull_success: Mapped[bool | None] = mapped_column(Boolean)
-    pull_error: Mapped[str | None] = mapped_column(String(300))
-    score: Mapped[int | None] = mapped_column(Integer)
     shop: Mapped[Shop | None] = relationship()
 
 
-PUSH_FLAGS = Flags(Order.push_time, Order.push_success, Order.push_error)
-PULL_FLAGS = Flags(Order.pull_time, Order.pull_success, Order.pull_error)
+PUSH_FLAGS = push_flags_of(Order)
+PULL_FLAGS = pull_flags_of(Order)
 
 
 def shop_service(

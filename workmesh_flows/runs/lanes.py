@@ -23,7 +23,7 @@ from workmesh_flows.inventory import load_inventory
 from workmesh_flows.operations.bounds import Bounds
 from workmesh_flows.operations.status import assigned_nodes
 from workmesh_flows.runs.assign import assign_all
-from workmesh_flows.runs.outcome import LaneResult, Outcome, Report, counted, ended
+from workmesh_flows.runs.outcome import LaneResult, Outcome, Report, counted, ended, error_of
 
 
 def push(mesh: Mesh, name: str, nodes: Sequence[str], protocols: Sequence[str], bounds: Bounds) -> Outcome:
@@ -160,10 +160,7 @@ def _ended_lane(protocol: str, node: str, future: PrefectFuture[Any]) -> LaneRes
         report: Report = future.result()
         get_run_logger().info("%s", report)
         return LaneResult(protocol, node, "done", report)
-    try:
-        error = future.result(raise_on_failure=False)
-    except Exception as died:  # noqa: BLE001 - whatever the task runner says of a process that is no more
-        error = died
+    error = error_of(future)
     if not state.is_failed():
         said = str(error).partition(". ")[0]
         return LaneResult(

@@ -19,7 +19,7 @@ from workmesh_flows.operations.applying import waves
 from workmesh_flows.operations.planning import Drain, Rebalance
 from workmesh_flows.planning.rebalance import PINNED
 from workmesh_flows.planning.stored import StoredPlan
-from workmesh_flows.runs.outcome import Outcome, counted, ended
+from workmesh_flows.runs.outcome import Outcome, counted, ended, error_of
 from workmesh_flows.tasks import patient
 
 
@@ -154,7 +154,7 @@ def _apply(mesh: Mesh, plan: StoredPlan, how: How, reports: list[MoveReport], pr
                 failed = failed or bool(report.left)
             else:
                 failed = True
-                problems.append(f"{plan.service}, node {source}: {future.result(raise_on_failure=False)}")
+                problems.append(f"{plan.service}, node {source}: {error_of(future)}")
         if failed:
             return
     tasks.end(mesh, plan.id)

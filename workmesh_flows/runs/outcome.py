@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from prefect import get_run_logger
+from prefect.futures import PrefectFuture
 
 from workmesh_flows import tasks
 from workmesh_flows.artifacts import publish_parked, publish_status
@@ -95,6 +96,14 @@ def _stopped(outcome: Outcome) -> str:
         f"{outcome.message}; {counted(len(stopped), 'lane')} stopped{waiting}:\n{reasons}\n"
         "Nothing is lost: what was not sent stays pending. Mend the cause, then run again."
     )
+
+
+def error_of(future: PrefectFuture[Any]) -> object:
+    """Why a task did not complete, also where the process that worked it is no more."""
+    try:
+        return future.result(raise_on_failure=False)
+    except Exception as died:  # noqa: BLE001 - whatever the task runner says of a process that is no more
+        return died
 
 
 def counted(number: int, word: str, several: str = "") -> str:

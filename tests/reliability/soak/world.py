@@ -6,11 +6,9 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
-    Boolean,
     DateTime,
     Engine,
     ForeignKey,
-    Integer,
     String,
     func,
     insert,
@@ -20,7 +18,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from workmesh_flows import Flags, Mesh, Protocol, Pull, Push, RoundRobin, Service, get, post
+from tests.support.flagged import Pulled, pull_flags_of, push_flags_of
+from workmesh_flows import Mesh, Protocol, Pull, Push, RoundRobin, Service, get, post
 from workmesh_flows.adapters.schema import create_own_tables
 from workmesh_flows.operations.check import check_mesh, missing_ddl
 
@@ -32,23 +31,13 @@ class Base(DeclarativeBase):
     pass
 
 
-class Flagged:
-    push_time: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
-    push_success: Mapped[bool | None] = mapped_column(Boolean)
-    push_error: Mapped[str | None] = mapped_column(String(300))
-    pull_time: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
-    pull_success: Mapped[bool | None] = mapped_column(Boolean)
-    pull_error: Mapped[str | None] = mapped_column(String(300))
-    score: Mapped[int | None] = mapped_column(Integer)
-
-
 class Account(Base):
     __tablename__ = "account"
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     node: Mapped[str | None] = mapped_column(String(50))
 
 
-class Letter(Flagged, Base):
+class Letter(Pulled, Base):
     __tablename__ = "letter"
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     account_id: Mapped[int] = mapped_column(ForeignKey("account.id"))
@@ -56,7 +45,7 @@ class Letter(Flagged, Base):
     text: Mapped[str] = mapped_column(String(100))
 
 
-class Answer(Flagged, Base):
+class Answer(Pulled, Base):
     __tablename__ = "answer"
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     letter_id: Mapped[int] = mapped_column(ForeignKey("letter.id"))
@@ -67,7 +56,7 @@ RECORDS: dict[type[Letter | Answer], int] = {Letter: 97, Answer: 89}
 """Each kind of record, and what its id is divided by for its score."""
 
 
-def _protocol(name: str, record: type[Flagged], **more: Any) -> Protocol:
+def _protocol(name: str, record: type[Pulled], **more: Any) -> Protocol:
     kind: Any = record
     path = f"/api/1.0/{name}"
     return Protocol(
@@ -77,13 +66,13 @@ def _protocol(name: str, record: type[Flagged], **more: Any) -> Protocol:
         sort=kind.at,
         push=Push(
             post(f"{path}/push.json", f"{name}s", batch_size=BATCH),
-            flags=Flags(kind.push_time, kind.push_success, kind.push_error),
+            flags=push_flags_of(record),
             max_attempts=2,
         ),
         pull=Pull(
             f"{path}/status.json",
             get(f"{path}/pull.json", into={"score": kind.score}, batch_size=5 * BATCH),
-            flags=Flags(kind.pull_time, kind.pull_success, kind.pull_error),
+            flags=pull_flags_of(record),
         ),
         **more,
     )
