@@ -21,6 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session, object_session, registry, relationship
 
+from tests.adapters.paging import pending
 from tests.adapters.worlds import fill, flag_columns, made_of, make_flat, service_of
 from workmesh_flows.adapters.records import reading
 from workmesh_flows.planning.delivery import Sendable
@@ -74,7 +75,7 @@ class Blog:
         protocol = self.service.protocols[0]
         assert protocol.push is not None
         with reading(engine, self.service, protocol, "n1") as reader:
-            for page in reader.pending(protocol.push, size=size):
+            for page in pending(reader, protocol.push, size):
                 yield from page
 
 
@@ -162,7 +163,7 @@ def test_memory_holds_a_page_and_not_the_lane(tmp_path: Any, form: str) -> None:
     with reading(engine, service, service.protocols[0], "n1") as reader:
         read = 0
         tracemalloc.start()
-        for page in reader.pending(push, size=2_000):
+        for page in pending(reader, push, 2_000):
             read += len(page)
             peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()

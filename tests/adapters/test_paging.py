@@ -32,7 +32,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 from sqlalchemy.types import TypeEngine
 
-from tests.adapters.paging import ids, pages
+from tests.adapters.paging import ids, pages, pending
 from tests.adapters.worlds import KEYS, START, at, make_flat, make_world
 from workmesh_flows.adapters.records import reading
 
@@ -148,7 +148,7 @@ def test_what_changes_between_two_pages_is_neither_twice_nor_out_of_order(engine
     assert world.protocol.push is not None
     seen: list[int] = []
     with reading(engine, world.service, world.protocol, "n1") as reader:
-        for page in reader.pending(world.protocol.push, size=3):
+        for page in pending(reader, world.protocol.push, 3):
             seen += [item.id for item in page]
             with engine.begin() as connection:
                 if len(seen) == 3:

@@ -53,24 +53,6 @@ class Reader:
         self._end()
         return int(count or 0)
 
-    def pending(
-        self,
-        push: Push,
-        *,
-        size: int,
-        after: Mark | None = None,
-        only: Any = None,  # noqa: ANN401 - any key
-        aside: bool = False,
-    ) -> Iterator[Page]:
-        """Pages of what the node still has to receive, in the order of (sort, id): all, or ``only`` one owner's."""
-        while True:
-            with self.pending_page(push, size=size, after=after, only=only, aside=aside) as page:
-                after = page.mark
-                if page.items:
-                    yield page.items
-            if len(page.items) < size:
-                return
-
     @contextmanager
     def pending_page(  # noqa: PLR0913 - each is one condition
         self,
@@ -82,7 +64,10 @@ class Reader:
         without: Collection[Any] = (),
         aside: bool = False,
     ) -> Iterator[PendingPage]:
-        """One page of it; its records are good for the length of the block."""
+        """A page of what the node still has to receive, in the order of (sort, id), behind the mark of the page before.
+
+        Of all owners ``without`` some, or ``only`` of one. Its records are good for the length of the block.
+        """
         shape = _Shape(self._protocol, rows=push.wants_rows, order=column_of(self._protocol.sort))
         statement = statements.pending(
             self._service,
