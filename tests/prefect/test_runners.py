@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 from distributed.protocol import pickle as of_dask
 from prefect.task_runners import ThreadPoolTaskRunner
+from pydantic import SecretStr
 
+from tests.prefect.dying_mesh import mesh as dying
 from tests.prefect.reading import latest_run, latest_table, post
 from tests.prefect.sample_nodes import (
     counted,
@@ -21,8 +23,12 @@ from tests.prefect.sample_nodes import (
     write_assigned,
 )
 from tests.support.databases import empty_postgresql
+from tests.support.scripted_node import API_KEY, scripted_node
+from tests.support.shop import with_push_success, write_orders, write_shops
 from tests.test_face import MOMENT, RAISED
 from workmesh_flows import Mesh, errors
+from workmesh_flows.adapters.database import open_engine
+from workmesh_flows.blocks import WorkmeshNode
 from workmesh_flows.demo.mesh import SERVICE, mesh
 from workmesh_flows.domain.reports import PullReport
 from workmesh_flows.errors import ConfigurationError, RunFailed
@@ -176,3 +182,25 @@ def test_dask_processes_push_and_pull_in_order_and_tell_of_a_stopped_lane_as_thr
     assert any(line["task_run_id"] for line in logged), (
         "what a lane logs in its process stands in the run's log"
     )
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.slow
+def test_a_lane_whose_process_dies_fails_the_run_by_name(
+    prefect: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{tmp_path / 'master.db'}"
+    monkeypatch.setenv(f"{PREFIX}DATABASE_URL", url)
+    monkeypatch.setenv(KIND, "dask")
+    engine = open_engine(url)
+    write_shops(engine, ["n1"])
+    write_orders(engine, [1] * 20)
+    with scripted_node() as node:
+        WorkmeshNode(
+            host="127.0.0.1", port=node.port, api_key=SecretStr(API_KEY), services=["shop.orders"]
+        ).save("n1")
+        with pytest.raises(RunFailed, match="order, node n1: what worked it ended before the lane did"):
+            service_flows(dying, "shop.orders", module=__name__).push()
+    assert with_push_success(engine, True) == []
+    assert latest_run(prefect)["state"]["type"] == "FAILED"
+    engine.dispose()

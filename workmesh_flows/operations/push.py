@@ -64,10 +64,11 @@ def _push_pending(
             push_flags(work.engine, hold, work.service, work.protocol) as flags,
             node_client(work.node, work.limits, sender=sender) as client,
         ):
-            tally.unread = reader.count_pending(aside=flags.refusals.set_aside)
-            if tally.unread == 0:
+            pending = reader.count_pending(aside=flags.refusals.set_aside)
+            if pending == 0:
                 return None
             client.ping()
+            tally.unread = pending
             pace = Pace(work.node.max_rate.get(work.service.name))
             delivery = Delivery(work, push, hold, clock, client, tally, flags, pace, bounds)
             _deliver(delivery, reader, revision)

@@ -1,0 +1,17 @@
+"""A mesh whose push ends the process that works it, as a machine that is taken away does."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from tests.support.shop import PUSH_FLAGS, Order, shop_service
+from workmesh_flows import Mesh, NodeClient, Push
+
+
+def dying(records: list[Order], node: NodeClient) -> None:
+    del records, node
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+mesh = Mesh([shop_service(push=Push(dying, flags=PUSH_FLAGS, batch_size=10))])
