@@ -1,10 +1,11 @@
-"""A master that pauses itself between two batches; importable, so that it can be spawned."""
+"""Masters that pause themselves between two batches; importable, so that they can be spawned."""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
+from collections.abc import Callable
 
 from sqlalchemy import NullPool, create_engine
 
@@ -12,6 +13,7 @@ from tests.support.shop import shop_service
 from workmesh_flows.domain.limits import Limits
 from workmesh_flows.domain.node import Node
 from workmesh_flows.errors import LaneLost
+from workmesh_flows.operations.pull import pull_lane
 from workmesh_flows.operations.push import push_lane
 from workmesh_flows.operations.work import Work
 
@@ -23,6 +25,15 @@ LOST, WENT_ON = 3, 4
 
 def push_and_pause(database: str, node: Node) -> None:
     """Push a lane of orders; SIGSTOP once the first batch is flagged."""
+    _work_and_pause(push_lane, database, node)
+
+
+def pull_and_pause(database: str, node: Node) -> None:
+    """Pull a lane of orders; SIGSTOP once the first batch of results is written."""
+    _work_and_pause(pull_lane, database, node)
+
+
+def _work_and_pause(work_lane: Callable[[Work], object], database: str, node: Node) -> None:
     service, batches = shop_service(batch_size=BATCH), [1]
 
     def pause(_done: int, _total: int) -> None:
@@ -33,7 +44,7 @@ def push_and_pause(database: str, node: Node) -> None:
     engine = create_engine(database, poolclass=NullPool)
     limits = Limits(lease_seconds=LEASE)
     try:
-        push_lane(Work(engine, service, service.protocols[0], node, "paused", limits, pause))
+        work_lane(Work(engine, service, service.protocols[0], node, "paused", limits, pause))
     except LaneLost:
         sys.exit(LOST)
     sys.exit(WENT_ON)

@@ -1,4 +1,4 @@
-"""A master that was paused between two batches sends no more where its lane is another one's by then."""
+"""A master that was paused between two batches asks for no more where its lane is another one's by then."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
 from sqlalchemy import Engine
 
 from tests.operations.movers import moving, two_nodes
-from tests.operations.working import push, sent_ids
-from tests.reliability.pausing import BATCH, LEASE, LOST, WENT_ON, push_and_pause
+from tests.operations.test_handover import processing
+from tests.operations.working import PULL, figures, pull, push, sent_ids
+from tests.reliability.pausing import BATCH, LEASE, LOST, WENT_ON, pull_and_pause, push_and_pause
 from tests.support.shop import shop_service, with_push_success, write_orders, write_shops
 from workmesh_flows.domain.node import Node
 from workmesh_flows.operations.reassign import reassign
@@ -23,10 +24,12 @@ COUNT = 20
 
 
 @contextmanager
-def paused_master(engine: Engine, node: Node) -> Iterator[multiprocessing.process.BaseProcess]:
+def paused_master(
+    engine: Engine, node: Node, work: Callable[[str, Node], None] = push_and_pause
+) -> Iterator[multiprocessing.process.BaseProcess]:
     """It has flagged one batch, and stands still until it is told to go on; its lease has run out."""
     url = engine.url.render_as_string(hide_password=False)
-    process = multiprocessing.get_context("spawn").Process(target=push_and_pause, args=(url, node))
+    process = multiprocessing.get_context("spawn").Process(target=work, args=(url, node))
     process.start()
     try:
         assert process.pid is not None
@@ -70,3 +73,16 @@ def test_it_takes_its_lane_up_again_where_nobody_else_did(engine: Engine) -> Non
         assert sent_ids(one.asked) == list(range(1, COUNT + 1))
         assert push(engine, service, n1).selected == 0
     assert with_push_success(engine, True) == list(range(1, COUNT + 1))
+
+
+def test_it_asks_for_no_more_results_where_another_run_has_pulled_them(engine: Engine) -> None:
+    service = shop_service(batch_size=BATCH)
+    write_shops(engine, ["n1"])
+    write_orders(engine, [1] * COUNT)
+    with two_nodes(processing(upto=lambda: COUNT)) as (one, _, n1, _n2):
+        push(engine, service, n1)
+        with paused_master(engine, n1, pull_and_pause) as process:
+            assert figures(pull(engine, service, n1)) == (10, 10, 0, 0)
+            assert gone_on(process) == LOST
+        asked = [request.body["ids"] for request in one.asked if request.path == PULL]
+    assert asked == [list(range(1, 11)), list(range(11, COUNT + 1))]

@@ -255,6 +255,13 @@ def test_a_broken_promise_is_found_and_told(
         pytest.param([sent(1, [1], 0, 2, epoch=None), sent(2, [2], 1, 3, epoch=None)], id="of no lane"),
         pytest.param(
             [
+                sent(1, [1], 0, 1, epoch=2, direction="pull"),
+                sent(2, [1], 2, 3, outcome=LOST, direction="pull"),
+            ],
+            id="results asked for by a sender that came back",
+        ),
+        pytest.param(
+            [
                 report(selected=4, pushed=1, refused=1, parked=1, left=1),
                 report(direction="pull", selected=1, left=1),
             ],

@@ -184,6 +184,7 @@ class _Collection:
 
         Where it is not ``sure`` that the node has processed them, those that it has not do not count.
         """
+        self.hold.check(self.work.engine, self.clock, self.work.limits.lease_seconds)
         results = fetch(self.pull, batch, self.client, self.work.protocol)
         selected = len(batch) if sure else len(results)
         self.tally.selected += selected

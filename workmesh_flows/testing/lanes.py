@@ -17,15 +17,17 @@ STALE = 412
 
 
 def sender_violations(ledger: Ledger) -> Iterator[Violation]:
-    """Requests of one lane that overlap, and that were or may have been accepted while epochs fell.
+    """Requests of one lane that overlap, and pushes that were or may have been accepted while epochs fell.
 
-    Requests without an epoch are left out.
+    Requests without an epoch are left out. A pull only reads: a node may answer one of a sender that was replaced while
+    the request was on its way, and the master does not write what came back.
     """
     for (lane, direction), requests in ledger.requests.items():
         held = [request for request in requests if request.epoch is not None and request.code != STALE]
         yield from _overlaps(lane, direction, held)
-        taken = [request for request in held if request.outcome in {Outcome.ACCEPTED, Outcome.LOST}]
-        yield from _falling_requests(lane, direction, taken)
+        if direction == "push":
+            taken = [request for request in held if request.outcome in {Outcome.ACCEPTED, Outcome.LOST}]
+            yield from _falling_requests(lane, taken)
     for lane in ledger.accepted:
         yield from _falling_acceptances(ledger, lane)
 
@@ -48,12 +50,12 @@ def _overlaps(lane: LaneOf, direction: str, requests: Sequence[RequestSent]) -> 
             last = request
 
 
-def _falling_requests(lane: LaneOf, direction: str, requests: Sequence[RequestSent]) -> Iterator[Violation]:
+def _falling_requests(lane: LaneOf, requests: Sequence[RequestSent]) -> Iterator[Violation]:
     highest: RequestSent | None = None
     for request in requests:
         if highest is not None and (request.epoch or 0) < (highest.epoch or 0):
             sentence = (
-                f"{direction} request {request.number} of epoch {request.epoch} came to the node after request "
+                f"push request {request.number} of epoch {request.epoch} came to the node after request "
                 f"{highest.number} of epoch {highest.epoch}"
             )
             yield Violation(Promise.SENDER, *lane, request.ids[:1], sentence)
