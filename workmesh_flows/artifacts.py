@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from prefect.artifacts import create_table_artifact
 
+from workmesh_flows.settings import read_settings
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -19,11 +21,6 @@ if TYPE_CHECKING:
     from workmesh_flows.planning.assignment import AssignmentPlan
     from workmesh_flows.planning.stored import StoredPlan
 
-NODES_KEY = "workmesh-nodes"
-SERVICES_KEY = "workmesh-services"
-PLAN_KEY = "workmesh-plan"
-MOVES_KEY = "workmesh-moves"
-PARKED_KEY = "workmesh-parked"
 TEXT = 60
 """Characters of a text that fit into a table that does not wrap."""
 ROWS = 1_000
@@ -43,12 +40,12 @@ def publish_status(status: Status) -> None:
 
     nodes, services = nodes_table(status), services_table(status)
     create_table_artifact(
-        key=NODES_KEY,
+        key=artifact_key("nodes"),
         table=rows_of(nodes, NODE_COLUMNS),
         description="**Nodes.** `workload` is the weight held, `used` the share of its cap, `pending` includes `failed`.",
     )
     create_table_artifact(
-        key=SERVICES_KEY,
+        key=artifact_key("services"),
         table=rows_of(services, SERVICE_COLUMNS),
         description="**Services.** `in flight` is pushed and not pulled yet; `pending` includes `failed`.",
     )
@@ -61,7 +58,7 @@ def publish_parked(records: Sequence[ParkedRecord]) -> None:
     shown = f" The first {ROWS:,} of {len(records):,} are shown." if len(records) > ROWS else ""
     table = rows_of(parked_table(records[:ROWS]), PARKED_COLUMNS)
     create_table_artifact(
-        key=PARKED_KEY,
+        key=artifact_key("parked"),
         table=[{**row, "reason": row["reason"][:TEXT]} for row in table],
         description=(
             "**Refused records.** `trying` are sent again by the next push; `parked` and `blocking` wait for you: mend "
@@ -74,7 +71,7 @@ def publish_lanes(service: str, action: str, rows: Sequence[dict[str, Any]]) -> 
     """What a run did, a row a lane."""
     cut = [{key: v[:TEXT] if isinstance(v, str) else v for key, v in row.items()} for row in rows]
     create_table_artifact(
-        key=artifact_key("workmesh", service, action),
+        key=artifact_key(service, action),
         table=cut,
         description=f"**{service}.{action}**, lane by lane.",
     )
@@ -94,7 +91,7 @@ def publish_plans(plans: Sequence[StoredPlan]) -> None:
     several = len({plan.service for plan in plans}) > 1
     columns = [column for column in MOVE_COLUMNS if several or column != "service"]
     create_table_artifact(
-        key=PLAN_KEY, table=rows_of(moves_table(plans), columns), description="\n\n".join(parts)
+        key=artifact_key("plan"), table=rows_of(moves_table(plans), columns), description="\n\n".join(parts)
     )
 
 
@@ -109,7 +106,9 @@ def publish_assignment(service: str, plan: AssignmentPlan) -> None:
     nodes = ", ".join(f"{node} {count:,}" for node, count in sorted(counts.items()))
     shown = f", the first {ROWS:,} of them shown" if len(plan.assigned) > ROWS else ""
     create_table_artifact(
-        key=PLAN_KEY, table=rows, description=f"**{service}.assign**, dry run: {plan}{shown}. {nodes}"
+        key=artifact_key("plan"),
+        table=rows,
+        description=f"**{service}.assign**, dry run: {plan}{shown}. {nodes}",
     )
 
 
@@ -129,15 +128,16 @@ def publish_moves(reports: Sequence[MoveReport]) -> None:
         for report in reports
     ]
     create_table_artifact(
-        key=MOVES_KEY,
+        key=artifact_key("moves"),
         table=rows,
         description="**Hand-overs.** `again` are records that will be pushed again.",
     )
 
 
 def artifact_key(*parts: str) -> str:
-    """Parts as an artifact key: lower-case letters, digits and dashes."""
-    return re.sub(r"[^a-z0-9]+", "-", "-".join(parts).lower()).strip("-")
+    """The settings' prefix and these parts as an artifact key: lower-case letters, digits and dashes."""
+    words = "-".join((read_settings().artifact_prefix, *parts))
+    return re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")
 
 
 def _as_text(frame: pd.DataFrame) -> str:

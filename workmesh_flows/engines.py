@@ -1,15 +1,22 @@
-"""The database of a mesh, opened for the length of a block."""
+"""The database of a mesh: where it is, and opened for the length of a block."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
+from prefect.blocks.core import Block
 from sqlalchemy import Engine
 
-from workmesh_flows.adapters.database import open_engine
-from workmesh_flows.domain.service import Mesh
-from workmesh_flows.settings import database_of
+from workmesh_flows.adapters.database import make_engine, open_engine
+from workmesh_flows.domain.service import Database, Mesh
+from workmesh_flows.errors import ConfigurationError
+from workmesh_flows.settings import PREFIX, read_settings
+
+CONNECTOR = "sqlalchemy-connector"
+"""Slug of the block type that prefect-sqlalchemy brings."""
 
 
 @contextmanager
@@ -21,3 +28,50 @@ def mesh_engine(mesh: Mesh) -> Iterator[Engine]:
     finally:
         if not callable(mesh.database):
             engine.dispose()
+
+
+def database_of(mesh: Mesh) -> Database:
+    """Where a mesh's records are; raises ConfigurationError where nothing says so, or two settings do."""
+    if mesh.database is not None:
+        return mesh.database
+    settings = read_settings()
+    url, block = settings.database_url, settings.database_block
+    if url is not None and block is not None:
+        raise ConfigurationError(
+            f"{PREFIX}DATABASE_URL and {PREFIX}DATABASE_BLOCK are both set: keep one of them"
+        )
+    if url is not None:
+        return url.get_secret_value()
+    if block is not None:
+        return partial(_engine_of, block)
+    raise ConfigurationError(
+        f"no database is set: give Mesh(..., database=...), set {PREFIX}DATABASE_URL to an address like "
+        f"postgresql+psycopg://user:password@host/name, or {PREFIX}DATABASE_BLOCK to the name of a SQLAlchemy "
+        "Connector block"
+    )
+
+
+def _engine_of(block: str) -> Engine:
+    """An engine like any other of ours, on the address that a connector block holds."""
+    try:
+        import prefect_sqlalchemy  # noqa: F401 - brings the block type
+    except ImportError:
+        raise ConfigurationError(
+            f"{PREFIX}DATABASE_BLOCK needs prefect-sqlalchemy: pip install 'workmesh-flows[sqlalchemy]'"
+        ) from None
+    try:
+        connector: Any = Block.load(f"{CONNECTOR}/{block}")
+    except (ValueError, RuntimeError) as error:
+        # Not from the error, and without its text: it may hold the address.
+        missing = "Unable to find" in str(error)
+        why = (
+            "is not there"
+            if missing
+            else "cannot be used: it wants an address with a driver that is not async"
+        )
+        raise ConfigurationError(
+            f"{PREFIX}DATABASE_BLOCK: SQLAlchemy Connector block {block!r} {why}"
+        ) from None
+    info = connector.connection_info
+    url = info.create_url() if hasattr(info, "create_url") else str(info)
+    return make_engine(url, connector.connect_args or {})

@@ -30,7 +30,8 @@ from workmesh_flows.runners import make_runner
 from workmesh_flows.runs import assign as assigning
 from workmesh_flows.runs import lanes, moves
 from workmesh_flows.runs.moves import How
-from workmesh_flows.runs.outcome import Outcome, count
+from workmesh_flows.runs.outcome import count
+from workmesh_flows.runs.result import Outcome
 from workmesh_flows.settings import read_settings
 
 ServiceFlow: TypeAlias = Flow[..., Outcome]

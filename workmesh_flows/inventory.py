@@ -12,7 +12,7 @@ from prefect.exceptions import PrefectHTTPStatusError
 from pydantic import ValidationError
 
 from workmesh_flows.blocks import WorkmeshNode
-from workmesh_flows.domain.node import Inventory, Node, NodeState
+from workmesh_flows.domain.node import Inventory, NodeState
 from workmesh_flows.errors import ConfigurationError, UnknownName
 
 SLUG = "workmesh-node"
@@ -23,16 +23,32 @@ def load_inventory() -> Inventory:
 
     Raises ConfigurationError where the Prefect server cannot be reached.
     """
-    nodes: dict[str, Node] = {}
+    blocks, problems = load_blocks()
+    return Inventory({name: block.to_node(name) for name, block in blocks.items()}, problems)
+
+
+def load_blocks() -> tuple[dict[str, WorkmeshNode], dict[str, str]]:
+    """The blocks of all nodes by name, and by name what is wrong with those that do not validate."""
+    blocks: dict[str, WorkmeshNode] = {}
     problems: dict[str, str] = {}
     for document in _documents():
         if document.name is None:
             continue
         try:
-            nodes[document.name] = _read(document).to_node(document.name)
+            blocks[document.name] = WorkmeshNode.model_validate(document.data)
         except ValidationError as error:
-            problems[document.name] = _said(error)
-    return Inventory(nodes, problems)
+            problems[document.name] = said_of(error)
+    return blocks, problems
+
+
+def old_documents() -> list[str]:
+    """The nodes whose documents have the form of an earlier version: new fields are missing in their edit form."""
+    checksum = WorkmeshNode._calculate_schema_checksum()  # noqa: SLF001 - Prefect compares schemas by nothing else
+    return sorted(
+        document.name
+        for document in _documents()
+        if document.name is not None and _schema_of(document) != checksum
+    )
 
 
 def set_node_state(name: str, state: NodeState) -> None:
@@ -58,11 +74,11 @@ def _documents() -> list[BlockDocument]:
             return []  # the type is not registered: no node was ever saved
 
 
-def _read(document: BlockDocument) -> WorkmeshNode:
-    return WorkmeshNode.model_validate(document.data)
+def _schema_of(document: BlockDocument) -> str | None:
+    return document.block_schema.checksum if document.block_schema else None
 
 
-def _said(error: ValidationError) -> str:
+def said_of(error: ValidationError) -> str:
     """What is wrong, field by field, without the values: one of them may be a key."""
     return "; ".join(
         f"{'.'.join(str(part) for part in problem['loc']) or 'node'}: {problem['msg']}"

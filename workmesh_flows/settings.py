@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import fields
+from difflib import get_close_matches
 from typing import ClassVar, Literal
 
 from prefect.settings.base import PrefectBaseSettings, build_settings_config
@@ -10,7 +12,6 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import SettingsConfigDict
 
 from workmesh_flows.domain.limits import Limits
-from workmesh_flows.domain.service import Database, Mesh
 from workmesh_flows.errors import ConfigurationError
 
 PREFIX = "PREFECT_INTEGRATIONS_WORKMESH_"
@@ -26,6 +27,15 @@ class WorkmeshSettings(PrefectBaseSettings):
         default=None,
         description="Address of the master's database, for a mesh that names none: postgresql+psycopg://user:password@host/name.",
     )
+    database_block: str | None = Field(
+        default=None,
+        description="Instead of an address: name of a SQLAlchemy Connector block (of prefect-sqlalchemy) that has it.",
+    )
+    artifact_prefix: str = Field(
+        default="workmesh",
+        pattern="^[a-z0-9]+(-[a-z0-9]+)*$",
+        description="First word of the keys of artifacts; two meshes on one Prefect server need different ones.",
+    )
     connect_timeout: float = Field(
         default=5.0, gt=0, description="Seconds to wait for a connection to a node."
     )
@@ -40,6 +50,14 @@ class WorkmeshSettings(PrefectBaseSettings):
         default=4 * 1024 * 1024,
         ge=1024,
         description="The largest request of several records; a record alone is sent whatever its size.",
+    )
+    max_batch: int | None = Field(
+        default=None, ge=1, description="Most records in one request, where a protocol declares more."
+    )
+    max_attempts: int = Field(
+        default=5,
+        ge=1,
+        description="Refusals after which a record is set aside, where its push names no number.",
     )
     breaker_failures: int = Field(
         default=5, ge=1, description="Times in a row that a node is away before its lanes pause."
@@ -81,6 +99,10 @@ class WorkmeshSettings(PrefectBaseSettings):
 
 def read_settings() -> WorkmeshSettings:
     """The settings as they are now; raises ConfigurationError that names each wrong one."""
+    if strangers := sorted(
+        name for name in os.environ if name.upper().startswith(PREFIX) and _is_stranger(name)
+    ):
+        raise ConfigurationError("; ".join(f"there is no setting {name}{_meant(name)}" for name in strangers))
     try:
         return WorkmeshSettings()
     except ValidationError as error:
@@ -91,14 +113,12 @@ def read_settings() -> WorkmeshSettings:
         raise ConfigurationError(f"a setting is wrong: {wrong}") from None
 
 
-def database_of(mesh: Mesh) -> Database:
-    """Where a mesh's records are; raises ConfigurationError where nothing says so."""
-    if mesh.database is not None:
-        return mesh.database
-    url = read_settings().database_url
-    if url is None:
-        raise ConfigurationError(
-            "no database is set: give Mesh(..., database=...), or set "
-            f"{PREFIX}DATABASE_URL to an address like postgresql+psycopg://user:password@host/name"
-        )
-    return url.get_secret_value()
+def _is_stranger(variable: str) -> bool:
+    return variable.upper().removeprefix(PREFIX).lower() not in WorkmeshSettings.model_fields
+
+
+def _meant(variable: str) -> str:
+    """The setting that is spelled most like it."""
+    names = [name.upper() for name in WorkmeshSettings.model_fields]
+    close = get_close_matches(variable.upper().removeprefix(PREFIX), names, n=1)
+    return f"; did you mean {PREFIX}{close[0]}?" if close else f"; there are {', '.join(names)}"

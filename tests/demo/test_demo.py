@@ -11,7 +11,7 @@ from sqlalchemy import create_engine, inspect, text
 
 from tests.support.databases import empty_postgresql
 
-pytestmark = [pytest.mark.xdist_group("demo"), pytest.mark.timeout(180)]
+pytestmark = pytest.mark.timeout(180)
 
 
 def run_demo(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -102,14 +102,16 @@ def test_a_node_may_take_fewer_records_at_once_than_the_service_sends(engine: En
         pytest.param(10, {"max_batch": {"another": 3}}, 10, id="another service's"),
     ],
 )
+@pytest.mark.parametrize("setting", [None, 2], ids=["", "settings: 2"])
 def test_a_batch_has_as_many_records_as_all_allow(
-    declared: int | None, more: dict[str, Any], size: int
+    declared: int | None, more: dict[str, Any], size: int, setting: int | None
 ) -> None:
     service = shop_service(batch_size=declared)
     way = service.protocols[0].push
     assert way is not None
     node = Node(name="n1", host="h", api_key="k", services=(SERVICE,), **more)  # type: ignore[arg-type]
-    assert batch_size(Work(None, service, service.protocols[0], node, "test"), way) == size  # type: ignore[arg-type]
+    work = Work(None, service, service.protocols[0], node, "test", Limits(max_batch=setting))  # type: ignore[arg-type]
+    assert batch_size(work, way) == min(size, setting or size)
 
 
 @pytest.mark.parametrize("size", [10, None], ids=["batches", "a record a request"])

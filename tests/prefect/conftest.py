@@ -24,14 +24,12 @@ from workmesh_flows.inventory import SLUG, load_inventory
 HERE = Path(__file__).parent
 
 
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(tryfirst=True)  # before the slow ones are left out
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One Prefect server serves all of these tests: they run in one process, on SQLite too only with the slow ones."""
+    """On SQLite too only with the slow ones: what differs between databases is tested without Prefect."""
     for item in items:
-        if HERE in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("prefect"))
-            if "[sqlite" in item.name:
-                item.add_marker(pytest.mark.slow)
+        if HERE in item.path.parents and "[sqlite" in item.name:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")

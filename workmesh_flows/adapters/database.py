@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import URL, Engine, create_engine, event, func, make_url, select
@@ -81,13 +82,18 @@ def refuses_value(error: StatementError) -> bool:
     return not isinstance(error, OperationalError | InterfaceError) and code not in _UNDEFINED
 
 
-def make_engine(database: Database) -> Engine:
-    """An engine on the user's database as it is; raises ConfigurationError where the address cannot be used."""
+def make_engine(database: Database | URL, connect_args: Mapping[str, Any] = MappingProxyType({})) -> Engine:
+    """An engine on the user's database as it is; raises ConfigurationError where the address cannot be used.
+
+    ``connect_args`` go to the driver.
+    """
     if callable(database):
         return database()
     try:
         url = make_url(database)
-        engine = create_engine(url, **_options(url))
+        options = _options(url)
+        options["connect_args"] = {**options.get("connect_args", {}), **connect_args}
+        engine = create_engine(url, **options)
     except (NoSuchModuleError, ModuleNotFoundError) as error:
         message = (
             f"no driver for this database address ({error}); for PostgreSQL install workmesh-flows[postgres] "

@@ -168,6 +168,16 @@ plans = Table(
 )
 """Plans, as they were made: applied as they stand, or refused when what they were made from has changed."""
 
+conditions = Table(
+    "workmesh_conditions",
+    own,
+    Column("kind", String(NAME_LENGTH), primary_key=True, comment="lane stopped, node unreachable, ..."),
+    Column("subject", String(NAME_LENGTH), primary_key=True, comment="the lane, node, record or service"),
+    Column("since", UtcDateTime, nullable=False),
+    Column("detail", Text, nullable=False, comment="what was said of it when it began"),
+)
+"""What holds and needs somebody: kept so that an event is sent when it begins and when it is over, not by every run."""
+
 
 def ensure_row(engine: Engine, table: Table, **key: str) -> None:
     """Have a row of ours under a key, its other columns at their defaults."""

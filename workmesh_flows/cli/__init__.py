@@ -5,11 +5,27 @@ from __future__ import annotations
 import os
 import sys
 
-from workmesh_flows.cli import check_command, commands, delivery_commands, move_commands, verify_command
+from workmesh_flows.cli import (
+    check_command,
+    commands,
+    delivery_commands,
+    move_commands,
+    node_commands,
+    verify_command,
+)
 from workmesh_flows.cli.app import app
 from workmesh_flows.errors import WorkmeshError
 
-__all__ = ["app", "check_command", "commands", "delivery_commands", "main", "move_commands", "verify_command"]
+__all__ = [
+    "app",
+    "check_command",
+    "commands",
+    "delivery_commands",
+    "main",
+    "move_commands",
+    "node_commands",
+    "verify_command",
+]
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from workmesh_flows.domain.service import Mesh
     from workmesh_flows.flows import ServiceFlow
-    from workmesh_flows.runs.outcome import Outcome
+    from workmesh_flows.runs.result import Outcome
 
 
 def mesh_of(reference: str | None) -> Mesh:

@@ -45,8 +45,8 @@ def check(
 
 def _findings(mesh: Mesh) -> Sequence[Finding]:
     from workmesh_flows.adapters.database import make_engine
+    from workmesh_flows.engines import database_of
     from workmesh_flows.operations.check import check_mesh
-    from workmesh_flows.settings import database_of
 
     engine = make_engine(database_of(mesh))  # and not mesh_engine, which creates our tables
     try:

@@ -38,15 +38,6 @@ def demo(
 
 
 @app.command()
-def nodes(mesh: MeshOption = None, every: AllOption = False) -> None:
-    """Show the nodes: state, what they hold, what waits, what failed, what is done."""
-    from workmesh_flows.operations.tables import NODE_COLUMNS
-    from workmesh_flows.status import node_status
-
-    show("Nodes", node_status(mesh_of(mesh)), None if every else NODE_COLUMNS)
-
-
-@app.command()
 def services(mesh: MeshOption = None, every: AllOption = False) -> None:
     """Show the services: their nodes and entities, what waits, what is in flight, what is done."""
     from workmesh_flows.operations.tables import SERVICE_COLUMNS

@@ -13,7 +13,7 @@ from workmesh_flows.domain.protocol import Policy, Pull, Push
 
 def push_call_problems(push: Push) -> Iterator[str]:
     """What is wrong with how records are sent, and with what follows when they are refused."""
-    if type(push.max_attempts) is not int or push.max_attempts < 1:
+    if push.max_attempts is not None and (type(push.max_attempts) is not int or push.max_attempts < 1):
         yield f"push max_attempts must be a whole number of at least 1, not {described(push.max_attempts)}"
     if push.policy not in get_args(Policy):
         choices = ", ".join(map(repr, get_args(Policy)))

@@ -10,7 +10,6 @@ from workmesh_flows.domain.calls import BATCH, Get, NodeClient, Post, Values
 from workmesh_flows.domain.columns import ColumnRef
 from workmesh_flows.domain.owner_path import Hop, OwnerPath
 
-MAX_ATTEMPTS = 5
 """Refusals after which a record is set aside, where the declaration names no other number."""
 
 Policy: TypeAlias = Literal["park_entity", "block", "skip_record"]
@@ -51,13 +50,13 @@ class Push:
     the function changes on it is not saved.
 
     A refused record is tried again once a run, what follows it of the same owner waits. After ``max_attempts``
-    refusals the ``policy`` says what becomes of it: see :data:`Policy`.
+    refusals (None: as the settings say) the ``policy`` says what becomes of it: see :data:`Policy`.
     """
 
     send: PushFunction
     flags: Flags
     batch_size: int | None = None
-    max_attempts: int = MAX_ATTEMPTS
+    max_attempts: int | None = None
     policy: Policy = "park_entity"
 
     @property

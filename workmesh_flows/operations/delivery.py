@@ -169,9 +169,10 @@ class Delivery:
         """Write what became of a part; the owners of refused records are held from here on."""
         now = self.clock()
         refusals = {}
+        most = self.push.max_attempts or self.work.limits.max_attempts
         for record_id, reason in refused.items():
             attempts, since = self.flags.refusals.trying.get(record_id, (0, now))
-            standing = standing_after(attempts + 1, most=self.push.max_attempts, policy=self.push.policy)
+            standing = standing_after(attempts + 1, most=most, policy=self.push.policy)
             refusals[record_id] = Refusal(reason, attempts + 1, since, standing)
         pushed = (
             [item.id for item in part if item.id not in refused] if refused else [item.id for item in part]

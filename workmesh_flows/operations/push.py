@@ -101,10 +101,10 @@ def _deliver(delivery: Delivery, reader: Reader, revision: int) -> None:
 
 
 def batch_size(work: Work, push: Push) -> int:
-    """Records a request: as declared, as the node's block allows, and no more than it may be sent in a second."""
+    """Records a request: as declared, as settings and the node's block allow, and no more than it may be sent in a second."""
     if push.size is None:
         return 1
-    service, most = work.service.name, push.size
+    service, most = work.service.name, min(push.size, work.limits.max_batch or push.size)
     most = min(most, work.node.max_batch.get(service, most))
     return max(int(min(most, work.node.max_rate.get(service, most))), 1)
 

@@ -12,7 +12,8 @@ from workmesh_flows.artifacts import publish_assignment, publish_moves
 from workmesh_flows.domain.reports import AssignReport, MoveReport
 from workmesh_flows.domain.service import Mesh
 from workmesh_flows.errors import ConfigurationError, NoCapacity, RunFailed
-from workmesh_flows.runs.outcome import Outcome, counted, ended
+from workmesh_flows.runs.outcome import ended
+from workmesh_flows.runs.result import Outcome, counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ def assign(mesh: Mesh, name: str, how: Assigning) -> Outcome:
     if how.entities:
         return ended(mesh, _assign_named(mesh, name, how))
     report = assign_all(mesh, name, how.limit)
-    return ended(mesh, Outcome(str(report), assigned=report))
+    return ended(mesh, Outcome(str(report), assigned=report, assigning=how.limit is None))
 
 
 def assign_mesh(mesh: Mesh) -> Outcome:
@@ -52,7 +53,9 @@ def assign_mesh(mesh: Mesh) -> Outcome:
     reports = tasks.assign_together(mesh)
     for name, report in reports.items():
         _log(name, report)
-    return ended(mesh, Outcome("; ".join(f"{name}: {report}" for name, report in reports.items())))
+    return ended(
+        mesh, Outcome("; ".join(f"{name}: {report}" for name, report in reports.items()), assigning=True)
+    )
 
 
 def assign_all(mesh: Mesh, name: str, limit: int | None = None) -> AssignReport:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias
 
 from prefect import get_run_logger
 from prefect.futures import PrefectFuture, as_completed
@@ -23,7 +24,11 @@ from workmesh_flows.inventory import load_inventory
 from workmesh_flows.operations.bounds import Bounds
 from workmesh_flows.operations.status import assigned_nodes
 from workmesh_flows.runs.assign import assign_all
-from workmesh_flows.runs.outcome import LaneResult, Outcome, Report, counted, ended, error_of
+from workmesh_flows.runs.outcome import ended, error_of
+from workmesh_flows.runs.result import Direction, LaneResult, LaneState, Outcome, Report, counted
+
+Ending: TypeAlias = tuple[LaneState, Report | None, str]
+"""How a lane ended: its state, its report if there is one, and the reason if it did not end well."""
 
 
 def push(mesh: Mesh, name: str, nodes: Sequence[str], protocols: Sequence[str], bounds: Bounds) -> Outcome:
@@ -67,21 +72,21 @@ def sync(mesh: Mesh, name: str, nodes: Sequence[str], protocols: Sequence[str], 
     pushed = _push(mesh, name, nodes, protocols, bounds)
     pulled = _pull(mesh, name, nodes, protocols)
     message = "; ".join([str(assigned), _told("pushed", pushed), _told("pulled", pulled)])
-    return ended(mesh, Outcome(message, [*pushed, *pulled], assigned))
+    return ended(mesh, Outcome(message, [*pushed, *pulled], assigned, assigning=True))
 
 
 def _push(
     mesh: Mesh, name: str, nodes: Sequence[str], protocols: Sequence[str], bounds: Bounds
 ) -> list[LaneResult]:
     chosen = [protocol for protocol in _chosen(mesh.service(name), protocols) if protocol.push is not None]
-    lanes = _work_lanes(mesh, name, nodes, chosen, tasks.push, bounds=bounds)
+    lanes = _work_lanes(mesh, name, "push", nodes, chosen, bounds=bounds)
     publish_lanes(name, "push", [lane.row() for lane in lanes])
     return lanes
 
 
 def _pull(mesh: Mesh, name: str, nodes: Sequence[str], protocols: Sequence[str]) -> list[LaneResult]:
     chosen = [protocol for protocol in _chosen(mesh.service(name), protocols) if protocol.pull is not None]
-    lanes = _work_lanes(mesh, name, nodes, chosen, tasks.pull)
+    lanes = _work_lanes(mesh, name, "pull", nodes, chosen)
     publish_lanes(name, "pull", [lane.row() for lane in lanes])
     return lanes
 
@@ -94,9 +99,9 @@ def _chosen(service: Service, protocols: Sequence[str]) -> list[Protocol]:
 def _work_lanes(
     mesh: Mesh,
     name: str,
+    direction: Direction,
     nodes: Sequence[str],
     protocols: Sequence[Protocol],
-    task: Task[..., Any],
     **parameters: Any,  # noqa: ANN401 - the task's own
 ) -> list[LaneResult]:
     """Work all lanes: those of one node in declared order, nodes side by side.
@@ -104,7 +109,8 @@ def _work_lanes(
     A lane is submitted when the one before it has ended: a lane that only waits would keep a thread from the others.
     """
     inventory = load_inventory()
-    task = tasks.patient(task)
+    task: Task[..., Any] = tasks.patient(tasks.push if direction == "push" else tasks.pull)
+    result = partial(LaneResult, name, direction)
     names = _node_names(mesh, mesh.service(name), inventory, nodes)
     waiting = {node: deque(protocols) for node in names}
     running: dict[PrefectFuture[Any], tuple[Protocol, str]] = {}
@@ -113,8 +119,8 @@ def _work_lanes(
     def go_on(node: str) -> None:
         while waiting[node]:
             protocol = waiting[node].popleft()
-            if told := _not_worked(inventory, name, protocol.name, node):
-                ended[protocol.name, node] = told
+            if not_worked := _not_worked(inventory, name, node):
+                ended[protocol.name, node] = result(protocol.name, node, *not_worked)
             else:
                 running[task.submit(mesh, name, protocol.name, node, **parameters)] = protocol, node
                 return
@@ -124,12 +130,12 @@ def _work_lanes(
     while running:
         future = next(as_completed(list(running)))
         protocol, node = running.pop(future)
-        result = ended[protocol.name, node] = _ended_lane(protocol.name, node, future)
-        if result.state == "done":
+        lane = ended[protocol.name, node] = result(protocol.name, node, *_ended_lane(node, future))
+        if lane.state == "done":
             go_on(node)
-        for behind in waiting[node] if result.state != "done" else ():
-            ended[behind.name, node] = LaneResult(
-                behind.name, node, "behind", reason="the lane before it did not end well"
+        for behind in waiting[node] if lane.state != "done" else ():
+            ended[behind.name, node] = result(
+                behind.name, node, "behind", None, "the lane before it did not end well"
             )
     return [ended[protocol.name, node] for protocol in protocols for node in names]
 
@@ -144,34 +150,32 @@ def _node_names(mesh: Mesh, service: Service, inventory: Inventory, wanted: Sequ
     return [node for node in holding if not wanted or node in wanted]
 
 
-def _not_worked(inventory: Inventory, service: str, protocol: str, node: str) -> LaneResult | None:
-    """A lane that is not begun, because of what its node is."""
+def _not_worked(inventory: Inventory, service: str, node: str) -> Ending | None:
+    """How a lane ends that is not begun, because of what its node is."""
     if trouble := inventory.trouble(node, service):
-        return LaneResult(protocol, node, "stopped", reason=trouble)
+        return "stopped", None, trouble
     if inventory.nodes[node].state is NodeState.DISABLED:
-        return LaneResult(protocol, node, "disabled", reason="the node is disabled")
+        return "disabled", None, "the node is disabled"
     return None
 
 
-def _ended_lane(protocol: str, node: str, future: PrefectFuture[Any]) -> LaneResult:
+def _ended_lane(node: str, future: PrefectFuture[Any]) -> Ending:
     future.wait()
     state = future.state
     if state.is_completed():
         report: Report = future.result()
         get_run_logger().info("%s", report)
-        return LaneResult(protocol, node, "done", report)
+        return "done", report, ""
     error = error_of(future)
     if not state.is_failed():
         said = str(error).partition(". ")[0]
-        return LaneResult(
-            protocol, node, "stopped", reason=f"what worked it ended before the lane did: {said}"
-        )
+        return "stopped", None, f"what worked it ended before the lane did: {said}"
     if isinstance(error, LaneBusy):
-        return LaneResult(protocol, node, "busy", reason=error.reason)
+        return "busy", None, error.reason
     stopped = error.report if isinstance(error, LaneStopped) else None
     report_then = stopped if isinstance(stopped, PushReport | PullReport) else None
     reason = getattr(error, "reason", "") or str(error)
-    return LaneResult(protocol, node, "stopped", report_then, reason.removeprefix(f"node {node}: "))
+    return "stopped", report_then, reason.removeprefix(f"node {node}: ")
 
 
 _WORDS = {"refused": "refused", "parked": "set aside", "left": "left", "unread": "still pending"}

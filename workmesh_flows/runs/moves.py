@@ -19,7 +19,9 @@ from workmesh_flows.operations.applying import waves
 from workmesh_flows.operations.planning import Drain, Rebalance
 from workmesh_flows.planning.rebalance import PINNED
 from workmesh_flows.planning.stored import StoredPlan
-from workmesh_flows.runs.outcome import Outcome, counted, ended, error_of
+from workmesh_flows.runs.outcome import ended, error_of
+from workmesh_flows.runs.result import Outcome, counted
+from workmesh_flows.runs.telling import tell_applied
 from workmesh_flows.tasks import patient
 
 
@@ -157,4 +159,5 @@ def _apply(mesh: Mesh, plan: StoredPlan, how: How, reports: list[MoveReport], pr
                 problems.append(f"{plan.service}, node {source}: {error_of(future)}")
         if failed:
             return
+    tell_applied(plan, sum(report.moved for report in reports if report.service == plan.service))
     tasks.end(mesh, plan.id)

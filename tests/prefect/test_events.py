@@ -1,0 +1,116 @@
+"""Events as they reach the server: each once when something begins to need somebody, and once when it is over."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from time import monotonic, sleep
+from typing import Any
+
+import pytest
+
+from tests.operations.parking import impatient, refusing_these
+from tests.prefect.conftest import Fleet
+from tests.prefect.reading import post
+from tests.support.scripted_node import API_KEY, Answer, scripted_node
+from tests.support.shop import write_orders, write_shops
+from workmesh_flows import Mesh
+from workmesh_flows.errors import RunFailed
+from workmesh_flows.flows import service_flows
+
+PATIENCE = 15.0
+
+
+@pytest.fixture
+def seen(prefect: str) -> Any:
+    """The events of ours that came to the server since the test began, once there are so many."""
+    before = {event["id"] for event in _events(prefect)}
+
+    def wait_for(number: int) -> list[dict[str, Any]]:
+        end = monotonic() + PATIENCE
+        while len(found := [event for event in _events(prefect) if event["id"] not in before]) < number:
+            assert monotonic() < end, [event["event"] for event in found]
+            sleep(0.2)
+        return sorted(found, key=lambda event: event["occurred"])
+
+    return wait_for
+
+
+def _events(api: str) -> list[dict[str, Any]]:
+    asked = {"filter": {"event": {"prefix": ["workmesh."]}, "order": "DESC"}, "limit": 50}
+    events: list[dict[str, Any]] = post(api, "/events/filter", asked)["events"]
+    return events
+
+
+def names(events: list[dict[str, Any]]) -> list[str]:
+    return sorted(event["event"] for event in events)
+
+
+def related(event: dict[str, Any]) -> set[str]:
+    ours = {"node", "service"}
+    return {r["prefect.resource.id"] for r in event["related"] if r["prefect.resource.role"] in ours}
+
+
+def flows_of(fleet: Fleet, attempts: int = 5) -> Any:
+    fleet.mesh = Mesh([impatient(attempts=attempts)], database=lambda: fleet.engine)
+    return service_flows(fleet.mesh, "shop.orders", module=__name__)
+
+
+def test_a_lane_that_stops_is_told_once_and_once_when_it_works_again(fleet: Fleet, seen: Any) -> None:
+    write_shops(fleet.engine, ["n1"])
+    write_orders(fleet.engine, [1] * 5)
+    flows = flows_of(fleet)
+    with scripted_node(lambda _: Answer(b"", 403)) as node:
+        fleet.register("n1", node.port, API_KEY)
+        for _ in range(2):
+            with suppress(RunFailed):
+                flows.push()
+    stopped = seen(2)
+    with scripted_node(refusing_these()) as node:
+        fleet.register("n1", node.port, API_KEY)
+        flows.push()
+    events = seen(4)
+    assert names(events) == [
+        "workmesh.lane.resumed",
+        "workmesh.lane.stopped",
+        "workmesh.node.recovered",
+        "workmesh.node.unreachable",
+    ]
+    (lane,) = (event for event in stopped if event["event"] == "workmesh.lane.stopped")
+    assert lane["resource"]["prefect.resource.id"] == "workmesh.lane.shop.orders/order/n1/push"
+    assert related(lane) == {"workmesh.node.n1", "workmesh.service.shop.orders"}
+    assert lane["payload"]["state"] == "stopped"
+    assert "403" in lane["payload"]["reason"]
+    assert API_KEY not in str(events)
+
+
+def test_records_set_aside_and_decided_about_are_told(fleet: Fleet, seen: Any) -> None:
+    write_shops(fleet.engine, ["n1", "n1"])
+    write_orders(fleet.engine, [1, 2] * 3)
+    flows = flows_of(fleet, attempts=1)
+    with scripted_node(refusing_these(3)) as node:
+        fleet.register("n1", node.port, API_KEY)
+        flows.push()
+        flows.push()
+        (parked,) = seen(1)
+        assert parked["event"] == "workmesh.record.parked"
+        assert parked["resource"]["prefect.resource.id"] == "workmesh.record.shop.orders/order/3"
+        assert parked["payload"] == {"reason": "no good", "attempts": 1, "waiting": 1, "entity": "1"}
+        assert related(parked) == {"workmesh.node.n1", "workmesh.service.shop.orders"}
+        flows.replay(records=["3"], skip=True)
+    assert names(seen(2)) == ["workmesh.record.parked", "workmesh.record.released"]
+
+
+def test_entities_without_room_are_told_by_runs_that_assign_and_by_no_others(fleet: Fleet, seen: Any) -> None:
+    write_shops(fleet.engine, [None] * 3)
+    flows = flows_of(fleet)
+    with scripted_node(refusing_these()) as node:
+        flows.status()
+        fleet.register("n1", node.port, API_KEY, max_entities={"shop.orders": 1})
+        flows.assign()
+        flows.push()
+        (unassigned,) = seen(1)
+        assert unassigned["event"] == "workmesh.entity.unassigned"
+        assert unassigned["payload"] == {"unassigned": 2}
+        fleet.register("n1", node.port, API_KEY)
+        flows.assign()
+    assert names(seen(2)) == ["workmesh.entity.assigned", "workmesh.entity.unassigned"]

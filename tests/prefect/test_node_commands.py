@@ -1,0 +1,126 @@
+"""`workmesh nodes import`, `export` and `upgrade`, in this process: the server is real, the program's start is tested elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+import pytest
+from prefect.client.orchestration import get_client
+from pydantic import SecretStr
+from typer.testing import CliRunner, Result
+
+from workmesh_flows.blocks import WorkmeshNode
+from workmesh_flows.cli import app
+from workmesh_flows.inventory import SLUG, load_inventory, old_documents
+
+KEY = "{3D1D3C52-0C1B-4E7A-8D3F-5B6C7D8E9F01}"
+FILE = """
+n1: {host: 10.0.0.1, api_key: "${THE_KEY}", services: [s]}
+n2: {host: 10.0.0.2, api_key: "${THE_KEY}", services: [s]}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _the_key(prefect: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    del prefect
+    monkeypatch.setenv("THE_KEY", KEY)
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+def workmesh(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def hosts() -> dict[str, str]:
+    return {name: node.host for name, node in load_inventory().nodes.items()}
+
+
+def test_a_file_becomes_the_inventory_and_a_second_import_changes_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "nodes.yaml"
+    file.write_text(FILE)
+    first = workmesh("nodes", "import", file)
+    assert first.output.splitlines() == ["n1: new", "n2: new", "0 unchanged"]
+    assert hosts() == {"n1": "10.0.0.1", "n2": "10.0.0.2"}
+    file.write_text(FILE.replace("10.0.0.2", "10.0.0.3"))
+    assert workmesh("nodes", "import", file).output.splitlines() == ["n2: changed host", "1 unchanged"]
+    assert workmesh("nodes", "import", file).output.splitlines() == ["2 unchanged"]
+    assert hosts() == {"n1": "10.0.0.1", "n2": "10.0.0.3"}
+    assert load_inventory().nodes["n2"].api_key.get_secret_value() == KEY
+
+
+def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "nodes.yaml"
+    file.write_text(FILE)
+    told = workmesh("nodes", "import", file, "--dry-run").output
+    assert told.startswith("n1: new\nn2: new\n0 unchanged; nothing was written")
+    assert hosts() == {}
+
+
+def test_a_node_that_the_file_does_not_name_is_deleted_only_when_asked(tmp_path: Path) -> None:
+    file = tmp_path / "nodes.yaml"
+    file.write_text(FILE)
+    workmesh("nodes", "import", file)
+    file.write_text(FILE.strip().splitlines()[0])
+    workmesh("nodes", "import", file)
+    assert list(hosts()) == ["n1", "n2"]
+    assert "n2: deleted" in workmesh("nodes", "import", file, "--prune").output
+    assert list(hosts()) == ["n1"]
+
+
+def test_a_file_with_one_wrong_node_changes_none(tmp_path: Path) -> None:
+    file = tmp_path / "nodes.yaml"
+    file.write_text(FILE.replace("10.0.0.2", "with/a/path"))
+    ended = workmesh("nodes", "import", file)
+    assert "n2: host" in str(ended.exception)
+    assert hosts() == {}
+
+
+def test_what_is_exported_is_imported_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    WorkmeshNode(host="10.0.0.1", api_key=SecretStr(KEY), services=["s"], tags=["eu"]).save("n1")
+    shown = workmesh("nodes", "export")
+    assert KEY not in shown.output
+    assert shown.output.splitlines()[0] == "n1:"
+    file = tmp_path / "nodes.yaml"
+    workmesh("nodes", "export", file)
+    WorkmeshNode.delete("n1")
+    monkeypatch.setenv("WORKMESH_KEY_N1", KEY)
+    assert workmesh("nodes", "import", file).output.splitlines() == ["n1: new", "0 unchanged"]
+    assert load_inventory().nodes["n1"].tags == ("eu",)
+
+
+def test_documents_of_an_earlier_form_get_the_newest_one_and_keep_their_values(
+    prefect: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    WorkmeshNode(host="10.0.0.1", api_key=SecretStr(KEY), services=["s"]).save("now")
+    _save_in_an_earlier_form(prefect)
+    assert old_documents() == ["then"]
+    ended = workmesh("nodes", "upgrade")
+    assert ended.output.splitlines() == ["then: upgraded", "1 were up to date"]
+    assert old_documents() == []
+    assert hosts() == {"now": "10.0.0.1", "then": "10.0.0.9"}
+    assert load_inventory().nodes["then"].api_key.get_secret_value() == KEY
+
+
+def _save_in_an_earlier_form(api: str) -> None:
+    """A document as a version of ours would have left it that knew neither tags nor limits."""
+    with get_client(sync_client=True) as client:
+        block_type = client.read_block_type_by_slug(SLUG)
+    fields: dict[str, dict[str, object]] = {
+        name: {"title": name, "type": "string"} for name in ("host", "services")
+    }
+    fields["api_key"] = {"title": "api_key", "type": "string", "writeOnly": True, "format": "password"}
+    earlier = {"title": "WorkmeshNode", "type": "object", "properties": fields, "secret_fields": ["api_key"]}
+    schema = httpx.post(
+        f"{api}/block_schemas/",
+        json={"fields": {**earlier, "block_type_slug": SLUG}, "block_type_id": str(block_type.id)},
+    ).raise_for_status()
+    httpx.post(
+        f"{api}/block_documents/",
+        json={
+            "name": "then",
+            "data": {"host": "10.0.0.9", "services": ["s"], "api_key": KEY},
+            "block_schema_id": schema.json()["id"],
+            "block_type_id": str(block_type.id),
+        },
+    ).raise_for_status()

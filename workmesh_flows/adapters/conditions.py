@@ -1,0 +1,64 @@
+"""Conditions that people were told of: so that each is told once when it begins, and once when it is over."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, TypeAlias
+
+from sqlalchemy import Engine, delete, insert, select
+
+from workmesh_flows.adapters.database import translated_errors
+from workmesh_flows.adapters.schema import NAME_LENGTH, conditions, stored_text
+
+Kind: TypeAlias = Literal["lane stopped", "node unreachable", "record parked", "entities unassigned"]
+MOST = 100
+"""Conditions that begin or end in one telling; the rest are news for the next run."""
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What is told for the first time, and what is over; both by subject, with what was said of it when it began."""
+
+    kind: Kind
+    begun: Mapping[str, str]
+    over: Mapping[str, str]
+
+
+def news(
+    engine: Engine, kind: Kind, holding: Mapping[str, str], looked_at: Collection[str] | None = None
+) -> News:
+    """Compare what holds now with what was told.
+
+    ``holding`` has what is to be said by subject; ``looked_at`` are the subjects that this run can speak of (None: all).
+    """
+    known = conditions.c.kind == kind
+    with translated_errors(), engine.connect() as connection:
+        told = dict(
+            connection.execute(select(conditions.c.subject, conditions.c.detail).where(known)).tuples().all()
+        )
+    begun = [subject for subject in holding if subject not in told and len(subject) <= NAME_LENGTH]
+    over = [
+        subject for subject in told if subject not in holding and (looked_at is None or subject in looked_at)
+    ]
+    return News(
+        kind, {name: holding[name] for name in begun[:MOST]}, {name: told[name] for name in over[:MOST]}
+    )
+
+
+def remember(engine: Engine, told: News, now: datetime) -> None:
+    """Keep that these news were told; what another run told meanwhile stays."""
+    if not told.begun and not told.over:
+        return
+    subjects = [*told.begun, *told.over]
+    with translated_errors(), engine.begin() as connection:
+        connection.execute(
+            delete(conditions).where(conditions.c.kind == told.kind, conditions.c.subject.in_(subjects))
+        )
+        if told.begun:
+            rows = [
+                {"kind": told.kind, "subject": subject, "since": now, "detail": stored_text(detail)}
+                for subject, detail in told.begun.items()
+            ]
+            connection.execute(insert(conditions), rows)

@@ -1,0 +1,101 @@
+"""Commands about the inventory: the nodes as a table, from and to a file, and brought to the newest form."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from workmesh_flows.cli.acting import mesh_of, show
+from workmesh_flows.cli.app import app
+from workmesh_flows.cli.options import AllOption, MeshOption
+
+nodes_app = typer.Typer(invoke_without_command=True, help="Show the nodes; keep them in a file.")
+app.add_typer(nodes_app, name="nodes")
+
+
+@nodes_app.callback()
+def nodes(context: typer.Context, mesh: MeshOption = None, every: AllOption = False) -> None:
+    """Show the nodes: state, what they hold, what waits, what failed, what is done."""
+    if context.invoked_subcommand:
+        return
+    from workmesh_flows.operations.tables import NODE_COLUMNS
+    from workmesh_flows.status import node_status
+
+    show("Nodes", node_status(mesh_of(mesh)), None if every else NODE_COLUMNS)
+
+
+@nodes_app.command(name="import")
+def import_nodes(
+    file: Annotated[Path, typer.Argument(help="A YAML file: each node under its name.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would change.")] = False,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Delete the nodes that the file does not name.")
+    ] = False,
+) -> None:
+    """Make the nodes' blocks as a file says. An api key is written there as ${VARIABLE}; what it stands for stays out."""
+    from workmesh_flows.blocks import WorkmeshNode
+    from workmesh_flows.inventory import load_blocks
+    from workmesh_flows.inventory_file import changes, read_file
+
+    stored, problems = load_blocks()
+    wanted = read_file(file, stored)
+    gone = sorted({*stored, *problems} - set(wanted)) if prune else []
+    unchanged = 0
+    for name, node in wanted.items():
+        changed = changes(stored[name], node) if name in stored else []
+        if name in stored and not changed:
+            unchanged += 1
+            continue
+        if not dry_run:
+            node.save(name, overwrite=True)
+        known = "mended" if name in problems else "new"
+        typer.echo(f"{name}: {'changed ' + ', '.join(changed) if changed else known}")
+    for name in gone:
+        if not dry_run:
+            WorkmeshNode.delete(name)
+        typer.echo(f"{name}: deleted")
+    others = f"; nothing was written: {file} was only compared" if dry_run else ""
+    typer.echo(f"{unchanged} unchanged{others}")
+
+
+@nodes_app.command(name="export")
+def export_nodes(
+    file: Annotated[
+        Path | None, typer.Argument(help="Where to write. Default: the standard output.", show_default=False)
+    ] = None,
+) -> None:
+    """Write the nodes' blocks as a file for git, their api keys as names of environment variables."""
+    from workmesh_flows.errors import RunFailed
+    from workmesh_flows.inventory import load_blocks
+    from workmesh_flows.inventory_file import write_file
+
+    stored, problems = load_blocks()
+    text = write_file(stored)
+    if file is None:
+        typer.echo(text, nl=False)
+    else:
+        file.write_text(text, encoding="utf-8")
+        typer.echo(f"{len(stored)} nodes in {file}", err=True)
+    if problems:
+        lines = "\n".join(f"  {name}: {why}" for name, why in problems.items())
+        raise RunFailed(f"left out, since their blocks do not validate:\n{lines}")
+
+
+@nodes_app.command(name="upgrade")
+def upgrade_nodes() -> None:
+    """Bring the blocks of an earlier version to this one's form: until then their edit forms lack its new fields."""
+    from workmesh_flows.errors import RunFailed
+    from workmesh_flows.inventory import load_blocks, old_documents
+
+    stored, problems = load_blocks()
+    old = old_documents()
+    for name in old:
+        if name in stored:
+            stored[name].save(name, overwrite=True)
+            typer.echo(f"{name}: upgraded")
+    typer.echo(f"{len(stored) - len(set(old) & set(stored))} were up to date")
+    if problems:
+        lines = "\n".join(f"  {name}: {why}" for name, why in problems.items())
+        raise RunFailed(f"these blocks do not validate; mend them in the UI:\n{lines}")
