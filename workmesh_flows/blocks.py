@@ -6,16 +6,34 @@ Prefect servers import this module: it loads no pandas, paramiko or httpx of our
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from math import inf
-from typing import Literal
+from typing import Any, Literal
 
 from prefect.blocks.core import Block
-from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr, field_validator, model_validator
 
 from workmesh_flows.domain.node import ALL_SERVICES, Node, NodeState
 
 HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
+
+
+SITE = "https://workmesh-flows.readthedocs.io/en/latest"
+"""Where the documentation is published; Prefect's pages take a logo from nowhere but an address."""
+
+
+class ServiceLimits(BaseModel):
+    """How much of one service a node takes."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    service: str = Field(description="Name of the service, as it stands above.")
+    max_entities: int | None = Field(default=None, ge=0, description="Most entities it may hold.")
+    max_weight: int | None = Field(
+        default=None, ge=0, description="Most weight it may carry, where the service weighs its entities."
+    )
+    max_batch: int | None = Field(default=None, ge=1, description="Most records in one request.")
+    max_rate: float | None = Field(
+        default=None, gt=0, allow_inf_nan=False, description="Most records it is sent in a second."
+    )
 
 
 class WorkmeshNode(Block):
@@ -24,12 +42,24 @@ class WorkmeshNode(Block):
     The name of the document is the name of the node: what stands in the column of an assigned entity.
 
     Example:
+        Make a node, or change the one of that name:
+        ```python
+        from workmesh_flows.blocks import ServiceLimits, WorkmeshNode
+
+        WorkmeshNode(
+            host="10.0.0.7",
+            port=8080,
+            api_key="...",
+            services=["micro.emails.timeline"],
+            limits=[ServiceLimits(service="micro.emails.timeline", max_entities=5000)],
+        ).save("n1", overwrite=True)
+        ```
+
+        Load one:
         ```python
         from workmesh_flows.blocks import WorkmeshNode
 
-        WorkmeshNode(
-            host="10.0.0.7", port=8080, api_key="...", services=["micro.emails.timeline"]
-        ).save("n1", overwrite=True)
+        node = WorkmeshNode.load("BLOCK_NAME")
         ```
     """
 
@@ -37,6 +67,8 @@ class WorkmeshNode(Block):
 
     _block_type_name = "Workmesh Node"
     _block_type_slug = "workmesh-node"
+    _logo_url = HttpUrl(f"{SITE}/assets/logo.png")
+    _documentation_url = HttpUrl(f"{SITE}/nodes/")
     _description = "A machine that runs micro-services: where it is, what it runs, how much it carries."
 
     host: str = Field(
@@ -55,24 +87,11 @@ class WorkmeshNode(Block):
         default="active",
         description="active: takes entities. draining, standby: takes nothing new, is worked. disabled: left alone.",
     )
-    max_entities: dict[str, int] = Field(
-        default_factory=dict,
-        description=(
-            'Most entities it may hold, by service: {"micro.emails.timeline": 5000}. '
-            'Under "*": over all services together.'
-        ),
+    max_entities: int | None = Field(
+        default=None, ge=0, description="Most entities it may hold, over all services together."
     )
-    max_weight: dict[str, int] = Field(
-        default_factory=dict,
-        description='Most weight it may carry, by service: {"micro.emails.timeline": 500}.',
-    )
-    max_batch: dict[str, int] = Field(
-        default_factory=dict,
-        description='Most records in one request, by service: {"micro.emails.timeline": 100}.',
-    )
-    max_rate: dict[str, float] = Field(
-        default_factory=dict,
-        description='Most records it is sent in a second, by service: {"micro.emails.timeline": 50}.',
+    limits: list[ServiceLimits] = Field(
+        default_factory=list, description="How much it takes of each service; what is not named is unlimited."
     )
     verify: bool = Field(default=True, title="Verify certificate", description="With https only.")
     ca_file: str | None = Field(
@@ -112,42 +131,24 @@ class WorkmeshNode(Block):
         raise ValueError(message)
 
     @model_validator(mode="after")
-    def _caps_make_sense(self) -> WorkmeshNode:
-        if ALL_SERVICES in self.max_weight:
-            message = (
-                f'max_weight takes no "{ALL_SERVICES}": each service weighs in a unit of its own, so that weights of '
-                "different services do not add up; name the services, or cap max_entities"
-            )
-            raise ValueError(message)
-        for field, caps in (("max_entities", self.max_entities), ("max_weight", self.max_weight)):
-            self._check_names(field, caps, {*self.services, ALL_SERVICES})
-            if low := sorted(service for service, cap in caps.items() if cap < 0):
-                message = f"{field} of {', '.join(low)} must not be below 0"
-                raise ValueError(message)
-        return self
-
-    @model_validator(mode="after")
     def _limits_make_sense(self) -> WorkmeshNode:
-        self._check_names("max_batch", self.max_batch, set(self.services))
-        self._check_names("max_rate", self.max_rate, set(self.services))
-        if low := sorted(service for service, most in self.max_batch.items() if most < 1):
-            message = f"max_batch of {', '.join(low)} must be at least 1; to leave a node alone, disable it"
+        named = [limit.service for limit in self.limits]
+        if strangers := sorted(set(named) - set(self.services)):
+            message = f"limits name {', '.join(strangers)}, which the node does not run"
             raise ValueError(message)
-        if odd := sorted(service for service, most in self.max_rate.items() if not 0 < most < inf):
-            message = (
-                f"max_rate of {', '.join(odd)} must be a number above 0; to leave a node alone, disable it"
-            )
+        if twice := sorted({service for service in named if named.count(service) > 1}):
+            message = f"limits name {', '.join(twice)} twice"
             raise ValueError(message)
         return self
-
-    @staticmethod
-    def _check_names(field: str, given: Mapping[str, object], known: set[str]) -> None:
-        if strangers := sorted(set(given) - known):
-            message = f"{field} names {', '.join(strangers)}, which the node does not run"
-            raise ValueError(message)
 
     def to_node(self, name: str) -> Node:
         """The node as the rest of the package knows it."""
+
+        def given(field: str) -> dict[str, Any]:
+            values = {limit.service: getattr(limit, field) for limit in self.limits}
+            return {service: value for service, value in values.items() if value is not None}
+
+        shared = {} if self.max_entities is None else {ALL_SERVICES: self.max_entities}
         return Node(
             name=name,
             host=self.host,
@@ -157,10 +158,10 @@ class WorkmeshNode(Block):
             scheme=self.scheme,
             verify=self.verify,
             ca_file=self.ca_file,
-            max_weight=dict(self.max_weight),
-            max_entities=dict(self.max_entities),
-            max_batch=dict(self.max_batch),
-            max_rate=dict(self.max_rate),
+            max_weight=given("max_weight"),
+            max_entities=given("max_entities") | shared,
+            max_batch=given("max_batch"),
+            max_rate=given("max_rate"),
             state=NodeState(self.state),
             tags=tuple(self.tags),
         )

@@ -14,28 +14,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeAlias, cast
+from typing import Annotated, Any, Literal, TypeAlias
 
-from prefect import Flow, flow
-from prefect.client.schemas.objects import State
-from prefect.runtime import flow_run
-from prefect.states import Completed
 from pydantic import Field
 
 from workmesh_flows.domain.service import Mesh
 from workmesh_flows.operations.bounds import Bounds
 from workmesh_flows.operations.planning import Drain, Rebalance
 from workmesh_flows.planning.moves import Objective
-from workmesh_flows.runners import make_runner
+from workmesh_flows.running import ServiceFlow, as_flow, run
 from workmesh_flows.runs import assign as assigning
 from workmesh_flows.runs import lanes, moves
 from workmesh_flows.runs.moves import How
 from workmesh_flows.runs.outcome import count
 from workmesh_flows.runs.result import Outcome
-from workmesh_flows.settings import read_settings
-
-ServiceFlow: TypeAlias = Flow[..., Outcome]
-"""Called, it gives its Outcome or raises one of our errors; its run ends in a state whose message says the same."""
 
 Limit: TypeAlias = Annotated[int | None, Field(ge=1)]
 Seconds: TypeAlias = Annotated[float | None, Field(gt=0)]
@@ -89,7 +81,7 @@ def service_flows(mesh: Mesh, name: str, *, module: str) -> ServiceFlows:
             dry_run: Only show which node each entity without one would get. Not together with entities.
         """
         how = assigning.Assigning(entities, limit, reassign=reassign, repush=repush, dry_run=dry_run)
-        return _run(assigning.assign, mesh, name, how)
+        return run(assigning.assign, mesh, name, how)
 
     def push(
         nodes: list[str] = [],  # noqa: B006
@@ -105,7 +97,7 @@ def service_flows(mesh: Mesh, name: str, *, module: str) -> ServiceFlows:
             limit: At most so many records a lane. None: all that wait when the lane begins.
             seconds: Begin no batch after so many seconds a lane. None: until all is sent.
         """
-        return _run(lanes.push, mesh, name, nodes, protocols, Bounds(limit, seconds))
+        return run(lanes.push, mesh, name, nodes, protocols, Bounds(limit, seconds))
 
     def pull(nodes: list[str] = [], protocols: list[str] = []) -> Outcome:  # noqa: B006
         """Collect the results of the records that the nodes have processed.
@@ -114,7 +106,7 @@ def service_flows(mesh: Mesh, name: str, *, module: str) -> ServiceFlows:
             nodes: Only these nodes, by name. Empty: all that hold entities.
             protocols: Only these protocols. Empty: all, in declared order.
         """
-        return _run(lanes.pull, mesh, name, nodes, protocols)
+        return run(lanes.pull, mesh, name, nodes, protocols)
 
     def sync(
         nodes: list[str] = [],  # noqa: B006
@@ -130,7 +122,7 @@ def service_flows(mesh: Mesh, name: str, *, module: str) -> ServiceFlows:
             limit: Push at most so many records a lane. None: all that wait when the lane begins.
             seconds: Push no batch after so many seconds a lane. None: until all is sent.
         """
-        return _run(lanes.sync, mesh, name, nodes, protocols, Bounds(limit, seconds))
+        return run(lanes.sync, mesh, name, nodes, protocols, Bounds(limit, seconds))
 
     def replay(
         records: list[str] = [],  # noqa: B006
@@ -149,7 +141,7 @@ def service_flows(mesh: Mesh, name: str, *, module: str) -> ServiceFlows:
             push: Push all lanes of these protocols afterwards.
         """
         asked = lanes.Replay(records, entities, protocols, skip=skip, push=push)
-        return _run(lanes.replay, mesh, name, asked)
+        return run(lanes.replay, mesh, name, asked)
 
     def rebalance(  # noqa: PLR0913, PLR0917 - each is a field of the form
         dry_run: bool = True,
@@ -178,17 +170,17 @@ def service_flows(mesh: Mesh, name: str, *, module: str) -> ServiceFlows:
             repush: Send all data of the moved entities again, from the beginning, not only what was not pulled.
         """
         asked = Rebalance(tolerance, objective, emergency, sources, pinned, max_moves, at_once)
-        return _run(moves.rebalance, mesh, name, asked, plan, How(dry_run, repush))
+        return run(moves.rebalance, mesh, name, asked, plan, How(dry_run, repush))
 
     def status() -> Outcome:
         """Count what is where, what waits and what failed, and publish both tables."""
-        return _run(count, mesh)
+        return run(count, mesh)
 
     for function in (push, pull, sync, replay):
         function.__annotations__["protocols"] = list[choice]
 
     def made(function: Callable[..., Outcome]) -> ServiceFlow:
-        return _as_flow(mesh, function, f"{name}.{function.__name__}", module)
+        return as_flow(mesh, function, name, module)
 
     return ServiceFlows(
         assign=made(assign),
@@ -206,7 +198,7 @@ def mesh_flows(mesh: Mesh, *, module: str) -> MeshFlows:
 
     def assign() -> Outcome:
         """Give each entity without a node one, for all services together: none takes another one's last room."""
-        return _run(assigning.assign_mesh, mesh)
+        return run(assigning.assign_mesh, mesh)
 
     def drain(  # noqa: PLR0913, PLR0917 - each is a field of the form
         nodes: list[str],
@@ -231,41 +223,8 @@ def mesh_flows(mesh: Mesh, *, module: str) -> MeshFlows:
             repush: Send all data of the moved entities again, from the beginning, not only what was not pulled.
         """
         if revoke:
-            return _run(moves.revoke, mesh, nodes)
+            return run(moves.revoke, mesh, nodes)
         asked = Drain(nodes, pinned, max_moves, at_once)
-        return _run(moves.drain, mesh, asked, plan, How(dry_run, repush))
+        return run(moves.drain, mesh, asked, plan, How(dry_run, repush))
 
-    return MeshFlows(
-        _as_flow(mesh, assign, "mesh.assign", module), _as_flow(mesh, drain, "mesh.drain", module)
-    )
-
-
-def _as_flow(mesh: Mesh, function: Callable[..., Outcome], name: str, module: str) -> ServiceFlow:
-    """A flow that a deployment finds as ``module:function``: the function is renamed before it becomes a flow."""
-    function.__qualname__ = function.__name__
-    function.__module__ = module
-    runner: Any = make_runner(read_settings(), mesh)
-    description = (function.__doc__ or "").partition("\n")[0]
-    made: ServiceFlow = flow(name=name, task_runner=runner, description=description)(function)
-    return made
-
-
-def _run(action: Callable[..., Outcome], *arguments: Any) -> Outcome:  # noqa: ANN401 - the action's own
-    """The state in which the run ends: its message is the sentence that people read.
-
-    To Prefect it is a state; whoever called the flow gets the outcome in it. A failure is raised, not returned as
-    a state: Prefect tries a flow again only then. And a flow that succeeds when tried again in the same process
-    gives its outcome plain: Prefect raises the first try's error over a state that is returned.
-    """
-    this = str(flow_run.id)
-    try:
-        outcome = action(*arguments)
-    except Exception:
-        _failed_here.add(this)
-        raise
-    state: State[Any] = Completed(message=outcome.message, data=outcome)
-    return outcome if this in _failed_here else cast("Outcome", state)
-
-
-_failed_here: set[str] = set()
-"""Flow runs that failed in this process and may be tried again in it."""
+    return MeshFlows(as_flow(mesh, assign, "mesh", module), as_flow(mesh, drain, "mesh", module))

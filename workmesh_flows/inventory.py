@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from http import HTTPStatus
 
 import httpx
@@ -61,13 +62,29 @@ def set_node_state(name: str, state: NodeState) -> None:
         client.update_block_document(document.id, update)
 
 
+def wait_for_server(seconds: float) -> None:
+    """Until the Prefect server answers; raises ConfigurationError where it does not within so many seconds."""
+    end = time.monotonic() + seconds
+    with get_client(sync_client=True) as client:
+        while (error := client.api_healthcheck()) is not None:
+            if time.monotonic() >= end:
+                raise ConfigurationError(_away(client.api_url, error)) from error
+            time.sleep(0.5)
+
+
+def _away(address: object, error: Exception) -> str:
+    return (
+        f"the Prefect server cannot be reached at {address}: {error}; start it (prefect server start), or set "
+        "PREFECT_API_URL"
+    )
+
+
 def _documents() -> list[BlockDocument]:
     with get_client(sync_client=True) as client:
         try:
             return client.read_block_documents_by_type(SLUG, include_secrets=True)
         except httpx.TransportError as error:
-            reason = f"the Prefect server cannot be reached at {client.api_url}: {error}"
-            raise ConfigurationError(f"{reason}; start it, or set PREFECT_API_URL") from error
+            raise ConfigurationError(_away(client.api_url, error)) from error
         except PrefectHTTPStatusError as error:
             if error.response.status_code != HTTPStatus.NOT_FOUND:
                 raise

@@ -16,7 +16,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from pydantic import SecretStr, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
 
@@ -131,4 +131,11 @@ def _written(name: str, node: WorkmeshNode) -> Iterator[tuple[str, Any]]:
         if field == KEY:
             yield field, f"${{{key_variable(name)}}}"
         elif about.is_required() or value != about.get_default(call_default_factory=True):
-            yield field, value
+            yield field, _plain(value)
+
+
+def _plain(value: object) -> object:
+    """A value as YAML has it."""
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value.model_dump(exclude_none=True) if isinstance(value, BaseModel) else value

@@ -26,6 +26,7 @@ from workmesh_flows.errors import ConfigurationError, StoreError, StoreUnavailab
 PASSWORD = "pa55-w0rd"
 
 OWN = {
+    "workmesh_conditions",
     "workmesh_former_pushes",
     "workmesh_lanes",
     "workmesh_moves",

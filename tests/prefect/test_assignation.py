@@ -15,6 +15,7 @@ from workmesh_flows.assignation import (
     reassign_entity,
     repush_entity,
 )
+from workmesh_flows.blocks import ServiceLimits
 from workmesh_flows.errors import NoCapacity, UnknownName
 
 S = "shop.orders"
@@ -23,7 +24,7 @@ S = "shop.orders"
 def test_an_entity_is_assigned_found_moved_and_its_data_sent_again(fleet: Fleet) -> None:
     write_shops(fleet.engine, [None, None, None])
     for name in ("n1", "n2"):
-        fleet.register(name, 9, API_KEY, max_entities={S: 2})
+        fleet.register(name, 9, API_KEY, limits=[ServiceLimits(service=S, max_entities=2)])
     assert assigned_node(fleet.mesh, S, 1) is None
     assert assign_entity(fleet.mesh, S, 1) == "n1"
     assert assign_entity(fleet.mesh, S, 1) == "n1"
@@ -35,7 +36,7 @@ def test_an_entity_is_assigned_found_moved_and_its_data_sent_again(fleet: Fleet)
 
 def test_without_room_the_cap_that_binds_is_named_and_the_old_assignment_stands(fleet: Fleet) -> None:
     write_shops(fleet.engine, ["n1", None])
-    fleet.register("n1", 9, API_KEY, max_entities={S: 1})
+    fleet.register("n1", 9, API_KEY, limits=[ServiceLimits(service=S, max_entities=1)])
     with pytest.raises(NoCapacity, match="has room for entity 2: every node is at its max_entities"):
         assign_entity(fleet.mesh, S, 2)
     with pytest.raises(NoCapacity, match="has room for entity 1: no other active node runs the service"):

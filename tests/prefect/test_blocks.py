@@ -2,14 +2,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from io import BytesIO
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from prefect.testing.standard_test_suites.blocks import BlockStandardTestSuite
 from pydantic import SecretStr, ValidationError
 
-from workmesh_flows.blocks import WorkmeshNode
+from workmesh_flows.blocks import SITE, ServiceLimits, WorkmeshNode
 from workmesh_flows.domain.node import NodeState
 
+DOCS = Path(__file__).parents[2] / "docs"
 KEY = "{5A1D3C52-0C1B-4E7A-8D3F-5B6C7D8E9F01}"
 GOOD: dict[str, Any] = {"host": "10.0.0.7", "port": 8080, "api_key": KEY, "services": ["s"]}
 
@@ -27,10 +31,8 @@ def test_a_block_becomes_a_node_with_all_its_facts() -> None:
         verify=False,
         ca_file="/etc/ca.pem",
         state="draining",
-        max_entities={"s": 10, "*": 12},
-        max_weight={"s": 20},
-        max_batch={"s": 100},
-        max_rate={"s": 0.5},
+        max_entities=12,
+        limits=[ServiceLimits(service="s", max_entities=10, max_weight=20, max_batch=100, max_rate=0.5)],
         tags=["eu"],
     )
     node = block.to_node("n1")
@@ -66,36 +68,30 @@ def test_a_host_is_a_name_or_an_address(host: str) -> None:
         pytest.param({"services": []}, "name at least one service", id="no service"),
         pytest.param({"services": ["s", " "]}, "name at least one service", id="a service without a name"),
         pytest.param(
-            {"max_entities": {"t": 1}}, "names t, which the node does not run", id="cap of a stranger"
+            {"max_entities": -1}, "max_entities\n  Input should be greater", id="a shared cap below 0"
         ),
         pytest.param(
-            {"max_entities": {"*": -1}}, "max_entities of * must not be below 0", id="a shared cap below 0"
+            {"limits": [{"service": "t"}]}, "limits name t, which the node does not run", id="a stranger"
         ),
         pytest.param(
-            {"max_weight": {"*": 9}}, "each service weighs in a unit of its own", id="a shared cap of weight"
-        ),
-        pytest.param({"max_weight": {"s": -1}}, "max_weight of s must not be below 0", id="a cap below 0"),
-        pytest.param(
-            {"max_batch": {"s": 0}},
-            "max_batch of s must be at least 1; to leave a node alone, disable it",
-            id="batches of nothing",
+            {"limits": [{"service": "s"}, {"service": "s"}]}, "limits name s twice", id="a service twice"
         ),
         pytest.param(
-            {"max_batch": {"t": 5}}, "max_batch names t, which the node does not run", id="a stranger's batch"
+            {"limits": [{"service": "s", "max_weight": -1}]}, "greater than or equal to 0", id="a cap below 0"
         ),
         pytest.param(
-            {"max_batch": {"*": 5}}, "max_batch names *, which the node does not run", id="a batch for all"
+            {"limits": [{"service": "s", "max_batch": 0}]},
+            "greater than or equal to 1",
+            id="no record a batch",
         ),
         pytest.param(
-            {"max_rate": {"s": 0}},
-            "max_rate of s must be a number above 0; to leave a node alone, disable it",
-            id="no record a second",
+            {"limits": [{"service": "s", "max_rate": 0}]}, "greater than 0", id="no record a second"
         ),
         pytest.param(
-            {"max_rate": {"s": float("nan")}}, "max_rate of s must be a number above 0", id="a rate of NaN"
+            {"limits": [{"service": "s", "max_rate": float("nan")}]}, "finite number", id="a rate of NaN"
         ),
         pytest.param(
-            {"max_rate": {"t": 5.0}}, "max_rate names t, which the node does not run", id="a stranger's rate"
+            {"limits": [{"service": "s", "most": 3}]}, "Extra inputs are not permitted", id="a misspelt limit"
         ),
     ],
 )
@@ -135,3 +131,20 @@ def test_prefect_finds_the_block_type_through_the_entry_point() -> None:
 
     found = entry_points(group="prefect.collections", name="workmesh_flows")
     assert [point.load().WorkmeshNode for point in found] == [WorkmeshNode]
+
+
+class TestPrefectsOwnSuite(BlockStandardTestSuite):
+    """What Prefect asks of the blocks of an integration."""
+
+    @pytest.fixture
+    def block(self) -> type[WorkmeshNode]:
+        return WorkmeshNode
+
+    @pytest.fixture(autouse=True)
+    def _published(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The logo is looked at as it lies in the repository, not as it is published."""
+
+        def opened(address: str) -> Any:
+            return BytesIO((DOCS / address.removeprefix(f"{SITE}/")).read_bytes())
+
+        monkeypatch.setattr("prefect.testing.standard_test_suites.blocks.urlopen", opened)

@@ -14,6 +14,7 @@ from tests.prefect.reading import post
 from tests.support.scripted_node import API_KEY, Answer, scripted_node
 from tests.support.shop import write_orders, write_shops
 from workmesh_flows import Mesh
+from workmesh_flows.blocks import ServiceLimits
 from workmesh_flows.errors import RunFailed
 from workmesh_flows.flows import service_flows
 
@@ -105,7 +106,9 @@ def test_entities_without_room_are_told_by_runs_that_assign_and_by_no_others(fle
     flows = flows_of(fleet)
     with scripted_node(refusing_these()) as node:
         flows.status()
-        fleet.register("n1", node.port, API_KEY, max_entities={"shop.orders": 1})
+        fleet.register(
+            "n1", node.port, API_KEY, limits=[ServiceLimits(service="shop.orders", max_entities=1)]
+        )
         flows.assign()
         flows.push()
         (unassigned,) = seen(1)

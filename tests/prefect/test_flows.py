@@ -18,6 +18,7 @@ from tests.support.scripted_node import API_KEY, Answer, Asked, failure, scripte
 from tests.support.shop import Shop, orders, with_push_success, write_orders, write_shops
 from workmesh_flows.adapters.database import database_clock
 from workmesh_flows.adapters.lanes import Lane, held_lane
+from workmesh_flows.blocks import ServiceLimits
 from workmesh_flows.errors import RunFailed, UnknownName
 from workmesh_flows.flows import ServiceFlows, service_flows
 from workmesh_flows.microservice import NodeProcess
@@ -68,7 +69,9 @@ def test_sync_assigns_pushes_and_pulls_and_publishes_the_figures(fleet: Fleet, t
     write_shops(fleet.engine, [None] * 4)
     write_orders(fleet.engine, [1, 2, 3, 4, None] * 20)
     with micro("n1", tmp_path) as first, micro("n2", tmp_path) as second:
-        fleet.register("n1", first.port, first.api_key, max_entities={"shop.orders": 4})
+        fleet.register(
+            "n1", first.port, first.api_key, limits=[ServiceLimits(service="shop.orders", max_entities=4)]
+        )
         fleet.register("n2", second.port, second.api_key)
         flows = flows_of(fleet)
         outcome = flows.sync()

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from workmesh_flows.blocks import WorkmeshNode
+from workmesh_flows.blocks import ServiceLimits, WorkmeshNode
 from workmesh_flows.errors import ConfigurationError
 from workmesh_flows.inventory_file import changes, read_file, write_file
 
@@ -16,7 +16,8 @@ n1:
   port: 8080
   api_key: ${N1_KEY}
   services: [leads.scoring]
-  max_entities: {leads.scoring: 5000}
+  limits:
+    - {service: leads.scoring, max_entities: 5000}
 """
 
 
@@ -38,7 +39,7 @@ def test_a_node_is_read_with_its_key_from_the_environment(file: Path) -> None:
     file.write_text(GOOD)
     node = read_file(file, {})["n1"]
     assert (node.host, node.port, node.services) == ("10.0.0.7", 8080, ["leads.scoring"])
-    assert node.max_entities == {"leads.scoring": 5000}
+    assert node.limits == [ServiceLimits(service="leads.scoring", max_entities=5000)]
     assert node.api_key.get_secret_value() == KEY
 
 
@@ -97,8 +98,8 @@ def test_what_is_written_is_read_again_as_it_was_and_holds_no_key(
             api_key=SecretStr(KEY),
             services=["leads.scoring", "leads.mail"],
             state="standby",
-            max_entities={"*": 10},
-            max_rate={"leads.mail": 0.5},
+            max_entities=10,
+            limits=[ServiceLimits(service="leads.mail", max_rate=0.5)],
             tags=["eu"],
         ),
         "n2": WorkmeshNode(host="n2.example", api_key=SecretStr(KEY), services=["leads.scoring"]),

@@ -19,6 +19,7 @@ from tests.support.shop import with_push_success, write_orders, write_shops
 from workmesh_flows import move_tasks
 from workmesh_flows.adapters.database import database_clock
 from workmesh_flows.adapters.lanes import Lane, held_lane
+from workmesh_flows.blocks import ServiceLimits
 from workmesh_flows.domain.node import NodeState
 from workmesh_flows.errors import ConfigurationError, RunFailed, StalePlan, UnknownName
 from workmesh_flows.flows import MeshFlows, ServiceFlows, mesh_flows, service_flows
@@ -206,7 +207,7 @@ def test_an_empty_plan_that_is_applied_says_why_too(fleet: Fleet) -> None:
 
 def test_what_cannot_move_is_said_by_name_and_a_second_run_does_it_when_there_is_room(fleet: Fleet) -> None:
     write_shops(fleet.engine, ["n1"] * 3)
-    with nodes(fleet, "n1"), nodes(fleet, "n2", max_entities={"*": 2}):
+    with nodes(fleet, "n1"), nodes(fleet, "n2", max_entities=2):
         drain = mesh_flows_of(fleet).drain
         with pytest.raises(
             RunFailed, match=r"moved 2 entities, 1 cannot move(.|\n)*1 cannot move: every node is at its max"
@@ -269,7 +270,7 @@ def test_entities_by_key_are_assigned_reassigned_and_pushed_again(fleet: Fleet) 
 
 def test_a_dry_run_of_an_assignment_shows_who_would_go_where(fleet: Fleet) -> None:
     write_shops(fleet.engine, [None] * 3)
-    with nodes(fleet, "n1", "n2", max_entities={"shop.orders": 1}):
+    with nodes(fleet, "n1", "n2", limits=[ServiceLimits(service="shop.orders", max_entities=1)]):
         outcome = flows_of(fleet).assign(dry_run=True)
     assert outcome.message == (
         "dry run, nothing was assigned: 2 entities to 2 nodes, 1 fits nowhere: every node is at its max_entities"
@@ -284,7 +285,7 @@ def test_a_dry_run_of_an_assignment_shows_who_would_go_where(fleet: Fleet) -> No
 
 def test_all_services_are_assigned_together(fleet: Fleet) -> None:
     write_shops(fleet.engine, [None] * 3)
-    with nodes(fleet, "n1", "n2", max_entities={"*": 1}):
+    with nodes(fleet, "n1", "n2", max_entities=1):
         outcome = mesh_flows_of(fleet).assign()
     assert outcome.message.startswith(
         "shop.orders: assigned 2 entities (n1 1, n2 1); 1 fits nowhere: every node is at"

@@ -11,6 +11,7 @@ from workmesh_flows.cli import (
     delivery_commands,
     move_commands,
     node_commands,
+    server_commands,
     verify_command,
 )
 from workmesh_flows.cli.app import app
@@ -24,6 +25,7 @@ __all__ = [
     "main",
     "move_commands",
     "node_commands",
+    "server_commands",
     "verify_command",
 ]
 

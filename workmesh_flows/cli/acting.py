@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from workmesh_flows.domain.service import Mesh
-    from workmesh_flows.flows import ServiceFlow
+    from workmesh_flows.running import ServiceFlow
     from workmesh_flows.runs.result import Outcome
 
 
@@ -34,20 +34,25 @@ def run(action: str, service: str | None, reference: str | None, **parameters: A
     """Run a service's flow here, as a run that the Prefect server sees."""
     _quiet()
     from workmesh_flows.flows import service_flows
+    from workmesh_flows.running import service_tags
 
     mesh = mesh_of(reference)
     names = [known.name for known in mesh.services]
     if service is None and len(names) != 1:
         raise ConfigurationError(f"name one of the mesh's services: {', '.join(names)}")
-    return _outcome(getattr(service_flows(mesh, service or names[0], module=__name__), action), parameters)
+    name = service or names[0]
+    return _outcome(
+        getattr(service_flows(mesh, name, module=__name__), action), parameters, service_tags(name)
+    )
 
 
 def run_of_mesh(action: str, reference: str | None, **parameters: Any) -> Outcome:  # noqa: ANN401
     """The same for a flow of the whole mesh."""
     _quiet()
     from workmesh_flows.flows import mesh_flows
+    from workmesh_flows.running import mesh_tags
 
-    return _outcome(getattr(mesh_flows(mesh_of(reference), module=__name__), action), parameters)
+    return _outcome(getattr(mesh_flows(mesh_of(reference), module=__name__), action), parameters, mesh_tags())
 
 
 def _quiet() -> None:
@@ -55,12 +60,13 @@ def _quiet() -> None:
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
 
 
-def _outcome(flow: ServiceFlow, parameters: dict[str, Any]) -> Outcome:
+def _outcome(flow: ServiceFlow, parameters: dict[str, Any], own: Sequence[str]) -> Outcome:
+    from prefect import tags
     from rich.console import Console
 
     from workmesh_flows.printing import progress_shown
 
-    with progress_shown(Console(stderr=True)):
+    with tags(*own), progress_shown(Console(stderr=True)):
         outcome: Outcome = flow(**parameters)
     typer.echo(outcome.message)
     return outcome

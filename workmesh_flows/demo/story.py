@@ -123,7 +123,7 @@ def _server(stack: ExitStack, home: Path) -> str:
 @contextmanager
 def _registered(nodes: list[NodeProcess]) -> Iterator[None]:
     """The nodes' blocks, there for the length of the demo."""
-    from workmesh_flows.blocks import WorkmeshNode
+    from workmesh_flows.blocks import ServiceLimits, WorkmeshNode
 
     for node in nodes:
         WorkmeshNode(
@@ -131,7 +131,7 @@ def _registered(nodes: list[NodeProcess]) -> Iterator[None]:
             port=node.port,
             api_key=SecretStr(node.api_key),
             services=[SERVICE],
-            max_weight={SERVICE: MAX_WEIGHT},
+            limits=[ServiceLimits(service=SERVICE, max_weight=MAX_WEIGHT)],
             tags=["demo"],
         ).save(node.name, overwrite=True)
     try:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
 
-from prefect import get_run_logger
+from prefect import get_run_logger, tags
 from prefect.futures import PrefectFuture, as_completed
 from prefect.tasks import Task
 
@@ -122,7 +122,8 @@ def _work_lanes(
             if not_worked := _not_worked(inventory, name, node):
                 ended[protocol.name, node] = result(protocol.name, node, *not_worked)
             else:
-                running[task.submit(mesh, name, protocol.name, node, **parameters)] = protocol, node
+                with tags(f"service:{name}", f"node:{node}"):
+                    running[task.submit(mesh, name, protocol.name, node, **parameters)] = protocol, node
                 return
 
     for node in names:

@@ -1,0 +1,145 @@
+"""Automations for Prefect: who is told when something needs somebody, and dead runs marked as such.
+
+They are found again by their names, so that installing them a second time changes them and adds none; whether one is
+switched on stays as a person left it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from uuid import UUID
+
+from prefect.automations import (
+    Automation,
+    ChangeFlowRunState,
+    DoNothing,
+    EventTrigger,
+    Posture,
+    SendNotification,
+)
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import StateType
+from prefect.exceptions import ObjectNotFound
+
+from workmesh_flows.errors import ConfigurationError
+from workmesh_flows.running import TAG
+
+ALIVE = "prefect.flow-run.heartbeat"
+ENDED = {
+    f"prefect.flow-run.{state}"
+    for state in ("Completed", "Failed", "Cancelled", "Crashed", "Paused", "Suspended")
+}
+TOLD = (
+    (
+        "Workmesh: a lane stopped",
+        "workmesh.lane.stopped",
+        (
+            "Lane {{ event.resource.name }} stopped: {{ event.payload.reason }}\n"
+            "Nothing is lost, what was not sent stays pending. Mend the cause, then run push again."
+        ),
+    ),
+    (
+        "Workmesh: a record was set aside",
+        "workmesh.record.parked",
+        (
+            "Record {{ event.resource.name }} was refused {{ event.payload.attempts }} times: {{ event.payload.reason }}\n"
+            "{{ event.payload.waiting }} records wait behind it. Mend it and run replay, or skip it."
+        ),
+    ),
+    (
+        "Workmesh: entities without a node",
+        "workmesh.entity.unassigned",
+        (
+            "{{ event.payload.unassigned }} entities of {{ event.resource.name }} found no node with room.\n"
+            "Add a node, or raise a cap."
+        ),
+    ),
+)
+"""What is told at once: name, event, text."""
+AWAY = "Workmesh: a node stays away"
+DEAD = "Workmesh: runs that died are marked"
+
+
+def install(*, notify: str | None = None, away_after: float = 600.0, dead_after: float = 600.0) -> list[str]:
+    """Make the automations, or bring those that are there up to date; return a line for each.
+
+    ``notify`` is a notification block as ``type-slug/name``; without one, what happens shows in the event feed alone.
+    ``away_after`` and ``dead_after`` are seconds without a sign of life, of a node and of a run. Raises
+    ConfigurationError for a block that is not there.
+    """
+    block = None if notify is None else _block_id(notify)
+    return [_installed(made) for made in _wanted(block, away_after, dead_after)]
+
+
+def _wanted(block: UUID | None, away_after: float, dead_after: float) -> Iterator[Automation]:
+    for name, event, text in TOLD:
+        trigger = EventTrigger(
+            expect={event}, posture=Posture.Reactive, threshold=1, within=timedelta(seconds=0)
+        )
+        yield _automation(name, f"{event} was sent.", trigger, _telling(block, name, text))
+    stays_away = EventTrigger(
+        after={"workmesh.node.unreachable"},
+        expect={"workmesh.node.recovered"},
+        for_each={"prefect.resource.id"},
+        posture=Posture.Proactive,
+        threshold=1,
+        within=timedelta(seconds=away_after),
+    )
+    text = f"No run of the last {away_after:g} seconds could reach the node."
+    yield _automation(AWAY, text, stays_away, _telling(block, AWAY, text))
+    silent = EventTrigger(
+        after={ALIVE},
+        expect={ALIVE, *ENDED},
+        match={"prefect.resource.id": "prefect.flow-run.*"},
+        match_related={"prefect.resource.role": "tag", "prefect.resource.id": f"prefect.tag.{TAG}"},
+        for_each={"prefect.resource.id"},
+        posture=Posture.Proactive,
+        threshold=1,
+        within=timedelta(seconds=dead_after),
+    )
+    message = f"No sign of life for {dead_after:g} seconds: its process died. Nothing is lost; the next run goes on."
+    crashed = ChangeFlowRunState(state=StateType.CRASHED, name="Crashed", message=message)
+    yield _automation(DEAD, "A run whose process died with its worker would stay Running.", silent, crashed)
+
+
+def _automation(
+    name: str,
+    description: str,
+    trigger: EventTrigger,
+    action: SendNotification | DoNothing | ChangeFlowRunState,
+) -> Automation:
+    return Automation(name=name, description=description, trigger=trigger, actions=[action], tags=[TAG])
+
+
+def _telling(block: UUID | None, subject: str, text: str) -> SendNotification | DoNothing:
+    return (
+        DoNothing()
+        if block is None
+        else SendNotification(block_document_id=block, subject=subject, body=text)
+    )
+
+
+def _installed(wanted: Automation) -> str:
+    with get_client(sync_client=True) as client:
+        there = client.read_automations_by_name(wanted.name)
+    if not there:
+        wanted.create()
+        return f"{wanted.name}: installed"
+    wanted.id = there[0].id
+    wanted.enabled = there[0].enabled
+    wanted.update()
+    return f"{wanted.name}: up to date{'' if wanted.enabled else ', and switched off as you left it'}"
+
+
+def _block_id(notify: str) -> UUID:
+    slug, _, name = notify.partition("/")
+    if not slug or not name:
+        raise ConfigurationError(f"{notify!r} names no block: write type-slug/name, as in slack-webhook/ops")
+    with get_client(sync_client=True) as client:
+        try:
+            return client.read_block_document_by_name(name, slug).id
+        except ObjectNotFound:
+            raise ConfigurationError(
+                f"there is no block {notify}: make it under Blocks first, for instance a Slack Webhook"
+            ) from None

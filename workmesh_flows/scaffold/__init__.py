@@ -1,0 +1,83 @@
+"""A project of one's own, written by ``workmesh init``: it runs as it is, and its tables are there to be replaced.
+
+Each file of the folder ``templates`` is a Jinja template; ``package`` in a path is the name of the Python package.
+"""
+
+from __future__ import annotations
+
+import re
+from importlib.resources import as_file, files
+from keyword import iskeyword
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from workmesh_flows.errors import ConfigurationError
+
+SUFFIX = ".jinja"
+PORT = 8081
+"""Where the sample's node listens."""
+
+
+def write_project(folder: Path, name: str | None = None) -> tuple[str, list[Path]]:
+    """Write the project's files; return the name of its package, and what was written.
+
+    Raises ConfigurationError where a file is there already (then nothing is written), or for a name that no package
+    can have.
+    """
+    package = _package(name or re.sub(r"\W+", "_", folder.resolve().name).strip("_").lower(), asked=name)
+    with as_file(files(__name__) / "templates") as templates:
+        rendered = {folder / path: text for path, text in _rendered(templates, package).items()}
+    if there := [path for path in rendered if path.exists()]:
+        listed = ", ".join(str(path) for path in there)
+        raise ConfigurationError(f"there already, and nothing was written: {listed}; name another folder")
+    for path, text in rendered.items():
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise ConfigurationError(f"{path} cannot be written: {error.strerror}") from error
+    return package, list(rendered)
+
+
+def next_steps(folder: Path, package: str) -> str:
+    """The commands that bring the written project to life, to be typed in its folder."""
+    way = "" if folder.resolve() == Path.cwd() else f"cd {folder}\n"
+    return f"""
+Now, in a terminal:
+
+{way}pip install -e .
+export WORKMESH_API_KEY=choose-a-long-one
+prefect server start > prefect.log 2>&1 &
+workmesh setup
+python -m {package}.sample
+workmesh microservice {package}.micro:app --port {PORT} > node.log 2>&1 &
+workmesh nodes import nodes.yaml
+prefect deploy --all --no-prompt
+prefect worker start --pool workmesh
+
+The worker runs a sync each minute. Look at http://127.0.0.1:4200, or in another terminal: workmesh nodes.
+Then put your own tables into {package}/models.py, and declare them in {package}/mesh.py."""
+
+
+def _package(name: str, *, asked: str | None) -> str:
+    if name.isidentifier() and not iskeyword(name) and name == name.lower():
+        return name
+    where = "" if asked else ", which is what this folder's name makes; give --name"
+    raise ConfigurationError(f"{name!r} is no name for a Python package{where}")
+
+
+def _rendered(templates: Path, package: str) -> dict[Path, str]:
+    jinja = Environment(
+        loader=FileSystemLoader(templates),
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 - Python and YAML, no HTML
+    )
+    found = {}
+    for path in sorted(templates.rglob(f"*{SUFFIX}")):
+        place = path.relative_to(templates)
+        text = jinja.get_template(place.as_posix()).render(package=package, port=PORT)
+        parts = [package if part == "package" else part for part in place.parts]
+        found[Path(*parts).with_suffix("")] = text
+    return found
