@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from prefect.artifacts import create_table_artifact
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
-from workmesh_flows.settings import read_settings
+from workmesh_flows.settings import artifact_key
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,6 +47,19 @@ def publish_status(status: Status) -> None:
         key=artifact_key("services"),
         table=rows_of(services, SERVICE_COLUMNS),
         description="**Services.** `in flight` is pushed and not pulled yet; `pending` includes `failed`.",
+    )
+
+
+def publish_page(key: str, page: str) -> None:
+    """A page of Markdown.
+
+    The list of an artifact's versions, the only address of it that stays, shows the description of the newest one: so
+    that is where the page stands.
+    """
+    create_markdown_artifact(
+        key=artifact_key(key),
+        markdown="This is one version of the page above. The newest is at the top of the list of all its versions.",
+        description=page,
     )
 
 
@@ -132,12 +144,6 @@ def publish_moves(reports: Sequence[MoveReport]) -> None:
         table=rows,
         description="**Hand-overs.** `again` are records that will be pushed again.",
     )
-
-
-def artifact_key(*parts: str) -> str:
-    """The settings' prefix and these parts as an artifact key: lower-case letters, digits and dashes."""
-    words = "-".join((read_settings().artifact_prefix, *parts))
-    return re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")
 
 
 def _as_text(frame: pd.DataFrame) -> str:

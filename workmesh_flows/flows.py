@@ -174,7 +174,7 @@ def service_flows(mesh: Mesh, name: str, *, module: str) -> ServiceFlows:
 
     def status() -> Outcome:
         """Count what is where, what waits and what failed, and publish both tables."""
-        return run(count, mesh)
+        return run(count, mesh, name)
 
     for function in (push, pull, sync, replay):
         function.__annotations__["protocols"] = list[choice]

@@ -32,9 +32,14 @@ def mesh_tags() -> list[str]:
     return [TAG]
 
 
+def service_tag(service: str) -> str:
+    """The tag by which a service's runs and deployments are found."""
+    return f"service:{service}"
+
+
 def service_tags(service: str) -> list[str]:
     """The tags of a service's runs."""
-    return [TAG, f"service:{service}"]
+    return [TAG, service_tag(service)]
 
 
 def as_flow(mesh: Mesh, function: Callable[..., Outcome], subject: str, module: str) -> ServiceFlow:

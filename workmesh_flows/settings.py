@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import fields
 from difflib import get_close_matches
 from typing import ClassVar, Literal
@@ -122,3 +123,9 @@ def _meant(variable: str) -> str:
     names = [name.upper() for name in WorkmeshSettings.model_fields]
     close = get_close_matches(variable.upper().removeprefix(PREFIX), names, n=1)
     return f"; did you mean {PREFIX}{close[0]}?" if close else f"; there are {', '.join(names)}"
+
+
+def artifact_key(*parts: str) -> str:
+    """The settings' prefix and these parts as an artifact key: lower-case letters, digits and dashes."""
+    words = "-".join((read_settings().artifact_prefix, *parts))
+    return re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")

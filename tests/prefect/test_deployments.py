@@ -30,10 +30,10 @@ def test_all_flows_deploy_and_a_worker_runs_one_to_its_end(prefect: str, tmp_pat
     }
 
     def run(*command: str) -> None:
-        subprocess.run([sys.executable, "-m", "prefect", *command], cwd=ROOT, env=environment, check=True)
+        subprocess.run([sys.executable, "-m", *command], cwd=ROOT, env=environment, check=True)
 
-    run("work-pool", "create", "workmesh", "--type", "process")
-    run("--no-prompt", "deploy", "--all")
+    run("workmesh_flows.cli", "setup")
+    run("prefect", "deploy", "--all", "--no-prompt")
     deployments = {deployment["name"]: deployment for deployment in post(prefect, "/deployments/filter")}
     actions = ("assign", "push", "pull", "sync", "replay", "rebalance", "status")
     assert set(deployments) == {*(f"timeline-{action}" for action in actions), "mesh-assign", "mesh-drain"}

@@ -18,6 +18,16 @@ MOST = 100
 
 
 @dataclass(frozen=True, slots=True)
+class Condition:
+    """Something that holds since then and needs somebody; a subject begins with its service, but for a node's."""
+
+    kind: Kind
+    subject: str
+    since: datetime
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class News:
     """What is told for the first time, and what is over; both by subject, with what was said of it when it began."""
 
@@ -62,3 +72,12 @@ def remember(engine: Engine, told: News, now: datetime) -> None:
                 for subject, detail in told.begun.items()
             ]
             connection.execute(insert(conditions), rows)
+
+
+def all_conditions(engine: Engine) -> list[Condition]:
+    """What people were told of and is not over, the oldest first."""
+    ordered = select(conditions).order_by(conditions.c.since, conditions.c.kind, conditions.c.subject)
+    with translated_errors(), engine.connect() as connection:
+        return [
+            Condition(row.kind, row.subject, row.since, row.detail) for row in connection.execute(ordered)
+        ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -44,6 +45,21 @@ def services(mesh: MeshOption = None, every: AllOption = False) -> None:
     from workmesh_flows.status import service_status
 
     show("Services", service_status(mesh_of(mesh)), None if every else SERVICE_COLUMNS)
+
+
+@app.command()
+def report(
+    html: Annotated[Path, typer.Option("--html", help="File to write.")], mesh: MeshOption = None
+) -> None:
+    """Write the pages of the mesh and of its services into one file, for those who do not see Prefect."""
+    from workmesh_flows.report import whole_report
+
+    text = whole_report(mesh_of(mesh))
+    try:
+        html.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"{html} cannot be written: {error.strerror}") from error
+    typer.echo(f"wrote {html}")
 
 
 @app.command()

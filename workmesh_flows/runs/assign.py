@@ -15,6 +15,9 @@ from workmesh_flows.errors import ConfigurationError, NoCapacity, RunFailed
 from workmesh_flows.runs.outcome import ended
 from workmesh_flows.runs.result import Outcome, counted
 
+NAMED = 5
+"""Entities without a node that a line of the log names."""
+
 
 @dataclass(frozen=True, slots=True)
 class Assigning:
@@ -43,9 +46,9 @@ def assign(mesh: Mesh, name: str, how: Assigning) -> Outcome:
         publish_assignment(name, plan)
         return Outcome(f"dry run, nothing was assigned: {plan}")
     if how.entities:
-        return ended(mesh, _assign_named(mesh, name, how))
+        return ended(mesh, _assign_named(mesh, name, how), name)
     report = assign_all(mesh, name, how.limit)
-    return ended(mesh, Outcome(str(report), assigned=report, assigning=how.limit is None))
+    return ended(mesh, Outcome(str(report), assigned=report, assigning=how.limit is None), name)
 
 
 def assign_mesh(mesh: Mesh) -> Outcome:
@@ -67,8 +70,12 @@ def assign_all(mesh: Mesh, name: str, limit: int | None = None) -> AssignReport:
 
 def _log(name: str, report: AssignReport) -> None:
     get_run_logger().info("%s: %s", name, report)
+    alike: dict[str, list[str]] = {}
     for entity, reason in report.reasons:
-        get_run_logger().warning("entity %s of %s has no node: %s", entity, name, reason)
+        alike.setdefault(reason, []).append(str(entity))
+    for reason, entities in alike.items():
+        shown = ", ".join(entities[:NAMED]) + (", ..." if len(entities) > NAMED else "")
+        get_run_logger().warning("no node for entities of %s (%s): %s", name, shown, reason)
 
 
 def _assign_named(mesh: Mesh, name: str, how: Assigning) -> Outcome:

@@ -34,13 +34,13 @@ Ending: TypeAlias = tuple[LaneState, Report | None, str]
 def push(mesh: Mesh, name: str, nodes: Sequence[str], protocols: Sequence[str], bounds: Bounds) -> Outcome:
     """Push all lanes, then count."""
     lanes = _push(mesh, name, nodes, protocols, bounds)
-    return ended(mesh, Outcome(_told("pushed", lanes), lanes))
+    return ended(mesh, Outcome(_told("pushed", lanes), lanes), name)
 
 
 def pull(mesh: Mesh, name: str, nodes: Sequence[str], protocols: Sequence[str]) -> Outcome:
     """Pull all lanes, then count."""
     lanes = _pull(mesh, name, nodes, protocols)
-    return ended(mesh, Outcome(_told("pulled", lanes), lanes))
+    return ended(mesh, Outcome(_told("pulled", lanes), lanes), name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +61,9 @@ def replay(mesh: Mesh, name: str, asked: Replay) -> Outcome:
     )
     told = f"{'skipped' if asked.skip else 'replayed'} {counted(decided, 'record')}"
     if not asked.push:
-        return ended(mesh, Outcome(told))
+        return ended(mesh, Outcome(told), name)
     lanes = _push(mesh, name, [], asked.protocols, Bounds())
-    return ended(mesh, Outcome(f"{told}; {_told('pushed', lanes)}", lanes))
+    return ended(mesh, Outcome(f"{told}; {_told('pushed', lanes)}", lanes), name)
 
 
 def sync(mesh: Mesh, name: str, nodes: Sequence[str], protocols: Sequence[str], bounds: Bounds) -> Outcome:
@@ -72,7 +72,7 @@ def sync(mesh: Mesh, name: str, nodes: Sequence[str], protocols: Sequence[str], 
     pushed = _push(mesh, name, nodes, protocols, bounds)
     pulled = _pull(mesh, name, nodes, protocols)
     message = "; ".join([str(assigned), _told("pushed", pushed), _told("pulled", pulled)])
-    return ended(mesh, Outcome(message, [*pushed, *pulled], assigned, assigning=True))
+    return ended(mesh, Outcome(message, [*pushed, *pulled], assigned, assigning=True), name)
 
 
 def _push(

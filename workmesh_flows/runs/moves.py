@@ -38,7 +38,7 @@ def rebalance(mesh: Mesh, name: str, asked: Rebalance, plan: str | None, how: Ho
     made = tasks.plan_moves(mesh, name, asked) if plan is None else tasks.check(mesh, plan)
     if (made.service, made.kind) != (name, "rebalance"):
         raise ConfigurationError(f"plan {plan} is a {made.kind} of {made.service}, not a rebalance of {name}")
-    return _carried_out(mesh, [made], how)
+    return _carried_out(mesh, [made], how, name)
 
 
 def drain(mesh: Mesh, asked: Drain, plan: str | None, how: How) -> Outcome:
@@ -85,7 +85,7 @@ def revoke(mesh: Mesh, nodes: Sequence[str]) -> Outcome:
     return ended(mesh, Outcome(f"active again: {', '.join(nodes)}; what was moved stays where it is"))
 
 
-def _carried_out(mesh: Mesh, made: Iterable[StoredPlan], how: How) -> Outcome:
+def _carried_out(mesh: Mesh, made: Iterable[StoredPlan], how: How, service: str | None = None) -> Outcome:
     """Show each plan as it is made; unless the run is dry, apply it before the next one is made."""
     logger = get_run_logger()
     plans: list[StoredPlan] = []
@@ -102,7 +102,7 @@ def _carried_out(mesh: Mesh, made: Iterable[StoredPlan], how: How) -> Outcome:
     if how.dry_run:
         return Outcome(f"dry run, nothing was moved: {'; '.join(str(plan) for plan in plans)}", plans=plans)
     publish_moves(reports)
-    outcome = ended(mesh, Outcome(_told(plans, reports), plans=plans, moves=reports))
+    outcome = ended(mesh, Outcome(_told(plans, reports), plans=plans, moves=reports), service)
     stuck = [
         plan for plan in plans if plan.kind == "drain" and any(why != PINNED for _, why in plan.plan.stuck)
     ]

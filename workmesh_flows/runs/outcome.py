@@ -8,24 +8,28 @@ from prefect import get_run_logger
 from prefect.futures import PrefectFuture
 
 from workmesh_flows import tasks
-from workmesh_flows.artifacts import publish_parked, publish_status
+from workmesh_flows.artifacts import publish_page, publish_parked, publish_status
 from workmesh_flows.domain.service import Mesh
 from workmesh_flows.engines import mesh_engine
 from workmesh_flows.errors import RunFailed
 from workmesh_flows.inventory import load_inventory
 from workmesh_flows.operations.replay import list_parked
 from workmesh_flows.operations.status import read_status
+from workmesh_flows.report import run_pages
 from workmesh_flows.runs.result import Outcome, counted
 from workmesh_flows.runs.telling import tell
 
 
-def count(mesh: Mesh) -> Outcome:
+def count(mesh: Mesh, service: str) -> Outcome:
     """Only count."""
-    return ended(mesh, Outcome("counted"))
+    return ended(mesh, Outcome("counted"), service)
 
 
-def ended(mesh: Mesh, outcome: Outcome) -> Outcome:
-    """Publish the tables; fail the run, with every reason, where a lane stopped."""
+def ended(mesh: Mesh, outcome: Outcome, service: str | None = None) -> Outcome:
+    """Publish tables and pages; fail the run, with every reason, where a lane stopped.
+
+    The run was about one service, or about all of them.
+    """
     inventory = load_inventory()
     for document, problem in inventory.problems.items():
         get_run_logger().warning("node %s is left out, its block does not validate: %s", document, problem)
@@ -35,6 +39,9 @@ def ended(mesh: Mesh, outcome: Outcome) -> Outcome:
         publish_status(status)
         publish_parked(refused)
         tell(engine, outcome, status, refused)
+        services = [known.name for known in mesh.services] if service is None else [service]
+        for key, page in run_pages(engine, mesh, status, refused, services).items():
+            publish_page(key, page)
     if any(lane.state == "stopped" for lane in outcome.lanes):
         raise RunFailed(_stopped(outcome))
     get_run_logger().info("%s", outcome.message)

@@ -1,0 +1,141 @@
+"""Pages of Markdown: what they say, and that what users' data says stays text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import pandas as pd
+import pytest
+from pydantic import SecretStr
+
+from workmesh_flows.adapters.conditions import Condition
+from workmesh_flows.adapters.drawing import history_chart, load_chart
+from workmesh_flows.adapters.parked_list import ParkedRecord
+from workmesh_flows.domain.node import Inventory, Node
+from workmesh_flows.operations.history import Backlog
+from workmesh_flows.operations.html import as_html
+from workmesh_flows.operations.lane_table import LANE_COLUMNS
+from workmesh_flows.operations.markdown import link, table
+from workmesh_flows.operations.pages import Facts, Run, overview_page, service_page
+from workmesh_flows.operations.status import Count, Status
+from workmesh_flows.planning.delivery import Standing
+
+NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+S = "leads.scoring"
+PICTURE = "](data:image/png;base64,"
+
+
+class Anywhere:
+    """Links of the test's."""
+
+    def node(self, name: str) -> str:
+        return f"node/{name}"
+
+    def service(self, name: str) -> str:
+        return f"page/{name}"
+
+    def runs(self, service: str) -> Sequence[Run]:
+        return [Run(f"push {service}", "run/1", "Failed", NOW, "1 lane stopped")]
+
+    def actions(self, service: str) -> Sequence[tuple[str, str]]:
+        return [("scoring-push", f"form/{service}")]
+
+
+def facts(*conditions: Condition, reason: str = "no good") -> Facts:
+    nodes = {
+        name: Node(name, "h", SecretStr("k"), (S,), max_entities={S: 10, "*": 12}) for name in ("n1", "n2")
+    }
+    count = Count(S, "lead", "n1", owned=True, records=9, pending=4, failed=1, in_flight=2, processed=3)
+    status = Status(Inventory(nodes), frozenset(), {S: {"n1": (7, 7), None: (2, 2)}}, [count])
+    lane = (S, "lead", "n1", "push", None, "open", 5, NOW, 1234, 1, NOW)
+    refused = ParkedRecord(S, "lead", "17", "3", "n1", Standing.PARKED, 5, 2, NOW, reason)
+    history = pd.DataFrame(
+        {"time": [NOW, NOW + timedelta(minutes=2)], "service": S, "pending": [10, 4], "processed": [0, 3]}
+    )
+    return Facts(
+        NOW, status, conditions, pd.DataFrame([lane], columns=list(LANE_COLUMNS)), [refused], history
+    )
+
+
+def test_the_overview_has_every_service_and_node_with_links_and_the_load() -> None:
+    page = overview_page(facts(), Anywhere())
+    assert "**Nothing needs you.** As of 2026-11-24 12:00:00 UTC." in page
+    assert f"| [{S}](page/{S}) | 2 | 9 | 2 | 4 | 1 | 2 | 3 |" in page
+    assert "| [n1](node/n1) | active |" in page
+    assert page.count(PICTURE) == 1
+
+
+def test_a_service_s_page_has_its_figures_lanes_refused_records_runs_and_forms() -> None:
+    page = service_page(S, facts(), Anywhere())
+    assert "| 2 | 9 | 2 | 4 | 1 | 2 | 3 |" in page
+    assert f"Run: [scoring-push](form/{S})" in page
+    assert "| lead | [n1](node/n1) | push | open | 4 | 1,234 | 1 | 2026-11-24 12:00:00 |" in page
+    assert "| lead | 17 | 3 | n1 | parked | 5 | 2 | 2026-11-24 12:00:00 | no good |" in page
+    assert f"| [push {S}](run/1) | Failed | 2026-11-24 12:00:00 | 1 lane stopped |" in page
+    assert page.count(PICTURE) == 2, "the backlog over time, and the load"
+
+
+def test_what_needs_somebody_comes_first_with_what_to_do() -> None:
+    stopped = Condition("lane stopped", f"{S}/lead/n1/push", NOW, "no connection")
+    elsewhere = Condition("record parked", "mails/mail/1", NOW, "bad")
+    page = service_page(S, facts(stopped, elsewhere), Anywhere())
+    assert "**1 need you.**" in page
+    assert "lane stopped: **leads.scoring/lead/n1/push** since 2026-11-24 12:00:00, no connection" in page
+    assert "then run push again" in page
+    assert "mails/mail/1" not in page
+    assert "mails/mail/1" in overview_page(facts(stopped, elsewhere), Anywhere())
+
+
+@pytest.mark.parametrize(
+    "reason", ["[x](javascript:alert(1))", "a | b", "<script>alert(1)</script>", "one\ntwo"]
+)
+def test_what_a_node_says_stays_text_in_its_cell(reason: str) -> None:
+    page = service_page(S, facts(reason=reason), Anywhere())
+    html = as_html("t", [page])
+    assert "<script>" not in html
+    assert 'href="javascript' not in html
+    row = next(line for line in page.splitlines() if line.startswith("| lead | 17"))
+    assert row.replace("\\|", "").count("|") == 10, "nine cells"
+    text = html.replace("&lt;", "<").replace("&gt;", ">")
+    assert " ".join(reason.split()) in text
+
+
+def test_numbers_go_to_the_right_and_nothing_is_nothing() -> None:
+    made = table(("a", "b"), [(1_234, None), (None, float("nan")), (link("x", "y"), True)][:2])
+    assert made.splitlines() == ["| a | b |", "|---:|---:|", "| 1,234 |  |", "|  |  |"]
+    assert table(("a",), []) == ""
+
+
+def test_a_long_table_says_that_it_was_cut() -> None:
+    assert "The first 50 of 1,200 are shown." in table(("a",), [(n,) for n in range(1_200)])
+
+
+def test_throughput_is_what_was_processed_between_two_runs_and_never_below_0() -> None:
+    minutes = [0, 2, 2, 3, 4]
+    history = pd.DataFrame(
+        {
+            "time": [NOW + timedelta(minutes=m) for m in minutes],
+            "service": S,
+            "pending": [10, 4, 4, 0, 9],
+            "processed": [0, 6, 6, 16, 2],
+        }
+    )
+    found = Backlog.of(S, history)
+    assert list(found.pending) == [10, 4, 4, 0, 9]
+    assert list(found.per_minute) == [0, 3, 0, 10, 0]
+    assert not Backlog.of("another", history).times
+    assert not Backlog.of(S, pd.DataFrame()).times
+
+
+def test_charts_are_pictures_of_what_they_are_given() -> None:
+    charts = {
+        load_chart(["n1"], [5], [None], "entities"),
+        load_chart(["n1"], [6], [None], "entities"),
+        load_chart(["n1"], [6], [8], "entities"),
+        load_chart([], [], [], "entities"),
+        history_chart([NOW, NOW + timedelta(hours=1)], [1, 2], [0.0, 0.0]),
+        history_chart([NOW, NOW + timedelta(hours=1)], [1, 2], [0.0, 3.0]),
+    }
+    assert len(charts) == 6
+    assert all(chart.startswith(b"\x89PNG") and len(chart) < 60_000 for chart in charts)

@@ -1,0 +1,216 @@
+"""Pages of Markdown about a mesh and about each of its services: what needs somebody, figures, charts, links."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+import pandas as pd
+
+from workmesh_flows.adapters.conditions import Condition
+from workmesh_flows.adapters.drawing import history_chart, load_chart
+from workmesh_flows.adapters.parked_list import ParkedRecord
+from workmesh_flows.operations.history import Backlog
+from workmesh_flows.operations.markdown import Link, escaped, link, moment, picture, table
+from workmesh_flows.operations.status import Status
+from workmesh_flows.operations.tables import NODE_COLUMNS, SERVICE_COLUMNS, nodes_table, services_table
+from workmesh_flows.planning.delivery import Standing
+
+SHOWN = 20
+"""Conditions that a page lists."""
+HELP = {
+    "lane stopped": "what was not sent stays pending; mend the cause, then run push again",
+    "node unreachable": "its lanes wait; start it, or disable it in its block",
+    "record parked": "mend it and run replay, or skip it",
+    "entities unassigned": "add a node, or raise a cap",
+}
+
+
+class Links(Protocol):
+    """Where a page's links lead; an empty text where there is nothing to lead to."""
+
+    def node(self, name: str) -> str: ...
+    def service(self, name: str) -> str: ...
+    def runs(self, service: str) -> Sequence[Run]: ...
+    def actions(self, service: str) -> Sequence[tuple[str, str]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A flow run, as a page lists it."""
+
+    name: str
+    address: str
+    state: str
+    began: datetime | None
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All that pages are made from; ``history`` has a backlog for each service, the oldest first."""
+
+    now: datetime
+    status: Status
+    conditions: Sequence[Condition]
+    lanes: pd.DataFrame
+    refused: Sequence[ParkedRecord]
+    history: pd.DataFrame
+
+
+def overview_page(facts: Facts, links: Links) -> str:
+    """The whole mesh."""
+    services = [
+        [_linked(row["service"], links.service(row["service"])), *(row[name] for name in SERVICE_COLUMNS[1:])]
+        for row in services_table(facts.status).to_dict("records")
+    ]
+    nodes = nodes_table(facts.status)
+    rows = [
+        [_linked(row["node"], links.node(row["node"])), *(row[name] for name in NODE_COLUMNS[1:])]
+        for row in nodes.to_dict("records")
+    ]
+    return _joined(
+        "# Mesh",
+        _head(facts.now, facts.conditions),
+        "## Services",
+        table(SERVICE_COLUMNS, services),
+        "## Nodes",
+        table(NODE_COLUMNS, rows) or "No node is in the inventory yet: add a block of type Workmesh Node.",
+        *_load(facts.status, None),
+    )
+
+
+def service_page(name: str, facts: Facts, links: Links) -> str:
+    """One service."""
+    of_service = [
+        condition
+        for condition in facts.conditions
+        if condition.kind == "node unreachable" or condition.subject.partition("/")[0] == name
+    ]
+    (figures,) = (row for row in services_table(facts.status).to_dict("records") if row["service"] == name)
+    actions = links.actions(name)
+    return _joined(
+        f"# {escaped(name)}",
+        _head(facts.now, of_service),
+        table(SERVICE_COLUMNS[1:], [[figures[column] for column in SERVICE_COLUMNS[1:]]]),
+        "Run: " + " · ".join(link(action, address) for action, address in actions) if actions else "",
+        *_backlog(name, facts.history),
+        *_load(facts.status, name),
+        "## Lanes",
+        _lanes(name, facts, links) or "No lane was worked yet.",
+        *_refused(name, facts.refused),
+        *_runs(links.runs(name)),
+    )
+
+
+def _head(now: datetime, conditions: Sequence[Condition]) -> str:
+    """Since when it is true, and whether anything needs somebody."""
+    at = f"As of {moment(now)} UTC."
+    if not conditions:
+        return f"**Nothing needs you.** {at}"
+    lines = [
+        f"- {condition.kind}: **{escaped(condition.subject)}** since {moment(condition.since)}, "
+        f"{escaped(condition.detail)} ({HELP[condition.kind]})"
+        for condition in conditions[:SHOWN]
+    ]
+    if len(conditions) > SHOWN:
+        lines.append(f"- and {len(conditions) - SHOWN:,} more")
+    return f"**{len(conditions):,} need you.** {at}\n\n" + "\n".join(lines)
+
+
+def _lanes(name: str, facts: Facts, links: Links) -> str:
+    pending = {
+        (count.protocol, count.node): count.pending for count in facts.status.counts if count.service == name
+    }
+    columns = (
+        "protocol",
+        "node",
+        "direction",
+        "breaker",
+        "pending",
+        "done",
+        "refused",
+        "last push",
+        "held by",
+    )
+    worked = [lane for lane in facts.lanes.to_dict("records") if lane["service"] == name]
+    rows = [
+        (
+            lane["protocol"],
+            _linked(lane["node"], links.node(lane["node"])),
+            lane["direction"],
+            lane["breaker"],
+            pending.get((lane["protocol"], lane["node"]), 0) if lane["direction"] == "push" else None,
+            lane["done"],
+            lane["refused"],
+            lane["last_push_time"],
+            lane["holder"],
+        )
+        for lane in worked
+    ]
+    return table(columns, rows)
+
+
+def _refused(name: str, refused: Sequence[ParkedRecord]) -> Iterable[str]:
+    rows = [
+        (r.protocol, r.record, r.entity, r.node, r.state.value, r.attempts, r.waiting, r.since, r.reason)
+        for r in refused
+        if r.service == name and r.state is not Standing.SKIPPED
+    ]
+    if rows:
+        yield "## Refused records"
+        yield table(
+            ("protocol", "record", "entity", "node", "state", "attempts", "waiting", "since", "reason"), rows
+        )
+
+
+def _runs(runs: Sequence[Run]) -> Iterable[str]:
+    if runs:
+        yield "## Last runs"
+        yield table(
+            ("run", "state", "began", "what it did"),
+            [(link(run.name, run.address), run.state, run.began, run.message) for run in runs],
+        )
+
+
+def _load(status: Status, service: str | None) -> Iterable[str]:
+    """What each node holds against its cap: of all services in entities, of one in what its criterion counts."""
+    named = sorted(status.inventory.nodes)
+    if service is None:
+        unit = "entities"
+        held = {node: sum(holding.get(node, (0, 0))[0] for holding in status.held.values()) for node in named}
+        caps = {node: status.inventory.nodes[node].shared_cap for node in named}
+    else:
+        named = [node for node in named if service in status.inventory.nodes[node].services]
+        weighed = service in status.weighed
+        unit = "weight" if weighed else "entities"
+        held = {node: status.held[service].get(node, (0, 0))[weighed] for node in named}
+        caps = {
+            node: (
+                status.inventory.nodes[node].max_weight
+                if weighed
+                else status.inventory.nodes[node].max_entities
+            ).get(service)
+            for node in named
+        }
+    if named:
+        chart = load_chart(named, [held[node] for node in named], [caps[node] for node in named], unit)
+        yield picture(chart, f"{unit} held by each node")
+
+
+def _backlog(name: str, history: pd.DataFrame) -> Iterable[str]:
+    backlog = Backlog.of(name, history)
+    if len(backlog.times) > 1:
+        yield picture(
+            history_chart(backlog.times, backlog.pending, backlog.per_minute), "backlog and throughput"
+        )
+
+
+def _linked(text: str, address: str) -> str | Link:
+    return link(text, address) if address else text
+
+
+def _joined(*parts: str) -> str:
+    return "\n\n".join(part for part in parts if part)

@@ -1,0 +1,61 @@
+"""The pages about a mesh: as artifacts of a run, and as one file for those who do not see Prefect."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from workmesh_flows.adapters.conditions import all_conditions
+from workmesh_flows.adapters.database import utc_now
+from workmesh_flows.domain.service import Mesh
+from workmesh_flows.engines import mesh_engine
+from workmesh_flows.history import service_history
+from workmesh_flows.inventory import load_inventory
+from workmesh_flows.operations.probe import probe_nodes
+from workmesh_flows.operations.replay import list_parked
+from workmesh_flows.operations.status import Status, read_status
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from workmesh_flows.adapters.parked_list import ParkedRecord
+    from workmesh_flows.operations.pages import Facts
+
+OVERVIEW = "overview"
+"""Key of the mesh's own page; a service's is its name."""
+
+
+def run_pages(
+    engine: Engine, mesh: Mesh, status: Status, refused: Sequence[ParkedRecord], services: Sequence[str]
+) -> dict[str, str]:
+    """By key, the pages that a run leaves: of the mesh, and of the services that it was about."""
+    from workmesh_flows.operations.pages import overview_page, service_page
+    from workmesh_flows.ui import read_links
+
+    facts = _facts(engine, status, refused)
+    links = read_links([service.name for service in mesh.services], services)
+    pages = {service: service_page(service, facts, links) for service in services}
+    return {OVERVIEW: overview_page(facts, links), **pages}
+
+
+def whole_report(mesh: Mesh) -> str:
+    """The mesh and all its services as one page of HTML that needs nothing else; links lead to Prefect's UI."""
+    from workmesh_flows.operations.html import as_html
+    from workmesh_flows.operations.pages import overview_page, service_page
+    from workmesh_flows.ui import read_links, ui_address
+
+    names = [service.name for service in mesh.services]
+    inventory = load_inventory()
+    with mesh_engine(mesh) as engine:
+        status = read_status(engine, mesh, inventory, probe_nodes(inventory.nodes.values()))
+        facts = _facts(engine, status, list_parked(engine, mesh))
+    links = read_links(names, names, root=ui_address())
+    pages = [overview_page(facts, links), *(service_page(name, facts, links) for name in names)]
+    return as_html("Workmesh", pages)
+
+
+def _facts(engine: Engine, status: Status, refused: Sequence[ParkedRecord]) -> Facts:
+    from workmesh_flows.operations.lane_table import lanes_table
+    from workmesh_flows.operations.pages import Facts
+
+    return Facts(utc_now(), status, all_conditions(engine), lanes_table(engine), refused, service_history())

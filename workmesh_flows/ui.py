@@ -1,0 +1,106 @@
+"""What Prefect's pages are asked about and link to: runs, deployments, other artifacts.
+
+Links are relative: each page of an artifact or a run lies two steps below the root, in both of Prefect's UIs and in its
+Cloud, so that they need no address and stay in the UI that somebody uses.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import (
+    DeploymentFilter,
+    DeploymentFilterTags,
+    FlowRunFilter,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+    FlowRunFilterTags,
+)
+from prefect.client.schemas.objects import TERMINAL_STATES
+from prefect.client.schemas.sorting import FlowRunSort
+from prefect.settings import get_current_settings
+
+from workmesh_flows.operations.pages import Run
+from workmesh_flows.running import service_tag
+from workmesh_flows.settings import artifact_key
+
+ROOT = "../.."
+_PREFECTS = re.compile(r"^Flow run encountered an exception: (?:\w+: )?")
+RUNS = 10
+"""Runs that a page lists."""
+
+
+@dataclass(frozen=True, slots=True)
+class UiLinks:
+    """Links of the pages, from a place below ``root``; ``pages`` are the services that have one."""
+
+    root: str = ROOT
+    pages: frozenset[str] = frozenset()
+    last_runs: Mapping[str, Sequence[Run]] = field(default_factory=dict)
+    deployments: Mapping[str, Sequence[tuple[str, str]]] = field(default_factory=dict)
+
+    def node(self, name: str) -> str:
+        """The task runs of a node: their names end with its."""
+        return f"{self.root}/runs?tab=task-runs&task-run-search={name}"
+
+    def service(self, name: str) -> str:
+        """The page of a service."""
+        return f"{self.root}/artifacts/key/{artifact_key(name)}" if name in self.pages else ""
+
+    def runs(self, service: str) -> Sequence[Run]:
+        """The last runs of a service that have ended."""
+        return self.last_runs.get(service, ())
+
+    def actions(self, service: str) -> Sequence[tuple[str, str]]:
+        """The forms from which its deployments are run."""
+        return self.deployments.get(service, ())
+
+
+def ui_address() -> str:
+    """Where the UI is, for pages that are read elsewhere; of a server of one's own it is the newer of its two."""
+    address = str(get_current_settings().ui_url or "").rstrip("/")
+    return f"{address}/v2" if get_current_settings().api.key is None else address
+
+
+def read_links(services: Sequence[str], pages: Sequence[str], *, root: str = ROOT) -> UiLinks:
+    """Links for the pages of ``pages``, of a mesh of these services; two questions to the server for each page."""
+    return UiLinks(
+        root,
+        frozenset(services),
+        {service: _runs(service, root) for service in pages},
+        {service: _deployments(service, root) for service in pages},
+    )
+
+
+def _runs(service: str, root: str) -> list[Run]:
+    asked = FlowRunFilter(
+        tags=FlowRunFilterTags(all_=[service_tag(service)]),
+        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(TERMINAL_STATES))),
+    )
+    with get_client(sync_client=True) as client:
+        found = client.read_flow_runs(flow_run_filter=asked, sort=FlowRunSort.START_TIME_DESC, limit=RUNS)
+    return [
+        Run(
+            run.name,
+            f"{root}/runs/flow-run/{run.id}",
+            run.state_name or "",
+            run.start_time,
+            _said(run.state.message or "") if run.state else "",
+        )
+        for run in found
+    ]
+
+
+def _said(message: str) -> str:
+    """The first line of a state's message, without what Prefect writes before an error's own text."""
+    return _PREFECTS.sub("", message.partition("\n")[0]).rstrip(":")
+
+
+def _deployments(service: str, root: str) -> list[tuple[str, str]]:
+    asked = DeploymentFilter(tags=DeploymentFilterTags(all_=[service_tag(service)]))
+    with get_client(sync_client=True) as client:
+        found = client.read_deployments(deployment_filter=asked)
+    return sorted((str(one.name), f"{root}/deployments/deployment/{one.id}/run") for one in found)
