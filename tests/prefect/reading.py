@@ -20,7 +20,9 @@ def latest_table(api: str, key: str) -> list[dict[str, Any]]:
 
 
 def latest_run(api: str) -> dict[str, Any]:
-    run: dict[str, Any] = post(api, "/flow_runs/filter", {"sort": "START_TIME_DESC", "limit": 1})[0]
+    """The run that began last; what a schedule has planned did not."""
+    began = {"flow_runs": {"start_time": {"is_null_": False}}, "sort": "START_TIME_DESC", "limit": 1}
+    run: dict[str, Any] = post(api, "/flow_runs/filter", began)[0]
     return run
 
 

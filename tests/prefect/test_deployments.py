@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import httpx
 from sqlalchemy import create_engine
 
 from tests.prefect.reading import post
@@ -49,6 +50,8 @@ def test_all_flows_deploy_and_a_worker_runs_one_to_its_end(prefect: str, tmp_pat
     finally:
         worker.terminate()
         worker.wait(30)
+        for deployment in deployments.values():  # and the runs that its schedule has planned
+            httpx.delete(f"{prefect}/deployments/{deployment['id']}").raise_for_status()
     assert (state["type"], state["message"]) == ("COMPLETED", "counted")
 
 

@@ -14,7 +14,7 @@ from playwright.sync_api import expect
 from tests.operations.parking import refusing_these
 from tests.prefect.browser import chromium_page, shot
 from tests.prefect.conftest import Fleet
-from tests.prefect.reading import post
+from tests.prefect.reading import latest_run
 from tests.support.scripted_node import API_KEY, Answer, scripted_node
 from tests.support.shop import write_orders, write_shops
 from workmesh_flows.blocks import WorkmeshNode
@@ -78,7 +78,7 @@ def test_a_stopped_lane_shows_as_a_failed_run_with_its_reason(prefect: str, flee
         flows: Any = service_flows(fleet.mesh, "shop.orders", module=__name__)
         with pytest.raises(RunFailed):
             flows.push()
-    (run,) = post(prefect, "/flow_runs/filter", {"sort": "START_TIME_DESC", "limit": 1})
+    run = latest_run(prefect)
     with chromium_page(prefect) as page:
         page.goto(f"runs/flow-run/{run['id']}?tab=Logs")
         expect(page.get_by_text("push shop.orders").first).to_be_visible()
