@@ -326,3 +326,13 @@ def _api() -> str:
     url = PREFECT_API_URL.value()
     assert url is not None
     return url
+
+
+def test_a_push_says_that_records_wait_for_their_entities_to_have_a_node(
+    fleet: Fleet, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_shops(fleet.engine, [None, None])
+    write_orders(fleet.engine, [1, 2] * 4)
+    with caplog.at_level(logging.WARNING):
+        assert flows_of(fleet).push().message == "pushed 0 records on 0 lanes"
+    assert "8 records of shop.orders wait for their entities to have a node: run assign" in caplog.text

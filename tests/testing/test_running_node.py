@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -44,3 +47,28 @@ def test_a_declaration_that_no_other_process_can_import_is_refused() -> None:
 def test_a_node_that_cannot_start_says_so() -> None:
     with pytest.raises(StartError, match="there is no module nowhere"), running_node("nowhere:app"):
         pass
+
+
+def test_a_script_serves_what_it_imports_from_a_module_by_that_module_s_name(tmp_path: Path) -> None:
+    (tmp_path / "my_micro.py").write_text(
+        "from workmesh_flows.microservice import MicroService\n"
+        "app = MicroService('leads.scoring', version='1')\n"
+        "@app.protocol('lead')\n"
+        "def score(lead):\n    return {'score': 1}\n"
+    )
+    (tmp_path / "script.py").write_text(
+        "from my_micro import app\n"
+        "from workmesh_flows.testing import running_node\n"
+        "if __name__ == '__main__':\n"
+        "    with running_node(app) as node:\n        print(node.microservice)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    ended = subprocess.run(
+        [sys.executable, "script.py"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.stdout == "my_micro:app\n", ended.stderr

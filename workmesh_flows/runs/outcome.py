@@ -14,7 +14,7 @@ from workmesh_flows.engines import mesh_engine
 from workmesh_flows.errors import RunFailed
 from workmesh_flows.inventory import load_inventory
 from workmesh_flows.operations.replay import list_parked
-from workmesh_flows.operations.status import read_status
+from workmesh_flows.operations.status import Status, read_status
 from workmesh_flows.report import run_pages
 from workmesh_flows.runs.result import Outcome, counted
 from workmesh_flows.runs.telling import tell
@@ -39,6 +39,7 @@ def ended(mesh: Mesh, outcome: Outcome, service: str | None = None) -> Outcome:
         publish_status(status)
         publish_parked(refused)
         tell(engine, outcome, status, refused)
+        _warn_of_unassigned(status, outcome)
         services = [known.name for known in mesh.services] if service is None else [service]
         for key, page in run_pages(engine, mesh, status, refused, services).items():
             publish_page(key, page)
@@ -46,6 +47,18 @@ def ended(mesh: Mesh, outcome: Outcome, service: str | None = None) -> Outcome:
         raise RunFailed(_stopped(outcome))
     get_run_logger().info("%s", outcome.message)
     return outcome
+
+
+def _warn_of_unassigned(status: Status, outcome: Outcome) -> None:
+    """Records that no run can send, since their entities have no node: a push that sent nothing should say so."""
+    for service in sorted({lane.service for lane in outcome.lanes} or set(status.held)):
+        waiting = sum(c.pending for c in status.counts if c.service == service and c.owned and c.node is None)
+        if waiting:
+            get_run_logger().warning(
+                "%s of %s wait for their entities to have a node: run assign",
+                counted(waiting, "record"),
+                service,
+            )
 
 
 def _stopped(outcome: Outcome) -> str:

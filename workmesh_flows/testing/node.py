@@ -56,7 +56,7 @@ def inventory_node(
 
 def _reference(microservice: MicroService) -> str:
     for name, module in list(sys.modules.items()):
-        if name != "__main__":
+        if name not in {"__main__", "__mp_main__"}:  # other names, in another process
             for attribute, value in list(getattr(module, "__dict__", {}).items()):
                 if value is microservice:
                     return f"{name}:{attribute}"
