@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from time import sleep
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, insert
 
 from workmesh_flows.adapters.conditions import MOST, Kind, News, news, remember
+from workmesh_flows.adapters.schema import conditions
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 LANE: Kind = "lane stopped"
@@ -57,6 +60,20 @@ def test_two_runs_that_tell_the_same_both_end_well(engine: Engine) -> None:
     remember(engine, over, NOW)
     remember(engine, over, NOW)
     assert told(engine, {}) == ([], [])
+
+
+def test_two_runs_that_tell_the_same_at_the_same_moment_both_end_well(engine: Engine) -> None:
+    found = news(engine, LANE, {"a": "away", "b": "away"})
+    with engine.connect() as other, ThreadPoolExecutor(1) as pool:
+        row = {"kind": LANE, "subject": "a", "since": NOW, "detail": "away"}
+        other.execute(insert(conditions), [row])
+        waiting = pool.submit(remember, engine, found, NOW)
+        sleep(0.3)
+        assert not waiting.done(), "it waits for the other one to commit"
+        other.commit()
+        waiting.result(timeout=20)
+    assert told(engine, {"a": "away", "b": "away"}) == (["b"], []), "what was not kept is told again"
+    assert told(engine, {"a": "away", "b": "away"}) == ([], [])
 
 
 def test_a_flood_comes_in_portions_and_nothing_of_it_is_dropped(engine: Engine) -> None:

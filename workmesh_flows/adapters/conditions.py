@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias
 
 from sqlalchemy import Engine, delete, insert, select
+from sqlalchemy.exc import IntegrityError
 
 from workmesh_flows.adapters.database import translated_errors
 from workmesh_flows.adapters.schema import NAME_LENGTH, conditions, stored_text
@@ -58,19 +60,17 @@ def news(
 
 
 def remember(engine: Engine, told: News, now: datetime) -> None:
-    """Keep that these news were told; what another run told meanwhile stays."""
-    if not told.begun and not told.over:
-        return
-    subjects = [*told.begun, *told.over]
-    with translated_errors(), engine.begin() as connection:
-        connection.execute(
-            delete(conditions).where(conditions.c.kind == told.kind, conditions.c.subject.in_(subjects))
-        )
-        if told.begun:
-            rows = [
-                {"kind": told.kind, "subject": subject, "since": now, "detail": stored_text(detail)}
-                for subject, detail in told.begun.items()
-            ]
+    """Keep that these news were told. Where another run keeps some of them at this moment, what begins is told again."""
+    if told.over:
+        mine = conditions.c.kind == told.kind, conditions.c.subject.in_(list(told.over))
+        with translated_errors(), engine.begin() as connection:
+            connection.execute(delete(conditions).where(*mine))
+    if told.begun:
+        rows = [
+            {"kind": told.kind, "subject": subject, "since": now, "detail": stored_text(detail)}
+            for subject, detail in told.begun.items()
+        ]
+        with translated_errors(), suppress(IntegrityError), engine.begin() as connection:
             connection.execute(insert(conditions), rows)
 
 
