@@ -99,6 +99,7 @@ def _environment(home: Path, engine: Engine) -> Iterator[None]:
     """What this process and the flow runs it starts must know; set before Prefect is imported."""
     wanted = {
         f"{PREFIX}DATABASE_URL": engine.url.render_as_string(hide_password=False),
+        f"{PREFIX}MESH": "workmesh_flows.demo.mesh:mesh",
         "PREFECT_LOCAL_STORAGE_PATH": str(home / "results"),
         "PREFECT_LOGGING_LEVEL": os.environ.get("PREFECT_LOGGING_LEVEL", "WARNING"),
     }
@@ -176,17 +177,10 @@ def _show(out: Console) -> None:
 def _serve(out: Console, api: str) -> None:
     """Serve the flows as deployments until Ctrl-C."""
     from prefect import serve
-    from prefect.types.entrypoint import EntrypointType
 
-    from workmesh_flows.demo import flows
+    from workmesh_flows.serving import deployments
 
     out.print(
         f"\nOpen {api.removesuffix('/api')} and look at Deployments, Blocks and Artifacts. Ctrl-C ends it all."
     )
-    made = [
-        getattr(flows, action).to_deployment(
-            name=f"demo-{action}", tags=["demo"], entrypoint_type=EntrypointType.MODULE_PATH
-        )
-        for action in ("assign", "push", "pull", "sync", "rebalance", "drain", "status")
-    ]
-    serve(*made)
+    serve(*deployments(mesh))
