@@ -1,8 +1,9 @@
 """Events for Prefect's feed and automations: what began to need somebody, and what is well again.
 
 An event is about a lane, a node, a record or a service (its resource); node and service are related resources, and
-the figures are its payload. It is sent before it is kept as told: a run that dies in between leads to a second one,
-never to none. A server that is away keeps no run from its end.
+the figures are its payload. It is handed to Prefect before it is kept as told: a run that dies in between leads to a
+second one. Prefect sends from a queue and confirms nothing: a process that is killed before its queue is empty, or a
+server that is away, may lose the event; what holds still stands on the pages. It keeps no run from its end.
 """
 
 from __future__ import annotations
