@@ -54,6 +54,7 @@ python -m {package}.sample
 workmesh microservice {package}.micro:app --port {PORT} > node.log 2>&1 &
 workmesh nodes import nodes.yaml
 prefect deploy --all --no-prompt
+workmesh automations install
 prefect worker start --pool workmesh
 
 The worker runs a sync each minute. Look at http://127.0.0.1:4200, or in another terminal: workmesh nodes.
