@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, NullPool, create_engine, event
 
-from tests.support.databases import KINDS, empty_postgresql, running_postgresql
+from tests.support.databases import KINDS, PREPARED, empty_postgresql, running_postgresql
 from workmesh_flows.adapters.schema import create_own_tables
 
 
@@ -19,18 +19,16 @@ def postgresql_server() -> Iterator[str]:
 
 @pytest.fixture(params=KINDS)
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The address of an empty database, once of each kind."""
+    """The address of an empty database, once of each kind; in that of `engine` our own tables are."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'master.db'}"
         return
-    with empty_postgresql(request.getfixturevalue("postgresql_server")) as url:
+    template = PREPARED if "engine" in request.fixturenames else "template1"
+    with empty_postgresql(request.getfixturevalue("postgresql_server"), template) as url:
         yield url
 
 
-TWICE_IF_SLOW = (
-    "tests/main_job/test_flights.py::test_all_flights",
-    "tests/operations/test_drain_crashes.py::test_a_drain",
-)
+TWICE_IF_SLOW = ("tests/operations/test_drain_crashes.py::test_a_drain",)
 """Tests that take long and run on one kind of database only, but for the slow run."""
 
 
@@ -48,6 +46,6 @@ def engine(database_url: str) -> Iterator[Engine]:
     made = create_engine(database_url, poolclass=NullPool)
     if made.dialect.name == "sqlite":
         event.listen(made, "connect", lambda connection, _: connection.execute("PRAGMA journal_mode=WAL"))
-    create_own_tables(made)
+        create_own_tables(made)
     yield made
     made.dispose()

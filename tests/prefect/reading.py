@@ -3,13 +3,34 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import httpx
 
+TRIES = 40
+
+
+class _Patient(httpx.HTTPTransport):
+    """Asks again where a server on SQLite says 503: another one wrote at that moment. So do Prefect's own clients."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        for _ in range(TRIES):
+            answer = super().handle_request(request)
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                break
+            answer.close()
+            time.sleep(0.25)
+        return answer
+
+
+api_client = httpx.Client(
+    timeout=30, transport=_Patient()
+)  # one for all: making one takes longer than most answers
+
 
 def post(api: str, path: str, body: dict[str, Any] | None = None) -> Any:
-    return httpx.post(f"{api}{path}", json=body or {}, timeout=30).raise_for_status().json()
+    return api_client.post(f"{api}{path}", json=body or {}).raise_for_status().json()
 
 
 def latest_table(api: str, key: str) -> list[dict[str, Any]]:

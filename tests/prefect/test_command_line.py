@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,7 @@ from tests.operations.movers import nodes_of_shops
 from tests.support.scripted_node import API_KEY, Answer, Asked, scripted_node, success
 from tests.support.shop import with_push_success, write_orders, write_shops
 from workmesh_flows.blocks import WorkmeshNode
+from workmesh_flows.cli import main
 
 ROOT = Path(__file__).parents[2]
 MESH = """
@@ -23,16 +27,56 @@ number = 7
 """
 
 
+@dataclass(frozen=True)
+class Ended:
+    """A command that was run: what it ended with, and what it said."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Workmesh = Callable[..., Ended]
+
+
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "shop_mesh.py").write_text(MESH)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "shop_mesh", raising=False)  # that of another test
     return tmp_path
 
 
-def workmesh(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """The command as a user runs it, in a folder of its own."""
+@pytest.fixture
+def workmesh(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Workmesh:
+    """The command, in this process: starting one takes longer than what it does."""
+    del folder
+
+    def run(*arguments: str, **environment: str) -> Ended:
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "argv", ["workmesh", *arguments])
+            patch.setenv("PREFECT_LOGGING_LEVEL", "WARNING")  # the command sets it where nobody has
+            # Prefect's console goes on writing to the standard error of the test that was first.
+            patch.setattr(logging, "raiseExceptions", False)
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            capsys.readouterr()
+            try:
+                main()
+                code = 0
+            except SystemExit as ended:
+                code = int(ended.code or 0)
+            said = capsys.readouterr()
+        return Ended(code, said.out, said.err)
+
+    return run
+
+
+def process(folder: Path, *arguments: str, **environment: str) -> Ended:
+    """The command as a user runs it, in a process and a folder of its own."""
     known = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-    return subprocess.run(
+    ended = subprocess.run(
         [sys.executable, "-m", "workmesh_flows.cli", *arguments],
         cwd=folder,
         env={**known, "PYTHONPATH": str(ROOT), "PREFECT_HOME": str(folder / "home"), **environment},
@@ -41,9 +85,10 @@ def workmesh(folder: Path, *arguments: str, **environment: str) -> subprocess.Co
         timeout=100,
         check=False,
     )
+    return Ended(ended.returncode, ended.stdout, ended.stderr)
 
 
-def said(ended: subprocess.CompletedProcess[str]) -> str:
+def said(ended: Ended) -> str:
     """The one line of a failure."""
     assert ended.returncode == 1, ended.stderr
     assert "Traceback" not in ended.stderr
@@ -52,8 +97,8 @@ def said(ended: subprocess.CompletedProcess[str]) -> str:
     return lines[0]
 
 
-def test_help_lists_the_commands(folder: Path) -> None:
-    ended = workmesh(folder, "--help")
+def test_help_lists_the_commands(workmesh: Workmesh) -> None:
+    ended = workmesh("--help")
     assert ended.returncode == 0
     commands = (
         "demo",
@@ -94,8 +139,11 @@ def test_help_lists_the_commands(folder: Path) -> None:
         pytest.param(["microservice", "nowhere:app"], "there is no module nowhere", id="no micro-service"),
     ],
 )
-def test_a_failure_is_one_clear_line(prefect: str, folder: Path, arguments: list[str], line: str) -> None:
-    assert line in said(workmesh(folder, *arguments, PREFECT_API_URL=prefect))
+def test_a_failure_is_one_clear_line(
+    prefect: str, workmesh: Workmesh, arguments: list[str], line: str
+) -> None:
+    del prefect
+    assert line in said(workmesh(*arguments))
 
 
 def test_a_server_that_is_away_is_said_in_one_line(folder: Path) -> None:
@@ -104,17 +152,16 @@ def test_a_server_that_is_away_is_said_in_one_line(folder: Path) -> None:
         "PREFECT_CLIENT_MAX_RETRIES": "0",
         "PREFECT_INTEGRATIONS_WORKMESH_DATABASE_URL": f"sqlite:///{folder / 'master.db'}",
     }
-    line = said(workmesh(folder, "nodes", "--mesh", "shop_mesh:mesh", **environment))
+    line = said(process(folder, "nodes", "--mesh", "shop_mesh:mesh", **environment))
     assert "the Prefect server cannot be reached" in line
 
 
-def test_tables_and_runs_work_from_the_command_line(prefect: str, folder: Path) -> None:
+def test_tables_and_runs_work_from_the_command_line(prefect: str, folder: Path, workmesh: Workmesh) -> None:
     url = f"sqlite:///{folder / 'master.db'}"
     engine = create_engine(url)
     write_shops(engine, [None, "ghost"])
     write_orders(engine, [1, 1, 1, 2])
     environment = {
-        "PREFECT_API_URL": prefect,
         "PREFECT_INTEGRATIONS_WORKMESH_MESH": "shop_mesh:mesh",
         "PREFECT_INTEGRATIONS_WORKMESH_DATABASE_URL": url,
         "PREFECT_INTEGRATIONS_WORKMESH_LANE_RETRIES": "0",
@@ -127,15 +174,15 @@ def test_tables_and_runs_work_from_the_command_line(prefect: str, folder: Path) 
         WorkmeshNode(
             host="127.0.0.1", port=node.port, api_key=SecretStr(API_KEY), services=["shop.orders"]
         ).save("n1")
-        assert "assigned 1 entity (n1 1)" in workmesh(folder, "assign", **environment).stdout
-        pushed = workmesh(folder, "push", "shop.orders", "--node", "n1", "--limit", "2", **environment)
+        assert "assigned 1 entity (n1 1)" in workmesh("assign", **environment).stdout
+        pushed = workmesh("push", "shop.orders", "--node", "n1", "--limit", "2", **environment)
         assert pushed.stdout.strip() == "pushed 2 records on 1 lane, 1 still pending"
-        line = said(workmesh(folder, "push", **environment))
+        line = said(workmesh("push", **environment))
         assert "pushed 1 record on 2 lanes; 1 lane stopped" in line
         assert with_push_success(engine, True) == [1, 2, 3]
-        assert "pulled 1 record" in workmesh(folder, "pull", "--node", "n1", **environment).stdout
-        nodes = workmesh(folder, "nodes", **environment).stdout
-        services = workmesh(folder, "services", "--all", **environment).stdout
+        assert "pulled 1 record" in workmesh("pull", "--node", "n1", **environment).stdout
+        nodes = process(folder, "nodes", PREFECT_API_URL=prefect, **environment).stdout
+        services = workmesh("services", "--all", **environment).stdout
     engine.dispose()
     rows = {line.split()[0]: line.split() for line in nodes.splitlines() if line.strip()}
     assert rows["n1"] == ["n1", "active", "yes", "1", "1", "0", "0", "1"]
@@ -144,7 +191,10 @@ def test_tables_and_runs_work_from_the_command_line(prefect: str, folder: Path) 
     assert API_KEY not in nodes + services
 
 
-def test_a_drain_shows_its_plan_and_only_applies_it_when_told(prefect: str, folder: Path) -> None:
+def test_a_drain_shows_its_plan_and_only_applies_it_when_told(
+    prefect: str, folder: Path, workmesh: Workmesh
+) -> None:
+    del prefect
     url = f"sqlite:///{folder / 'master.db'}"
     engine = create_engine(url)
     write_shops(engine, ["n1", "n1", "n2"])
@@ -153,11 +203,10 @@ def test_a_drain_shows_its_plan_and_only_applies_it_when_told(prefect: str, fold
             name
         )
     environment = {
-        "PREFECT_API_URL": prefect,
         "PREFECT_INTEGRATIONS_WORKMESH_DATABASE_URL": url,
         "PREFECT_INTEGRATIONS_WORKMESH_MESH": "shop_mesh:mesh",
     }
-    shown = workmesh(folder, "drain", "n1", **environment)
+    shown = workmesh("drain", "n1", **environment)
     assert shown.returncode == 0, shown.stderr
     assert "dry run, nothing was moved: drain of shop.orders: 2 moves from 1 to 1 node" in shown.stdout
     assert [line.split()[:6] for line in shown.stdout.splitlines() if line.startswith(("1 ", "2 "))] == [
@@ -165,9 +214,9 @@ def test_a_drain_shows_its_plan_and_only_applies_it_when_told(prefect: str, fold
         ["2", "n1", "n2", "1", "drain", "2.00"],
     ]
     assert nodes_of_shops(engine) == {1: "n1", 2: "n1", 3: "n2"}
-    applied = workmesh(folder, "drain", "n1", "--apply", **environment)
+    applied = workmesh("drain", "n1", "--apply", **environment)
     assert "moved 2 entities" in applied.stdout
     assert set(nodes_of_shops(engine).values()) == {"n2"}
-    log = workmesh(folder, "moves", **environment)
+    log = workmesh("moves", **environment)
     assert log.stdout.count("drain-") == 2
     engine.dispose()

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-import httpx
 from prefect.client.orchestration import get_client
 from prefect.exceptions import ObjectNotFound
 from pydantic import SecretStr
 
+from tests.prefect.reading import api_client
 from workmesh_flows.blocks import WorkmeshNode
 from workmesh_flows.inventory import SLUG, load_inventory
 
@@ -37,7 +37,7 @@ def test_a_document_that_does_not_validate_is_named_and_hides_no_other(prefect: 
     with get_client(sync_client=True) as client:
         document = client.read_block_document_by_name("bad", SLUG)
     changed = {"data": {"port": "not-a-number", "api_key": "", "host": "10.0.0.1", "services": ["s"]}}
-    httpx.patch(f"{prefect}/block_documents/{document.id}", json=changed).raise_for_status()
+    api_client.patch(f"{prefect}/block_documents/{document.id}", json=changed).raise_for_status()
     inventory = load_inventory()
     assert list(inventory.nodes) == ["good"]
     assert list(inventory.problems) == ["bad"]

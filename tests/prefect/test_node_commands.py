@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 from prefect.client.orchestration import get_client
 from pydantic import SecretStr
 from typer.testing import CliRunner, Result
 
+from tests.prefect.reading import api_client
 from workmesh_flows.blocks import WorkmeshNode
 from workmesh_flows.cli import app
 from workmesh_flows.inventory import SLUG, load_inventory, old_documents
@@ -121,11 +121,11 @@ def _save_in_an_earlier_form(api: str) -> None:
     }
     fields["api_key"] = {"title": "api_key", "type": "string", "writeOnly": True, "format": "password"}
     earlier = {"title": "WorkmeshNode", "type": "object", "properties": fields, "secret_fields": ["api_key"]}
-    schema = httpx.post(
+    schema = api_client.post(
         f"{api}/block_schemas/",
         json={"fields": {**earlier, "block_type_slug": SLUG}, "block_type_id": str(block_type.id)},
     ).raise_for_status()
-    httpx.post(
+    api_client.post(
         f"{api}/block_documents/",
         json={
             "name": "then",

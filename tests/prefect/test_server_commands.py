@@ -8,14 +8,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from prefect.flows import load_flow_from_entrypoint
 from pydantic import SecretStr
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from typer.testing import CliRunner, Result
 
-from tests.prefect.reading import post
+from tests.prefect.reading import api_client, post
 from workmesh_flows import Mesh, Service
 from workmesh_flows.cli import app
 from workmesh_flows.demo.mesh import mesh
@@ -73,8 +72,8 @@ def test_setup_makes_the_pool_and_the_block_type_and_a_second_time_leaves_them(p
     first, second = workmesh("setup", "--pool", "ours"), workmesh("setup", "--pool", "ours")
     assert "work pool ours: made" in first.output
     assert "work pool ours: there already" in second.output
-    assert httpx.get(f"{prefect}/work_pools/ours").json()["type"] == "process"
-    assert httpx.get(f"{prefect}/block_types/slug/workmesh-node").json()["name"] == "Workmesh Node"
+    assert api_client.get(f"{prefect}/work_pools/ours").json()["type"] == "process"
+    assert api_client.get(f"{prefect}/block_types/slug/workmesh-node").json()["name"] == "Workmesh Node"
 
 
 def test_every_flow_of_a_mesh_is_served_and_found_where_its_deployment_says(
@@ -114,7 +113,7 @@ def test_automations_are_installed_once_and_stay_as_a_person_left_them(prefect: 
     made = automations(prefect)
     assert {one["actions"][0]["type"] for one in made.values()} == {"do-nothing", "change-flow-run-state"}
     stopped = made["Workmesh: a lane stopped"]
-    httpx.patch(f"{prefect}/automations/{stopped['id']}", json={"enabled": False}).raise_for_status()
+    api_client.patch(f"{prefect}/automations/{stopped['id']}", json={"enabled": False}).raise_for_status()
     SlackWebhook(url=SecretStr("https://hooks.example/hush")).save("ops", overwrite=True)
     again = workmesh("automations", "install", "--notify", "slack-webhook/ops", "--dead-after", "90")
     assert again.output.count(": up to date") == 5

@@ -37,7 +37,7 @@ SWEEP = [
         point,
         which,
         id=f"{kind}: {which} {point}",
-        marks=[] if (point, which) in SHORT else [pytest.mark.slow],
+        marks=[] if (point, which) in SHORT[kind] else [pytest.mark.slow],
     )
     for kind in KINDS
     for point, which in cases(kind)
