@@ -16,7 +16,7 @@ export UV_SYSTEM_CERTS ?= true
 export UV_PYTHON_DOWNLOADS ?= never
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow soak mutants test-ray check bench lock clean
+.PHONY: help demo test test-slow soak mutants test-ray check docs docs-serve bench lock clean
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -45,11 +45,21 @@ mutants: $(VENV)/.dev  ## Seed bugs of delivery, one at a time: the tests have t
 test-ray: $(VENV)/.ray  ## The tests of lanes on a Ray cluster; it installs Ray
 	@$(BIN)/pytest tests/prefect/test_ray.py $(RAY_ARGS)
 
-check: $(VENV)/.dev  ## Format, lint, types, and the floors: imports go down only
+check: $(VENV)/.dev  ## Format, lint, types, the floors (imports go down only), and the documentation's site
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
+	@$(MKDOCS) build --quiet
+
+# MkDocs 1.6 is what we build with; what is said of its successors is not for readers of this output.
+MKDOCS = NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs
+
+docs: $(VENV)/.dev  ## The documentation's site, into site/
+	@$(MKDOCS) build
+
+docs-serve: $(VENV)/.dev  ## The site at http://127.0.0.1:8000, made anew when a page changes
+	@$(MKDOCS) serve
 
 bench: $(VENV)/.bench  ## The budgets, measured as ratios in one run
 	@$(PY) -m benchmarks
@@ -65,7 +75,7 @@ lock: $(VENV)/.uv  ## Write requirements/*.txt anew (LOCK_ARGS=--upgrade takes t
 	$(COMPILE) --group pyproject.toml:bench --constraint requirements/dev.txt --output-file requirements/bench.txt
 
 clean:  ## Remove .venv and what the tools left behind
-	rm -rf $(VENV) .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist
+	rm -rf $(VENV) .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist site
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The environment. Each stamp is newer than what it was made from, so a changed lock installs again and a second

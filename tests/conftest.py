@@ -49,3 +49,50 @@ def engine(database_url: str) -> Iterator[Engine]:
         create_own_tables(made)
     yield made
     made.dispose()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a Prefect server's API."""
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    from workmesh_flows.demo.server import prefect_server
+
+    home = tmp_path_factory.mktemp("prefect")
+    with temporary_settings({PREFECT_API_URL: None}), prefect_server(home) as api:
+        yield api
+
+
+@pytest.fixture
+def prefect(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A Prefect server without nodes, results in a folder of the test's, and no long waits."""
+    from prefect.settings import (
+        PREFECT_API_URL,
+        PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+        PREFECT_LOCAL_STORAGE_PATH,
+        temporary_settings,
+    )
+
+    monkeypatch.setenv("PREFECT_INTEGRATIONS_WORKMESH_LANE_RETRY_SECONDS", "0.05")
+    monkeypatch.setenv("PREFECT_INTEGRATIONS_WORKMESH_LANE_RETRIES", "1")
+    monkeypatch.chdir(tmp_path)  # settings are looked for in the working directory too
+    with temporary_settings(
+        {
+            PREFECT_API_URL: server,
+            PREFECT_LOCAL_STORAGE_PATH: tmp_path / "results",
+            PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,
+        }
+    ):
+        _forget_nodes()
+        yield server
+        _forget_nodes()
+
+
+def _forget_nodes() -> None:
+    from prefect.client.orchestration import get_client
+
+    from workmesh_flows.inventory import SLUG, load_inventory
+
+    with get_client(sync_client=True) as client:
+        for name in {*load_inventory().nodes, *load_inventory().problems}:
+            client.delete_block_document(client.read_block_document_by_name(name, SLUG).id)

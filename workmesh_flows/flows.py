@@ -55,7 +55,7 @@ class MeshFlows:
 
 
 def service_flows(mesh: Mesh, name: str, *, module: str) -> ServiceFlows:
-    """The flows of a service, to be bound in ``module`` under the names of :class:`ServiceFlows`.
+    """The flows of a service, to be bound in ``module`` under the names of `ServiceFlows`.
 
     Prefect finds a flow of a deployment by module and name, which is why it must know the module: pass
     ``__name__``. Raises UnknownName for a service that the mesh does not have.
@@ -194,7 +194,7 @@ def service_flows(mesh: Mesh, name: str, *, module: str) -> ServiceFlows:
 
 
 def mesh_flows(mesh: Mesh, *, module: str) -> MeshFlows:
-    """The flows of a mesh, to be bound in ``module`` under the names of :class:`MeshFlows`."""
+    """The flows of a mesh, to be bound in ``module`` under the names of `MeshFlows`."""
 
     def assign() -> Outcome:
         """Give each entity without a node one, for all services together: none takes another one's last room."""

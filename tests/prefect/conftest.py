@@ -1,25 +1,15 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
-from prefect.client.orchestration import get_client
-from prefect.settings import (
-    PREFECT_API_URL,
-    PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
-    PREFECT_LOCAL_STORAGE_PATH,
-    temporary_settings,
-)
 from pydantic import SecretStr
 from sqlalchemy import Engine
 
 from workmesh_flows import Mesh
 from workmesh_flows.blocks import WorkmeshNode
-from workmesh_flows.demo.server import prefect_server
-from workmesh_flows.inventory import SLUG, load_inventory
 
 HERE = Path(__file__).parent
 
@@ -30,32 +20,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents and "[sqlite" in item.name:
             item.add_marker(pytest.mark.slow)
-
-
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a Prefect server's API."""
-    home = tmp_path_factory.mktemp("prefect")
-    with temporary_settings({PREFECT_API_URL: None}), prefect_server(home) as api:
-        yield api
-
-
-@pytest.fixture
-def prefect(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A Prefect server without nodes, results in a folder of the test's, and no long waits."""
-    monkeypatch.setenv("PREFECT_INTEGRATIONS_WORKMESH_LANE_RETRY_SECONDS", "0.05")
-    monkeypatch.setenv("PREFECT_INTEGRATIONS_WORKMESH_LANE_RETRIES", "1")
-    monkeypatch.chdir(tmp_path)  # settings are looked for in the working directory too
-    with temporary_settings(
-        {
-            PREFECT_API_URL: server,
-            PREFECT_LOCAL_STORAGE_PATH: tmp_path / "results",
-            PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,
-        }
-    ):
-        _forget_nodes()
-        yield server
-        _forget_nodes()
 
 
 @dataclass(slots=True)
@@ -81,9 +45,3 @@ def fleet(prefect: str, engine: Engine) -> Fleet:
 
     del prefect
     return Fleet(Mesh([shop_service()], database=lambda: engine), engine)
-
-
-def _forget_nodes() -> None:
-    with get_client(sync_client=True) as client:
-        for name in {*load_inventory().nodes, *load_inventory().problems}:
-            client.delete_block_document(client.read_block_document_by_name(name, SLUG).id)

@@ -41,7 +41,7 @@ class NodeClient(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """Send records to an access point; made by :func:`post`."""
+    """Send records to an access point; made by `post`."""
 
     path: str
     name: str
@@ -84,7 +84,7 @@ def post(
 
 @dataclass(frozen=True, slots=True)
 class Get:
-    """Fetch the results of processed records; made by :func:`get`."""
+    """Fetch the results of processed records; made by `get`."""
 
     path: str
     into: Mapping[str, InstrumentedAttribute[Any]]

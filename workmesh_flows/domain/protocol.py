@@ -45,12 +45,12 @@ class Push:
     """How records go to a node.
 
     ``send(record, node)`` sends one record, or ``send(records, node)`` a list where ``batch_size`` is set, as
-    :func:`post` does. It raises RecordRefused("why") for a bad record; the form for a list may instead return
+    `post` does. It raises RecordRefused("why") for a bad record; the form for a list may instead return
     ``{id: reason}`` for the refused ones, when the node took the others. A record is the mapped object; what
     the function changes on it is not saved.
 
     A refused record is tried again once a run, what follows it of the same owner waits. After ``max_attempts``
-    refusals (None: as the settings say) the ``policy`` says what becomes of it: see :data:`Policy`.
+    refusals (None: as the settings say) the ``policy`` says what becomes of it: see `Policy`.
     """
 
     send: PushFunction

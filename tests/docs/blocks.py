@@ -1,0 +1,62 @@
+"""The code blocks of a page, and what a comment above one says of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import dedent
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+FENCE = re.compile(r"^(?P<indent> *)```(?P<info>.*)$")
+TITLE = re.compile(r'title="(?P<title>[^"]+)"')
+MARK = re.compile(r"^ *<!-- (?P<word>not run|fails)(?:: (?P<reason>.+))? -->$")
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A fenced block; ``title`` is the file that it stands for, ``not_run`` why no test runs it."""
+
+    page: Path
+    line: int
+    language: str
+    title: str
+    text: str
+    not_run: str = ""
+    fails: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.page.relative_to(ROOT)}:{self.line} ({self.language})"
+
+
+def blocks_of(page: Path) -> Iterator[Block]:
+    """The blocks in the order in which they are read, also those in tabs and lists."""
+    mark: re.Match[str] | None = None
+    lines = iter(enumerate(page.read_text(encoding="utf-8").splitlines(), 1))
+    for number, line in lines:
+        if opened := FENCE.match(line):
+            closing = f"{opened['indent']}```"
+            body = []
+            for _, inner in lines:
+                if inner.rstrip() == closing:
+                    break
+                body.append(inner)
+            else:
+                raise AssertionError(f"{page.name}:{number}: the block has no end")
+            language, _, rest = opened["info"].strip().partition(" ")
+            title = TITLE.search(rest)
+            said = mark.groupdict() if mark else {"word": "", "reason": ""}
+            yield Block(
+                page,
+                number,
+                language,
+                title["title"] if title else "",
+                dedent("\n".join(body)) + "\n",
+                not_run=(said["reason"] or "") if said["word"] == "not run" else "",
+                fails=said["word"] == "fails",
+            )
+        if line.strip():
+            mark = MARK.match(line)

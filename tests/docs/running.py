@@ -1,0 +1,201 @@
+"""Running the blocks of a page, one after the other, as a reader would."""
+
+from __future__ import annotations
+
+import configparser
+import doctest
+import json
+import re
+import socket
+import sys
+import time
+import tomllib
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+
+import httpx
+from ruamel.yaml import YAML
+from sqlalchemy import create_engine
+
+from tests.docs.blocks import Block
+from tests.docs.shell import Shell
+
+ALIKE = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+VARYING = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d|(?<=rebalance-)[0-9a-f]{12}|(?<=drain-)[0-9a-f]{12}")
+"""What is another one each time: times, and the ids of plans."""
+BACKGROUND = re.compile(r"--port (\d+).*&\s*$", re.MULTILINE)
+
+
+@dataclass(slots=True)
+class Reader:
+    """Somebody who reads a page and does what it says, in a folder of their own."""
+
+    folder: Path
+    module: ModuleType
+    shell: Shell
+    stage: ExitStack
+    postgresql: Callable[[], str]
+    """Gives the address of an empty database."""
+    database: str = ""
+    """Address of the database that SQL is for."""
+    node: str = ""
+    """Address of the node that requests are for."""
+    replaced: dict[str, str] = field(default_factory=dict)
+    """What stands on the page for something that the tests have elsewhere."""
+    said: str | None = None
+    """What the last command said."""
+    answer: httpx.Response | None = None
+
+    def does(self, block: Block) -> None:
+        """Run a block; an AssertionError says what was not as the page says."""
+        if block.not_run:
+            return
+        KINDS[block.language](self, block)
+
+    def told(self, text: str) -> str:
+        """A text of the page with what the tests have instead."""
+        for shown, real in self.replaced.items():
+            text = text.replace(shown, real)
+        return text
+
+    def shown(self, text: str) -> str:
+        """A real text as the page would show it."""
+        for shown, real in self.replaced.items():
+            text = text.replace(real, shown)
+        return text
+
+
+def _python(reader: Reader, block: Block) -> None:
+    if block.title:
+        _write(reader, block)
+        compile(block.text, block.title, "exec")
+    elif ">>>" in block.text:
+        example = doctest.DocTestParser().get_doctest(
+            reader.told(block.text), {}, str(block), str(block.page), block.line
+        )
+        example.globs = reader.module.__dict__  # itself: the next block goes on with it
+        said: list[str] = []
+        ran = doctest.DocTestRunner(optionflags=ALIKE).run(example, out=said.append, clear_globs=False)
+        assert ran.failed == 0, "".join(said)
+    else:
+        exec(compile(reader.told(block.text), str(block), "exec"), reader.module.__dict__)  # noqa: S102 - our own
+
+
+def _bash(reader: Reader, block: Block) -> None:
+    text = reader.told(block.text)
+    status, out, err = reader.shell.run(text)
+    assert (status != 0) == block.fails, f"{block} ended with {status}:\n{out}{err}"
+    reader.said = reader.shown(out + (err if block.fails else ""))
+    for port in BACKGROUND.findall(text):
+        _wait_for(int(port))
+
+
+def _text(reader: Reader, block: Block) -> None:
+    assert reader.said is not None, f"{block} is the output of no command: say why it is not compared"
+    shown, said = (VARYING.sub("(another)", text) for text in (block.text, reader.said))
+    alike = doctest.OutputChecker().check_output(shown, said, ALIKE)
+    assert alike, f"{block}, shown:\n{block.text}\nreally:\n{reader.said}"
+
+
+def _sql(reader: Reader, block: Block) -> None:
+    assert reader.database, f"{block}: no database is set up for this page"
+    engine = create_engine(reader.database)
+    with engine.begin() as connection:
+        for statement in re.sub(r"--.*$", "", block.text, flags=re.MULTILINE).split(";"):
+            if statement.strip():
+                connection.exec_driver_sql(statement)
+    engine.dispose()
+
+
+def _yaml(reader: Reader, block: Block) -> None:
+    YAML(typ="safe").load(block.text)
+    _write(reader, block)
+
+
+def _toml(reader: Reader, block: Block) -> None:
+    tomllib.loads(block.text)
+    _write(reader, block)
+
+
+def _ini(reader: Reader, block: Block) -> None:
+    parser = configparser.ConfigParser(strict=False)
+    parser.read_string(block.text)
+    assert parser.sections(), f"{block} has no section"
+
+
+def _http(reader: Reader, block: Block) -> None:
+    head, _, body = block.text.partition("\n\n")
+    first, *lines = head.splitlines()
+    headers = dict(line.split(": ", 1) for line in lines)
+    if not first.startswith("HTTP/"):
+        method, path, _ = first.split(" ")
+        if path.endswith(("status.json", "pull.json")):
+            _wait_until_idle(reader.node, json.loads(body)["api_key"])
+        reader.answer = httpx.request(
+            method, f"{reader.node}{path}", headers=headers, content=body.strip().encode()
+        )
+        return
+    answer = reader.answer
+    assert answer is not None, f"{block} answers no request"
+    assert answer.status_code == int(first.split(" ")[1]), (
+        f"{block}: really {answer.status_code} {answer.text}"
+    )
+    for name, value in headers.items():
+        assert answer.headers.get(name) == value, f"{block}: really {answer.headers}"
+    assert answer.json() == json.loads(body), f"{block}, really:\n{answer.text}"
+
+
+def _wait_until_idle(node: str, key: str) -> None:
+    end = time.monotonic() + 10
+    while httpx.post(f"{node}/api/1.0/workload.json", json={"api_key": key}).json()["value"]:
+        assert time.monotonic() < end, "the node does not come to its end"
+        time.sleep(0.02)
+
+
+def _json(reader: Reader, block: Block) -> None:
+    json.loads(block.text)
+    _write(reader, block)
+
+
+KINDS: dict[str, Callable[[Reader, Block], None]] = {
+    "bash": _bash,
+    "http": _http,
+    "ini": _ini,
+    "json": _json,
+    "python": _python,
+    "sql": _sql,
+    "text": _text,
+    "toml": _toml,
+    "yaml": _yaml,
+}
+
+
+def _write(reader: Reader, block: Block) -> None:
+    """A block with a title is a file."""
+    if block.title:
+        path = reader.folder / block.title
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(reader.told(block.text), encoding="utf-8")
+
+
+def _wait_for(port: int) -> None:
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        with socket.socket() as caller:
+            if caller.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    raise AssertionError(f"nothing listens on {port}")
+
+
+MAIN = "__mp_main__"
+"""As Python calls the main module of a process that another one started."""
+
+
+def new_main() -> ModuleType:
+    """A namespace for a page, as if it were typed into an interpreter."""
+    sys.modules[MAIN] = module = ModuleType(MAIN)
+    return module

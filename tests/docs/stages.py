@@ -1,0 +1,194 @@
+"""What a page takes for granted: a database, nodes, a project. Each function sets it up for one page."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+
+import httpx
+from pydantic import SecretStr
+from sqlalchemy import create_engine
+
+from tests.docs.running import Reader
+from workmesh_flows.blocks import WorkmeshNode
+from workmesh_flows.demo.models import Base
+from workmesh_flows.scaffold import write_project
+from workmesh_flows.testing import History, running_node
+
+SERVER = "http://127.0.0.1:4200"
+"""Where the pages have the Prefect server."""
+POSTGRESQL = "postgresql+psycopg://user:password@host/name"
+"""How the pages write the address of a database."""
+
+
+def fresh(api: str) -> None:
+    """Without what pages, and other tests, leave on the Prefect server: deployments, automations, the work pool."""
+    for kind in ("deployments", "automations"):
+        for found in httpx.post(f"{api}/{kind}/filter", json={}).raise_for_status().json():
+            httpx.delete(f"{api}/{kind}/{found['id']}").raise_for_status()
+    httpx.delete(f"{api}/work_pools/workmesh")
+
+
+def nothing(reader: Reader) -> None:
+    """A page that sets up what it needs."""
+
+
+def readme(reader: Reader) -> None:
+    project(reader)
+    for name in ("n1", "n3", "n4"):
+        running(reader, name)
+    reader.replaced[POSTGRESQL] = reader.database
+
+
+def tutorial(reader: Reader) -> None:
+    reader.database = f"sqlite:///{reader.folder / 'saas.db'}"
+    reader.replaced |= {"8081": free_port(), "8082": free_port()}
+
+
+def a_port(reader: Reader) -> None:
+    reader.replaced["8080"] = free_port()
+
+
+def deploying(reader: Reader) -> None:
+    """The project without what the page writes."""
+    write_project(reader.folder, "my_saas")
+    reader.replaced[POSTGRESQL] = f"sqlite:///{reader.folder / 'saas.db'}"
+
+
+def served(reader: Reader) -> None:
+    """A deployment of the project's push."""
+    from prefect.deployments.runner import RunnerDeployment
+
+    deploying(reader)
+    RunnerDeployment.from_entrypoint("deployments.leads_scoring:push", name="scoring-push").apply()
+
+
+def operated(reader: Reader) -> None:
+    """A project at work on one node, with two records that it refuses."""
+    (reader.folder / "strict.py").write_text(STRICT)
+    project(reader)
+    running(reader, "n1", "strict:app")
+    for command in ("assign", "push", "pull"):
+        status, out, err = reader.shell.run(f"workmesh {command}")
+        assert status == 0, out + err
+
+
+def set_aside(reader: Reader) -> None:
+    """The same, and the first refusal is the last."""
+    reader.shell.environment["PREFECT_INTEGRATIONS_WORKMESH_MAX_ATTEMPTS"] = "1"
+    operated(reader)
+
+
+def on_postgresql(reader: Reader) -> None:
+    """The demo's tables on PostgreSQL."""
+    url = reader.postgresql()
+    reader.database = reader.replaced[POSTGRESQL] = url
+    engine = create_engine(url)
+    Base.metadata.create_all(engine)
+    engine.dispose()
+    reader.shell.environment["PREFECT_INTEGRATIONS_WORKMESH_MESH"] = "workmesh_flows.demo.mesh:mesh"
+
+
+def recorded(reader: Reader) -> None:
+    """A history of a run that kept its promises, and a mesh with its tables."""
+    with History(reader.folder / "history.jsonl"):
+        pass
+    on_sqlite(reader)
+
+
+def on_sqlite(reader: Reader) -> None:
+    """The demo's tables on SQLite; its module goes by the name of the pages."""
+    url = f"sqlite:///{reader.folder / 'demo.db'}"
+    engine = create_engine(url)
+    Base.metadata.create_all(engine)
+    engine.dispose()
+    reader.replaced["my_saas.mesh:mesh"] = "workmesh_flows.demo.mesh:mesh"
+    reader.shell.environment |= {
+        "PREFECT_INTEGRATIONS_WORKMESH_MESH": "workmesh_flows.demo.mesh:mesh",
+        "PREFECT_INTEGRATIONS_WORKMESH_DATABASE_URL": url,
+    }
+
+
+def wire(reader: Reader) -> None:
+    """The node that the requests of the page go to."""
+    (reader.folder / "scores.py").write_text(SCORES)
+    key = "0f8fad5b-d9cb-469f-a165-70867728950e"
+    process = running_node("scores:app", import_from=[reader.folder], api_key=key)
+    reader.node = reader.stage.enter_context(process).url
+
+
+STRICT = """
+from workmesh_flows.microservice import MicroService, RecordRefused
+
+app = MicroService("leads.scoring", version="0.1.0")
+
+
+def check(lead):
+    if lead["id"] in (471, 472):
+        raise RecordRefused("its address is not one")
+
+
+@app.protocol("lead", check=check)
+def score(lead):
+    return {"score": len(lead["email"])}
+"""
+"""A micro-service that refuses two records."""
+
+SCORES = """
+from workmesh_flows.microservice import MicroService, RecordRefused
+
+app = MicroService("leads.scoring", version="1.0.0")
+
+
+def check(lead):
+    if "@" not in lead["email"]:
+        raise RecordRefused("email has no @")
+
+
+@app.protocol("lead", check=check)
+def score(lead):
+    if lead["email"].startswith("cem"):
+        raise ValueError("cem has no score")
+    return {"score": len(lead["email"])}
+"""
+
+STAGES: dict[str, Callable[[Reader], None]] = {
+    "README.md": readme,
+    "docs/database.md": on_sqlite,
+    "docs/delivery.md": set_aside,
+    "docs/deploying.md": deploying,
+    "docs/events.md": served,
+    "docs/microservice.md": a_port,
+    "docs/operating.md": operated,
+    "docs/postgresql.md": on_postgresql,
+    "docs/testing.md": recorded,
+    "docs/tutorial.md": tutorial,
+    "docs/wire.md": wire,
+}
+
+
+def project(reader: Reader) -> None:
+    """What `workmesh init my_saas` writes, with its sample data."""
+    write_project(reader.folder, "my_saas")
+    subprocess.run([sys.executable, "-m", "my_saas.sample"], cwd=reader.folder, check=True)
+    reader.database = f"sqlite:///{reader.folder / 'saas.db'}"
+    reader.shell.environment["PREFECT_INTEGRATIONS_WORKMESH_MESH"] = "my_saas.mesh:mesh"
+
+
+def running(reader: Reader, name: str, microservice: str = "my_saas.micro:app") -> None:
+    """A node of that name, registered."""
+    process = reader.stage.enter_context(running_node(microservice, import_from=[reader.folder]))
+    WorkmeshNode(
+        host="127.0.0.1",
+        port=process.port,
+        api_key=SecretStr(process.api_key),
+        services=["leads.scoring"],
+    ).save(name, overwrite=True)
+
+
+def free_port() -> str:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return str(listener.getsockname()[1])
