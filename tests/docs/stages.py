@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import importlib
 import socket
-import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import httpx
 from pydantic import SecretStr
 from sqlalchemy import create_engine
 
 from tests.docs.running import Reader
+from tests.docs.shell import wait_for_nodes
+from workmesh_flows.adapters.database import open_engine
 from workmesh_flows.blocks import WorkmeshNode
 from workmesh_flows.demo.models import Base
+from workmesh_flows.domain.limits import Limits
+from workmesh_flows.inventory import load_inventory
+from workmesh_flows.operations.pull import pull_lane
+from workmesh_flows.operations.push import push_lane
+from workmesh_flows.operations.work import Work
 from workmesh_flows.scaffold import write_project
 from workmesh_flows.testing import History, running_node
 
@@ -65,20 +74,27 @@ def served(reader: Reader) -> None:
     RunnerDeployment.from_entrypoint("deployments.leads_scoring:push", name="scoring-push").apply()
 
 
-def operated(reader: Reader) -> None:
+def operated(reader: Reader, limits: Limits = Limits()) -> None:  # noqa: B008 - it cannot be changed
     """A project at work on one node, with two records that it refuses."""
     (reader.folder / "strict.py").write_text(STRICT)
     project(reader)
     running(reader, "n1", "strict:app")
-    for command in ("assign", "push", "pull"):
-        status, out, err = reader.shell.run(f"workmesh {command}")
-        assert status == 0, out + err
+    engine = open_engine(reader.database)
+    with imported("my_saas.mesh") as module, engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE account SET scoring_node = 'n1'")
+    (service,) = module.mesh.services
+    node = load_inventory().node("n1")
+    work = Work(engine, service, service.protocols[0], node, "a run before", limits)
+    push_lane(work)
+    wait_for_nodes()
+    pull_lane(work)
+    engine.dispose()
 
 
 def set_aside(reader: Reader) -> None:
     """The same, and the first refusal is the last."""
     reader.shell.environment["PREFECT_INTEGRATIONS_WORKMESH_MAX_ATTEMPTS"] = "1"
-    operated(reader)
+    operated(reader, Limits(max_attempts=1))
 
 
 def on_postgresql(reader: Reader) -> None:
@@ -172,7 +188,8 @@ STAGES: dict[str, Callable[[Reader], None]] = {
 def project(reader: Reader) -> None:
     """What `workmesh init my_saas` writes, with its sample data."""
     write_project(reader.folder, "my_saas")
-    subprocess.run([sys.executable, "-m", "my_saas.sample"], cwd=reader.folder, check=True)
+    with imported("my_saas.sample") as sample:
+        sample.write_sample()
     reader.database = f"sqlite:///{reader.folder / 'saas.db'}"
     reader.shell.environment["PREFECT_INTEGRATIONS_WORKMESH_MESH"] = "my_saas.mesh:mesh"
 
@@ -186,6 +203,17 @@ def running(reader: Reader, name: str, microservice: str = "my_saas.micro:app") 
         api_key=SecretStr(process.api_key),
         services=["leads.scoring"],
     ).save(name, overwrite=True)
+
+
+@contextmanager
+def imported(name: str) -> Iterator[Any]:
+    """A module of the page's folder, for the length of a block: what the page runs imports its own."""
+    known = set(sys.modules)
+    yield importlib.import_module(name)
+    package = name.partition(".")[0]
+    for module in set(sys.modules) - known:
+        if module.partition(".")[0] == package:
+            del sys.modules[module]
 
 
 def free_port() -> str:

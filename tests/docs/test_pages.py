@@ -58,6 +58,7 @@ def reader(
     del sys.modules[MAIN]
 
 
+@pytest.mark.filterwarnings("ignore:'imghdr' is deprecated")  # of what Prefect sends notifications with
 @pytest.mark.parametrize("page", [page for page in PAGES if list(blocks_of(page))], ids=named)
 def test_a_page_shows_what_happens(page: Path, reader: Reader) -> None:
     STAGES.get(named(page), nothing)(reader)
