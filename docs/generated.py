@@ -25,10 +25,12 @@ def settings() -> str:
     from workmesh_flows.settings import PREFIX, WorkmeshSettings
 
     rows = [
-        (f"`{PREFIX}{name.upper()}`", _shown(about.default), about.description or "")
+        (f"`{name.upper()}`", _shown(about.default), about.description or "")
         for name, about in WorkmeshSettings.model_fields.items()
     ]
-    return _table(("setting", "default", ""), rows)
+    return (
+        f"In the environment, each name begins with `{PREFIX}`.\n\n{_table(('setting', 'default', ''), rows)}"
+    )
 
 
 def node_fields() -> str:
@@ -75,11 +77,12 @@ def commands() -> str:
 
 
 def errors() -> str:
-    """The tree of errors, as it is drawn where they live."""
+    """The tree of errors, as it is drawn where they live, and each of them."""
     import workmesh_flows.errors as module
 
     tree = [line for line in (module.__doc__ or "").splitlines() if line.lstrip().startswith(("*", "x", "+"))]
-    return "\n".join(("```text", *tree, "```"))
+    each = [f"::: {module.__name__}.{line.split()[1]}" for line in tree]
+    return "\n".join(("```text", *tree, "```", "", *each))
 
 
 PARTS: dict[str, Callable[[], str]] = {

@@ -76,7 +76,8 @@ def post(
     """Send records to ``path``: one a request, or ``batch_size`` of them.
 
     The body holds the record under ``name`` (default ``record``) or the list of them (default ``records``).
-    A record is written as its columns by name, without the flags, or as what ``payload(record)`` returns.
+    A record is written as its columns by name, without the flags and the columns that results are written into, or as
+    what ``payload(record)`` returns.
     """
     default = "record" if batch_size is None else "records"
     return Post(path, default if name is None else name, batch_size, payload)

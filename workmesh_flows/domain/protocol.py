@@ -125,7 +125,6 @@ class Protocol:
         push: Push | None = None,
         pull: Pull | None = None,
     ) -> None:
-        """Declare a protocol; nothing is checked before a service holds it."""
         self.name = name
         self.record = record
         self.id = id

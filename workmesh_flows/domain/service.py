@@ -47,7 +47,6 @@ class Service:
         protocols: Sequence[Protocol] = (),
         criterion: Criterion | None = None,
     ) -> None:
-        """Declare a service and check all of it."""
         self.name = name
         self.entity = entity
         self.assigned_to = assigned_to
@@ -89,7 +88,6 @@ class Mesh:
     """
 
     def __init__(self, services: Sequence[Service], *, database: Database | None = None) -> None:
-        """Bring services together."""
         self.services, strangers = read_members("services", services, Service)
         self.database = database
         self._home: str = sys._getframe(1).f_globals.get("__name__", "")  # noqa: SLF001 - as namedtuple and enum do

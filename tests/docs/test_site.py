@@ -1,0 +1,85 @@
+"""What the site shows, and others rely on: Prefect's pages link to it, nodes in other languages are written after it."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from pydantic import SecretStr
+from ruamel.yaml import YAML
+from sqlalchemy import insert
+
+from tests.docs.blocks import ROOT, blocks_of
+from tests.docs.stages import imported
+from tests.support.scripted_node import scripted_node, success
+from workmesh_flows.adapters.database import make_engine, open_engine
+from workmesh_flows.blocks import SITE, WorkmeshNode
+from workmesh_flows.events import Name
+from workmesh_flows.operations.push import push_lane
+from workmesh_flows.operations.work import Work
+from workmesh_flows.scaffold import write_project
+
+KEY = "0f8fad5b-d9cb-469f-a165-70867728950e"
+OF_HTTP = {"connection", "content-length", "host", "transfer-encoding"}
+
+
+def test_the_block_of_a_node_links_to_pages_that_are_there() -> None:
+    site = YAML(typ="safe").load((ROOT / "mkdocs.yml").read_text())["site_url"]
+    assert site == f"{SITE}/"
+    assert str(WorkmeshNode._documentation_url) == f"{site}nodes/"
+    assert (ROOT / "docs" / "nodes.md").is_file()
+    logo = str(WorkmeshNode._logo_url).removeprefix(site)
+    assert (ROOT / "docs" / logo).is_file()
+
+
+def test_every_event_stands_on_its_page() -> None:
+    page = (ROOT / "docs" / "events.md").read_text()
+    assert [name for name in get_args(Name) if f"`{name}`" not in page] == []
+
+
+def test_a_master_sends_what_the_page_of_the_wire_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = next(block for block in blocks_of(ROOT / "docs" / "wire.md") if block.language == "http")
+    head, _, body = shown.text.partition("\n\n")
+    first, *lines = head.splitlines()
+    headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
+    monkeypatch.syspath_prepend(str(tmp_path))
+    write_project(tmp_path, "my_saas")
+    with (
+        imported("my_saas.mesh") as project,
+        imported("my_saas.models") as models,
+        scripted_node(lambda asked: success()) as node,
+    ):
+        url = f"sqlite:///{tmp_path / 'saas.db'}"
+        plain = make_engine(url)
+        models.Base.metadata.create_all(plain)
+        plain.dispose()
+        engine = open_engine(url)
+        leads = [
+            {
+                "account_id": 7,
+                "email": f"{name}@example.com",
+                "create_time": datetime(2026, 11, 24, 10, 0, second, tzinfo=UTC),
+            }
+            for second, name in enumerate(("ann", "ben"))
+        ]
+        with engine.begin() as connection:
+            connection.execute(insert(models.Account), [{"id": 7, "name": "seven", "scoring_node": "n1"}])
+            connection.execute(insert(models.Lead), leads)
+        known = node.node("leads.scoring", api_key=KEY)
+        assert known.api_key == SecretStr(KEY)
+        push_lane(Work(engine, project.scoring, project.scoring.protocols[0], known, "a test"))
+        engine.dispose()
+    asked = node.asked[-1]
+    really = {name.lower(): value for name, value in asked.headers.items() if name.lower() not in OF_HTTP}
+    assert first == f"POST {asked.path} HTTP/1.1"
+    assert set(really) == set(headers)
+    for name in set(really) - {"idempotency-key", "workmesh-epoch"}:
+        assert really[name] == headers[name]
+    assert len(really["idempotency-key"]) == len(headers["idempotency-key"])
+    assert really["workmesh-epoch"].isdecimal()
+    assert asked.body == json.loads(body)
