@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 from pydantic import SecretStr
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, make_url
 
 from tests.docs.running import Reader
 from tests.docs.shell import wait_for_nodes
@@ -98,9 +98,12 @@ def set_aside(reader: Reader) -> None:
 
 
 def on_postgresql(reader: Reader) -> None:
-    """The demo's tables on PostgreSQL."""
+    """The demo's tables on PostgreSQL, and the address for the role that the page makes."""
     url = reader.postgresql()
-    reader.database = reader.replaced[POSTGRESQL] = url
+    reader.database = url
+    role = make_url(url).set(username="workmesh", password="a-long-one")
+    shown = POSTGRESQL.replace("user:password", "workmesh:a-long-one")
+    reader.replaced[shown] = role.render_as_string(hide_password=False)
     engine = create_engine(url)
     Base.metadata.create_all(engine)
     engine.dispose()
