@@ -45,10 +45,14 @@ def nothing(reader: Reader) -> None:
 
 
 def readme(reader: Reader) -> None:
+    """A project whose accounts are at one of three nodes."""
     project(reader)
     for name in ("n1", "n3", "n4"):
         running(reader, name)
-    reader.replaced[POSTGRESQL] = reader.database
+    engine = create_engine(reader.database)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE account SET scoring_node = 'n1'")
+    engine.dispose()
 
 
 def tutorial(reader: Reader) -> None:
