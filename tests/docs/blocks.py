@@ -29,7 +29,8 @@ class Block:
     fails: bool = False
 
     def __str__(self) -> str:
-        return f"{self.page.relative_to(ROOT)}:{self.line} ({self.language})"
+        page = self.page.relative_to(ROOT) if self.page.is_relative_to(ROOT) else self.page
+        return f"{page}:{self.line} ({self.language})"
 
 
 def blocks_of(page: Path) -> Iterator[Block]:

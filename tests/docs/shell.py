@@ -25,9 +25,11 @@ CALLER = """\
 import json, os, socket, sys
 if sys.argv[1:2] in (["microservice"], ["serve"]):
     os.execv({python!r}, [{python!r}, "-m", "workmesh_flows.cli", *sys.argv[1:]])
+asked = [sys.argv[1:], os.getcwd(), dict(os.environ)]
+os.chdir({own!r})
 with socket.socket(socket.AF_UNIX) as caller:
-    caller.connect({address!r})
-    caller.sendall(json.dumps([sys.argv[1:], os.getcwd(), dict(os.environ)]).encode())
+    caller.connect("calls")
+    caller.sendall(json.dumps(asked).encode())
     caller.shutdown(socket.SHUT_WR)
     said = json.loads(b"".join(iter(lambda: caller.recv(65536), b"")))
 sys.stdout.write(said[0])
@@ -91,7 +93,7 @@ class Shell:
             listener.bind("calls")  # a relative name: an absolute one may be too long for a socket
             listener.listen()
             listener.settimeout(0.05)
-            caller.write_text(CALLER.format(python=sys.executable, address=str(address)))
+            caller.write_text(CALLER.format(python=sys.executable, own=str(own)))
             caller.chmod(0o755)
             self.environment["PATH"] = os.pathsep.join(
                 (str(caller.parent), str(Path(sys.executable).parent), os.environ["PATH"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import get_args
@@ -33,6 +34,12 @@ def test_the_block_of_a_node_links_to_pages_that_are_there() -> None:
     assert (ROOT / "docs" / "nodes.md").is_file()
     logo = str(WorkmeshNode._logo_url).removeprefix(site)
     assert (ROOT / "docs" / logo).is_file()
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_a_link_outside_the_site_leads_to_a_file(page: str) -> None:
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", (ROOT / page).read_text())
+    assert [link for link in links if not (ROOT / link).exists()] == []
 
 
 def test_every_event_stands_on_its_page() -> None:
