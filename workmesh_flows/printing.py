@@ -9,9 +9,10 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
+from rich.console import Console, Group
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from workmesh_flows.progress import listening
 
@@ -29,17 +30,17 @@ def console() -> Console:
     return made if made.is_terminal else Console(width=PLAIN_WIDTH)
 
 
-def as_table(title: str, frame: pd.DataFrame) -> Table:
+def as_table(title: str, frame: pd.DataFrame) -> Group:
     """A frame as a table: numbers to the right with thousands marked, nothing where there is no value."""
-    table = Table(
-        title=title, title_justify="left", box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0
-    )
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0)
     numeric = [bool(frame[column].map(_is_number).all()) for column in frame.columns]
     for column, number in zip(frame.columns, numeric, strict=True):
         table.add_column(str(column), justify="right" if number else "left", no_wrap=number, overflow="fold")
     for row in frame.itertuples(index=False, name=None):
         table.add_row(*(_cell(value) for value in row))
-    return table
+    return Group(
+        Text(title, style="table.title"), table
+    )  # the table's own title would be as narrow as the table
 
 
 @contextmanager
