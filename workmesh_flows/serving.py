@@ -1,6 +1,6 @@
 """All flows of a mesh served from one process, without a work pool.
 
-Prefect starts each run in a process of its own, which finds the flow here as ``workmesh_flows.serving:NAME``: an
+Prefect starts each run in a process of its own, which finds the flow here as ``workmesh_flows.serving.NAME``: an
 attribute that is made when it is asked for, from the mesh that the settings name.
 """
 
@@ -70,8 +70,14 @@ def _deployment(flow: ServiceFlow, tags: list[str]) -> RunnerDeployment:
     made = cast(
         "RunnerDeployment",  # typed as if it could be awaited, too
         flow.to_deployment(
-            name="served", tags=tags, description=flow.description, entrypoint_type=EntrypointType.MODULE_PATH
+            name=flow.name.rpartition(".")[
+                2
+            ],  # the flow says of what: each is listed with the name of its flow
+            tags=tags,
+            description=flow.description,
+            entrypoint_type=EntrypointType.MODULE_PATH,
         ),
     )
-    made.entrypoint = f"{__name__}:{_attribute(flow)}"
+    # With dots: of a name after a colon, Prefect would first fetch the code from a place that this one has not.
+    made.entrypoint = f"{__name__}.{_attribute(flow)}"
     return made

@@ -148,5 +148,5 @@ def test_services_whose_names_are_too_much_alike_are_not_served_as_one() -> None
         Service(name, entity=Thing, assigned_to=column, protocols=[])
         for name, column in (("a.b", Thing.one), ("a_b", Thing.other))
     ]
-    with pytest.raises(ConfigurationError, match=r"too much alike .*serving:a_b_assign"):
+    with pytest.raises(ConfigurationError, match=r"too much alike .*serving.a_b_assign"):
         deployments(Mesh(alike))
