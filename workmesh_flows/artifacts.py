@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
+from workmesh_flows.operations.markdown import escaped
 from workmesh_flows.settings import artifact_key
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ TEXT = 60
 ROWS = 1_000
 """Rows of an assignment's plan; the page of a table gets slow with thousands."""
 STUCK = 50
-"""Entities that cannot move which a plan's description names."""
+"""Lines of a list below a table: entities that cannot move, reasons."""
 
 
 def publish_status(status: Status) -> None:
@@ -71,7 +72,7 @@ def publish_parked(records: Sequence[ParkedRecord]) -> None:
     table = rows_of(parked_table(records[:ROWS]), PARKED_COLUMNS)
     create_table_artifact(
         key=artifact_key("parked"),
-        table=[{**row, "reason": row["reason"][:TEXT]} for row in table],
+        table=[{**row, "reason": _short(row["reason"])} for row in table],
         description=(
             "**Refused records.** `trying` are sent again by the next push; `parked` and `blocking` wait for you: mend "
             f"them and run `replay`, or skip them. `waiting` are the records behind.{shown}"
@@ -81,25 +82,29 @@ def publish_parked(records: Sequence[ParkedRecord]) -> None:
 
 def publish_lanes(service: str, action: str, rows: Sequence[dict[str, Any]]) -> None:
     """What a run did, a row a lane."""
-    cut = [{key: v[:TEXT] if isinstance(v, str) else v for key, v in row.items()} for row in rows]
+    cut = [{key: _short(v) if isinstance(v, str) else v for key, v in row.items()} for row in rows]
+    reasons = _listed(
+        f"{row['protocol']}, node {row['node']}: {row['reason']}" for row in rows if row["reason"]
+    )
     create_table_artifact(
         key=artifact_key(service, action),
         table=cut,
-        description=f"**{service}.{action}**, lane by lane.",
+        description=f"**{service}.{action}**, lane by lane.{reasons}",
     )
 
 
-def publish_plans(plans: Sequence[StoredPlan]) -> None:
-    """What would be done, a row a move: the rows that applying the plans executes."""
+def publish_plans(plans: Sequence[StoredPlan], said: str) -> None:
+    """The moves of plans, a row each: the rows that applying them executes; ``said`` is what comes of them."""
     from workmesh_flows.operations.plan_tables import MOVE_COLUMNS, balance_table, moves_table
 
-    parts = [f"**{plan.service}, {plan.kind}**, plan `{plan.id}`: {plan.plan}" for plan in plans]
+    parts = [f"**{said}**"]
+    parts += [f"**{plan.service}, {plan.kind}**, plan `{plan.id}`: {plan.plan}" for plan in plans]
     for plan in plans:
         if plan.plan.nodes:
             parts.append(f"**Nodes of {plan.service}, before and after**\n\n{_as_text(balance_table(plan))}")
         if plan.plan.stuck:
-            stuck = "\n".join(f"- {entity}: {reason}" for entity, reason in plan.plan.stuck[:STUCK])
-            parts.append(f"**Cannot move** ({len(plan.plan.stuck):,})\n\n{stuck}")
+            stuck = _listed(f"{entity}: {reason}" for entity, reason in plan.plan.stuck)
+            parts.append(f"**Cannot move** ({len(plan.plan.stuck):,}){stuck}")
     several = len({plan.service for plan in plans}) > 1
     columns = [column for column in MOVE_COLUMNS if several or column != "service"]
     create_table_artifact(
@@ -111,7 +116,7 @@ def publish_assignment(service: str, plan: AssignmentPlan) -> None:
     """Which entity would get which node, the first rows of it, and what fits nowhere."""
     rows = [{"service": service, "entity": str(entity), "to": node} for entity, node in plan.assigned[:ROWS]]
     rows += [
-        {"service": service, "entity": str(entity), "to": "", "why": reason[:TEXT]}
+        {"service": service, "entity": str(entity), "to": "", "why": _short(reason)}
         for entity, reason in plan.unassigned[: ROWS - len(rows)]
     ]
     counts = Counter(node for _, node in plan.assigned)
@@ -135,15 +140,35 @@ def publish_moves(reports: Sequence[MoveReport]) -> None:
             "left": report.left,
             "again": report.again,
             "seconds": round(report.seconds, 1),
-            "note": (report.note or "; ".join(f"{key}: {why}" for key, why in report.reasons.items()))[:TEXT],
+            "note": _short(_note(report)),
         }
         for report in reports
     ]
+    notes = _listed(
+        f"{report.service}, from {report.source}: {_note(report)}" for report in reports if _note(report)
+    )
     create_table_artifact(
         key=artifact_key("moves"),
         table=rows,
-        description="**Hand-overs.** `again` are records that will be pushed again.",
+        description=f"**Hand-overs.** `again` are records that will be pushed again.{notes}",
     )
+
+
+def _note(report: MoveReport) -> str:
+    return report.note or "; ".join(f"{key}: {why}" for key, why in report.reasons.items())
+
+
+def _short(text: str) -> str:
+    """What fits into a cell; one that goes on ends in dots."""
+    return text if len(text) <= TEXT else f"{text[: TEXT - 1].rstrip()}…"
+
+
+def _listed(texts: Iterable[str]) -> str:
+    """In full, below a table, whatever one of its cells may not hold."""
+    kept = list(texts)
+    more = [f"and {len(kept) - STUCK:,} more"] if len(kept) > STUCK else []
+    lines = "\n".join(f"- {escaped(text)}" for text in [*kept[:STUCK], *more])
+    return f"\n\n{lines}" if lines else ""
 
 
 def _as_text(frame: pd.DataFrame) -> str:

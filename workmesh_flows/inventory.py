@@ -17,6 +17,8 @@ from workmesh_flows.domain.node import Inventory, NodeState
 from workmesh_flows.errors import ConfigurationError, UnknownName
 
 SLUG = "workmesh-node"
+_OURS = "Value error, "
+"""What pydantic writes before a sentence of ours."""
 
 
 def load_inventory() -> Inventory:
@@ -98,6 +100,6 @@ def _schema_of(document: BlockDocument) -> str | None:
 def said_of(error: ValidationError) -> str:
     """What is wrong, field by field, without the values: one of them may be a key."""
     return "; ".join(
-        f"{'.'.join(str(part) for part in problem['loc']) or 'node'}: {problem['msg']}"
+        f"{'.'.join(str(part) for part in problem['loc']) or 'node'}: {problem['msg'].removeprefix(_OURS)}"
         for problem in error.errors(include_input=False, include_url=False, include_context=False)
     )

@@ -80,7 +80,7 @@ def test_what_needs_somebody_comes_first_with_what_to_do() -> None:
     stopped = Condition("lane stopped", f"{S}/lead/n1/push", NOW, "no connection")
     elsewhere = Condition("record parked", "mails/mail/1", NOW, "bad")
     page = service_page(S, facts(stopped, elsewhere), Anywhere())
-    assert "**1 need you.**" in page
+    assert "**One thing needs you.**" in page
     assert "lane stopped: **leads.scoring/lead/n1/push** since 2026-11-24 12:00:00, no connection" in page
     assert "then run push again" in page
     assert "mails/mail/1" not in page

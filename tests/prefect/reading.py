@@ -60,3 +60,25 @@ def everything(api: str) -> str:
     found = [post(api, f"{path}/filter", {"limit": 200}) for path in paths]
     found.append(post(api, "/events/filter", {"limit": 50}))
     return json.dumps(found)
+
+
+def wait_for_log(api: str, run: str, wanted: str, seconds: float = 20) -> str:
+    """The log of a run, once it says something: what is logged reaches the server a little later."""
+    asked = {"logs": {"flow_run_id": {"any_": [run]}}, "limit": 200}
+    end = time.monotonic() + seconds
+    while wanted not in (said := "\n".join(entry["message"] for entry in post(api, "/logs/filter", asked))):
+        assert time.monotonic() < end, said
+        time.sleep(0.2)
+    return said
+
+
+def wait_for_event(api: str, name: str, run: str, seconds: float = 30) -> dict[str, Any]:
+    """The event of this name that a run sent, once the server has it."""
+    related = {"id": [f"prefect.flow-run.{run}"]}
+    asked = {"filter": {"event": {"name": [name]}, "related": related}, "limit": 1}
+    end = time.monotonic() + seconds
+    while not (found := post(api, "/events/filter", asked)["events"]):
+        assert time.monotonic() < end, f"no {name} of run {run} in {seconds:g} s"
+        time.sleep(0.2)
+    event: dict[str, Any] = found[0]
+    return event

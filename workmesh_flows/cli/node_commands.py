@@ -23,7 +23,11 @@ def nodes(context: typer.Context, mesh: MeshOption = None, every: AllOption = Fa
     from workmesh_flows.operations.tables import NODE_COLUMNS
     from workmesh_flows.status import node_status
 
-    show("Nodes", node_status(mesh_of(mesh)), None if every else NODE_COLUMNS)
+    table = node_status(mesh_of(mesh))
+    show("Nodes", table, None if every else NODE_COLUMNS)
+    for node, trouble in zip(table["node"], table["trouble"], strict=True):
+        if trouble:
+            typer.echo(f"{node}: {trouble}")
 
 
 @nodes_app.command(name="import")

@@ -19,7 +19,7 @@ from workmesh_flows.operations.tables import NODE_COLUMNS, SERVICE_COLUMNS, node
 from workmesh_flows.planning.delivery import Standing
 
 SHOWN = 20
-"""Conditions that a page lists."""
+"""Things that need somebody, of which a page tells."""
 HELP = {
     "lane stopped": "what was not sent stays pending; mend the cause, then run push again",
     "node unreachable": "its lanes wait; start it, or disable it in its block",
@@ -73,7 +73,7 @@ def overview_page(facts: Facts, links: Links) -> str:
     ]
     return _joined(
         "# Mesh",
-        _head(facts.now, facts.conditions),
+        _head(facts, facts.conditions),
         "## Services",
         table(SERVICE_COLUMNS, services),
         "## Nodes",
@@ -93,31 +93,35 @@ def service_page(name: str, facts: Facts, links: Links) -> str:
     actions = links.actions(name)
     return _joined(
         f"# {escaped(name)}",
-        _head(facts.now, of_service),
+        _head(facts, of_service),
         table(SERVICE_COLUMNS[1:], [[figures[column] for column in SERVICE_COLUMNS[1:]]]),
         "Run: " + " · ".join(link(action, address) for action, address in actions) if actions else "",
         *_backlog(name, facts.history),
         *_load(facts.status, name),
-        "## Lanes",
-        _lanes(name, facts, links) or "No lane was worked yet.",
         *_refused(name, facts.refused),
         *_runs(links.runs(name)),
+        "## Lanes",
+        _lanes(name, facts, links) or "No lane was worked yet.",
     )
 
 
-def _head(now: datetime, conditions: Sequence[Condition]) -> str:
-    """Since when it is true, and whether anything needs somebody."""
-    at = f"As of {moment(now)} UTC."
-    if not conditions:
-        return f"**Nothing needs you.** {at}"
+def _head(facts: Facts, conditions: Sequence[Condition]) -> str:
+    """Since when it is true, and whether anything needs somebody; a node left out may be of any service."""
+    at = f"As of {moment(facts.now)} UTC."
     lines = [
+        f"- node left out: **{escaped(name)}**, its block does not validate: {escaped(problem)} (mend it under Blocks)"
+        for name, problem in sorted(facts.status.inventory.problems.items())
+    ]
+    lines += [
         f"- {condition.kind}: **{escaped(condition.subject)}** since {moment(condition.since)}, "
         f"{escaped(condition.detail)} ({HELP[condition.kind]})"
-        for condition in conditions[:SHOWN]
+        for condition in conditions
     ]
-    if len(conditions) > SHOWN:
-        lines.append(f"- and {len(conditions) - SHOWN:,} more")
-    return f"**{len(conditions):,} need you.** {at}\n\n" + "\n".join(lines)
+    if not lines:
+        return f"**Nothing needs you.** {at}"
+    more = [f"- and {len(lines) - SHOWN:,} more"] if len(lines) > SHOWN else []
+    need = f"{len(lines):,} things need you." if len(lines) > 1 else "One thing needs you."
+    return f"**{need}** {at}\n\n" + "\n".join([*lines[:SHOWN], *more])
 
 
 def _lanes(name: str, facts: Facts, links: Links) -> str:
@@ -136,7 +140,7 @@ def _lanes(name: str, facts: Facts, links: Links) -> str:
         "held by",
     )
     worked = [lane for lane in facts.lanes.to_dict("records") if lane["service"] == name]
-    rows = [
+    rows: list[tuple[object, ...]] = [
         (
             lane["protocol"],
             _linked(lane["node"], links.node(lane["node"])),
@@ -145,12 +149,18 @@ def _lanes(name: str, facts: Facts, links: Links) -> str:
             pending.get((lane["protocol"], lane["node"]), 0) if lane["direction"] == "push" else None,
             lane["done"],
             lane["refused"],
-            lane["last_push_time"],
+            _this_day(lane["last_push_time"], facts.now),
             lane["holder"],
         )
         for lane in worked
     ]
-    return table(columns, rows)
+    shown = slice(None if any(lane["holder"] for lane in worked) else -1)
+    return table(columns[shown], [row[shown] for row in rows])
+
+
+def _this_day(time: datetime, now: datetime) -> str | datetime:
+    """Of a time of the page's own day the hour alone: a narrow column leaves the others their room."""
+    return f"{time:%H:%M:%S}" if not pd.isna(time) and time.date() == now.date() else time
 
 
 def _refused(name: str, refused: Sequence[ParkedRecord]) -> Iterable[str]:

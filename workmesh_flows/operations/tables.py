@@ -116,7 +116,7 @@ def _node_row(status: Status, name: str) -> dict[str, object]:
         "used": None if node is None else _used(node, held, status.weighed),
         **_totals(count for count in status.counts if count.node == name),
         "host": node.host if node else None,
-        "port": node.port if node else None,
+        "port": str(node.port) if node else None,  # a name, not an amount
         "services": ", ".join(node.services) if node else None,
         "version": probe.version if probe else None,
         "trouble": status.inventory.problems.get(name) or (probe.trouble if probe else None),

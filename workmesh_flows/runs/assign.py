@@ -12,7 +12,7 @@ from workmesh_flows.artifacts import publish_assignment, publish_moves
 from workmesh_flows.domain.reports import AssignReport, MoveReport
 from workmesh_flows.domain.service import Mesh
 from workmesh_flows.errors import ConfigurationError, NoCapacity, RunFailed
-from workmesh_flows.runs.outcome import ended
+from workmesh_flows.runs.outcome import aside, ended
 from workmesh_flows.runs.result import Outcome, counted
 
 NAMED = 5
@@ -91,7 +91,8 @@ def _assign_named(mesh: Mesh, name: str, how: Assigning) -> Outcome:
         except NoCapacity as error:
             refused.append(str(error))
     if moves:
-        publish_moves(moves)
+        with aside("the hand-overs"):
+            publish_moves(moves)
     if refused:
         raise RunFailed("; ".join([*told, *refused]))
     return Outcome("; ".join(told), moves=moves)

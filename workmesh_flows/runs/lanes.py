@@ -24,7 +24,7 @@ from workmesh_flows.inventory import load_inventory
 from workmesh_flows.operations.bounds import Bounds
 from workmesh_flows.operations.status import assigned_nodes
 from workmesh_flows.runs.assign import assign_all
-from workmesh_flows.runs.outcome import ended, error_of
+from workmesh_flows.runs.outcome import aside, ended, error_of
 from workmesh_flows.runs.result import Direction, LaneResult, LaneState, Outcome, Report, counted
 
 Ending: TypeAlias = tuple[LaneState, Report | None, str]
@@ -80,14 +80,16 @@ def _push(
 ) -> list[LaneResult]:
     chosen = [protocol for protocol in _chosen(mesh.service(name), protocols) if protocol.push is not None]
     lanes = _work_lanes(mesh, name, "push", nodes, chosen, bounds=bounds)
-    publish_lanes(name, "push", [lane.row() for lane in lanes])
+    with aside("the table of lanes"):
+        publish_lanes(name, "push", [lane.row() for lane in lanes])
     return lanes
 
 
 def _pull(mesh: Mesh, name: str, nodes: Sequence[str], protocols: Sequence[str]) -> list[LaneResult]:
     chosen = [protocol for protocol in _chosen(mesh.service(name), protocols) if protocol.pull is not None]
     lanes = _work_lanes(mesh, name, "pull", nodes, chosen)
-    publish_lanes(name, "pull", [lane.row() for lane in lanes])
+    with aside("the table of lanes"):
+        publish_lanes(name, "pull", [lane.row() for lane in lanes])
     return lanes
 
 

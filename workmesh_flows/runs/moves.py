@@ -19,7 +19,7 @@ from workmesh_flows.operations.applying import waves
 from workmesh_flows.operations.planning import Drain, Rebalance
 from workmesh_flows.planning.rebalance import PINNED
 from workmesh_flows.planning.stored import StoredPlan
-from workmesh_flows.runs.outcome import ended, error_of
+from workmesh_flows.runs.outcome import aside, ended, error_of
 from workmesh_flows.runs.result import Outcome, counted
 from workmesh_flows.runs.telling import tell_applied
 from workmesh_flows.tasks import patient
@@ -33,21 +33,21 @@ class How:
     repush: bool = False
 
 
-def rebalance(mesh: Mesh, name: str, asked: Rebalance, plan: str | None, how: How) -> Outcome:
+def rebalance(mesh: Mesh, name: str, asked: Rebalance, plan: str, how: How) -> Outcome:
     """Plan, or take the plan of that id, and apply it unless the run is dry."""
-    made = tasks.plan_moves(mesh, name, asked) if plan is None else tasks.check(mesh, plan)
+    made = tasks.plan_moves(mesh, name, asked) if not plan else tasks.check(mesh, plan)
     if (made.service, made.kind) != (name, "rebalance"):
         raise ConfigurationError(f"plan {plan} is a {made.kind} of {made.service}, not a rebalance of {name}")
     return _carried_out(mesh, [made], how, name)
 
 
-def drain(mesh: Mesh, asked: Drain, plan: str | None, how: How) -> Outcome:
+def drain(mesh: Mesh, asked: Drain, plan: str, how: How) -> Outcome:
     """Have the nodes take nothing new, then move all that they hold; a run that died is simply run again."""
     if not asked.nodes:
         raise ConfigurationError("name the nodes to drain")
     inventory = load_inventory()
     plans: Iterable[StoredPlan]
-    if plan is None:
+    if not plan:
         # One after the other: a service's plan is made when the moves of the one before have taken their room.
         plans = (tasks.plan_moves(mesh, service.name, asked) for service in mesh.services)
     else:
@@ -96,13 +96,19 @@ def _carried_out(mesh: Mesh, made: Iterable[StoredPlan], how: How, service: str 
         logger.info("%s", plan)
         for entity, reason in plan.plan.stuck:
             logger.warning("entity %s of %s cannot move: %s", entity, plan.service, reason)
-        publish_plans(plans)
+        publish_plans(
+            plans,
+            "A dry run: nothing was moved." if how.dry_run else "Is being applied by the run that shows it.",
+        )
         if not how.dry_run and plan.plan.moves:
             _apply(mesh, plan, how, reports, problems)
     if how.dry_run:
         return Outcome(f"dry run, nothing was moved: {'; '.join(str(plan) for plan in plans)}", plans=plans)
-    publish_moves(reports)
-    outcome = ended(mesh, Outcome(_told(plans, reports), plans=plans, moves=reports), service)
+    told = _told(plans, reports)
+    with aside("what became of the plans"):
+        publish_plans(plans, f"Was applied: {told}.")
+        publish_moves(reports)
+    outcome = ended(mesh, Outcome(told, plans=plans, moves=reports), service)
     stuck = [
         plan for plan in plans if plan.kind == "drain" and any(why != PINNED for _, why in plan.plan.stuck)
     ]

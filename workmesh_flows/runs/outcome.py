@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from prefect import get_run_logger
@@ -21,8 +23,10 @@ from workmesh_flows.runs.telling import tell
 
 
 def count(mesh: Mesh, service: str) -> Outcome:
-    """Only count."""
-    return ended(mesh, Outcome("counted"), service)
+    """Only count: a run that cannot show what it counted has failed."""
+    outcome = Outcome("counted")
+    _show(mesh, outcome, service)
+    return outcome
 
 
 def ended(mesh: Mesh, outcome: Outcome, service: str | None = None) -> Outcome:
@@ -30,6 +34,27 @@ def ended(mesh: Mesh, outcome: Outcome, service: str | None = None) -> Outcome:
 
     The run was about one service, or about all of them.
     """
+    with aside("the status at its end"):
+        _show(mesh, outcome, service)
+    if any(lane.state == "stopped" for lane in outcome.lanes):
+        raise RunFailed(_stopped(outcome))
+    get_run_logger().info("%s", outcome.message)
+    return outcome
+
+
+@contextmanager
+def aside(what: str) -> Iterator[None]:
+    """What a run shows besides its work: where that fails the run says so, and ends as it would have."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - of the server, the database, the drawing: none of it undoes the work
+        said = str(error).partition("\n")[0]
+        get_run_logger().warning(
+            "%s could not be shown (%s: %s); what the run did stands", what, type(error).__name__, said
+        )
+
+
+def _show(mesh: Mesh, outcome: Outcome, service: str | None) -> None:
     inventory = load_inventory()
     for document, problem in inventory.problems.items():
         get_run_logger().warning("node %s is left out, its block does not validate: %s", document, problem)
@@ -43,10 +68,6 @@ def ended(mesh: Mesh, outcome: Outcome, service: str | None = None) -> Outcome:
         services = [known.name for known in mesh.services] if service is None else [service]
         for key, page in run_pages(engine, mesh, status, refused, services).items():
             publish_page(key, page)
-    if any(lane.state == "stopped" for lane in outcome.lanes):
-        raise RunFailed(_stopped(outcome))
-    get_run_logger().info("%s", outcome.message)
-    return outcome
 
 
 def _warn_of_unassigned(status: Status, outcome: Outcome) -> None:
