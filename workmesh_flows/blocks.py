@@ -20,19 +20,40 @@ SITE = "https://workmesh-flows.readthedocs.io/en/latest"
 """Where the documentation is published; Prefect's pages take a logo from nowhere but an address."""
 
 
+def _plain(schema: dict[str, Any]) -> None:
+    """A field that may be left empty: with null among its types a form would ask for the type first."""
+    kept = next(kind for kind in schema.pop("anyOf") if kind != {"type": "null"})
+    schema.pop("default", None)
+    schema.update(kept)
+
+
 class ServiceLimits(BaseModel):
     """How much of one service a node takes."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     service: str = Field(description="Name of the service, as it stands above.")
-    max_entities: int | None = Field(default=None, ge=0, description="Most entities it may hold.")
-    max_weight: int | None = Field(
-        default=None, ge=0, description="Most weight it may carry, where the service weighs its entities."
+    max_entities: int | None = Field(
+        default=None, ge=0, description="Most entities it may hold. Empty: any.", json_schema_extra=_plain
     )
-    max_batch: int | None = Field(default=None, ge=1, description="Most records in one request.")
+    max_weight: int | None = Field(
+        default=None,
+        ge=0,
+        description="Most weight it may carry, where the service weighs its entities. Empty: any.",
+        json_schema_extra=_plain,
+    )
+    max_batch: int | None = Field(
+        default=None,
+        ge=1,
+        description="Most records in one request. Empty: as many as the protocol says.",
+        json_schema_extra=_plain,
+    )
     max_rate: float | None = Field(
-        default=None, gt=0, allow_inf_nan=False, description="Most records it is sent in a second."
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Most records it is sent in a second. Empty: as fast as it goes.",
+        json_schema_extra=_plain,
     )
 
 
@@ -88,7 +109,10 @@ class WorkmeshNode(Block):
         description="active: takes entities. draining, standby: takes nothing new, is worked. disabled: left alone.",
     )
     max_entities: int | None = Field(
-        default=None, ge=0, description="Most entities it may hold, over all services together."
+        default=None,
+        ge=0,
+        description="Most entities it may hold, over all services together. Empty: any.",
+        json_schema_extra=_plain,
     )
     limits: list[ServiceLimits] = Field(
         default_factory=list, description="How much it takes of each service; what is not named is unlimited."
@@ -98,11 +122,13 @@ class WorkmeshNode(Block):
         default=None,
         title="CA file",
         description="With https: path of a CA file on the workers, for certificates of your own.",
+        json_schema_extra=_plain,
     )
     ssh_credentials: str | None = Field(
         default=None,
         title="SSH credentials",
         description="Name of the SSH credentials block that opens a shell on it.",
+        json_schema_extra=_plain,
     )
     tags: list[str] = Field(default_factory=list, description="Words of your own, to choose nodes by.")
 
@@ -121,6 +147,12 @@ class WorkmeshNode(Block):
             return key
         message = "the api key must not be empty"
         raise ValueError(message)
+
+    @field_validator("ca_file", "ssh_credentials")
+    @classmethod
+    def _empty_is_none(cls, text: str | None) -> str | None:
+        """A form may send an empty text of a field that was filled in and emptied again."""
+        return text or None
 
     @field_validator("services")
     @classmethod

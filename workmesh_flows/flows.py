@@ -14,13 +14,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from workmesh_flows.domain.service import Mesh
 from workmesh_flows.operations.bounds import Bounds
 from workmesh_flows.operations.planning import Drain, Rebalance
+from workmesh_flows.parameters import Bound, NodeName, Seconds
 from workmesh_flows.planning.moves import Objective
 from workmesh_flows.running import ServiceFlow, as_flow, run
 from workmesh_flows.runs import assign as assigning
@@ -28,9 +29,6 @@ from workmesh_flows.runs import lanes, moves
 from workmesh_flows.runs.moves import How
 from workmesh_flows.runs.outcome import count
 from workmesh_flows.runs.result import Outcome
-
-Limit: TypeAlias = Annotated[int | None, Field(ge=1)]
-Seconds: TypeAlias = Annotated[float | None, Field(gt=0)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,64 +63,64 @@ def service_flows(mesh: Mesh, name: str, *, module: str) -> ServiceFlows:
     choice: Any = Literal[names] if names else str
 
     def assign(
+        dry_run: bool = False,
         entities: list[str] = [],  # noqa: B006
-        limit: Limit = None,
+        limit: Bound = 0,
         reassign: bool = False,
         repush: bool = False,
-        dry_run: bool = False,
     ) -> Outcome:
         """Give each entity without a node one, by the service's criterion and within the caps of the nodes.
 
         Args:
-            entities: Only these entities, by key. Empty: all that have no node.
-            limit: At most so many entities. None: all that have no node.
-            reassign: Give the entities named another node. Without room elsewhere the old one stands.
-            repush: Send all data of the entities named again, from the beginning.
             dry_run: Only show which node each entity without one would get. Not together with entities.
+            entities: Only these entities: their keys, one an item. No item: all that have no node.
+            limit: At most so many entities. 0: all that have no node.
+            reassign: Give the entities named above another node. Without room elsewhere the old one stands.
+            repush: Send all data of the entities named above again, from the beginning.
         """
-        how = assigning.Assigning(entities, limit, reassign=reassign, repush=repush, dry_run=dry_run)
+        how = assigning.Assigning(entities, limit or None, reassign=reassign, repush=repush, dry_run=dry_run)
         return run(assigning.assign, mesh, name, how)
 
     def push(
-        nodes: list[str] = [],  # noqa: B006
+        nodes: list[NodeName] = [],  # noqa: B006
         protocols: list[str] = [],  # noqa: B006
-        limit: Limit = None,
-        seconds: Seconds = None,
+        limit: Bound = 0,
+        seconds: Seconds = 0,
     ) -> Outcome:
         """Send pending records to their nodes, in order; lanes of different nodes side by side.
 
         Args:
-            nodes: Only these nodes, by name. Empty: all that hold entities.
-            protocols: Only these protocols. Empty: all, in declared order.
-            limit: At most so many records a lane. None: all that wait when the lane begins.
-            seconds: Begin no batch after so many seconds a lane. None: until all is sent.
+            nodes: Only these nodes. No item: all that hold entities.
+            protocols: Only these protocols. None chosen: all, in declared order.
+            limit: At most so many records a lane, which is one protocol to one node. 0: all that wait when it begins.
+            seconds: Begin no batch after so many seconds in a lane. 0: go on until all is sent.
         """
-        return run(lanes.push, mesh, name, nodes, protocols, Bounds(limit, seconds))
+        return run(lanes.push, mesh, name, nodes, protocols, Bounds(limit or None, seconds or None))
 
-    def pull(nodes: list[str] = [], protocols: list[str] = []) -> Outcome:  # noqa: B006
+    def pull(nodes: list[NodeName] = [], protocols: list[str] = []) -> Outcome:  # noqa: B006
         """Collect the results of the records that the nodes have processed.
 
         Args:
-            nodes: Only these nodes, by name. Empty: all that hold entities.
-            protocols: Only these protocols. Empty: all, in declared order.
+            nodes: Only these nodes. No item: all that hold entities.
+            protocols: Only these protocols. None chosen: all, in declared order.
         """
         return run(lanes.pull, mesh, name, nodes, protocols)
 
     def sync(
-        nodes: list[str] = [],  # noqa: B006
+        nodes: list[NodeName] = [],  # noqa: B006
         protocols: list[str] = [],  # noqa: B006
-        limit: Limit = None,
-        seconds: Seconds = None,
+        limit: Bound = 0,
+        seconds: Seconds = 0,
     ) -> Outcome:
         """Assign, push and pull, one after the other.
 
         Args:
-            nodes: Push to and pull from only these nodes, by name. Empty: all that hold entities.
-            protocols: Only these protocols. Empty: all, in declared order.
-            limit: Push at most so many records a lane. None: all that wait when the lane begins.
-            seconds: Push no batch after so many seconds a lane. None: until all is sent.
+            nodes: Push to and pull from only these nodes. No item: all that hold entities.
+            protocols: Only these protocols. None chosen: all, in declared order.
+            limit: Push at most so many records a lane, which is one protocol to one node. 0: all that wait when it begins.
+            seconds: Push no batch after so many seconds in a lane. 0: go on until all is sent.
         """
-        return run(lanes.sync, mesh, name, nodes, protocols, Bounds(limit, seconds))
+        return run(lanes.sync, mesh, name, nodes, protocols, Bounds(limit or None, seconds or None))
 
     def replay(
         records: list[str] = [],  # noqa: B006
@@ -134,10 +132,10 @@ def service_flows(mesh: Mesh, name: str, *, module: str) -> ServiceFlows:
         """Decide about records that were set aside after their last refusal: send them again, or skip them.
 
         Args:
-            records: Only these records, by id. Empty, and no entities either: all that wait for a decision.
-            entities: Only the refused records of these entities, by key.
-            protocols: Only these protocols. Empty: all.
-            skip: Do not send the records named any more; what waits behind them goes on.
+            records: Only these records: their ids, one an item. No item, and no entities either: all that wait for a decision.
+            entities: Only the refused records of these entities: their keys, one an item.
+            protocols: Only these protocols. None chosen: all.
+            skip: Do not send the records named above any more; what waits behind them goes on.
             push: Push all lanes of these protocols afterwards.
         """
         asked = lanes.Replay(records, entities, protocols, skip=skip, push=push)
@@ -145,31 +143,33 @@ def service_flows(mesh: Mesh, name: str, *, module: str) -> ServiceFlows:
 
     def rebalance(  # noqa: PLR0913, PLR0917 - each is a field of the form
         dry_run: bool = True,
-        plan: str | None = None,
+        plan: str = "",
         tolerance: Annotated[float, Field(ge=0, le=1)] = 0.01,
         objective: Objective = "weight",
         emergency: bool = False,
-        sources: list[str] = [],  # noqa: B006
+        sources: list[NodeName] = [],  # noqa: B006
         pinned: list[str] = [],  # noqa: B006
-        max_moves: Limit = None,
-        at_once: Limit = None,
+        max_moves: Bound = 0,
+        at_once: Bound = 0,
         repush: bool = False,
     ) -> Outcome:
         """Even out the nodes with as little movement as it takes; as a dry run, only show the plan.
 
         Args:
             dry_run: Only show and keep the plan. Turn it off to move entities.
-            plan: Apply the plan of this id, from an earlier dry run, and no other; refused if it is stale.
+            plan: The id of a plan from an earlier dry run: that one is applied, or refused if it is stale. Empty: a new one is made.
             tolerance: How far above its even share a node may be: 0.01 is 1 %.
-            objective: Move the least weight, or make the fewest moves.
+            objective: weight: move the least weight. moves: make the fewest moves.
             emergency: Only take off nodes that are over a cap what is too much there.
-            sources: Only move entities away from these nodes, by name. Empty: from any.
-            pinned: Entities that stay where they are, by key.
-            max_moves: At most so many moves. None: as many as it takes.
-            at_once: At most so many moves out of a node, and into a node, at a time. None: as the caps allow.
+            sources: Only move entities away from these nodes. No item: from any.
+            pinned: Entities that stay where they are: their keys, one an item.
+            max_moves: At most so many moves. 0: as many as it takes.
+            at_once: At most so many moves out of a node, and into a node, at a time. 0: as the caps allow.
             repush: Send all data of the moved entities again, from the beginning, not only what was not pulled.
         """
-        asked = Rebalance(tolerance, objective, emergency, sources, pinned, max_moves, at_once)
+        asked = Rebalance(
+            tolerance, objective, emergency, sources, pinned, max_moves or None, at_once or None
+        )
         return run(moves.rebalance, mesh, name, asked, plan, How(dry_run, repush))
 
     def status() -> Outcome:
@@ -201,30 +201,30 @@ def mesh_flows(mesh: Mesh, *, module: str) -> MeshFlows:
         return run(assigning.assign_mesh, mesh)
 
     def drain(  # noqa: PLR0913, PLR0917 - each is a field of the form
-        nodes: list[str],
+        nodes: list[NodeName],
         dry_run: bool = True,
-        plan: str | None = None,
+        plan: str = "",
         revoke: bool = False,
         pinned: list[str] = [],  # noqa: B006
-        max_moves: Limit = None,
-        at_once: Limit = None,
+        max_moves: Bound = 0,
+        at_once: Bound = 0,
         repush: bool = False,
     ) -> Outcome:
         """Empty nodes, for all their services; as a dry run, only show the plans.
 
         Args:
-            nodes: The nodes to empty, by name. They take nothing new from then on.
+            nodes: The nodes to empty. They take nothing new from then on.
             dry_run: Only show and keep the plans. Turn it off to drain.
-            plan: Apply the plan of this id, from an earlier dry run, and no other; refused if it is stale.
+            plan: The id of a plan from an earlier dry run: that one is applied, or refused if it is stale. Empty: a new one is made.
             revoke: Let these nodes take entities again, whatever else is said; a drain that runs stops. What was moved stays.
-            pinned: Entities that stay where they are, by key.
-            max_moves: At most so many moves a service. None: as many as it takes.
-            at_once: At most so many moves out of a node, and into a node, at a time. None: as the caps allow.
+            pinned: Entities that stay where they are: their keys, one an item.
+            max_moves: At most so many moves a service. 0: as many as it takes.
+            at_once: At most so many moves out of a node, and into a node, at a time. 0: as the caps allow.
             repush: Send all data of the moved entities again, from the beginning, not only what was not pulled.
         """
         if revoke:
             return run(moves.revoke, mesh, nodes)
-        asked = Drain(nodes, pinned, max_moves, at_once)
+        asked = Drain(nodes, pinned, max_moves or None, at_once or None)
         return run(moves.drain, mesh, asked, plan, How(dry_run, repush))
 
     return MeshFlows(as_flow(mesh, assign, "mesh", module), as_flow(mesh, drain, "mesh", module))

@@ -57,7 +57,7 @@ def run_of_mesh(action: str, reference: str | None, **parameters: Any) -> Outcom
 
 def _quiet() -> None:
     # Before Prefect is imported; the bars say the rest.
-    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "WARNING")
 
 
 def _outcome(flow: ServiceFlow, parameters: dict[str, Any], own: Sequence[str]) -> Outcome:

@@ -90,7 +90,7 @@ def assign(  # noqa: PLR0913, PLR0917 - each is an option
         service,
         mesh,
         entities=entity or [],
-        limit=limit,
+        limit=limit or 0,
         reassign=reassign,
         repush=repush,
         dry_run=dry_run,
@@ -107,7 +107,15 @@ def push(  # noqa: PLR0913, PLR0917 - each is an option
     seconds: SecondsOption = None,
 ) -> None:
     """Send pending records to their nodes, in order."""
-    run("push", service, mesh, nodes=node or [], protocols=protocol or [], limit=limit, seconds=seconds)
+    run(
+        "push",
+        service,
+        mesh,
+        nodes=node or [],
+        protocols=protocol or [],
+        limit=limit or 0,
+        seconds=seconds or 0,
+    )
 
 
 @app.command()
@@ -131,7 +139,15 @@ def sync(  # noqa: PLR0913, PLR0917 - each is an option
     seconds: SecondsOption = None,
 ) -> None:
     """Assign, push and pull, one after the other."""
-    run("sync", service, mesh, nodes=node or [], protocols=protocol or [], limit=limit, seconds=seconds)
+    run(
+        "sync",
+        service,
+        mesh,
+        nodes=node or [],
+        protocols=protocol or [],
+        limit=limit or 0,
+        seconds=seconds or 0,
+    )
 
 
 @app.command()

@@ -50,14 +50,14 @@ def rebalance(  # noqa: PLR0913, PLR0917 - each is an option
         service,
         mesh,
         dry_run=not apply,
-        plan=plan,
+        plan=plan or "",
         tolerance=tolerance,
         objective=objective,
         emergency=emergency,
         sources=source or [],
         pinned=pin or [],
-        max_moves=max_moves,
-        at_once=at_once,
+        max_moves=max_moves or 0,
+        at_once=at_once or 0,
         repush=repush,
     )
     show_plans(outcome)
@@ -83,11 +83,11 @@ def drain(  # noqa: PLR0913, PLR0917 - each is an option
         mesh,
         nodes=nodes,
         dry_run=not apply,
-        plan=plan,
+        plan=plan or "",
         revoke=revoke,
         pinned=pin or [],
-        max_moves=max_moves,
-        at_once=at_once,
+        max_moves=max_moves or 0,
+        at_once=at_once or 0,
         repush=repush,
     )
     show_plans(outcome)

@@ -29,6 +29,8 @@ from workmesh_flows.settings import PREFIX
 if TYPE_CHECKING:
     import pandas as pd
 
+CONSOLE = "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"
+"""What a run logs stands on its page; here the demo tells its own story."""
 NODES = ("demo-1", "demo-2", "demo-3")
 MAX_WEIGHT = 1_500
 WHAT_NOW = """
@@ -101,7 +103,7 @@ def _environment(home: Path, engine: Engine) -> Iterator[None]:
         f"{PREFIX}DATABASE_URL": engine.url.render_as_string(hide_password=False),
         f"{PREFIX}MESH": "workmesh_flows.demo.mesh:mesh",
         "PREFECT_LOCAL_STORAGE_PATH": str(home / "results"),
-        "PREFECT_LOGGING_LEVEL": os.environ.get("PREFECT_LOGGING_LEVEL", "WARNING"),
+        CONSOLE: os.environ.get(CONSOLE, "WARNING"),
     }
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
