@@ -86,6 +86,7 @@ def prefect(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
         _forget_nodes()
         yield server
         _forget_nodes()
+        _forget_automations()
 
 
 def _forget_nodes() -> None:
@@ -96,3 +97,13 @@ def _forget_nodes() -> None:
     with get_client(sync_client=True) as client:
         for name in {*load_inventory().nodes, *load_inventory().problems}:
             client.delete_block_document(client.read_block_document_by_name(name, SLUG).id)
+
+
+def _forget_automations() -> None:
+    """Ours: they would go on telling of what other tests do."""
+    from prefect.client.orchestration import get_client
+
+    with get_client(sync_client=True) as client:
+        for found in client.read_automations():
+            if found.name.startswith("Workmesh: "):
+                client.delete_automation(found.id)

@@ -34,6 +34,7 @@ TOLD = (
     (
         "Workmesh: a lane stopped",
         "workmesh.lane.stopped",
+        "A push or a pull could not go on with one protocol of one node.",
         (
             "Lane {{ event.resource.name }} stopped: {{ event.payload.reason }}\n"
             "Nothing is lost, what was not sent stays pending. Mend the cause, then run push again."
@@ -42,6 +43,7 @@ TOLD = (
     (
         "Workmesh: a record was set aside",
         "workmesh.record.parked",
+        "A node refused a record for the last time; its entity's further records may wait behind it.",
         (
             "Record {{ event.resource.name }} was refused {{ event.payload.attempts }} times: {{ event.payload.reason }}\n"
             "{{ event.payload.waiting }} records wait behind it. Mend it and run replay, or skip it."
@@ -50,13 +52,14 @@ TOLD = (
     (
         "Workmesh: entities without a node",
         "workmesh.entity.unassigned",
+        "No node had room for some entities.",
         (
             "{{ event.payload.unassigned }} entities of {{ event.resource.name }} found no node with room.\n"
             "Add a node, or raise a cap."
         ),
     ),
 )
-"""What is told at once: name, event, text."""
+"""What is told at once: name, event, what it means, text."""
 AWAY = "Workmesh: a node stays away"
 DEAD = "Workmesh: runs that died are marked"
 
@@ -73,11 +76,12 @@ def install(*, notify: str | None = None, away_after: float = 600.0, dead_after:
 
 
 def _wanted(block: UUID | None, away_after: float, dead_after: float) -> Iterator[Automation]:
-    for name, event, text in TOLD:
+    nobody = "" if block else " Nobody is told yet: install with --notify."
+    for name, event, meaning, text in TOLD:
         trigger = EventTrigger(
             expect={event}, posture=Posture.Reactive, threshold=1, within=timedelta(seconds=0)
         )
-        yield _automation(name, f"{event} was sent.", trigger, _telling(block, name, text))
+        yield _automation(name, f"{meaning} Event: {event}.{nobody}", trigger, _telling(block, name, text))
     stays_away = EventTrigger(
         after={"workmesh.node.unreachable"},
         expect={"workmesh.node.recovered"},
@@ -87,7 +91,7 @@ def _wanted(block: UUID | None, away_after: float, dead_after: float) -> Iterato
         within=timedelta(seconds=away_after),
     )
     text = f"No run of the last {away_after:g} seconds could reach the node."
-    yield _automation(AWAY, text, stays_away, _telling(block, AWAY, text))
+    yield _automation(AWAY, f"{text}{nobody}", stays_away, _telling(block, AWAY, text))
     silent = EventTrigger(
         after={ALIVE},
         expect={ALIVE, *ENDED},

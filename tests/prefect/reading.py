@@ -74,8 +74,8 @@ def wait_for_log(api: str, run: str, wanted: str, seconds: float = 20) -> str:
 
 def wait_for_event(api: str, name: str, run: str, seconds: float = 30) -> dict[str, Any]:
     """The event of this name that a run sent, once the server has it."""
-    related = {"id": [f"prefect.flow-run.{run}"]}
-    asked = {"filter": {"event": {"name": [name]}, "related": related}, "limit": 1}
+    about = {"id": [f"prefect.flow-run.{run}"]}
+    asked = {"filter": {"event": {"name": [name]}, "any_resource": about}, "limit": 1}
     end = time.monotonic() + seconds
     while not (found := post(api, "/events/filter", asked)["events"]):
         assert time.monotonic() < end, f"no {name} of run {run} in {seconds:g} s"
