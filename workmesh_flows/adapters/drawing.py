@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter
+from matplotlib.ticker import EngFormatter, MaxNLocator
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,6 +37,7 @@ def load_chart(nodes: Sequence[str], held: Sequence[int], caps: Sequence[int | N
     axes.set_yticks(places, labels=list(nodes))
     axes.invert_yaxis()
     axes.set_xlim(left=0)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))  # there is no half an entity
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     capped = ", the red mark is the cap" if any(cap is not None for cap in caps) else ""
     axes.set_title(f"{unit} held by each node{capped}", loc="left", fontsize=10, color=INK)
@@ -58,6 +59,7 @@ def history_chart(times: Sequence[datetime], pending: Sequence[int], rate: Seque
         axes.step(moments, list(values), color=color, where="post", linewidth=1.6)
         axes.set_title(title, loc="left", fontsize=10, color=INK)
         axes.set_ylim(0, max(1.1 * max(values, default=0), 1))
+        axes.yaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
         axes.yaxis.set_major_formatter(EngFormatter(sep=""))
         axes.grid(axis="y", color=FAINT)
     locator = AutoDateLocator()
