@@ -16,7 +16,7 @@ export UV_SYSTEM_CERTS ?= true
 export UV_PYTHON_DOWNLOADS ?= never
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow soak mutants test-ray check docs docs-serve bench lock clean
+.PHONY: help demo test test-slow soak mutants test-ray check docs docs-serve screenshots bench lock clean
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -60,6 +60,9 @@ docs: $(VENV)/.dev  ## The documentation's site, into site/
 
 docs-serve: $(VENV)/.dev  ## The site at http://127.0.0.1:8000, made anew when a page changes
 	@$(MKDOCS) serve
+
+screenshots: $(VENV)/.dev  ## The documentation's pictures of the UI, taken anew in Chromium
+	@$(PY) -m tests.prefect.screenshots
 
 bench: $(VENV)/.bench  ## The budgets, measured as ratios in one run
 	@$(PY) -m benchmarks
