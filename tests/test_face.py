@@ -86,6 +86,7 @@ RAISED: list[tuple[errors.WorkmeshError, str]] = [
     (errors.UnknownName("entity of s", "9"), "there is no entity of s '9'"),
     (errors.ConfigurationError("no database is set"), "no database is set"),
     (errors.NotFlagged("2 of 3 were not found again"), "2 of 3 were not found again"),
+    (errors.ServerAway("nothing listens"), "nothing listens"),
     (errors.StartError("the port is taken"), "the port is taken"),
     (
         errors.NoCapacity("s", "7", "every node is at its max_entities"),

@@ -4,6 +4,7 @@
   x DefinitionError        a declaration is wrong: raised at import, never retried; carries .problems
   x UnknownName            no service, protocol or node of that name; the message lists the known ones
   x ConfigurationError     a setting is missing or wrong: no database, a mesh that cannot be loaded
+    + ServerAway           the Prefect server does not answer
   x StartError             a micro-service cannot start here: no api key, a database in use, a port taken
   x NoCapacity             no node has room for an entity; carries the cap that binds
   x StalePlan              what a plan was made from has changed; carries .changes
@@ -69,6 +70,10 @@ class UnknownName(WorkmeshError):
 
 class ConfigurationError(WorkmeshError):
     """A setting is missing or wrong; the message says which one and what to set."""
+
+
+class ServerAway(ConfigurationError):
+    """The Prefect server does not answer, or nothing listens at the address that is set for it."""
 
 
 class StartError(WorkmeshError):

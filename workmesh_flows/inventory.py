@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from http import HTTPStatus
 
 import httpx
@@ -14,17 +17,38 @@ from pydantic import ValidationError
 
 from workmesh_flows.blocks import WorkmeshNode
 from workmesh_flows.domain.node import Inventory, NodeState
-from workmesh_flows.errors import ConfigurationError, UnknownName
+from workmesh_flows.errors import ServerAway, UnknownName
 
 SLUG = "workmesh-node"
+_kept: ContextVar[Inventory | None] = ContextVar("workmesh_kept_inventory", default=None)
 _OURS = "Value error, "
 """What pydantic writes before a sentence of ours."""
+
+
+@contextmanager
+def keeping_inventory() -> Iterator[None]:
+    """Read the inventory once for the tasks of a block.
+
+    Lanes that this process works begin without asking the Prefect server, also while it is away. A block within
+    another one keeps what that one read.
+    """
+    before = _kept.set(kept_inventory())
+    try:
+        yield
+    finally:
+        _kept.reset(before)
+
+
+def kept_inventory() -> Inventory:
+    """The inventory of the block around; in another process, or outside of a block, what the server has now."""
+    kept = _kept.get()
+    return load_inventory() if kept is None else kept
 
 
 def load_inventory() -> Inventory:
     """All nodes; a document that does not validate is reported under its name and hides no other one.
 
-    Raises ConfigurationError where the Prefect server cannot be reached.
+    Raises ServerAway where the Prefect server cannot be reached.
     """
     blocks, problems = load_blocks()
     return Inventory({name: block.to_node(name) for name, block in blocks.items()}, problems)
@@ -65,12 +89,12 @@ def set_node_state(name: str, state: NodeState) -> None:
 
 
 def wait_for_server(seconds: float) -> None:
-    """Until the Prefect server answers; raises ConfigurationError where it does not within so many seconds."""
+    """Until the Prefect server answers; raises ServerAway where it does not within so many seconds."""
     end = time.monotonic() + seconds
     with get_client(sync_client=True) as client:
         while (error := client.api_healthcheck()) is not None:
             if time.monotonic() >= end:
-                raise ConfigurationError(_away(client.api_url, error)) from error
+                raise ServerAway(_away(client.api_url, error)) from error
             time.sleep(0.5)
 
 
@@ -86,7 +110,7 @@ def _documents() -> list[BlockDocument]:
         try:
             return client.read_block_documents_by_type(SLUG, include_secrets=True)
         except httpx.TransportError as error:
-            raise ConfigurationError(_away(client.api_url, error)) from error
+            raise ServerAway(_away(client.api_url, error)) from error
         except PrefectHTTPStatusError as error:
             if error.response.status_code != HTTPStatus.NOT_FOUND:
                 raise

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias, cast
 
 from prefect import Flow, flow
 from prefect.client.schemas.objects import State
+from prefect.context import TagsContext
 from prefect.runtime import flow_run
 from prefect.states import Completed
 
@@ -72,7 +73,8 @@ def run(action: Callable[..., Outcome], *arguments: Any) -> Outcome:  # noqa: AN
     """
     this = str(flow_run.id)
     try:
-        outcome = action(*arguments)
+        with TagsContext(current_tags=set()):  # for a task with tags Prefect asks the server for a slot first
+            outcome = action(*arguments)
     except Exception:
         _failed_here.add(this)
         raise

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,7 @@ from workmesh_flows.domain.reports import AssignReport, PullReport, PushReport
 from workmesh_flows.domain.service import Mesh
 from workmesh_flows.engines import mesh_engine
 from workmesh_flows.errors import LaneStopped, StoreUnavailable, WorkmeshError
-from workmesh_flows.inventory import load_inventory
+from workmesh_flows.inventory import kept_inventory, load_inventory
 from workmesh_flows.lane_progress import LaneProgress
 from workmesh_flows.operations import replay
 from workmesh_flows.operations.assign import assign, assign_all, assign_entity, plan_only
@@ -190,13 +190,13 @@ for _name in ("prefect.task_runs", "prefect.flow_runs"):
 def lane_work(mesh: Mesh, service: str, protocol: str, node: str, verb: str) -> Iterator[Work]:
     """Everything a lane needs, opened here and closed at the end."""
     declared = mesh.service(service)
-    with mesh_engine(mesh) as engine:
+    with mesh_engine(mesh) as engine, closing(LaneProgress(f"{protocol}, node {node}", verb)) as progress:
         yield Work(
             engine,
             declared,
             declared.protocol(protocol),
-            load_inventory().node(node),
+            kept_inventory().node(node),
             holder=this_run(),
             limits=read_settings().limits,
-            progress=LaneProgress(f"{protocol}, node {node}", verb),
+            progress=progress,
         )

@@ -11,7 +11,7 @@ from tests.prefect.conftest import Fleet
 from tests.prefect.reading import latest_run, post
 from tests.support.scripted_node import API_KEY, scripted_node
 from tests.support.shop import with_push_success, write_orders, write_shops
-from workmesh_flows import lane_progress
+from workmesh_flows import lane_progress, progress_bar
 from workmesh_flows.flows import service_flows
 
 ORDERS = 45
@@ -58,7 +58,7 @@ def test_a_server_that_is_away_does_not_stop_the_lane(
         raise ConnectionError("the server is away")
 
     monkeypatch.setattr(lane_progress, "SECONDS", 0.0)
-    monkeypatch.setattr(lane_progress, "create_progress_artifact", away)
+    monkeypatch.setattr(progress_bar, "create_progress_artifact", away)
     pushed(fleet)
     assert bars(api()) == []
     assert caplog.text.count("no progress is shown any more: ConnectionError") <= 1

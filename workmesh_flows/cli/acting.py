@@ -64,8 +64,10 @@ def _outcome(flow: ServiceFlow, parameters: dict[str, Any], own: Sequence[str]) 
     from prefect import tags
     from rich.console import Console
 
+    from workmesh_flows.inventory import wait_for_server
     from workmesh_flows.printing import progress_shown
 
+    wait_for_server(0)
     with tags(*own), progress_shown(Console(stderr=True)):
         outcome: Outcome = flow(**parameters)
     typer.echo(outcome.message)

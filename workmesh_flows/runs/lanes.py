@@ -8,23 +8,22 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
 
-from prefect import get_run_logger, tags
+from prefect import get_run_logger
 from prefect.futures import PrefectFuture, as_completed
 from prefect.tasks import Task
 
 from workmesh_flows import tasks
-from workmesh_flows.artifacts import publish_lanes
 from workmesh_flows.domain.node import Inventory, NodeState
 from workmesh_flows.domain.protocol import Protocol
 from workmesh_flows.domain.reports import PullReport, PushReport
 from workmesh_flows.domain.service import Mesh, Service
 from workmesh_flows.engines import mesh_engine
 from workmesh_flows.errors import LaneBusy, LaneStopped, UnknownName
-from workmesh_flows.inventory import load_inventory
+from workmesh_flows.inventory import keeping_inventory, kept_inventory
 from workmesh_flows.operations.bounds import Bounds
 from workmesh_flows.operations.status import assigned_nodes
 from workmesh_flows.runs.assign import assign_all
-from workmesh_flows.runs.outcome import aside, ended, error_of
+from workmesh_flows.runs.outcome import ended, error_of
 from workmesh_flows.runs.result import Direction, LaneResult, LaneState, Outcome, Report, counted
 
 Ending: TypeAlias = tuple[LaneState, Report | None, str]
@@ -69,8 +68,9 @@ def replay(mesh: Mesh, name: str, asked: Replay) -> Outcome:
 def sync(mesh: Mesh, name: str, nodes: Sequence[str], protocols: Sequence[str], bounds: Bounds) -> Outcome:
     """Assign, push, pull, then count."""
     assigned = assign_all(mesh, name)
-    pushed = _push(mesh, name, nodes, protocols, bounds)
-    pulled = _pull(mesh, name, nodes, protocols)
+    with keeping_inventory():
+        pushed = _push(mesh, name, nodes, protocols, bounds)
+        pulled = _pull(mesh, name, nodes, protocols)
     message = "; ".join([str(assigned), _told("pushed", pushed), _told("pulled", pulled)])
     return ended(mesh, Outcome(message, [*pushed, *pulled], assigned, assigning=True), name)
 
@@ -79,18 +79,14 @@ def _push(
     mesh: Mesh, name: str, nodes: Sequence[str], protocols: Sequence[str], bounds: Bounds
 ) -> list[LaneResult]:
     chosen = [protocol for protocol in _chosen(mesh.service(name), protocols) if protocol.push is not None]
-    lanes = _work_lanes(mesh, name, "push", nodes, chosen, bounds=bounds)
-    with aside("the table of lanes"):
-        publish_lanes(name, "push", [lane.row() for lane in lanes])
-    return lanes
+    with keeping_inventory():
+        return _work_lanes(mesh, name, "push", nodes, chosen, bounds=bounds)
 
 
 def _pull(mesh: Mesh, name: str, nodes: Sequence[str], protocols: Sequence[str]) -> list[LaneResult]:
     chosen = [protocol for protocol in _chosen(mesh.service(name), protocols) if protocol.pull is not None]
-    lanes = _work_lanes(mesh, name, "pull", nodes, chosen)
-    with aside("the table of lanes"):
-        publish_lanes(name, "pull", [lane.row() for lane in lanes])
-    return lanes
+    with keeping_inventory():
+        return _work_lanes(mesh, name, "pull", nodes, chosen)
 
 
 def _chosen(service: Service, protocols: Sequence[str]) -> list[Protocol]:
@@ -110,7 +106,7 @@ def _work_lanes(
 
     A lane is submitted when the one before it has ended: a lane that only waits would keep a thread from the others.
     """
-    inventory = load_inventory()
+    inventory = kept_inventory()
     task: Task[..., Any] = tasks.patient(tasks.push if direction == "push" else tasks.pull)
     result = partial(LaneResult, name, direction)
     names = _node_names(mesh, mesh.service(name), inventory, nodes)
@@ -124,8 +120,7 @@ def _work_lanes(
             if not_worked := _not_worked(inventory, name, node):
                 ended[protocol.name, node] = result(protocol.name, node, *not_worked)
             else:
-                with tags(f"service:{name}", f"node:{node}"):
-                    running[task.submit(mesh, name, protocol.name, node, **parameters)] = protocol, node
+                running[task.submit(mesh, name, protocol.name, node, **parameters)] = protocol, node
                 return
 
     for node in names:

@@ -96,11 +96,12 @@ def _carried_out(mesh: Mesh, made: Iterable[StoredPlan], how: How, service: str 
         logger.info("%s", plan)
         for entity, reason in plan.plan.stuck:
             logger.warning("entity %s of %s cannot move: %s", entity, plan.service, reason)
-        publish_plans(
-            plans,
-            "A dry run: nothing was moved." if how.dry_run else "Is being applied by the run that shows it.",
-        )
-        if not how.dry_run and plan.plan.moves:
+        if how.dry_run:
+            publish_plans(plans, "A dry run: nothing was moved.")
+            continue
+        with aside("the plan"):
+            publish_plans(plans, "Is being applied by the run that shows it.")
+        if plan.plan.moves:
             _apply(mesh, plan, how, reports, problems)
     if how.dry_run:
         return Outcome(f"dry run, nothing was moved: {'; '.join(str(plan) for plan in plans)}", plans=plans)

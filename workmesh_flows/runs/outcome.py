@@ -10,7 +10,7 @@ from prefect import get_run_logger
 from prefect.futures import PrefectFuture
 
 from workmesh_flows import tasks
-from workmesh_flows.artifacts import publish_page, publish_parked, publish_status
+from workmesh_flows.artifacts import publish_lanes, publish_page, publish_parked, publish_status
 from workmesh_flows.domain.service import Mesh
 from workmesh_flows.engines import mesh_engine
 from workmesh_flows.errors import RunFailed
@@ -55,6 +55,9 @@ def aside(what: str) -> Iterator[None]:
 
 
 def _show(mesh: Mesh, outcome: Outcome, service: str | None) -> None:
+    for direction in dict.fromkeys(lane.direction for lane in outcome.lanes):
+        mine = [lane for lane in outcome.lanes if lane.direction == direction]
+        publish_lanes(mine[0].service, direction, [lane.row() for lane in mine])
     inventory = load_inventory()
     for document, problem in inventory.problems.items():
         get_run_logger().warning("node %s is left out, its block does not validate: %s", document, problem)
