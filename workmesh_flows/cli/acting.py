@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from workmesh_flows.errors import ConfigurationError
+from workmesh_flows.errors import ConfigurationError, ServerAway, WorkmeshError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from workmesh_flows.domain.service import Mesh
     from workmesh_flows.running import ServiceFlow
     from workmesh_flows.runs.result import Outcome
+
+WENT_AWAY = (
+    "the Prefect server went away and was not told how this run ended ({}). What was done is in your database, and "
+    "nothing is lost: run again, or look at workmesh services"
+)
 
 
 def mesh_of(reference: str | None) -> Mesh:
@@ -61,6 +66,7 @@ def _quiet() -> None:
 
 
 def _outcome(flow: ServiceFlow, parameters: dict[str, Any], own: Sequence[str]) -> Outcome:
+    import httpx
     from prefect import tags
     from rich.console import Console
 
@@ -69,9 +75,19 @@ def _outcome(flow: ServiceFlow, parameters: dict[str, Any], own: Sequence[str]) 
 
     wait_for_server(0)
     with tags(*own), progress_shown(Console(stderr=True)):
-        outcome: Outcome = flow(**parameters)
+        try:
+            outcome: Outcome = flow(**parameters)
+        except httpx.TransportError as error:  # nothing but Prefect's own client lets it out
+            raise ServerAway("\n".join([WENT_AWAY.format(error), *_reasons(error)])) from error
     typer.echo(outcome.message)
     return outcome
+
+
+def _reasons(error: BaseException | None) -> list[str]:
+    """The run's own error, while which was being told to the server another one came."""
+    while error is not None and not isinstance(error, WorkmeshError):
+        error = error.__context__
+    return [] if error is None else [str(error)]
 
 
 def show_plans(outcome: Outcome) -> None:

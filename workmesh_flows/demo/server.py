@@ -26,35 +26,64 @@ def prefect_server(home: Path) -> Iterator[str]:
     if configured := get_current_settings().api.url:
         yield configured
         return
-    port = _free_port()
-    address = f"http://127.0.0.1:{port}"
-    environment = {
-        **os.environ,
-        "PREFECT_HOME": str(home),
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "PREFECT_UI_API_URL": f"{address}/api",
-        "PREFECT_LOGGING_SERVER_LEVEL": "WARNING",
-    }
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    log = home / "server.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(  # in a session of its own: Ctrl-C is for the demo, which still needs it
-            command,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
+    server = ServerProcess(home)
     try:
-        _wait(f"{address}/api/health", process, log)
-        with temporary_settings({PREFECT_API_URL: f"{address}/api"}):
-            yield f"{address}/api"
+        server.start()
+        with temporary_settings({PREFECT_API_URL: server.api}):
+            yield server.api
     finally:
-        process.terminate()
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
+        server.stop()
+
+
+class ServerProcess:
+    """A Prefect server whose database is in ``home``; started again, it has the port and the data that it had."""
+
+    def __init__(self, home: Path) -> None:
+        self.home, self._port = home, _free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def api(self) -> str:
+        """The address of its API."""
+        return f"http://127.0.0.1:{self._port}/api"
+
+    def start(self) -> None:
+        """Return once it answers; raises ConfigurationError with its last lines if it does not."""
+        environment = {
+            **os.environ,
+            "PREFECT_HOME": str(self.home),
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "PREFECT_UI_API_URL": self.api,
+            "PREFECT_LOGGING_SERVER_LEVEL": "WARNING",
+        }
+        command = [sys.executable, "-m", "prefect", "server", "start"]
+        command += ["--host", "127.0.0.1", "--port", str(self._port)]
+        log = self.home / "server.log"
+        with log.open("ab") as output:
+            self._process = (
+                subprocess.Popen(  # in a session of its own: Ctrl-C is for the demo, which still needs it
+                    command,
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    start_new_session=True,
+                )
+            )
+        _wait(f"{self.api}/health", self._process, log)
+
+    def stop(self) -> None:
+        """End it, and kill it if that takes too long."""
+        if (process := self._process) is not None:
+            process.terminate()
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self.kill()
+
+    def kill(self) -> None:
+        """SIGKILL: it gets no chance to finish anything."""
+        if (process := self._process) is not None:
             process.kill()
             process.wait()
 

@@ -1,0 +1,10 @@
+"""A mesh that other processes can import: the shop's, in batches of five."""
+
+from __future__ import annotations
+
+from tests.support.shop import shop_service
+from workmesh_flows import Mesh
+from workmesh_flows.flows import service_flows
+
+mesh = Mesh([shop_service(batch_size=5)])
+push = service_flows(mesh, "shop.orders", module=__name__).push
