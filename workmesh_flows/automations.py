@@ -23,7 +23,7 @@ from prefect.client.schemas.objects import StateType
 from prefect.exceptions import ObjectNotFound
 
 from workmesh_flows.errors import ConfigurationError
-from workmesh_flows.running import TAG
+from workmesh_flows.runs.tagging import TAG
 
 ALIVE = "prefect.flow-run.heartbeat"
 ENDED = {

@@ -16,6 +16,7 @@ from workmesh_flows.domain.service import Mesh
 from workmesh_flows.runners import make_runner
 from workmesh_flows.runs.naming import run_name
 from workmesh_flows.runs.result import Outcome
+from workmesh_flows.runs.tagging import tag_nodes
 from workmesh_flows.settings import read_settings
 
 ServiceFlow: TypeAlias = Flow[..., Outcome]
@@ -23,24 +24,6 @@ ServiceFlow: TypeAlias = Flow[..., Outcome]
 
 MADE_UP = re.compile(r"[a-z]+-[a-z]+", re.IGNORECASE)
 """A run's name that Prefect made up, as in ``sandy-cockatoo`` or ``Generic-Quokka``; any other one was given by somebody, and is kept."""
-
-TAG = "workmesh"
-"""All flow runs of ours have it where they come from our deployments or commands: automations go by it."""
-
-
-def mesh_tags() -> list[str]:
-    """The tags of a mesh's own runs."""
-    return [TAG]
-
-
-def service_tag(service: str) -> str:
-    """The tag by which a service's runs and deployments are found."""
-    return f"service:{service}"
-
-
-def service_tags(service: str) -> list[str]:
-    """The tags of a service's runs."""
-    return [TAG, service_tag(service)]
 
 
 def as_flow(mesh: Mesh, function: Callable[..., Outcome], subject: str, module: str) -> ServiceFlow:
@@ -72,6 +55,7 @@ def run(action: Callable[..., Outcome], *arguments: Any) -> Outcome:  # noqa: AN
     gives its outcome plain: Prefect raises the first try's error over a state that is returned.
     """
     this = str(flow_run.id)
+    tag_nodes()
     try:
         with TagsContext(current_tags=set()):  # for a task with tags Prefect asks the server for a slot first
             outcome = action(*arguments)

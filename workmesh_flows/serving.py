@@ -18,7 +18,8 @@ from workmesh_flows.domain.service import Mesh
 from workmesh_flows.errors import ConfigurationError
 from workmesh_flows.flows import MeshFlows, ServiceFlows, mesh_flows, service_flows
 from workmesh_flows.references import load_reference
-from workmesh_flows.running import ServiceFlow, mesh_tags, service_tags
+from workmesh_flows.running import ServiceFlow
+from workmesh_flows.runs.tagging import mesh_tags, service_tags
 from workmesh_flows.settings import PREFIX, read_settings
 
 

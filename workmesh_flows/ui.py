@@ -24,7 +24,7 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.settings import get_current_settings
 
 from workmesh_flows.operations.pages import Run
-from workmesh_flows.running import service_tag
+from workmesh_flows.runs.tagging import service_tag
 from workmesh_flows.settings import artifact_key
 
 ROOT = "../.."

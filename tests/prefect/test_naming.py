@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from prefect import tags
 from prefect.client.orchestration import get_client
 from prefect.flow_engine import run_flow
 
@@ -64,3 +65,16 @@ def test_a_run_bears_its_name_and_one_that_somebody_gave_it_is_kept(
         created = client.create_flow_run(flow, name=given)
     run_flow(flow, flow_run=created)
     assert latest_run(prefect)["name"] == name
+
+
+def test_a_run_about_some_nodes_has_their_tags_and_keeps_its_own(fleet: Fleet, prefect: str) -> None:
+    write_shops(fleet.engine, ["n1", "n2"])
+    fleet.register("n1", 9, "key")
+    fleet.register("n2", 9, "key")
+    flow: Any = service_flows(fleet.mesh, "shop.orders", module=__name__).push
+    with tags("nightly"):
+        flow(nodes=["n1"])
+    assert latest_run(prefect)["tags"] == ["nightly", "node:n1"]
+    with tags("nightly"):
+        flow()
+    assert latest_run(prefect)["tags"] == ["nightly"]

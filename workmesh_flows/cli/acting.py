@@ -39,7 +39,7 @@ def run(action: str, service: str | None, reference: str | None, **parameters: A
     """Run a service's flow here, as a run that the Prefect server sees."""
     _quiet()
     from workmesh_flows.flows import service_flows
-    from workmesh_flows.running import service_tags
+    from workmesh_flows.runs.tagging import service_tags
 
     mesh = mesh_of(reference)
     names = [known.name for known in mesh.services]
@@ -55,7 +55,7 @@ def run_of_mesh(action: str, reference: str | None, **parameters: Any) -> Outcom
     """The same for a flow of the whole mesh."""
     _quiet()
     from workmesh_flows.flows import mesh_flows
-    from workmesh_flows.running import mesh_tags
+    from workmesh_flows.runs.tagging import mesh_tags
 
     return _outcome(getattr(mesh_flows(mesh_of(reference), module=__name__), action), parameters, mesh_tags())
 

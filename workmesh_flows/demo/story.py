@@ -145,16 +145,20 @@ def _registered(nodes: list[NodeProcess]) -> Iterator[None]:
 
 
 def _run_flows(say: Callable[[str], None]) -> None:
-    from workmesh_flows.demo import flows
+    from prefect import tags
 
-    say(f"{SERVICE}.assign: " + flows.assign().message)
-    say(f"{SERVICE}.push: " + flows.push().message)
-    for _ in range(PULLS):
-        say(f"{SERVICE}.pull: " + flows.pull().message)
-        waiting = _waiting()
-        if waiting == 0:
-            return
-        time.sleep(PAUSE)
+    from workmesh_flows.demo import flows
+    from workmesh_flows.runs.tagging import service_tags
+
+    with tags(*service_tags(SERVICE)):
+        say(f"{SERVICE}.assign: " + flows.assign().message)
+        say(f"{SERVICE}.push: " + flows.push().message)
+        for _ in range(PULLS):
+            say(f"{SERVICE}.pull: " + flows.pull().message)
+            waiting = _waiting()
+            if waiting == 0:
+                return
+            time.sleep(PAUSE)
     raise RunFailed(f"{waiting:,} records are still not processed")
 
 

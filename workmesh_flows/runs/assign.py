@@ -12,7 +12,8 @@ from workmesh_flows.artifacts import publish_assignment, publish_moves
 from workmesh_flows.domain.reports import AssignReport, MoveReport
 from workmesh_flows.domain.service import Mesh
 from workmesh_flows.errors import ConfigurationError, NoCapacity, RunFailed
-from workmesh_flows.runs.outcome import aside, ended
+from workmesh_flows.runs.aside import aside
+from workmesh_flows.runs.outcome import ended
 from workmesh_flows.runs.result import Outcome, counted
 
 NAMED = 5

@@ -19,7 +19,8 @@ from workmesh_flows.operations.applying import waves
 from workmesh_flows.operations.planning import Drain, Rebalance
 from workmesh_flows.planning.rebalance import PINNED
 from workmesh_flows.planning.stored import StoredPlan
-from workmesh_flows.runs.outcome import aside, ended, error_of
+from workmesh_flows.runs.aside import aside
+from workmesh_flows.runs.outcome import ended, error_of
 from workmesh_flows.runs.result import Outcome, counted
 from workmesh_flows.runs.telling import tell_applied
 from workmesh_flows.tasks import patient

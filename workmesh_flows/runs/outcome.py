@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from prefect import get_run_logger
@@ -18,6 +16,7 @@ from workmesh_flows.inventory import load_inventory
 from workmesh_flows.operations.replay import list_parked
 from workmesh_flows.operations.status import Status, read_status
 from workmesh_flows.report import run_pages
+from workmesh_flows.runs.aside import aside
 from workmesh_flows.runs.result import Outcome, counted
 from workmesh_flows.runs.telling import tell
 
@@ -40,18 +39,6 @@ def ended(mesh: Mesh, outcome: Outcome, service: str | None = None) -> Outcome:
         raise RunFailed(_stopped(outcome))
     get_run_logger().info("%s", outcome.message)
     return outcome
-
-
-@contextmanager
-def aside(what: str) -> Iterator[None]:
-    """What a run shows besides its work: where that fails the run says so, and ends as it would have."""
-    try:
-        yield
-    except Exception as error:  # noqa: BLE001 - of the server, the database, the drawing: none of it undoes the work
-        said = str(error).partition("\n")[0]
-        get_run_logger().warning(
-            "%s could not be shown (%s: %s); what the run did stands", what, type(error).__name__, said
-        )
 
 
 def _show(mesh: Mesh, outcome: Outcome, service: str | None) -> None:
