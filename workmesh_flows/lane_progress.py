@@ -32,7 +32,7 @@ class LaneProgress:
         """Tell whoever listens; the Prefect server only now and then, and when the lane is done."""
         tell(self.lane, done, total)
         now, percent = time.monotonic(), 100.0 * done / max(total, 1)
-        ended = done >= total and self._bar is not None
+        ended = done >= total and self._bar is not None and percent > self._percent
         if not ended and (now - self._told < SECONDS or percent - self._percent < STEP):
             return
         self._told, self._percent = now, percent

@@ -86,6 +86,7 @@ def test_push_times_strictly_increase_and_are_read_back_as_they_were_written(
                 item.id for page in reader.pullable(pull, upto=written[number - 1], size=7) for item in page
             ]
             assert upto == list(range(1, number + 1))
+            assert reader.count_pullable(upto=written[number - 1]) == number
 
 
 def test_a_failure_in_the_middle_leaves_nothing_of_the_batch(engine: Engine) -> None:

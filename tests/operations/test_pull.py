@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,12 @@ from tests.operations.working import (
     pull,
     pull_stops,
     push,
+    work_on,
 )
 from tests.support.scripted_node import API_KEY, Answer, Asked, ScriptedNode, failure, scripted_node, success
 from tests.support.shop import Order, Shop, orders, shop_service, write_orders, write_shops
 from workmesh_flows.errors import LaneWaiting
+from workmesh_flows.operations.pull import pull_lane
 
 
 @contextmanager
@@ -51,6 +54,14 @@ def pushed(
 
 def pulled(engine: Engine) -> list[int]:
     return sorted(number for number, order in orders(engine).items() if order.pull_success)
+
+
+def test_a_pull_says_how_much_of_all_is_done(engine: Engine) -> None:
+    told: list[tuple[int, int]] = []
+    with pushed(engine, 25, latest=25) as node:
+        lane = work_on(engine, shop_service(), node.node())
+        pull_lane(replace(lane, progress=lambda *figures: told.append(figures)))
+    assert told == [(10, 25), (20, 25), (25, 25)]
 
 
 def test_a_node_that_has_processed_nothing_gives_nothing(engine: Engine) -> None:

@@ -111,6 +111,18 @@ class Reader:
 
         return self._pages(statement, shape, size)
 
+    def count_pullable(self, *, upto: datetime) -> int:
+        """Records on all pages of `pullable`."""
+        assert self._protocol.push is not None  # noqa: S101 - a pull without a push is no valid declaration
+        time = column_of(self._protocol.push.flags.time)
+        statement = statements.count_pullable(
+            self._service, self._protocol, self._node, upto=as_stored(upto, time)
+        )
+        with translated_errors():
+            count = self._session.scalar(statement)
+        self._end()
+        return int(count or 0)
+
     def returned(self, pull: Pull, ids: Sequence[Any], *, after: datetime) -> Page:
         """Those of these records that are the lane's, pushed after a time, and not pulled yet."""
         assert self._protocol.push is not None  # noqa: S101 - a pull without a push is no valid declaration

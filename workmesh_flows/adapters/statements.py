@@ -161,6 +161,13 @@ def pullable(  # noqa: PLR0913 - each is one condition
     return statement if after is None else statement.where(_behind(order, after))
 
 
+def count_pullable(service: Service, protocol: Protocol, node: str, *, upto: Any) -> Select[Any]:  # noqa: ANN401 - as above
+    """How many records :func:`pullable` gives on all its pages."""
+    time = column_of(_flags(protocol, "push").time)
+    found = _on_their_way(service, protocol, node, ()).where(time <= upto)
+    return found.with_only_columns(func.count(), maintain_column_froms=True)
+
+
 def returned(  # noqa: PLR0913 - each is one condition
     service: Service,
     protocol: Protocol,

@@ -82,13 +82,14 @@ def collect_processed(work: Work, hold: Hold, clock: Clock, tally: Tally, notes:
         if upto is None:
             notes.append(f"record {latest} is processed but not flagged as pushed yet; push first")
             return
+        total = reader.count_pullable(upto=upto)
         collection = _Collection(work, pull, hold, clock, client, tally)
         for page in chain(
             reader.pullable(pull, upto=upto, size=page_of(pull.page)), _returned(work, reader, hold, upto)
         ):
             for start in range(0, len(page), pull.page):
                 collection.collect(page[start : start + pull.page])
-                work.progress(tally.done, tally.selected)
+                work.progress(tally.done, max(total, tally.selected))
         again = upto == NEVER or (before is not None and before == hold.latest)
         if again and isinstance(pull.fetch, Get):
             collection.collect_sent_again(reader, upto)
