@@ -92,6 +92,7 @@ def test_a_server_that_is_away_for_a_minute_is_waited_for(
     held.see_nothing_lost()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_a_run_that_cannot_tell_its_end_says_so_and_the_next_run_tells_the_truth(
     prefect: str, held: HeldOrders, relay: Relay
