@@ -62,9 +62,14 @@ TOLD = (
 """What is told at once: name, event, what it means, text."""
 AWAY = "Workmesh: a node stays away"
 DEAD = "Workmesh: runs that died are marked"
+DEAD_LEAST, DEAD_SECONDS = 960.0, 1_200.0
+"""Seconds without a sign of life. Prefect's server keeps the states of a scheduled run from its automations for 15
+minutes, since it waits for an event that such a run never has: before that, one that completed looks dead to them."""
 
 
-def install(*, notify: str | None = None, away_after: float = 600.0, dead_after: float = 600.0) -> list[str]:
+def install(
+    *, notify: str | None = None, away_after: float = 600.0, dead_after: float = DEAD_SECONDS
+) -> list[str]:
     """Make the automations, or bring those that are there up to date; return a line for each.
 
     ``notify`` is a notification block as ``type-slug/name``; without one, what happens shows in the event feed alone.

@@ -63,24 +63,12 @@ class WorkmeshNode(Block):
     The name of the document is the name of the node: what stands in the column of an assigned entity.
 
     Example:
-        Make a node, or change the one of that name:
-        ```python
-        from workmesh_flows.blocks import ServiceLimits, WorkmeshNode
-
-        WorkmeshNode(
-            host="10.0.0.7",
-            port=8080,
-            api_key="...",
-            services=["micro.emails.timeline"],
-            limits=[ServiceLimits(service="micro.emails.timeline", max_entities=5000)],
-        ).save("n1", overwrite=True)
-        ```
-
-        Load one:
+        Load a node:
         ```python
         from workmesh_flows.blocks import WorkmeshNode
 
         node = WorkmeshNode.load("BLOCK_NAME")
+        print(node.host, node.services)
         ```
     """
 
@@ -127,10 +115,12 @@ class WorkmeshNode(Block):
     ssh_credentials: str | None = Field(
         default=None,
         title="SSH credentials",
-        description="Name of the SSH credentials block that opens a shell on it.",
+        description="Name of a block with SSH credentials for it. Nothing uses it yet.",
         json_schema_extra=_plain,
     )
-    tags: list[str] = Field(default_factory=list, description="Words of your own, to choose nodes by.")
+    tags: list[str] = Field(
+        default_factory=list, description="Words of your own; nothing reads them but you."
+    )
 
     @field_validator("host")
     @classmethod

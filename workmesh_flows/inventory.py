@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from http import HTTPStatus
@@ -88,13 +88,19 @@ def set_node_state(name: str, state: NodeState) -> None:
         client.update_block_document(document.id, update)
 
 
-def wait_for_server(seconds: float) -> None:
-    """Until the Prefect server answers; raises ServerAway where it does not within so many seconds."""
+def wait_for_server(seconds: float, waiting: Callable[[object], None] | None = None) -> None:
+    """Until the Prefect server answers; raises ServerAway where it does not within so many seconds.
+
+    ``waiting`` is told its address, once, where it does not answer at once.
+    """
     end = time.monotonic() + seconds
     with get_client(sync_client=True) as client:
         while (error := client.api_healthcheck()) is not None:
             if time.monotonic() >= end:
                 raise ServerAway(_away(client.api_url, error)) from error
+            if waiting is not None:
+                waiting(client.api_url)
+                waiting = None
             time.sleep(0.5)
 
 
@@ -124,6 +130,7 @@ def _schema_of(document: BlockDocument) -> str | None:
 def said_of(error: ValidationError) -> str:
     """What is wrong, field by field, without the values: one of them may be a key."""
     return "; ".join(
-        f"{'.'.join(str(part) for part in problem['loc']) or 'node'}: {problem['msg'].removeprefix(_OURS)}"
+        f"{'.'.join(str(part) for part in problem['loc']) or 'node'}: "
+        f"{'is not filled in' if problem['type'] == 'missing' else problem['msg'].removeprefix(_OURS)}"
         for problem in error.errors(include_input=False, include_url=False, include_context=False)
     )

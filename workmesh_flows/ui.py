@@ -31,6 +31,8 @@ ROOT = "../.."
 _PREFECTS = re.compile(r"^Flow run encountered an exception: (?:\w+: )?")
 RUNS = 10
 """Runs that a page lists."""
+SAID = 160
+"""Characters of what a run did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +97,9 @@ def _runs(service: str, root: str) -> list[Run]:
 
 
 def _said(message: str) -> str:
-    """The first line of a state's message, without what Prefect writes before an error's own text."""
-    return _PREFECTS.sub("", message.partition("\n")[0]).rstrip(":")
+    """A state's message on one line, without what Prefect writes before an error's own text."""
+    text = " ".join(_PREFECTS.sub("", message).split())
+    return text if len(text) <= SAID else text[: SAID - 1] + "…"
 
 
 def _deployments(service: str, root: str) -> list[tuple[str, str]]:

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from time import sleep
 
 from sqlalchemy import Engine, insert
 
-from workmesh_flows.adapters.conditions import MOST, Kind, News, news, remember
+from workmesh_flows.adapters.conditions import MOST, Kind, News, all_conditions, news, remember
 from workmesh_flows.adapters.schema import conditions
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
@@ -29,6 +29,16 @@ def test_each_condition_is_news_when_it_begins_and_when_it_is_over(engine: Engin
     assert told(engine, {"a": "away again", "b": "away"}) == (["a"], [])
     assert told(engine, {}) == ([], ["a", "b"])
     assert told(engine, {}) == ([], [])
+
+
+def test_what_goes_on_for_another_reason_is_no_news_but_kept_with_the_time_it_began(engine: Engine) -> None:
+    told(engine, {"a": "no connection", "b": "no connection"})
+    later = news(engine, LANE, {"a": "Wrong api_key", "b": "no connection"})
+    assert (later.begun, later.over) == ({}, {})
+    remember(engine, later, NOW + timedelta(hours=1))
+    kept = {condition.subject: (condition.since, condition.detail) for condition in all_conditions(engine)}
+    assert kept == {"a": (NOW, "Wrong api_key"), "b": (NOW, "no connection")}
+    assert news(engine, LANE, {"a": "Wrong api_key", "b": "no connection"}).changed == {}
 
 
 def test_a_run_speaks_only_of_what_it_looked_at(engine: Engine) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pandas as pd
@@ -70,10 +71,29 @@ def test_a_service_s_page_has_its_figures_lanes_refused_records_runs_and_forms()
     page = service_page(S, facts(), Anywhere())
     assert "| 2 | 9 | 2 | 4 | 1 | 2 | 3 |" in page
     assert f"Run: [scoring-push](form/{S})" in page
-    assert "| lead | [n1](node/n1) | push | open | 4 | 1,234 | 1 | 2026-11-24 12:00:00 |" in page
+    assert "| lead | [n1](node/n1) | push | open | 4 | 1,234 | 1 | 12:00:00 |" in page
     assert "| lead | 17 | 3 | n1 | parked | 5 | 2 | 2026-11-24 12:00:00 | no good |" in page
     assert f"| [push {S}](run/1) | Failed | 2026-11-24 12:00:00 | 1 lane stopped |" in page
     assert page.count(PICTURE) == 2, "the backlog over time, and the load"
+
+
+def test_a_node_that_is_away_is_named_once_and_not_again_for_each_of_its_lanes() -> None:
+    lanes = [
+        Condition("lane stopped", f"{S}/lead/{node}/push", NOW, "no connection") for node in ("n1", "n2")
+    ]
+    page = overview_page(facts(*lanes, Condition("node unreachable", "n1", NOW, "no connection")), Anywhere())
+    assert page.startswith("# Mesh\n\n**2 things need you.**")
+    assert f"lane stopped: **{S}/lead/n2/push**" in page
+    assert f"{S}/lead/n1/push" not in page
+
+
+def test_a_service_that_the_mesh_does_not_declare_is_named_with_its_node() -> None:
+    known = facts()
+    stranger = Node("n3", "h", SecretStr("k"), ("leads.scorin", S))
+    inventory = Inventory({**known.status.inventory.nodes, "n3": stranger})
+    page = overview_page(replace(known, status=replace(known.status, inventory=inventory)), Anywhere())
+    assert "Nodes with services that this mesh does not declare: n3 (leads.scorin)." in page
+    assert "does not declare" not in overview_page(facts(), Anywhere())
 
 
 def test_what_needs_somebody_comes_first_with_what_to_do() -> None:
@@ -82,7 +102,7 @@ def test_what_needs_somebody_comes_first_with_what_to_do() -> None:
     page = service_page(S, facts(stopped, elsewhere), Anywhere())
     assert "**One thing needs you.**" in page
     assert "lane stopped: **leads.scoring/lead/n1/push** since 2026-11-24 12:00:00, no connection" in page
-    assert "then run push again" in page
+    assert "the next run goes on" in page
     assert "mails/mail/1" not in page
     assert "mails/mail/1" in overview_page(facts(stopped, elsewhere), Anywhere())
 

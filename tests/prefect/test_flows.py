@@ -151,7 +151,7 @@ def test_a_node_killed_in_the_middle_of_a_push_keeps_what_it_took_and_gets_the_r
         killer = threading.Thread(target=kill_after, args=(victim, 20))
         killer.start()
         flows = flows_of(fleet)
-        with pytest.raises(RunFailed, match="1 lane stopped:\n  order, node n2: "):
+        with pytest.raises(RunFailed, match="1 lane stopped:\n  push of order, node n2: "):
             flows.push()
         killer.join()
         found = orders(fleet.engine)

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+import pytest
 from prefect.client.orchestration import get_client
 from prefect.exceptions import ObjectNotFound
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from tests.prefect.reading import api_client
 from workmesh_flows.blocks import WorkmeshNode
-from workmesh_flows.inventory import SLUG, load_inventory
+from workmesh_flows.inventory import SLUG, load_inventory, said_of
 
 KEY = "{1B1D3C52-0C1B-4E7A-8D3F-5B6C7D8E9F01}"
 
@@ -44,6 +45,12 @@ def test_a_document_that_does_not_validate_is_named_and_hides_no_other(prefect: 
     assert "port: Input should be a valid integer" in inventory.problems["bad"]
     assert "the api key must not be empty" in inventory.problems["bad"]
     assert KEY not in str(inventory)
+
+
+def test_a_field_that_a_form_left_empty_is_named() -> None:
+    with pytest.raises(ValidationError) as refused:
+        WorkmeshNode.model_validate({"host": "10.0.0.1", "api_key": KEY})
+    assert said_of(refused.value) == "services: is not filled in"
 
 
 def test_a_server_that_does_not_know_the_type_has_no_nodes(prefect: str) -> None:

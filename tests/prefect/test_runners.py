@@ -163,7 +163,9 @@ def test_dask_processes_push_and_pull_in_order_and_tell_of_a_stopped_lane_as_thr
     with sample_nodes(tmp_path) as nodes:
         nodes["n2"].kill()
         done, why = how_it_failed(on_dask)
-        assert why.startswith("1 lane stopped, 3 lanes behind them:\n  delivery, node n2: no connection")
+        assert why.startswith(
+            "1 lane stopped, 3 lanes behind them:\n  push of delivery, node n2: no connection"
+        )
         assert how_it_failed(in_threads) == ("pushed 0 records on 12 lanes", why)
         nodes["n2"].start()
         before = sum(counted(database, "push_success").values())

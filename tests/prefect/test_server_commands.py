@@ -115,14 +115,14 @@ def test_automations_are_installed_once_and_stay_as_a_person_left_them(prefect: 
     stopped = made["Workmesh: a lane stopped"]
     api_client.patch(f"{prefect}/automations/{stopped['id']}", json={"enabled": False}).raise_for_status()
     SlackWebhook(url=SecretStr("https://hooks.example/hush")).save("ops", overwrite=True)
-    again = workmesh("automations", "install", "--notify", "slack-webhook/ops", "--dead-after", "90")
+    again = workmesh("automations", "install", "--notify", "slack-webhook/ops", "--dead-after", "1000")
     assert again.output.count(": up to date") == 5
     assert "a lane stopped: up to date, and switched off as you left it" in again.output
     now = automations(prefect)
     assert {name: one["id"] for name, one in now.items()} == {name: one["id"] for name, one in made.items()}
     assert now["Workmesh: a lane stopped"]["actions"][0]["type"] == "send-notification"
     assert not now["Workmesh: a lane stopped"]["enabled"]
-    assert now["Workmesh: runs that died are marked"]["trigger"]["within"] == 90
+    assert now["Workmesh: runs that died are marked"]["trigger"]["within"] == 1000
 
 
 @pytest.mark.parametrize(

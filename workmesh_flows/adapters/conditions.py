@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, TypeAlias
 
-from sqlalchemy import Engine, delete, insert, select
+from sqlalchemy import Engine, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from workmesh_flows.adapters.database import translated_errors
@@ -31,11 +31,15 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What is told for the first time, and what is over; both by subject, with what was said of it when it began."""
+    """By subject: what is told for the first time, what is over, and what goes on for another reason than was kept.
+
+    Of what is over it has what was said last.
+    """
 
     kind: Kind
     begun: Mapping[str, str]
     over: Mapping[str, str]
+    changed: Mapping[str, str] = field(default_factory=dict)
 
 
 def news(
@@ -54,17 +58,29 @@ def news(
     over = [
         subject for subject in told if subject not in holding and (looked_at is None or subject in looked_at)
     ]
+    changed = [name for name, detail in holding.items() if name in told and told[name] != stored_text(detail)]
     return News(
-        kind, {name: holding[name] for name in begun[:MOST]}, {name: told[name] for name in over[:MOST]}
+        kind,
+        {name: holding[name] for name in begun[:MOST]},
+        {name: told[name] for name in over[:MOST]},
+        {name: holding[name] for name in changed[:MOST]},
     )
 
 
 def remember(engine: Engine, told: News, now: datetime) -> None:
-    """Keep that these news were told. Where another run keeps some of them at this moment, what begins is told again."""
+    """Keep that these news were told. Where another run keeps some of them at this moment, what begins is told again.
+
+    What goes on for another reason keeps its time; the page says the new reason, no event does.
+    """
+    mine = conditions.c.kind == told.kind
     if told.over:
-        mine = conditions.c.kind == told.kind, conditions.c.subject.in_(list(told.over))
         with translated_errors(), engine.begin() as connection:
-            connection.execute(delete(conditions).where(*mine))
+            connection.execute(delete(conditions).where(mine, conditions.c.subject.in_(list(told.over))))
+    if told.changed:
+        with translated_errors(), engine.begin() as connection:
+            for subject, detail in told.changed.items():
+                now_so = update(conditions).where(mine, conditions.c.subject == subject)
+                connection.execute(now_so.values(detail=stored_text(detail)))
     if told.begun:
         rows = [
             {"kind": told.kind, "subject": subject, "since": now, "detail": stored_text(detail)}

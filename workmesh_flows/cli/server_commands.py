@@ -48,7 +48,10 @@ def setup(
     from workmesh_flows.blocks import WorkmeshNode
     from workmesh_flows.inventory import wait_for_server
 
-    wait_for_server(SERVER_SECONDS)
+    def waiting(address: object) -> None:
+        typer.echo(f"waiting for the Prefect server at {address}, up to {SERVER_SECONDS:g} seconds", err=True)
+
+    wait_for_server(SERVER_SECONDS, waiting)
     WorkmeshNode.register_type_and_schema()
     typer.echo("block type Workmesh Node: registered")
     with get_client(sync_client=True) as client:
@@ -85,8 +88,8 @@ def install(
     ] = 600,
     dead_after: Annotated[
         float,
-        typer.Option(min=60, help="Seconds without a sign of life after which a run is marked as crashed."),
-    ] = 600,
+        typer.Option(min=960, help="Seconds without a sign of life after which a run is marked as crashed."),
+    ] = 1_200,
 ) -> None:
     """Install automations for stopped lanes, records set aside, entities without a node, nodes away, and dead runs."""
     from workmesh_flows.automations import install as install_automations

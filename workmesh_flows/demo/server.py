@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+from prefect.logging.handlers import APILogWorker
 from prefect.settings import PREFECT_API_URL, get_current_settings, temporary_settings
 
 from workmesh_flows.errors import ConfigurationError
@@ -31,6 +32,7 @@ def prefect_server(home: Path) -> Iterator[str]:
         server.start()
         with temporary_settings({PREFECT_API_URL: server.api}):
             yield server.api
+            APILogWorker.drain_all(timeout=STOP_SECONDS)  # while there is somebody to send the last lines to
     finally:
         server.stop()
 

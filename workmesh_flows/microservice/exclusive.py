@@ -32,7 +32,7 @@ class Exclusive:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(self._descriptor)
-            message = f"the database {database} is in use: a node is one process with one worker"
+            message = f"the database {database} is in use: a node is one process with one worker; another node needs another --database"
             raise StartError(message) from error
 
     def release(self) -> None:

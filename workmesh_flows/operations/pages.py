@@ -21,7 +21,7 @@ from workmesh_flows.planning.delivery import Standing
 SHOWN = 20
 """Things that need somebody, of which a page tells."""
 HELP = {
-    "lane stopped": "what was not sent stays pending; mend the cause, then run push again",
+    "lane stopped": "nothing is lost; mend the cause, the next run goes on",
     "node unreachable": "its lanes wait; start it, or disable it in its block",
     "record parked": "mend it and run replay, or skip it",
     "entities unassigned": "add a node, or raise a cap",
@@ -78,6 +78,7 @@ def overview_page(facts: Facts, links: Links) -> str:
         table(SERVICE_COLUMNS, services),
         "## Nodes",
         table(NODE_COLUMNS, rows) or "No node is in the inventory yet: add a block of type Workmesh Node.",
+        _strangers(facts.status),
         *_load(facts.status, None),
     )
 
@@ -106,8 +107,12 @@ def service_page(name: str, facts: Facts, links: Links) -> str:
 
 
 def _head(facts: Facts, conditions: Sequence[Condition]) -> str:
-    """Since when it is true, and whether anything needs somebody; a node left out may be of any service."""
+    """Since when it is true, and whether anything needs somebody; a node left out may be of any service.
+
+    Lanes of a node that is not reached stand for nothing of their own.
+    """
     at = f"As of {moment(facts.now)} UTC."
+    away = {condition.subject for condition in conditions if condition.kind == "node unreachable"}
     lines = [
         f"- node left out: **{escaped(name)}**, its block does not validate: {escaped(problem)} (mend it under Blocks)"
         for name, problem in sorted(facts.status.inventory.problems.items())
@@ -116,12 +121,28 @@ def _head(facts: Facts, conditions: Sequence[Condition]) -> str:
         f"- {condition.kind}: **{escaped(condition.subject)}** since {moment(condition.since)}, "
         f"{escaped(condition.detail)} ({HELP[condition.kind]})"
         for condition in conditions
+        if condition.kind != "lane stopped" or _node_of_lane(condition.subject) not in away
     ]
     if not lines:
         return f"**Nothing needs you.** {at}"
     more = [f"- and {len(lines) - SHOWN:,} more"] if len(lines) > SHOWN else []
     need = f"{len(lines):,} things need you." if len(lines) > 1 else "One thing needs you."
     return f"**{need}** {at}\n\n" + "\n".join([*lines[:SHOWN], *more])
+
+
+def _node_of_lane(subject: str) -> str:
+    return subject.split("/")[-2]
+
+
+def _strangers(status: Status) -> str:
+    """Services that nodes name and this mesh does not declare: of another mesh on this server, or misspelt."""
+    named = {
+        name: sorted(set(node.services) - set(status.held)) for name, node in status.inventory.nodes.items()
+    }
+    told = [
+        f"{escaped(name)} ({escaped(', '.join(services))})" for name, services in named.items() if services
+    ]
+    return f"Nodes with services that this mesh does not declare: {', '.join(told)}." if told else ""
 
 
 def _lanes(name: str, facts: Facts, links: Links) -> str:
@@ -178,7 +199,7 @@ def _refused(name: str, refused: Sequence[ParkedRecord]) -> Iterable[str]:
 
 def _runs(runs: Sequence[Run]) -> Iterable[str]:
     if runs:
-        yield "## Last runs"
+        yield "## Runs before this one"
         yield table(
             ("run", "state", "began", "what it did"),
             [(link(run.name, run.address), run.state, run.began, run.message) for run in runs],

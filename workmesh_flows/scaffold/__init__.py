@@ -58,7 +58,8 @@ workmesh automations install
 prefect worker start --pool workmesh
 
 The worker runs a sync each minute. Look at http://127.0.0.1:4200, or in another terminal: workmesh nodes.
-Then put your own tables into {package}/models.py, and declare them in {package}/mesh.py."""
+Then put your own tables into {package}/models.py, and declare them in {package}/mesh.py.
+The test in tests/ runs by: pip install -e '.[test]' && pytest"""
 
 
 def _package(name: str, *, asked: str | None) -> str:
