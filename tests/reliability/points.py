@@ -99,6 +99,7 @@ COMMON = (
     *_named(
         "pull delivery",
         READ,
+        "count what is pending",
         "read a page",
     ),
     *_named(

@@ -49,7 +49,7 @@ def _prepare(server: str) -> None:
     """No waiting for the disk: the tests kill masters and nodes, never the machine. And the database to copy from."""
     engine = create_engine(server, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
-        for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+        for setting in ("fsync", "full_page_writes"):
             connection.execute(text(f"ALTER SYSTEM SET {setting} = off"))
         connection.execute(text("SELECT pg_reload_conf()"))
         connection.execute(text(f"CREATE DATABASE {PREPARED}"))
