@@ -53,7 +53,7 @@ def test_a_push_from_the_form_goes_to_the_node_that_was_chosen_and_says_what_it_
                 "pushed 5 records on 1 lane, 2 still pending",
             )
             page.goto("runs")
-            page.get_by_role("link", name="push shop.orders to n1").first.click()  # the latest; other tests ran some, too
+            page.get_by_role("link", name="push shop.orders to n1").first.click()  # the latest
             page.get_by_role("tab", name="Details").click()
             expect(page.get_by_text("pushed 5 records on 1 lane, 2 still pending").first).to_be_visible()
             page.get_by_role("tab", name="Artifacts").click()
