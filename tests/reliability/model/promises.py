@@ -150,8 +150,9 @@ class Promises:
         self.unseen.pop(record, None)
 
     def not_written(self) -> None:
-        """What the last run was told may not have been written."""
+        """What the run was told so far may not have been written."""
         self.unseen.update(self.told)
+        self.told.clear()
 
     def kill(self) -> None:
         raise Killed

@@ -157,6 +157,7 @@ class Scene:
             assert self.dead
         except LaneLost:
             assert self.promises.paused
+            self.promises.not_written()  # what it was told after its pause: it may write nothing any more
         except LaneStopped as error:
             stopped, report = error, cast("PushReport", error.report)
             self.promises.not_written()
