@@ -28,16 +28,13 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         yield url
 
 
-LONGEST = ("tests/reliability/test_model.py", "tests/prefect/test_operating.py", "tests/demo/")
-"""Files that take a minute or so."""
 TWICE_IF_SLOW = ("tests/operations/test_drain_crashes.py::test_a_drain",)
 """Tests that take long and run on one kind of database only, but for the slow run."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The second time of a long test is slow; the longest files come first, so that no core is idle in the end."""
-    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
+    """The second time of a long test is slow."""
     for item in items:
         if item.nodeid.startswith(TWICE_IF_SLOW) and "[postgresql" in item.name:
             item.add_marker(pytest.mark.slow)
