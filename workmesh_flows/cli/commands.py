@@ -97,6 +97,11 @@ def assign(  # noqa: PLR0913, PLR0917 - each is an option
     )
 
 
+def _lanes(nodes: list[str] | None, protocols: list[str] | None) -> dict[str, list[str]]:
+    """Which lanes: those of some nodes and protocols, or all."""
+    return {"nodes": nodes or [], "protocols": protocols or []}
+
+
 @app.command()
 def push(  # noqa: PLR0913, PLR0917 - each is an option
     service: ServiceArgument = None,
@@ -107,15 +112,7 @@ def push(  # noqa: PLR0913, PLR0917 - each is an option
     seconds: SecondsOption = None,
 ) -> None:
     """Send pending records to their nodes, in order."""
-    run(
-        "push",
-        service,
-        mesh,
-        nodes=node or [],
-        protocols=protocol or [],
-        limit=limit or 0,
-        seconds=seconds or 0,
-    )
+    run("push", service, mesh, **_lanes(node, protocol), limit=limit or 0, seconds=seconds or 0)
 
 
 @app.command()
@@ -126,7 +123,7 @@ def pull(
     protocol: ProtocolOption = None,
 ) -> None:
     """Collect the results of processed records."""
-    run("pull", service, mesh, nodes=node or [], protocols=protocol or [])
+    run("pull", service, mesh, **_lanes(node, protocol))
 
 
 @app.command()
@@ -139,15 +136,7 @@ def sync(  # noqa: PLR0913, PLR0917 - each is an option
     seconds: SecondsOption = None,
 ) -> None:
     """Assign, push and pull, one after the other."""
-    run(
-        "sync",
-        service,
-        mesh,
-        nodes=node or [],
-        protocols=protocol or [],
-        limit=limit or 0,
-        seconds=seconds or 0,
-    )
+    run("sync", service, mesh, **_lanes(node, protocol), limit=limit or 0, seconds=seconds or 0)
 
 
 @app.command()
