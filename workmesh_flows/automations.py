@@ -37,7 +37,7 @@ TOLD = (
         "A push or a pull could not go on with one protocol of one node.",
         (
             "Lane {{ event.resource.name }} stopped: {{ event.payload.reason }}\n"
-            "Nothing is lost, what was not sent stays pending. Mend the cause, then run push again."
+            "Nothing is lost, what was not sent stays pending. Mend the cause; the next run goes on."
         ),
     ),
     (
@@ -62,7 +62,7 @@ TOLD = (
 """What is told at once: name, event, what it means, text."""
 AWAY = "Workmesh: a node stays away"
 DEAD = "Workmesh: runs that died are marked"
-DEAD_LEAST, DEAD_SECONDS = 960.0, 1_200.0
+DEAD_SECONDS = 1_200.0
 """Seconds without a sign of life. Prefect's server keeps the states of a scheduled run from its automations for 15
 minutes, since it waits for an event that such a run never has: before that, one that completed looks dead to them."""
 

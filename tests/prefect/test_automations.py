@@ -74,7 +74,7 @@ def test_a_stopped_lane_arrives_as_a_message_that_says_why_and_what_to_do(
     assert message["title"] == "Workmesh: a lane stopped"
     assert message["text"] == (
         "Lane shop.orders/order/n1/push stopped: /api/1.0/ping.json answers 403: it forbids the request\n"
-        "Nothing is lost, what was not sent stays pending. Mend the cause, then run push again."
+        "Nothing is lost, what was not sent stays pending. Mend the cause; the next run goes on."
     )
 
 
