@@ -78,7 +78,11 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     finally:
         for process in reversed(running):
             process.terminate()
-            process.wait(30)
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:  # a worker waits for the runs that it has begun
+                process.kill()
+                process.wait()
 
 
 def test_the_readme_s_five_commands_are_among_those_that_init_prints(project: Project) -> None:
