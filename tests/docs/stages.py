@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import httpx
 from pydantic import SecretStr
 from sqlalchemy import create_engine, make_url
 
 from tests.docs.running import Reader
 from tests.docs.shell import wait_for_nodes
+from tests.prefect.reading import api_client, post
 from workmesh_flows.adapters.database import open_engine
 from workmesh_flows.blocks import WorkmeshNode
 from workmesh_flows.demo.models import Base
@@ -35,9 +35,9 @@ POSTGRESQL = "postgresql+psycopg://user:password@host/name"
 def fresh(api: str) -> None:
     """Without what pages, and other tests, leave on the Prefect server: deployments, automations, the work pool."""
     for kind in ("deployments", "automations"):
-        for found in httpx.post(f"{api}/{kind}/filter", json={}).raise_for_status().json():
-            httpx.delete(f"{api}/{kind}/{found['id']}").raise_for_status()
-    httpx.delete(f"{api}/work_pools/workmesh")
+        for found in post(api, f"/{kind}/filter"):
+            api_client.delete(f"{api}/{kind}/{found['id']}").raise_for_status()
+    api_client.delete(f"{api}/work_pools/workmesh")
 
 
 def nothing(reader: Reader) -> None:

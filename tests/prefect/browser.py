@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 SHOTS = os.environ.get("WORKMESH_SCREENSHOTS")
 """A folder to keep screenshots in, where one is named."""
 WIDTH, HEIGHT = 1400, 1000
+TRIES = 5
 PATIENCE = 30_000
 """Milliseconds."""
 expect.set_options(timeout=PATIENCE)
@@ -60,6 +62,20 @@ def shot(page: Page, name: str, *, height: int = HEIGHT) -> None:
 
 
 VERSION = re.compile(r"^[0-9a-f]{8}$")
+
+
+def submit_run(page: Page) -> str:
+    """Press Submit on the form of a run until the server takes it; the id of the run.
+
+    The server says 503 where another one wrote to its SQLite at that moment, and the form stays as it is.
+    """
+    for _ in range(TRIES):
+        with page.expect_response(re.compile("create_flow_run")) as answer:
+            page.get_by_role("button", name="Submit").click()
+        if answer.value.status != HTTPStatus.SERVICE_UNAVAILABLE:
+            break
+    assert answer.value.ok, answer.value.text()
+    return str(answer.value.json()["id"])
 
 
 def open_newest(page: Page) -> int:

@@ -16,7 +16,7 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Page
 
-from tests.prefect.browser import WIDTH, chromium_page, open_newest, show_our_events
+from tests.prefect.browser import WIDTH, chromium_page, open_newest, show_our_events, submit_run
 from tests.prefect.reading import post
 from tests.prefect.serving_process import ended
 
@@ -85,10 +85,7 @@ def take_all(page: Page, api: str) -> None:
     page.goto(f"deployments/deployment/{forms['mesh.drain']}/run")
     choose(page, "demo-3")
     page.get_by_label("dry_run").click()
-    with page.expect_response(re.compile("create_flow_run")) as answer:
-        page.get_by_role("button", name="Submit").click()
-    drain = answer.value.json()["id"]
-    ended(api, drain, PATIENCE)
+    ended(api, submit_run(page), PATIENCE)
 
     (push,) = post(api, "/flow_runs/filter", {"flow_runs": {"name": {"any_": [f"push {SERVICE}"]}}})
     page.goto(f"runs/flow-run/{push['id']}?tab=Details")

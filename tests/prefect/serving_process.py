@@ -10,9 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
-
-from tests.prefect.reading import post
+from tests.prefect.reading import api_client, post
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 60.0
@@ -53,7 +51,7 @@ def serving(api: str, mesh: str, url: str, home: Path, **settings: str) -> Itera
         process.terminate()
         process.wait(30)
         for deployment in made.values():
-            httpx.delete(f"{api}/deployments/{deployment}").raise_for_status()
+            api_client.delete(f"{api}/deployments/{deployment}").raise_for_status()
 
 
 def ended(api: str, run: str, seconds: float = PATIENCE) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ from playwright.sync_api import expect
 from pydantic import SecretStr
 from sqlalchemy import create_engine
 
-from tests.prefect.browser import chromium_page, open_newest, read_rows, shot
+from tests.prefect.browser import chromium_page, open_newest, read_rows, shot, submit_run
 from tests.prefect.reading import latest_run
 from tests.prefect.serving_process import ended, serving
 from tests.support.scripted_node import API_KEY, scripted_node
@@ -45,9 +44,7 @@ def test_a_push_from_the_form_goes_to_the_node_that_was_chosen_and_says_what_it_
             page.get_by_role("option", name="n1").click()
             page.get_by_label("limit").fill("5")
             shot(page, "push-form")
-            with page.expect_response(re.compile("create_flow_run")) as answer:
-                page.get_by_role("button", name="Submit").click()
-            state = ended(prefect, answer.value.json()["id"])
+            state = ended(prefect, submit_run(page))
             assert (state["type"], state["message"]) == (
                 "COMPLETED",
                 "pushed 5 records on 1 lane, 2 still pending",
