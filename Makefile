@@ -15,6 +15,11 @@ UV := $(BIN)/uv
 export UV_SYSTEM_CERTS ?= true
 export UV_PYTHON_DOWNLOADS ?= never
 
+# Compiled modules are kept, in .venv, whatever the environment says: hundreds of processes start, and to compile
+# Prefect anew takes each of them longer than all the rest.
+export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/bytecode
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow soak mutants test-ray check docs docs-serve screenshots bench lock clean
 
