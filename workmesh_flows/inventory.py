@@ -78,6 +78,11 @@ def old_documents() -> list[str]:
     )
 
 
+def document_ids() -> dict[str, str]:
+    """The id of each node's document, also of those that do not validate."""
+    return {document.name: str(document.id) for document in _documents(secrets=False) if document.name}
+
+
 def set_node_state(name: str, state: NodeState) -> None:
     """Change a node's state in its document, and nothing else of it; raises UnknownName."""
     with get_client(sync_client=True) as client:
@@ -111,10 +116,10 @@ def _away(address: object, error: Exception) -> str:
     )
 
 
-def _documents() -> list[BlockDocument]:
+def _documents(*, secrets: bool = True) -> list[BlockDocument]:
     with get_client(sync_client=True) as client:
         try:
-            return client.read_block_documents_by_type(SLUG, include_secrets=True)
+            return client.read_block_documents_by_type(SLUG, include_secrets=secrets)
         except httpx.TransportError as error:
             raise ServerAway(_away(client.api_url, error)) from error
         except PrefectHTTPStatusError as error:

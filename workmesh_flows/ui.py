@@ -23,6 +23,7 @@ from prefect.client.schemas.objects import TERMINAL_STATES
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.settings import get_current_settings
 
+from workmesh_flows.inventory import document_ids
 from workmesh_flows.operations.pages import Run
 from workmesh_flows.runs.tagging import service_tag
 from workmesh_flows.settings import artifact_key
@@ -43,10 +44,15 @@ class UiLinks:
     pages: frozenset[str] = frozenset()
     last_runs: Mapping[str, Sequence[Run]] = field(default_factory=dict)
     deployments: Mapping[str, Sequence[tuple[str, str]]] = field(default_factory=dict)
+    blocks: Mapping[str, str] = field(default_factory=dict)
 
     def node(self, name: str) -> str:
         """The task runs of a node: their names end with its."""
         return f"{self.root}/runs?tab=task-runs&task-run-search={name}"
+
+    def block(self, node: str) -> str:
+        """The block of a node."""
+        return self.blocks.get(node, "")
 
     def service(self, name: str) -> str:
         """The page of a service."""
@@ -68,12 +74,13 @@ def ui_address() -> str:
 
 
 def read_links(services: Sequence[str], pages: Sequence[str], *, root: str = ROOT) -> UiLinks:
-    """Links for the pages of ``pages``, of a mesh of these services; two questions to the server for each page."""
+    """Links for the pages of ``pages``, of a mesh of these services; one question to the server, and two for each page."""
     return UiLinks(
         root,
         frozenset(services),
         {service: _runs(service, root) for service in pages},
         {service: _deployments(service, root) for service in pages},
+        {name: f"{root}/blocks/block/{document}" for name, document in document_ids().items()},
     )
 
 

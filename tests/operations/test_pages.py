@@ -33,6 +33,9 @@ class Anywhere:
     def node(self, name: str) -> str:
         return f"node/{name}"
 
+    def block(self, node: str) -> str:
+        return f"block/{node}"
+
     def service(self, name: str) -> str:
         return f"page/{name}"
 
@@ -83,7 +86,8 @@ def test_a_node_that_is_away_is_named_once_and_not_again_for_each_of_its_lanes()
     ]
     page = overview_page(facts(*lanes, Condition("node unreachable", "n1", NOW, "no connection")), Anywhere())
     assert page.startswith("# Mesh\n\n**2 things need you.**")
-    assert f"lane stopped: **{S}/lead/n2/push**" in page
+    assert f"lane stopped: **[{S}/lead/n2/push](page/{S})**" in page
+    assert "node unreachable: **[n1](block/n1)**" in page
     assert f"{S}/lead/n1/push" not in page
 
 
@@ -101,7 +105,7 @@ def test_what_needs_somebody_comes_first_with_what_to_do() -> None:
     elsewhere = Condition("record parked", "mails/mail/1", NOW, "bad")
     page = service_page(S, facts(stopped, elsewhere), Anywhere())
     assert "**One thing needs you.**" in page
-    assert "lane stopped: **leads.scoring/lead/n1/push** since 2026-11-24 12:00:00, no connection" in page
+    assert f"lane stopped: **[{S}/lead/n1/push](page/{S})** since 2026-11-24 12:00:00, no connection" in page
     assert "the next run goes on" in page
     assert "mails/mail/1" not in page
     assert "mails/mail/1" in overview_page(facts(stopped, elsewhere), Anywhere())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from datetime import UTC, datetime
 from time import monotonic, sleep
 from typing import Any
 
@@ -23,12 +24,12 @@ PATIENCE = 15.0
 
 @pytest.fixture
 def seen(prefect: str) -> Any:
-    """The events of ours that came to the server since the test began, once there are so many."""
-    before = {event["id"] for event in _events(prefect)}
+    """The events of ours that occurred since the test began, once so many came to the server."""
+    began = datetime.now(UTC)
 
     def wait_for(number: int) -> list[dict[str, Any]]:
         end = monotonic() + PATIENCE
-        while len(found := [event for event in _events(prefect) if event["id"] not in before]) < number:
+        while len(found := _events(prefect, began)) < number:
             assert monotonic() < end, [event["event"] for event in found]
             sleep(0.2)
         return sorted(found, key=lambda event: event["occurred"])
@@ -36,8 +37,9 @@ def seen(prefect: str) -> Any:
     return wait_for
 
 
-def _events(api: str) -> list[dict[str, Any]]:
-    asked = {"filter": {"event": {"prefix": ["workmesh."]}, "order": "DESC"}, "limit": 50}
+def _events(api: str, since: datetime) -> list[dict[str, Any]]:
+    ours = {"event": {"prefix": ["workmesh."]}, "occurred": {"since": since.isoformat()}}
+    asked = {"filter": {**ours, "order": "DESC"}, "limit": 50}
     events: list[dict[str, Any]] = post(api, "/events/filter", asked)["events"]
     return events
 

@@ -32,6 +32,7 @@ class Links(Protocol):
     """Where a page's links lead; an empty text where there is nothing to lead to."""
 
     def node(self, name: str) -> str: ...
+    def block(self, node: str) -> str: ...
     def service(self, name: str) -> str: ...
     def runs(self, service: str) -> Sequence[Run]: ...
     def actions(self, service: str) -> Sequence[tuple[str, str]]: ...
@@ -73,7 +74,7 @@ def overview_page(facts: Facts, links: Links) -> str:
     ]
     return _joined(
         "# Mesh",
-        _head(facts, facts.conditions),
+        _head(facts, facts.conditions, links),
         "## Services",
         table(SERVICE_COLUMNS, services),
         "## Nodes",
@@ -94,7 +95,7 @@ def service_page(name: str, facts: Facts, links: Links) -> str:
     actions = links.actions(name)
     return _joined(
         f"# {escaped(name)}",
-        _head(facts, of_service),
+        _head(facts, of_service, links),
         table(SERVICE_COLUMNS[1:], [[figures[column] for column in SERVICE_COLUMNS[1:]]]),
         "Run: " + " · ".join(link(action, address) for action, address in actions) if actions else "",
         *_backlog(name, facts.history),
@@ -106,7 +107,7 @@ def service_page(name: str, facts: Facts, links: Links) -> str:
     )
 
 
-def _head(facts: Facts, conditions: Sequence[Condition]) -> str:
+def _head(facts: Facts, conditions: Sequence[Condition], links: Links) -> str:
     """Since when it is true, and whether anything needs somebody; a node left out may be of any service.
 
     Lanes of a node that is not reached stand for nothing of their own.
@@ -114,11 +115,12 @@ def _head(facts: Facts, conditions: Sequence[Condition]) -> str:
     at = f"As of {moment(facts.now)} UTC."
     away = {condition.subject for condition in conditions if condition.kind == "node unreachable"}
     lines = [
-        f"- node left out: **{escaped(name)}**, its block does not validate: {escaped(problem)} (mend it under Blocks)"
+        f"- node left out: **{_linked(name, links.block(name))}**, its block does not validate: {escaped(problem)} "
+        "(mend it under Blocks)"
         for name, problem in sorted(facts.status.inventory.problems.items())
     ]
     lines += [
-        f"- {condition.kind}: **{escaped(condition.subject)}** since {moment(condition.since)}, "
+        f"- {condition.kind}: **{_place(condition, links)}** since {moment(condition.since)}, "
         f"{escaped(condition.detail)} ({HELP[condition.kind]})"
         for condition in conditions
         if condition.kind != "lane stopped" or _node_of_lane(condition.subject) not in away
@@ -128,6 +130,13 @@ def _head(facts: Facts, conditions: Sequence[Condition]) -> str:
     more = [f"- and {len(lines) - SHOWN:,} more"] if len(lines) > SHOWN else []
     need = f"{len(lines):,} things need you." if len(lines) > 1 else "One thing needs you."
     return f"**{need}** {at}\n\n" + "\n".join([*lines[:SHOWN], *more])
+
+
+def _place(condition: Condition, links: Links) -> str:
+    """Its subject, with a link to where it is mended: the block of a node, the page of a service."""
+    if condition.kind == "node unreachable":
+        return _linked(condition.subject, links.block(condition.subject))
+    return _linked(condition.subject, links.service(condition.subject.partition("/")[0]))
 
 
 def _node_of_lane(subject: str) -> str:
@@ -239,8 +248,8 @@ def _backlog(name: str, history: pd.DataFrame) -> Iterable[str]:
         )
 
 
-def _linked(text: str, address: str) -> str | Link:
-    return link(text, address) if address else text
+def _linked(text: str, address: str) -> Link:
+    return link(text, address) if address else Link(escaped(text))
 
 
 def _joined(*parts: str) -> str:
