@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import gc
+import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,15 +43,39 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
 
 
+NOBODY = Path(__file__).parent / "support" / "nobody.pem"
+"""The certificate of an authority that signs nothing."""
+
+
+def pytest_configure() -> None:
+    """Nothing here asks a server of the internet, and to read all authorities takes each client 20 ms."""
+    os.environ["SSL_CERT_FILE"] = str(NOBODY)
+
+
+def pytest_collection_finish() -> None:
+    """What was imported by now stays: it is not looked through for garbage again and again."""
+    gc.freeze()
+
+
 @pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
+def engine(request: pytest.FixtureRequest, database_url: str) -> Iterator[Engine]:
     """An empty database with our own tables, once of each kind."""
     made = create_engine(database_url, poolclass=NullPool)
     if made.dialect.name == "sqlite":
+        shutil.copy(request.getfixturevalue("sqlite_with_own_tables"), str(made.url.database))
         event.listen(made, "connect", lambda connection, _: connection.execute("PRAGMA journal_mode=WAL"))
-        create_own_tables(made)
     yield made
     made.dispose()
+
+
+@pytest.fixture(scope="session")
+def sqlite_with_own_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database to copy from."""
+    path = tmp_path_factory.mktemp("prepared") / "master.db"
+    made = create_engine(f"sqlite:///{path}")
+    create_own_tables(made)
+    made.dispose()
+    return path
 
 
 @pytest.fixture(scope="session")
@@ -83,27 +110,19 @@ def prefect(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
             PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,
         }
     ):
-        _forget_nodes()
+        _forget()
         yield server
-        _forget_nodes()
-        _forget_automations()
 
 
-def _forget_nodes() -> None:
+def _forget() -> None:
+    """Nodes and automations of ours that an earlier test left: these would go on telling of what others do."""
     from prefect.client.orchestration import get_client
 
-    from workmesh_flows.inventory import SLUG, load_inventory
+    from workmesh_flows.inventory import document_ids
 
     with get_client(sync_client=True) as client:
-        for name in {*load_inventory().nodes, *load_inventory().problems}:
-            client.delete_block_document(client.read_block_document_by_name(name, SLUG).id)
-
-
-def _forget_automations() -> None:
-    """Ours: they would go on telling of what other tests do."""
-    from prefect.client.orchestration import get_client
-
-    with get_client(sync_client=True) as client:
+        for document in document_ids().values():
+            client.delete_block_document(document)
         for found in client.read_automations():
             if found.name.startswith("Workmesh: "):
                 client.delete_automation(found.id)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from http import HTTPStatus
+from uuid import UUID
 
 import httpx
 from prefect.client.orchestration import get_client
@@ -78,9 +79,9 @@ def old_documents() -> list[str]:
     )
 
 
-def document_ids() -> dict[str, str]:
+def document_ids() -> dict[str, UUID]:
     """The id of each node's document, also of those that do not validate."""
-    return {document.name: str(document.id) for document in _documents(secrets=False) if document.name}
+    return {document.name: document.id for document in _documents(secrets=False) if document.name}
 
 
 def set_node_state(name: str, state: NodeState) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 
 from workmesh_flows import Mesh
 from workmesh_flows.blocks import WorkmeshNode
+from workmesh_flows.inventory_writing import writing_nodes
 
 HERE = Path(__file__).parent
 
@@ -33,9 +34,13 @@ class Fleet:
     def register(self, name: str, port: int, api_key: str, **more: Any) -> None:
         self.keys.append(api_key)
         services = more.pop("services", [service.name for service in self.mesh.services])
-        WorkmeshNode(host="127.0.0.1", port=port, api_key=SecretStr(api_key), services=services, **more).save(
-            name, overwrite=True
-        )
+        with writing_nodes() as write:
+            write(
+                name,
+                WorkmeshNode(
+                    host="127.0.0.1", port=port, api_key=SecretStr(api_key), services=services, **more
+                ),
+            )
 
 
 @pytest.fixture

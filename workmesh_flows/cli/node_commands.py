@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -42,20 +43,21 @@ def import_nodes(
     from workmesh_flows.blocks import WorkmeshNode
     from workmesh_flows.inventory import load_blocks
     from workmesh_flows.inventory_file import changes, read_file
+    from workmesh_flows.inventory_writing import writing_nodes
 
     stored, problems = load_blocks()
     wanted = read_file(file, stored)
     gone = sorted({*stored, *problems} - set(wanted)) if prune else []
-    unchanged = 0
-    for name, node in wanted.items():
-        changed = changes(stored[name], node) if name in stored else []
-        if name in stored and not changed:
-            unchanged += 1
-            continue
-        if not dry_run:
-            node.save(name, overwrite=True)
-        known = "mended" if name in problems else "new"
-        typer.echo(f"{name}: {'changed ' + ', '.join(changed) if changed else known}")
+    changed = {name: changes(stored[name], node) for name, node in wanted.items() if name in stored}
+    unchanged = sum(not fields for fields in changed.values())
+    with nullcontext() if dry_run else writing_nodes() as write:
+        for name, node in wanted.items():
+            if changed.get(name) == []:
+                continue
+            if write is not None:
+                write(name, node)
+            known = "mended" if name in problems else "new"
+            typer.echo(f"{name}: {'changed ' + ', '.join(changed[name]) if name in changed else known}")
     for name in gone:
         if not dry_run:
             WorkmeshNode.delete(name)
@@ -92,13 +94,15 @@ def upgrade_nodes() -> None:
     """Bring the blocks of an earlier version to this one's form: until then their edit forms lack its new fields."""
     from workmesh_flows.errors import RunFailed
     from workmesh_flows.inventory import load_blocks, old_documents
+    from workmesh_flows.inventory_writing import writing_nodes
 
     stored, problems = load_blocks()
     old = old_documents()
-    for name in old:
-        if name in stored:
-            stored[name].save(name, overwrite=True)
-            typer.echo(f"{name}: upgraded")
+    with writing_nodes() as write:
+        for name in old:
+            if name in stored:
+                write(name, stored[name])
+                typer.echo(f"{name}: upgraded")
     typer.echo(f"{len(stored) - len(set(old) & set(stored))} were up to date")
     if problems:
         lines = "\n".join(f"  {name}: {why}" for name, why in problems.items())

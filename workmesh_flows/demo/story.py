@@ -127,16 +127,19 @@ def _server(stack: ExitStack, home: Path) -> str:
 def _registered(nodes: list[NodeProcess]) -> Iterator[None]:
     """The nodes' blocks, there for the length of the demo."""
     from workmesh_flows.blocks import ServiceLimits, WorkmeshNode
+    from workmesh_flows.inventory_writing import writing_nodes
 
-    for node in nodes:
-        WorkmeshNode(
-            host="127.0.0.1",
-            port=node.port,
-            api_key=SecretStr(node.api_key),
-            services=[SERVICE],
-            limits=[ServiceLimits(service=SERVICE, max_weight=MAX_WEIGHT)],
-            tags=["demo"],
-        ).save(node.name, overwrite=True)
+    with writing_nodes() as write:
+        for node in nodes:
+            block = WorkmeshNode(
+                host="127.0.0.1",
+                port=node.port,
+                api_key=SecretStr(node.api_key),
+                services=[SERVICE],
+                limits=[ServiceLimits(service=SERVICE, max_weight=MAX_WEIGHT)],
+                tags=["demo"],
+            )
+            write(node.name, block)
     try:
         yield
     finally:
