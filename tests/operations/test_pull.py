@@ -26,7 +26,8 @@ from tests.operations.working import (
     work_on,
 )
 from tests.support.scripted_node import API_KEY, Answer, Asked, ScriptedNode, failure, scripted_node, success
-from tests.support.shop import Order, Shop, orders, shop_service, write_orders, write_shops
+from tests.support.shop import PULL_FLAGS, Order, Shop, orders, shop_service, write_orders, write_shops
+from workmesh_flows import Pull
 from workmesh_flows.errors import LaneWaiting
 from workmesh_flows.operations.pull import pull_lane
 
@@ -122,12 +123,28 @@ def test_a_latest_record_of_another_lane_stops_the_lane_and_pulls_nothing(engine
     assert pulled(engine) == []
 
 
-def test_a_record_that_is_processed_before_its_push_is_flagged_is_a_note_and_no_error(engine: Engine) -> None:
-    with pushed(engine, 3, latest=77) as node:
+def test_a_record_that_is_processed_and_not_flagged_as_pushed_keeps_back_no_other_result(
+    engine: Engine,
+) -> None:
+    with pushed(engine, 25, latest=77, missing=frozenset(range(8, 26))) as node:
         write_orders(engine, [1], first=77)
         report = pull(engine, shop_service(), node.node())
+        asked = [request.body["ids"] for request in node.asked if request.path == PULL]
+    assert figures(report) == (7, 7, 0, 0)
+    assert report.note == "record 77 is processed but not flagged as pushed"
+    assert pulled(engine) == list(range(1, 8))
+    assert asked == [list(range(1, 11)), list(range(11, 21))], "no more once the node has no results"
+
+
+def test_a_pull_function_waits_until_the_record_that_the_node_names_is_flagged_as_pushed(
+    engine: Engine,
+) -> None:
+    service = shop_service(pull=Pull(STATUS, lambda order, _: {"score": order.id}, flags=PULL_FLAGS))
+    with pushed(engine, 3, latest=77) as node:
+        write_orders(engine, [1], first=77)
+        report = pull(engine, service, node.node())
     assert figures(report) == (0, 0, 0, 0)
-    assert report.note == "record 77 is processed but not flagged as pushed yet; push first"
+    assert report.note == "record 77 is processed but not flagged as pushed; push first"
     assert pulled(engine) == []
 
 

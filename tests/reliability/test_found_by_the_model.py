@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from sqlalchemy import Engine
 
 from tests.operations.movers import flags, former, moving, steps
+from tests.operations.parking import impatient
 from tests.operations.working import figures, pull, push, push_stops
 from tests.reliability.model.forgetful_node import ForgetfulNode
 from tests.support.scripted_node import scripted_node
@@ -15,6 +16,7 @@ from tests.support.shop import shop_service, write_orders, write_shops
 from workmesh_flows.domain.node import Node
 from workmesh_flows.operations.handover import hand_over
 from workmesh_flows.operations.reassign import repush
+from workmesh_flows.operations.replay import decide_parked
 
 
 @contextmanager
@@ -79,3 +81,22 @@ def test_what_is_sent_again_to_the_node_that_has_it_is_pulled_though_it_never_na
         assert push(engine, service, n1).pushed == 2
         assert pull(engine, service, n1).pulled == 2
     assert one.effects == [1, 2, 3]
+
+
+def test_a_record_that_was_skipped_though_its_node_has_it_keeps_back_no_result_of_others(
+    engine: Engine,
+) -> None:
+    service = impatient(attempts=3)
+    write_shops(engine, ["n1"])
+    write_orders(engine, [1, 1])
+    with forgetful_nodes() as (one, _, n1, _):
+        push(engine, service, n1)
+        write_orders(engine, [1], first=3)
+        one.faults.answers_lost = 1
+        push_stops(engine, service, n1)  # the node has order 3, and nothing says so
+        one.faults.answers_lost = 2
+        push_stops(engine, service, n1)  # it was sent twice more, and counts as refused
+        assert decide_parked(engine, service, "skip", records=["3"]) == 1
+        one.work(3)
+        assert pull(engine, service, n1).pulled == 2
+    assert flags(engine, pulled=True) == {1: True, 2: True, 3: None}

@@ -80,8 +80,12 @@ def collect_processed(work: Work, hold: Hold, clock: Clock, tally: Tally, notes:
         record_id = _named(work, latest)
         upto = _pushed_at(work, reader, hold, record_id)
         if upto is None:
-            notes.append(f"record {latest} is processed but not flagged as pushed yet; push first")
-            return
+            note = f"record {latest} is processed but not flagged as pushed"
+            if not isinstance(pull.fetch, Get):
+                notes.append(f"{note}; push first")
+                return
+            notes.append(note)
+            upto = NEVER  # it may be set aside, and never be flagged: what was pushed is asked for without it
         total = reader.count_pullable(upto=upto)
         collection = _Collection(work, pull, hold, clock, client, tally)
         for page in chain(
