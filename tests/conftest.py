@@ -35,9 +35,14 @@ TWICE_IF_SLOW = ("tests/operations/test_drain_crashes.py::test_a_drain",)
 """Tests that take long and run on one kind of database only, but for the slow run."""
 
 
+LONGEST = ("test_model.py", "test_operating.py", "test_crash_sweep.py", "test_demo.py")
+"""Files that begin first, so that at the end no worker waits for another one's long file."""
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The second time of a long test is slow."""
+    """The longest first; the second time of a long test is slow."""
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
     for item in items:
         if item.nodeid.startswith(TWICE_IF_SLOW) and "[postgresql" in item.name:
             item.add_marker(pytest.mark.slow)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import signal
 import socket
 import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,11 +79,11 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     finally:
         for process in reversed(running):
             process.terminate()
-            try:
-                process.wait(30)
-            except subprocess.TimeoutExpired:  # a worker waits for the runs that it has begun
-                process.kill()
-                process.wait()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(5)
+            with suppress(ProcessLookupError):  # a worker waits for the runs that it has begun: they end, too
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 def test_the_readme_s_five_commands_are_among_those_that_init_prints(project: Project) -> None:
@@ -155,7 +156,12 @@ def _typed(project: Project, line: str) -> list[subprocess.Popen[bytes]]:
         return []
     with (project.folder / (log or "worker.log")).open("wb") as output:
         process = subprocess.Popen(
-            shlex.split(command), cwd=project.folder, env=project.environment, stdout=output, stderr=output
+            shlex.split(command),
+            cwd=project.folder,
+            env=project.environment,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
         )
     if "server start" in command:
         _answering(f"{project.api}/health")
