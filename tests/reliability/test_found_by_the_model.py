@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
 from sqlalchemy import Engine
 
 from tests.operations.movers import flags, former, moving, steps
-from tests.operations.parking import impatient
-from tests.operations.working import figures, pull, push, push_stops
+from tests.operations.parking import impatient, kept, refusing_these
+from tests.operations.working import PUSH, figures, pull, push, push_stops
 from tests.reliability.model.forgetful_node import ForgetfulNode
-from tests.support.scripted_node import scripted_node
+from tests.support.scripted_node import Answer, Asked, scripted_node, success
 from tests.support.shop import shop_service, write_orders, write_shops
 from workmesh_flows.domain.node import Node
 from workmesh_flows.operations.handover import hand_over
@@ -100,3 +101,25 @@ def test_a_record_that_was_skipped_though_its_node_has_it_keeps_back_no_result_o
         one.work(3)
         assert pull(engine, service, n1).pulled == 2
     assert flags(engine, pulled=True) == {1: True, 2: True, 3: None}
+
+
+def test_a_record_that_blocks_and_comes_with_its_entity_in_the_middle_of_a_run_blocks_that_lane_at_once(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workmesh_flows.operations.work.PAGE", 2)
+    service = impatient(attempts=1, policy="block", batch_size=2)
+    write_shops(engine, ["n1", "n2"])
+    write_orders(engine, [1, *[2] * 8])
+    coming = iter([1])
+
+    def comes(asked: Asked) -> Answer:
+        for entity in coming if asked.path == PUSH else ():
+            hand_over(moving(engine, service, n1, n2), steps([entity], "n1", "n2"))
+        return success()
+
+    with scripted_node(refusing_these(1)) as one, scripted_node(comes) as two:
+        n1, n2 = one.node("shop.orders"), two.node("shop.orders", name="n2")
+        push_stops(engine, service, n1)
+        assert kept(engine)["1"] == ("blocking", 1)
+        assert "record 1 blocks it" in str(push_stops(engine, service, n2))
+    assert flags(engine, pulled=False) == {1: False, 2: True, 3: True} | dict.fromkeys(range(4, 10))

@@ -83,6 +83,7 @@ def _deliver(delivery: Delivery, reader: Reader, revision: int) -> None:
         return flags.refusals.set_aside
 
     def again() -> None:
+        delivery.blocked = _blocked(work)  # one that blocks may have come with its entity
         flags.know_anew()
         delivery.begin_again(reader.count_pending(aside=is_aside()))
 
@@ -92,6 +93,8 @@ def _deliver(delivery: Delivery, reader: Reader, revision: int) -> None:
     rounds = Rounds(reader, delivery.push, size if delivery.push.size else SINGLES, is_aside, again, revision)
     with closing(iter(rounds)) as turns:
         for records in turns:
+            if delivery.blocked is not None:
+                return
             for batch in delivery.batches(records, size):
                 delivery.deliver(batch)
                 work.progress(min(tally.selected, total), total)
