@@ -15,6 +15,7 @@ from tests.reliability.model.forgetful_node import ForgetfulNode
 from tests.support.scripted_node import Answer, Asked, scripted_node, success
 from tests.support.shop import shop_service, write_orders, write_shops
 from workmesh_flows.domain.node import Node
+from workmesh_flows.domain.service import Service
 from workmesh_flows.operations.handover import hand_over
 from workmesh_flows.operations.reassign import repush
 from workmesh_flows.operations.replay import decide_parked
@@ -28,6 +29,14 @@ def forgetful_nodes() -> Iterator[tuple[ForgetfulNode, ForgetfulNode, Node, Node
         yield one, two, first.node("shop.orders"), second.node("shop.orders", name="n2")
 
 
+def lose_the_answer(engine: Engine, service: Service, one: ForgetfulNode, node: Node) -> None:
+    """What is there is pushed; then order 3 comes, and the node has it, and nothing says so."""
+    push(engine, service, node)
+    write_orders(engine, [1], first=3)
+    one.faults.answers_lost = 1
+    push_stops(engine, service, node)
+
+
 def test_a_node_that_names_a_record_whose_answer_was_lost_before_its_entity_left_is_understood(
     engine: Engine,
 ) -> None:
@@ -35,10 +44,7 @@ def test_a_node_that_names_a_record_whose_answer_was_lost_before_its_entity_left
     write_shops(engine, ["n1", "n1"])
     write_orders(engine, [2, 2])
     with forgetful_nodes() as (one, _, n1, n2):
-        push(engine, service, n1)
-        write_orders(engine, [1], first=3)
-        one.faults.answers_lost = 1
-        push_stops(engine, service, n1)  # the node has order 3, and nothing says so
+        lose_the_answer(engine, service, one, n1)
         hand_over(moving(engine, service, n1, n2), steps([1], "n1", "n2"))
         assert former(engine) == []
         one.work(3)
@@ -91,10 +97,7 @@ def test_a_record_that_was_skipped_though_its_node_has_it_keeps_back_no_result_o
     write_shops(engine, ["n1"])
     write_orders(engine, [1, 1])
     with forgetful_nodes() as (one, _, n1, _):
-        push(engine, service, n1)
-        write_orders(engine, [1], first=3)
-        one.faults.answers_lost = 1
-        push_stops(engine, service, n1)  # the node has order 3, and nothing says so
+        lose_the_answer(engine, service, one, n1)
         one.faults.answers_lost = 2
         push_stops(engine, service, n1)  # it was sent twice more, and counts as refused
         assert decide_parked(engine, service, "skip", records=["3"]) == 1

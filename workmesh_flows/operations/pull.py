@@ -178,7 +178,8 @@ class _Collection:
 
         So it is with records whose answer was lost, or whose sender was killed, where others went before them when
         they were sent again: the node does not process them twice, and never names them. It is asked for them where
-        it names the same record as last time, a batch at a time, as long as it has results.
+        it names the same record as last time, or one of which no push is known, a batch at a time, as long as it
+        has results.
         """
         for page in reader.pullable(self.pull, behind=named, upto=self.clock(), size=self.pull.page):
             if not self.collect(page, sure=False):
