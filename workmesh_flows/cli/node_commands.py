@@ -26,9 +26,8 @@ def nodes(context: typer.Context, mesh: MeshOption = None, every: AllOption = Fa
 
     table = node_status(mesh_of(mesh))
     show("Nodes", table, None if every else NODE_COLUMNS)
-    for node, trouble in zip(table["node"], table["trouble"], strict=True):
-        if trouble:
-            typer.echo(f"{node}: {trouble}")
+    for node, trouble in table.loc[table["trouble"].notna(), ["node", "trouble"]].itertuples(index=False):
+        typer.echo(f"{node}: {trouble}")
 
 
 @nodes_app.command(name="import")

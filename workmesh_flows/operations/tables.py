@@ -119,8 +119,17 @@ def _node_row(status: Status, name: str) -> dict[str, object]:
         "port": str(node.port) if node else None,  # a name, not an amount
         "services": ", ".join(node.services) if node else None,
         "version": probe.version if probe else None,
-        "trouble": status.inventory.problems.get(name) or (probe.trouble if probe else None),
+        "trouble": _trouble(status, name),
     }
+
+
+def _trouble(status: Status, name: str) -> str | None:
+    if name in status.inventory.problems:
+        return status.inventory.problems[name]
+    if name not in status.inventory.nodes:
+        return "it is not in the inventory, and entities are assigned to it: add its block, or reassign them"
+    probe = status.probes.get(name)
+    return (probe.trouble or None) if probe else None
 
 
 def _totals(counts: Iterable[Count]) -> dict[str, int]:
