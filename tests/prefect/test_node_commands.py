@@ -8,12 +8,16 @@ from pathlib import Path
 import pytest
 from prefect.client.orchestration import get_client
 from pydantic import SecretStr
+from sqlalchemy import create_engine, update
 from typer.testing import CliRunner, Result
 
 from tests.prefect.reading import api_client
-from workmesh_flows.blocks import WorkmeshNode
+from tests.support.shop import Shop, write_shops
+from workmesh_flows.blocks import ServiceLimits, WorkmeshNode
 from workmesh_flows.cli import app
 from workmesh_flows.inventory import SLUG, load_inventory, old_documents
+from workmesh_flows.inventory_writing import writing_nodes
+from workmesh_flows.settings import PREFIX
 
 KEY = "{3D1D3C52-0C1B-4E7A-8D3F-5B6C7D8E9F01}"
 FILE = """
@@ -50,6 +54,43 @@ def test_a_file_becomes_the_inventory_and_a_second_import_changes_nothing(tmp_pa
     assert load_inventory().nodes["n2"].api_key.get_secret_value() == KEY
 
 
+def test_an_import_that_died_in_the_middle_is_simply_run_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "nodes.yaml"
+    file.write_text(FILE)
+    with monkeypatch.context() as patch:
+
+        def dies(name: str) -> None:
+            if name.startswith("n1"):  # it is written, and nobody hears of it
+                raise KeyboardInterrupt
+
+        patch.setattr("workmesh_flows.cli.node_commands.typer.echo", dies)
+        workmesh("nodes", "import", file)
+    assert hosts() == {"n1": "10.0.0.1"}
+    assert workmesh("nodes", "import", file).output.splitlines() == ["n2: new", "1 unchanged"]
+    assert hosts() == {"n1": "10.0.0.1", "n2": "10.0.0.2"}
+
+
+def test_what_is_written_is_what_prefect_s_own_save_writes_also_where_it_was_written_already() -> None:
+    node = WorkmeshNode(
+        host="10.0.0.1",
+        api_key=SecretStr(KEY),
+        services=["s", "t"],
+        limits=[ServiceLimits(service="s", max_weight=2, max_rate=1.5)],
+        tags=["eu"],
+    )
+    node.save("saved")
+    with writing_nodes() as write:
+        write("written", node)
+        write("written", node)  # the answer to the first was lost
+    with get_client(sync_client=True) as client:
+        found = client.read_block_documents_by_type(SLUG, include_secrets=True)
+    kept = {one.name: (one.data, one.block_schema_id, one.is_anonymous) for one in found}
+    assert kept["written"] == kept["saved"]
+    assert len(found) == 2
+
+
 def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
     file = tmp_path / "nodes.yaml"
     file.write_text(FILE)
@@ -58,15 +99,42 @@ def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
     assert hosts() == {}
 
 
-def test_a_node_that_the_file_does_not_name_is_deleted_only_when_asked(tmp_path: Path) -> None:
+def test_a_node_that_the_file_does_not_name_is_deleted_only_when_asked_and_holding_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{tmp_path / 'shop.db'}"
+    monkeypatch.setenv(f"{PREFIX}MESH", "tests.prefect.shop_mesh:mesh")
+    monkeypatch.setenv(f"{PREFIX}DATABASE_URL", url)
+    engine = create_engine(url)
+    write_shops(engine, ["n2"])
     file = tmp_path / "nodes.yaml"
     file.write_text(FILE)
     workmesh("nodes", "import", file)
-    file.write_text(FILE.strip().splitlines()[0])
+    file.write_text(FILE.strip().splitlines()[0].replace("10.0.0.1", "10.0.0.9"))
+    for more in ([], ["--dry-run"]):
+        ended = workmesh("nodes", "import", file, "--prune", *more)
+        assert str(ended.exception).splitlines()[1:] == [
+            "  n2 holds entities of shop.orders: workmesh drain n2 --apply"
+        ]
+    assert hosts() == {"n1": "10.0.0.1", "n2": "10.0.0.2"}
+    with engine.begin() as connection:
+        connection.execute(update(Shop).values(node="n1"))
+    engine.dispose()
+    assert "n2: to be deleted" in workmesh("nodes", "import", file, "--prune", "--dry-run").output
+    assert list(hosts()) == ["n1", "n2"]
     workmesh("nodes", "import", file)
     assert list(hosts()) == ["n1", "n2"]
     assert "n2: deleted" in workmesh("nodes", "import", file, "--prune").output
-    assert list(hosts()) == ["n1"]
+    assert hosts() == {"n1": "10.0.0.9"}
+
+
+def test_nothing_is_deleted_where_nobody_can_say_what_it_holds(tmp_path: Path) -> None:
+    file = tmp_path / "nodes.yaml"
+    file.write_text(FILE)
+    workmesh("nodes", "import", file)
+    file.write_text("")
+    assert "no mesh is named" in str(workmesh("nodes", "import", file, "--prune").exception)
+    assert list(hosts()) == ["n1", "n2"]
 
 
 def test_a_file_with_one_wrong_node_changes_none(tmp_path: Path) -> None:

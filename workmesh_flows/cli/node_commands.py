@@ -11,6 +11,7 @@ import typer
 from workmesh_flows.cli.acting import mesh_of, show
 from workmesh_flows.cli.app import app
 from workmesh_flows.cli.options import AllOption, MeshOption
+from workmesh_flows.errors import ConfigurationError, RunFailed
 
 nodes_app = typer.Typer(invoke_without_command=True, help="Show the nodes; keep them in a file.")
 app.add_typer(nodes_app, name="nodes")
@@ -35,8 +36,10 @@ def import_nodes(
     file: Annotated[Path, typer.Argument(help="A YAML file: each node under its name.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would change.")] = False,
     prune: Annotated[
-        bool, typer.Option("--prune", help="Delete the nodes that the file does not name.")
+        bool,
+        typer.Option("--prune", help="Delete the nodes that the file does not name; none may hold entities."),
     ] = False,
+    mesh: MeshOption = None,
 ) -> None:
     """Make the nodes' blocks as a file says. An api key is written there as ${VARIABLE}; what it stands for stays out."""
     from workmesh_flows.blocks import WorkmeshNode
@@ -47,12 +50,12 @@ def import_nodes(
     stored, problems = load_blocks()
     wanted = read_file(file, stored)
     gone = sorted({*stored, *problems} - set(wanted)) if prune else []
+    if gone:
+        _see_empty(gone, mesh)
     changed = {name: changes(stored[name], node) for name, node in wanted.items() if name in stored}
-    unchanged = sum(not fields for fields in changed.values())
-    with nullcontext() if dry_run else writing_nodes() as write:
-        for name, node in wanted.items():
-            if changed.get(name) == []:
-                continue
+    due = {name: node for name, node in wanted.items() if changed.get(name) != []}
+    with writing_nodes() if due and not dry_run else nullcontext() as write:
+        for name, node in due.items():
             if write is not None:
                 write(name, node)
             known = "mended" if name in problems else "new"
@@ -60,9 +63,29 @@ def import_nodes(
     for name in gone:
         if not dry_run:
             WorkmeshNode.delete(name)
-        typer.echo(f"{name}: deleted")
+        typer.echo(f"{name}: {'to be ' if dry_run else ''}deleted")
     others = f"; nothing was written: {file} was only compared" if dry_run else ""
-    typer.echo(f"{unchanged} unchanged{others}")
+    typer.echo(f"{len(wanted) - len(due)} unchanged{others}")
+
+
+def _see_empty(names: list[str], reference: str | None) -> None:
+    """Raises ConfigurationError where entities of the mesh are at one of these nodes: deleted, it would leave them behind."""
+    from workmesh_flows.engines import mesh_engine
+    from workmesh_flows.operations.status import assigned_nodes
+
+    mesh = mesh_of(reference)
+    with mesh_engine(mesh) as engine:
+        held = {service.name: set(assigned_nodes(engine, service)) for service in mesh.services}
+    found = {name: [service for service, nodes in held.items() if name in nodes] for name in names}
+    lines = [
+        f"  {name} holds entities of {', '.join(services)}: workmesh drain {name} --apply"
+        for name, services in found.items()
+        if services
+    ]
+    if lines:
+        raise ConfigurationError(
+            "nothing was changed: nodes to be deleted hold entities; drain them first\n" + "\n".join(lines)
+        )
 
 
 @nodes_app.command(name="export")
@@ -72,7 +95,6 @@ def export_nodes(
     ] = None,
 ) -> None:
     """Write the nodes' blocks as a file for git, their api keys as names of environment variables."""
-    from workmesh_flows.errors import RunFailed
     from workmesh_flows.inventory import load_blocks
     from workmesh_flows.inventory_file import write_file
 
@@ -91,18 +113,17 @@ def export_nodes(
 @nodes_app.command(name="upgrade")
 def upgrade_nodes() -> None:
     """Bring the blocks of an earlier version to this one's form: until then their edit forms lack its new fields."""
-    from workmesh_flows.errors import RunFailed
     from workmesh_flows.inventory import load_blocks, old_documents
     from workmesh_flows.inventory_writing import writing_nodes
 
     stored, problems = load_blocks()
-    old = old_documents()
-    with writing_nodes() as write:
+    old = [name for name in old_documents() if name in stored]
+    with writing_nodes() if old else nullcontext() as write:
         for name in old:
-            if name in stored:
+            if write is not None:
                 write(name, stored[name])
-                typer.echo(f"{name}: upgraded")
-    typer.echo(f"{len(stored) - len(set(old) & set(stored))} were up to date")
+            typer.echo(f"{name}: upgraded")
+    typer.echo(f"{len(stored) - len(old)} were up to date")
     if problems:
         lines = "\n".join(f"  {name}: {why}" for name, why in problems.items())
         raise RunFailed(f"these blocks do not validate; mend them in the UI:\n{lines}")
