@@ -136,7 +136,7 @@ class LaneBusy(LaneError):
 
 
 class LaneWaiting(LaneError):
-    """The node asked to be left alone until a time that has not come."""
+    """The node asked to be left alone until a time that has not come, or was away too often; see `Work.now`."""
 
     def __init__(self, reason: str, *, lane: str = "", until: datetime | None = None) -> None:
         super().__init__(reason, lane=lane)
@@ -150,15 +150,23 @@ class LaneLost(LaneError):
 class LaneStopped(LaneError):
     """The work stopped before its end; what was done is flagged, the rest stays pending.
 
-    ``report`` says how far it came, ``transient`` whether trying again may help.
+    ``report`` says how far it came, ``transient`` whether trying again may help, ``until`` when the lane's pause is
+    over where it has one.
     """
 
     def __init__(
-        self, reason: str, *, lane: str = "", report: object | None = None, transient: bool = False
+        self,
+        reason: str,
+        *,
+        lane: str = "",
+        report: object | None = None,
+        transient: bool = False,
+        until: datetime | None = None,
     ) -> None:
         super().__init__(reason, lane=lane)
         self.report = report
         self.transient = transient
+        self.until = until
 
 
 class NodeError(WorkmeshError):

@@ -86,6 +86,7 @@ def service_flows(mesh: Mesh, name: str, *, module: str) -> ServiceFlows:
         protocols: list[str] = [],  # noqa: B006
         limit: Bound = 0,
         seconds: Seconds = 0,
+        now: bool = False,
     ) -> Outcome:
         """Send pending records to their nodes, in order; lanes of different nodes side by side.
 
@@ -94,23 +95,36 @@ def service_flows(mesh: Mesh, name: str, *, module: str) -> ServiceFlows:
             protocols: Only these protocols. None chosen: all, in declared order.
             limit: At most so many records a lane, which is one protocol to one node. 0: all that wait when it begins.
             seconds: Begin no batch after so many seconds in a lane. 0: go on until all is sent.
+            now: Do not wait: ask also nodes that were away too often, or asked for a pause, before their time is over.
         """
-        return run(lanes.push, mesh, name, nodes, protocols, Bounds(limit or None, seconds or None))
+        return run(
+            lanes.push,
+            mesh,
+            name,
+            lanes.Chosen(nodes, protocols, now),
+            Bounds(limit or None, seconds or None),
+        )
 
-    def pull(nodes: list[NodeName] = [], protocols: list[str] = []) -> Outcome:  # noqa: B006
+    def pull(
+        nodes: list[NodeName] = [],  # noqa: B006
+        protocols: list[str] = [],  # noqa: B006
+        now: bool = False,
+    ) -> Outcome:
         """Collect the results of the records that the nodes have processed.
 
         Args:
             nodes: Only these nodes. No item: all that hold entities.
             protocols: Only these protocols. None chosen: all, in declared order.
+            now: Do not wait: ask also nodes that were away too often, or asked for a pause, before their time is over.
         """
-        return run(lanes.pull, mesh, name, nodes, protocols)
+        return run(lanes.pull, mesh, name, lanes.Chosen(nodes, protocols, now))
 
     def sync(
         nodes: list[NodeName] = [],  # noqa: B006
         protocols: list[str] = [],  # noqa: B006
         limit: Bound = 0,
         seconds: Seconds = 0,
+        now: bool = False,
     ) -> Outcome:
         """Assign, push and pull, one after the other.
 
@@ -119,8 +133,15 @@ def service_flows(mesh: Mesh, name: str, *, module: str) -> ServiceFlows:
             protocols: Only these protocols. None chosen: all, in declared order.
             limit: Push at most so many records a lane, which is one protocol to one node. 0: all that wait when it begins.
             seconds: Push no batch after so many seconds in a lane. 0: go on until all is sent.
+            now: Do not wait: ask also nodes that were away too often, or asked for a pause, before their time is over.
         """
-        return run(lanes.sync, mesh, name, nodes, protocols, Bounds(limit or None, seconds or None))
+        return run(
+            lanes.sync,
+            mesh,
+            name,
+            lanes.Chosen(nodes, protocols, now),
+            Bounds(limit or None, seconds or None),
+        )
 
     def replay(
         records: list[str] = [],  # noqa: B006

@@ -111,9 +111,11 @@ def plan_assign(mesh: Mesh, service: str, limit: int | None) -> AssignmentPlan:
     cache_key_fn=key_in_run,
     retry_condition_fn=is_transient,
 )
-def push(mesh: Mesh, service: str, protocol: str, node: str, bounds: Bounds) -> PushReport:
+def push(  # noqa: PLR0913, PLR0917 - each is a fact of the lane's work
+    mesh: Mesh, service: str, protocol: str, node: str, now: bool, bounds: Bounds
+) -> PushReport:
     """Send a lane's pending records."""
-    with lane_work(mesh, service, protocol, node, "pushed") as work:
+    with lane_work(mesh, service, protocol, node, "pushed", now=now) as work:
         return push_lane(work, bounds)
 
 
@@ -124,9 +126,9 @@ def push(mesh: Mesh, service: str, protocol: str, node: str, bounds: Bounds) -> 
     cache_key_fn=key_in_run,
     retry_condition_fn=is_transient,
 )
-def pull(mesh: Mesh, service: str, protocol: str, node: str) -> PullReport:
+def pull(mesh: Mesh, service: str, protocol: str, node: str, now: bool) -> PullReport:
     """Collect a lane's results."""
-    with lane_work(mesh, service, protocol, node, "pulled") as work:
+    with lane_work(mesh, service, protocol, node, "pulled", now=now) as work:
         return pull_lane(work)
 
 
@@ -187,7 +189,9 @@ for _name in ("prefect.task_runs", "prefect.flow_runs"):
 
 
 @contextmanager
-def lane_work(mesh: Mesh, service: str, protocol: str, node: str, verb: str) -> Iterator[Work]:
+def lane_work(  # noqa: PLR0913 - each is a fact of the lane's work
+    mesh: Mesh, service: str, protocol: str, node: str, verb: str, *, now: bool
+) -> Iterator[Work]:
     """Everything a lane needs, opened here and closed at the end."""
     declared = mesh.service(service)
     with mesh_engine(mesh) as engine, closing(LaneProgress(f"{protocol}, node {node}", verb)) as progress:
@@ -199,4 +203,5 @@ def lane_work(mesh: Mesh, service: str, protocol: str, node: str, verb: str) -> 
             holder=this_run(),
             limits=read_settings().limits,
             progress=progress,
+            now=now,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -86,7 +86,34 @@ def test_a_breaker_opens_after_failures_in_a_row_and_then_no_request_is_made(ord
         assert node.asked == []
     assert waiting.until == row.retry_at
     assert "its circuit breaker is open until" in str(waiting)
-    assert "the node was away 3 times in a row" in str(waiting)
+    assert f"the node was away 3 times in a row, at last: {PING} answers 503" in str(waiting)
+
+
+def test_who_knows_that_the_node_is_well_again_waits_for_no_pause(orders: Engine) -> None:
+    with scripted_node(lambda asked: AWAY) as node:
+        trial = Trial(orders, node.node(), Hour())
+        for _ in range(3):
+            trial.stops()
+        with pytest.raises(LaneStopped) as stopped:  # it is not: the next pause begins
+            push_lane(replace(trial.work, now=True))
+        row = lane_row(orders)
+        assert stopped.value.until == row.retry_at > NOON
+        assert (row.breaker, row.failures) == ("open", 4)
+        node.script = lambda asked: success()
+        trial.waits()
+        assert push_lane(replace(trial.work, now=True)).pushed == 25
+    row = lane_row(orders)
+    assert (row.breaker, row.failures, row.retry_at) == ("closed", 0, None)
+
+
+def test_a_pause_that_the_node_asked_for_is_ended_too(orders: Engine) -> None:
+    with scripted_node(lambda asked: Answer(code=503, headers={"Retry-After": "3600"})) as node:
+        trial = Trial(orders, node.node(), Hour())
+        trial.stops()
+        assert "asked to be left alone" in str(trial.waits())
+        node.script = lambda asked: success()
+        assert push_lane(replace(trial.work, now=True)).pushed == 25
+        assert lane_row(orders).retry_at is None
 
 
 def test_a_batch_that_arrives_after_the_pause_closes_the_breaker(orders: Engine) -> None:

@@ -133,6 +133,27 @@ def test_a_dead_node_fails_the_run_by_name_while_the_other_lanes_finish(
     assert with_push_success(fleet.engine, True) == list(range(1, 61))
 
 
+def test_a_lane_that_waits_tells_why_and_with_now_it_waits_no_more(
+    fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFECT_INTEGRATIONS_WORKMESH_BREAKER_FAILURES", "1")
+    write_shops(fleet.engine, ["n1"])
+    write_orders(fleet.engine, [1] * 5)
+    with micro("n1", tmp_path) as node:
+        fleet.register("n1", node.port, node.api_key)
+        node.kill()
+        flows = flows_of(fleet)
+        for told in ("no connection", "circuit breaker is open until .* at last: no connection"):
+            with pytest.raises(RunFailed, match=told) as failed:
+                flows.push()
+            assert str(failed.value).endswith(
+                "Mend the cause, then run again with now, which waits for no pause."
+            )
+        node.start()
+        assert flows.push(now=True).message == "pushed 5 records on 1 lane"
+        assert flows.pull(now=True).lanes[0].state == "done"
+
+
 def test_a_node_killed_in_the_middle_of_a_push_keeps_what_it_took_and_gets_the_rest_later(
     fleet: Fleet, tmp_path: Path
 ) -> None:

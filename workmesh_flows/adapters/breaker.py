@@ -13,19 +13,22 @@ from random import uniform
 from sqlalchemy import Engine
 
 from workmesh_flows.adapters.lanes import Hold, note_on_lane
+from workmesh_flows.adapters.schema import stored_text
 from workmesh_flows.domain.limits import Limits
+from workmesh_flows.errors import NodeUnavailable
 
 LONGEST_PAUSE = 600.0
 """Seconds that an open breaker waits at most."""
 
 
 def note_failure(
-    engine: Engine, hold: Hold, limits: Limits, *, now: datetime, until: datetime | None
+    engine: Engine, hold: Hold, limits: Limits, error: NodeUnavailable, *, now: datetime
 ) -> datetime | None:
-    """Keep that the node was away, and that it asked to be left alone until then; return when it may be asked again.
+    """Keep why the node was away, and how long it asked to be left alone; return when it may be asked again.
 
     Raises LaneLost or StoreError.
     """
+    until = error.retry_at
     hold.failures += 1
     if hold.failures >= limits.breaker_failures:
         hold.breaker = "open"
@@ -40,6 +43,7 @@ def note_failure(
         failures=hold.failures,
         breaker=hold.breaker,
         retry_at=kept,
+        last_failure=stored_text(error.reason),
         next_batch=hold.next_batch,
     )
     return kept

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import Enum
 from time import monotonic
 from typing import Any, Literal, TypeAlias
 
-from sqlalchemy import ColumnElement, Connection, Engine, Row, and_, case, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, Row, and_, case, or_, select, true, update
 
 from workmesh_flows.adapters.database import Clock, translated_errors
 from workmesh_flows.adapters.schema import ensure_row, lanes
@@ -104,13 +105,21 @@ class Hold:
             self.renew(engine, clock, lease_seconds)
 
 
+class Pause(Enum):
+    """What becomes of a pause that is not over, for which a node asked or which its circuit breaker makes."""
+
+    HEED = "the lane is not taken"
+    KEEP = "the lane is taken, and whoever has it asks nothing of the node until then"
+    END = "the lane is taken, and its node is asked at once"
+
+
 @contextmanager
 def held_lane(  # noqa: PLR0913 - each is one fact of the lease
-    engine: Engine, lane: Lane, *, holder: str, clock: Clock, lease_seconds: float, early: bool = False
+    engine: Engine, lane: Lane, *, holder: str, clock: Clock, lease_seconds: float, pause: Pause = Pause.HEED
 ) -> Iterator[Hold]:
     """Hold a lane for the length of a block, its lease renewed meanwhile; raises LaneBusy or LaneWaiting."""
     began = monotonic()
-    hold = take_lane(engine, lane, holder=holder, clock=clock, lease_seconds=lease_seconds, early=early)
+    hold = take_lane(engine, lane, holder=holder, clock=clock, lease_seconds=lease_seconds, pause=pause)
     hold.fresh_until = began + lease_seconds
     done = threading.Event()
     keeper = threading.Thread(
@@ -127,23 +136,22 @@ def held_lane(  # noqa: PLR0913 - each is one fact of the lease
 
 
 def take_lane(  # noqa: PLR0913 - each is one fact of the lease
-    engine: Engine, lane: Lane, *, holder: str, clock: Clock, lease_seconds: float, early: bool = False
+    engine: Engine, lane: Lane, *, holder: str, clock: Clock, lease_seconds: float, pause: Pause = Pause.HEED
 ) -> Hold:
     """Take a lane that nobody holds, or whose holder has been silent for a whole lease; its epoch rises by one.
 
-    ``early`` takes also one whose node asked for a pause that is not over, and keeps the pause: whoever does so asks
-    nothing of the node until then.
+    Raises LaneBusy, or LaneWaiting for a pause that is not over and is to be heeded.
     """
     with translated_errors():
         ensure_row(engine, lanes, **lane.key)
         now = clock()
         free = or_(lanes.c.holder.is_(None), lanes.c.lease_until < now)
-        over = or_(lanes.c.retry_at.is_(None), lanes.c.retry_at <= now)
-        ready = [] if early else [over]
+        over = true() if pause is Pause.END else or_(lanes.c.retry_at.is_(None), lanes.c.retry_at <= now)
+        ready = over if pause is Pause.HEED else true()
         with engine.begin() as connection:
             taken = connection.execute(
                 update(lanes)
-                .where(lane.row, free, *ready)
+                .where(lane.row, free, ready)
                 .values(
                     epoch=lanes.c.epoch + 1,
                     holder=holder,
@@ -155,12 +163,12 @@ def take_lane(  # noqa: PLR0913 - each is one fact of the lease
             row = connection.execute(select(lanes).where(lane.row)).one()
     if taken.rowcount == 1:
         return _hold(lane, holder, row)
-    if not early and row.retry_at is not None and row.retry_at > now:
+    if pause is Pause.HEED and row.retry_at is not None and row.retry_at > now:
         reason = f"the node asked to be left alone until {row.retry_at:%Y-%m-%d %H:%M:%S} UTC"
         if row.breaker == "open":
             reason = (
                 f"its circuit breaker is open until {row.retry_at:%Y-%m-%d %H:%M:%S} UTC: the node was away "
-                f"{row.failures} times in a row"
+                f"{row.failures} times in a row, at last: {row.last_failure}"
             )
         raise LaneWaiting(reason, lane=str(lane), until=row.retry_at)
     until = f"{row.lease_until:%H:%M:%S} UTC or longer" if row.lease_until else "a moment ago"

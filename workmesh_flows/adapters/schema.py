@@ -84,6 +84,7 @@ lanes = Table(
     Column(
         "retry_at", UtcDateTime, comment="no request before: the node asked for it, or the breaker is open"
     ),
+    Column("last_failure", Text, comment="why the node was away, the last time"),
     Column("batch_limit", Integer, comment="the largest batch the node takes, null when it never complained"),
     Column("next_batch", Integer, comment="a smaller one, after a batch with which the node went away"),
     Column(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -15,6 +15,7 @@ from workmesh_flows.cli.options import (
     LimitOption,
     MeshOption,
     NodeOption,
+    NowOption,
     ProtocolOption,
     RepushOption,
     SecondsOption,
@@ -97,9 +98,9 @@ def assign(  # noqa: PLR0913, PLR0917 - each is an option
     )
 
 
-def _lanes(nodes: list[str] | None, protocols: list[str] | None) -> dict[str, list[str]]:
-    """Which lanes: those of some nodes and protocols, or all."""
-    return {"nodes": nodes or [], "protocols": protocols or []}
+def _lanes(nodes: list[str] | None, protocols: list[str] | None, now: bool) -> dict[str, Any]:
+    """Which lanes: those of some nodes and protocols, or all; also those whose pause is not over."""
+    return {"nodes": nodes or [], "protocols": protocols or [], "now": now}
 
 
 @app.command()
@@ -110,9 +111,10 @@ def push(  # noqa: PLR0913, PLR0917 - each is an option
     protocol: ProtocolOption = None,
     limit: LimitOption = None,
     seconds: SecondsOption = None,
+    now: NowOption = False,
 ) -> None:
     """Send pending records to their nodes, in order."""
-    run("push", service, mesh, **_lanes(node, protocol), limit=limit or 0, seconds=seconds or 0)
+    run("push", service, mesh, **_lanes(node, protocol, now), limit=limit or 0, seconds=seconds or 0)
 
 
 @app.command()
@@ -121,9 +123,10 @@ def pull(
     mesh: MeshOption = None,
     node: NodeOption = None,
     protocol: ProtocolOption = None,
+    now: NowOption = False,
 ) -> None:
     """Collect the results of processed records."""
-    run("pull", service, mesh, **_lanes(node, protocol))
+    run("pull", service, mesh, **_lanes(node, protocol, now))
 
 
 @app.command()
@@ -134,9 +137,10 @@ def sync(  # noqa: PLR0913, PLR0917 - each is an option
     protocol: ProtocolOption = None,
     limit: LimitOption = None,
     seconds: SecondsOption = None,
+    now: NowOption = False,
 ) -> None:
     """Assign, push and pull, one after the other."""
-    run("sync", service, mesh, **_lanes(node, protocol), limit=limit or 0, seconds=seconds or 0)
+    run("sync", service, mesh, **_lanes(node, protocol, now), limit=limit or 0, seconds=seconds or 0)
 
 
 @app.command()

@@ -27,6 +27,12 @@ SecondsOption = Annotated[
     float | None,
     typer.Option("--seconds", min=0.001, help="Begin no batch after so many seconds a lane."),
 ]
+NowOption = Annotated[
+    bool,
+    typer.Option(
+        "--now", help="Do not wait for nodes that were away too often or asked for a pause: ask them at once."
+    ),
+]
 EntitiesOption = Annotated[int | None, typer.Option("--limit", min=1, help="At most so many entities.")]
 RepushOption = Annotated[
     bool, typer.Option("--repush", help="Send all data again, not only what was not pulled.")

@@ -22,7 +22,7 @@ LANE_COLUMNS = (
     "last_push_time",
 )
 """Columns of the lanes table that people see; the DataFrame has more."""
-MORE_LANE_COLUMNS = ("epoch", "lease_until", "batch_limit", "next_batch", "latest_id")
+MORE_LANE_COLUMNS = ("last_failure", "epoch", "lease_until", "batch_limit", "next_batch", "latest_id")
 
 
 def lanes_table(engine: Engine) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from typing import TypeAlias
 from sqlalchemy import Engine
 
 from workmesh_flows.adapters.database import Clock, database_clock
-from workmesh_flows.adapters.lanes import Hold, Lane, held_lane
+from workmesh_flows.adapters.lanes import Hold, Lane, Pause, held_lane
 from workmesh_flows.domain.limits import Limits
 from workmesh_flows.domain.node import Inventory, NodeState
 from workmesh_flows.domain.service import Mesh, Service
@@ -81,7 +81,9 @@ def lanes_of(moving: Moving, node: str) -> Iterator[list[Hold]]:
 
 def _held(moving: Moving, lane: Lane, clock: Clock) -> AbstractContextManager[Hold]:
     lease = moving.limits.lease_seconds
-    return held_lane(moving.engine, lane, holder=moving.holder, clock=clock, lease_seconds=lease, early=True)
+    return held_lane(
+        moving.engine, lane, holder=moving.holder, clock=clock, lease_seconds=lease, pause=Pause.KEEP
+    )
 
 
 def _lanes(service: Service, node: str) -> Iterator[Lane]:

@@ -20,7 +20,7 @@ from workmesh_flows.adapters.former_pushes import (
     remembered_time,
 )
 from workmesh_flows.adapters.keys import parse_key
-from workmesh_flows.adapters.lanes import Hold, Lane, held_lane
+from workmesh_flows.adapters.lanes import Hold, Lane
 from workmesh_flows.adapters.node_client import HttpNodeClient, Sender, node_client
 from workmesh_flows.adapters.records import Page, Reader, reading
 from workmesh_flows.domain.calls import Get
@@ -54,10 +54,7 @@ def pull_lane(work: Work) -> PullReport:
         seconds = monotonic() - began
         return PullReport(lane.protocol, lane.node, *figures, seconds, tally.reasons, "; ".join(notes))
 
-    collector = held_lane(
-        work.engine, lane, holder=work.holder, clock=clock, lease_seconds=work.limits.lease_seconds
-    )
-    with collector as hold, stops_told(work, hold, clock, tally, report):
+    with work.held(lane, clock) as hold, stops_told(work, hold, clock, tally, report):
         collect_processed(work, hold, clock, tally, notes)
     tally.check(str(lane))
     return report()

@@ -6,7 +6,7 @@ from contextlib import closing
 from time import monotonic
 
 from workmesh_flows.adapters.database import Clock
-from workmesh_flows.adapters.lanes import Hold, Lane, held_lane
+from workmesh_flows.adapters.lanes import Hold, Lane
 from workmesh_flows.adapters.node_client import Sender, node_client
 from workmesh_flows.adapters.parked import blocking_record, forget_settled
 from workmesh_flows.adapters.push_flags import push_flags
@@ -38,10 +38,7 @@ def push_lane(work: Work, bounds: Bounds = UNBOUNDED) -> PushReport:
         figures = (tally.selected, tally.done, tally.bad, tally.parked, tally.left, max(tally.unread, 0))
         return PushReport(lane.protocol, lane.node, *figures, monotonic() - began, tally.reasons)
 
-    sender = held_lane(
-        work.engine, lane, holder=work.holder, clock=clock, lease_seconds=work.limits.lease_seconds
-    )
-    with sender as hold:
+    with work.held(lane, clock) as hold:
         with stops_told(work, hold, clock, tally, report):
             blocked = _blocked(work) or _push_pending(work, hold, clock, tally, bounds)
         if blocked is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 
 from workmesh_flows.adapters.breaker import note_failure
 from workmesh_flows.adapters.database import Clock, database_clock
-from workmesh_flows.adapters.lanes import Hold, note_on_lane
+from workmesh_flows.adapters.lanes import Hold, Lane, Pause, held_lane, note_on_lane
 from workmesh_flows.domain.limits import Limits
 from workmesh_flows.domain.node import Node
 from workmesh_flows.domain.protocol import Protocol
@@ -50,7 +50,11 @@ def no_progress(done: int, total: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One lane to be worked: the parties, and who works it (``holder`` is shown to those who find it taken)."""
+    """One lane to be worked: the parties, and who works it (``holder`` is shown to those who find it taken).
+
+    With ``now`` a pause of the lane that is not over is ended, whether its circuit breaker made it or its node asked
+    for it.
+    """
 
     engine: Engine
     service: Service
@@ -59,10 +63,16 @@ class Work:
     holder: str
     limits: Limits = field(default_factory=Limits)
     progress: Progress = no_progress
+    now: bool = False
 
     def clock(self) -> Clock:
         """The database's time."""
         return database_clock(self.engine)
+
+    def held(self, lane: Lane, clock: Clock) -> AbstractContextManager[Hold]:
+        """The lane, held for the length of a block; raises LaneBusy or LaneWaiting."""
+        lease, pause = self.limits.lease_seconds, Pause.END if self.now else Pause.HEED
+        return held_lane(self.engine, lane, holder=self.holder, clock=clock, lease_seconds=lease, pause=pause)
 
 
 @contextmanager
@@ -78,12 +88,11 @@ def stops_told(
     except (NodeError, StoreError, DefinitionError) as error:
         tally.stop()
         transient = isinstance(error, NodeUnavailable | StoreUnavailable | NotFlagged)
-        reason = str(error)
+        reason, until = str(error), None
         match error:
             case NodeUnavailable():
-                until = None
                 with suppress(StoreError):  # the database is away, too: then nothing is known next time
-                    until = note_failure(work.engine, hold, work.limits, now=clock(), until=error.retry_at)
+                    until = note_failure(work.engine, hold, work.limits, error, now=clock())
                 if until is not None:  # trying again before that would only find the lane waiting
                     transient = False
                     reason += f"; no request before {until:%Y-%m-%d %H:%M:%S} UTC"
@@ -96,4 +105,6 @@ def stops_told(
                     "; ours was raised above it. Expected once after this database was restored from a backup; "
                     "if it happens again, another master sends to this node"
                 )
-        raise LaneStopped(reason, lane=str(hold.lane), report=report(), transient=transient) from error
+        raise LaneStopped(
+            reason, lane=str(hold.lane), report=report(), transient=transient, until=until
+        ) from error

@@ -26,19 +26,28 @@ from workmesh_flows.runs.assign import assign_all
 from workmesh_flows.runs.outcome import ended, error_of
 from workmesh_flows.runs.result import Direction, LaneResult, LaneState, Outcome, Report, counted
 
-Ending: TypeAlias = tuple[LaneState, Report | None, str]
-"""How a lane ended: its state, its report if there is one, and the reason if it did not end well."""
+Ending: TypeAlias = tuple[LaneState, Report | None, str, bool]
+"""How a lane ended: its state, its report if there is one, the reason if it did not end well, whether it waits."""
 
 
-def push(mesh: Mesh, name: str, nodes: Sequence[str], protocols: Sequence[str], bounds: Bounds) -> Outcome:
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Which lanes: those of some nodes and protocols, or all; ``now`` also those whose pause is not over."""
+
+    nodes: Sequence[str] = ()
+    protocols: Sequence[str] = ()
+    now: bool = False
+
+
+def push(mesh: Mesh, name: str, chosen: Chosen, bounds: Bounds) -> Outcome:
     """Push all lanes, then count."""
-    lanes = _push(mesh, name, nodes, protocols, bounds)
+    lanes = _push(mesh, name, chosen, bounds)
     return ended(mesh, Outcome(_told("pushed", lanes), lanes), name)
 
 
-def pull(mesh: Mesh, name: str, nodes: Sequence[str], protocols: Sequence[str]) -> Outcome:
+def pull(mesh: Mesh, name: str, chosen: Chosen) -> Outcome:
     """Pull all lanes, then count."""
-    lanes = _pull(mesh, name, nodes, protocols)
+    lanes = _pull(mesh, name, chosen)
     return ended(mesh, Outcome(_told("pulled", lanes), lanes), name)
 
 
@@ -61,35 +70,37 @@ def replay(mesh: Mesh, name: str, asked: Replay) -> Outcome:
     told = f"{'skipped' if asked.skip else 'replayed'} {counted(decided, 'record')}"
     if not asked.push:
         return ended(mesh, Outcome(told), name)
-    lanes = _push(mesh, name, [], asked.protocols, Bounds())
+    lanes = _push(mesh, name, Chosen(protocols=asked.protocols), Bounds())
     return ended(mesh, Outcome(f"{told}; {_told('pushed', lanes)}", lanes), name)
 
 
-def sync(mesh: Mesh, name: str, nodes: Sequence[str], protocols: Sequence[str], bounds: Bounds) -> Outcome:
+def sync(mesh: Mesh, name: str, chosen: Chosen, bounds: Bounds) -> Outcome:
     """Assign, push, pull, then count."""
     assigned = assign_all(mesh, name)
     with keeping_inventory():
-        pushed = _push(mesh, name, nodes, protocols, bounds)
-        pulled = _pull(mesh, name, nodes, protocols)
+        pushed = _push(mesh, name, chosen, bounds)
+        pulled = _pull(mesh, name, chosen)
     message = "; ".join([str(assigned), _told("pushed", pushed), _told("pulled", pulled)])
     return ended(mesh, Outcome(message, [*pushed, *pulled], assigned, assigning=True), name)
 
 
-def _push(
-    mesh: Mesh, name: str, nodes: Sequence[str], protocols: Sequence[str], bounds: Bounds
-) -> list[LaneResult]:
-    chosen = [protocol for protocol in _chosen(mesh.service(name), protocols) if protocol.push is not None]
+def _push(mesh: Mesh, name: str, chosen: Chosen, bounds: Bounds) -> list[LaneResult]:
+    protocols = [
+        known for known in _protocols(mesh.service(name), chosen.protocols) if known.push is not None
+    ]
     with keeping_inventory():
-        return _work_lanes(mesh, name, "push", nodes, chosen, bounds=bounds)
+        return _work_lanes(mesh, name, "push", chosen.nodes, protocols, now=chosen.now, bounds=bounds)
 
 
-def _pull(mesh: Mesh, name: str, nodes: Sequence[str], protocols: Sequence[str]) -> list[LaneResult]:
-    chosen = [protocol for protocol in _chosen(mesh.service(name), protocols) if protocol.pull is not None]
+def _pull(mesh: Mesh, name: str, chosen: Chosen) -> list[LaneResult]:
+    protocols = [
+        known for known in _protocols(mesh.service(name), chosen.protocols) if known.pull is not None
+    ]
     with keeping_inventory():
-        return _work_lanes(mesh, name, "pull", nodes, chosen)
+        return _work_lanes(mesh, name, "pull", chosen.nodes, protocols, now=chosen.now)
 
 
-def _chosen(service: Service, protocols: Sequence[str]) -> list[Protocol]:
+def _protocols(service: Service, protocols: Sequence[str]) -> list[Protocol]:
     wanted = {service.protocol(protocol).name for protocol in protocols}
     return [protocol for protocol in service.protocols if not wanted or protocol.name in wanted]
 
@@ -151,9 +162,9 @@ def _node_names(mesh: Mesh, service: Service, inventory: Inventory, wanted: Sequ
 def _not_worked(inventory: Inventory, service: str, node: str) -> Ending | None:
     """How a lane ends that is not begun, because of what its node is."""
     if trouble := inventory.trouble(node, service):
-        return "stopped", None, trouble
+        return "stopped", None, trouble, False
     if inventory.nodes[node].state is NodeState.DISABLED:
-        return "disabled", None, "the node is disabled"
+        return "disabled", None, "the node is disabled", False
     return None
 
 
@@ -163,17 +174,18 @@ def _ended_lane(node: str, future: PrefectFuture[Any]) -> Ending:
     if state.is_completed():
         report: Report = future.result()
         get_run_logger().info("%s", report)
-        return "done", report, ""
+        return "done", report, "", False
     error = error_of(future)
     if not state.is_failed():
         said = str(error).partition(". ")[0]
-        return "stopped", None, f"what worked it ended before the lane did: {said}"
+        return "stopped", None, f"what worked it ended before the lane did: {said}", False
     if isinstance(error, LaneBusy):
-        return "busy", None, error.reason
+        return "busy", None, error.reason, False
     stopped = error.report if isinstance(error, LaneStopped) else None
     report_then = stopped if isinstance(stopped, PushReport | PullReport) else None
     reason = getattr(error, "reason", "") or str(error)
-    return "stopped", report_then, reason.removeprefix(f"node {node}: ")
+    waits = getattr(error, "until", None) is not None
+    return "stopped", report_then, reason.removeprefix(f"node {node}: "), waits
 
 
 _WORDS = {"refused": "refused", "parked": "set aside", "left": "left", "unread": "still pending"}

@@ -77,13 +77,14 @@ def _stopped(outcome: Outcome) -> str:
     stopped = [lane for lane in outcome.lanes if lane.state == "stopped"]
     behind = sum(lane.state == "behind" for lane in outcome.lanes)
     waiting = f", {counted(behind, 'lane')} behind them" if behind else ""
+    now = " with now, which waits for no pause" if any(lane.waits for lane in stopped) else ""
     reasons = "\n".join(
         f"  {lane.direction} of {lane.protocol}, node {lane.node}: {lane.reason.rstrip('.')}."
         for lane in stopped
     )
     return (
         f"{outcome.message}; {counted(len(stopped), 'lane')} stopped{waiting}:\n{reasons}\n"
-        "Nothing is lost: what was not sent stays pending. Mend the cause, then run again."
+        f"Nothing is lost: what was not sent stays pending. Mend the cause, then run again{now}."
     )
 
 

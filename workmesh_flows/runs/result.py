@@ -16,7 +16,10 @@ Report: TypeAlias = PushReport | PullReport
 
 @dataclass(frozen=True, slots=True)
 class LaneResult:
-    """What became of one lane: ``behind`` is not begun, because the lane before it stopped or was busy."""
+    """What became of one lane: ``behind`` is not begun, because the lane before it stopped or was busy.
+
+    ``waits``: it makes no request before its pause is over.
+    """
 
     service: str
     direction: Direction
@@ -25,6 +28,7 @@ class LaneResult:
     state: LaneState
     report: Report | None = None
     reason: str = ""
+    waits: bool = False
 
     def row(self) -> dict[str, Any]:
         """For the lanes table."""
