@@ -61,6 +61,8 @@ TOLD = (
 )
 """What is told at once: name, event, what it means, text."""
 AWAY = "Workmesh: a node stays away"
+LEAST_AWAY_SECONDS = 10.0
+"""Prefect's server waits no shorter for an event that does not come."""
 DEAD = "Workmesh: runs that died are marked"
 DEAD_SECONDS = 1_200.0
 """Seconds without a sign of life. Prefect's server keeps the states of a scheduled run from its automations for 15
@@ -74,8 +76,12 @@ def install(
 
     ``notify`` is a notification block as ``type-slug/name``; without one, what happens shows in the event feed alone.
     ``away_after`` and ``dead_after`` are seconds without a sign of life, of a node and of a run. Raises
-    ConfigurationError for a block that is not there.
+    ConfigurationError for a block that is not there, or where ``away_after`` is less than 10.
     """
+    if away_after < LEAST_AWAY_SECONDS:
+        raise ConfigurationError(
+            f"a node is told away after {LEAST_AWAY_SECONDS:g} seconds at least, not after {away_after:g}"
+        )
     block = None if notify is None else _block_id(notify)
     return [_installed(made) for made in _wanted(block, away_after, dead_after)]
 
@@ -137,8 +143,16 @@ def _installed(wanted: Automation) -> str:
         return f"{wanted.name}: installed"
     wanted.id = there[0].id
     wanted.enabled = there[0].enabled
-    wanted.update()
-    return f"{wanted.name}: up to date{'' if wanted.enabled else ', and switched off as you left it'}"
+    done = "up to date"
+    if _says(wanted) != _says(there[0]):
+        wanted.update()
+        done = "changed"
+    return f"{wanted.name}: {done}{'' if wanted.enabled else ', and switched off as you left it'}"
+
+
+def _says(automation: Automation) -> dict[str, object]:
+    """All but its id and whether it is on."""
+    return automation.model_dump(include={"description", "trigger", "actions", "tags"})
 
 
 def _block_id(notify: str) -> UUID:

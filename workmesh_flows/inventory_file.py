@@ -120,7 +120,8 @@ def _key(name: str, said: object, stored: WorkmeshNode | None) -> SecretStr:
         )
     variable = reference["variable"]
     if not os.environ.get(variable):
-        raise ConfigurationError(f"{name}: {variable}, which is to hold its api_key, is not set")
+        kept = "; without the line api_key it keeps the one that it has" if stored is not None else ""
+        raise ConfigurationError(f"{name}: {variable}, which is to hold its api_key, is not set{kept}")
     return SecretStr(os.environ[variable])
 
 

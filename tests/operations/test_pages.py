@@ -97,6 +97,9 @@ def test_a_service_that_the_mesh_does_not_declare_is_named_with_its_node() -> No
     inventory = Inventory({**known.status.inventory.nodes, "n3": stranger})
     page = overview_page(replace(known, status=replace(known.status, inventory=inventory)), Anywhere())
     assert "Nodes with services that this mesh does not declare: n3 (leads.scorin)." in page
+    assert f"**[n3](block/n3)**: the mesh has no service leads.scorin: did you mean {S}?" in page, (
+        "it needs somebody"
+    )
     assert "does not declare" not in overview_page(facts(), Anywhere())
 
 

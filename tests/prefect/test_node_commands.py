@@ -45,10 +45,10 @@ def test_a_file_becomes_the_inventory_and_a_second_import_changes_nothing(tmp_pa
     file = tmp_path / "nodes.yaml"
     file.write_text(FILE)
     first = workmesh("nodes", "import", file)
-    assert first.output.splitlines() == ["n1: new", "n2: new", "0 unchanged"]
+    assert first.output.splitlines() == ["n1: added", "n2: added", "0 unchanged"]
     assert hosts() == {"n1": "10.0.0.1", "n2": "10.0.0.2"}
     file.write_text(FILE.replace("10.0.0.2", "10.0.0.3"))
-    assert workmesh("nodes", "import", file).output.splitlines() == ["n2: changed host", "1 unchanged"]
+    assert workmesh("nodes", "import", file).output.splitlines() == ["n2: changed: host", "1 unchanged"]
     assert workmesh("nodes", "import", file).output.splitlines() == ["2 unchanged"]
     assert hosts() == {"n1": "10.0.0.1", "n2": "10.0.0.3"}
     assert load_inventory().nodes["n2"].api_key.get_secret_value() == KEY
@@ -68,7 +68,7 @@ def test_an_import_that_died_in_the_middle_is_simply_run_again(
         patch.setattr("workmesh_flows.cli.node_commands.typer.echo", dies)
         workmesh("nodes", "import", file)
     assert hosts() == {"n1": "10.0.0.1"}
-    assert workmesh("nodes", "import", file).output.splitlines() == ["n2: new", "1 unchanged"]
+    assert workmesh("nodes", "import", file).output.splitlines() == ["n2: added", "1 unchanged"]
     assert hosts() == {"n1": "10.0.0.1", "n2": "10.0.0.2"}
 
 
@@ -95,7 +95,7 @@ def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
     file = tmp_path / "nodes.yaml"
     file.write_text(FILE)
     told = workmesh("nodes", "import", file, "--dry-run").output
-    assert told.startswith("n1: new\nn2: new\n0 unchanged; nothing was written")
+    assert told.startswith("n1: to be added\nn2: to be added\n0 unchanged; nothing was written")
     assert hosts() == {}
 
 
@@ -154,8 +154,44 @@ def test_what_is_exported_is_imported_again(tmp_path: Path, monkeypatch: pytest.
     workmesh("nodes", "export", file)
     WorkmeshNode.delete("n1")
     monkeypatch.setenv("WORKMESH_KEY_N1", KEY)
-    assert workmesh("nodes", "import", file).output.splitlines() == ["n1: new", "0 unchanged"]
+    assert workmesh("nodes", "import", file).output.splitlines() == ["n1: added", "0 unchanged"]
     assert load_inventory().nodes["n1"].tags == ("eu",)
+
+
+def test_a_key_that_is_not_set_says_that_a_stored_node_may_keep_its_own(tmp_path: Path) -> None:
+    file = tmp_path / "nodes.yaml"
+    file.write_text(FILE.splitlines()[1])
+    workmesh("nodes", "import", file)
+    file.write_text(FILE.replace("THE_KEY", "NO_SUCH_KEY"))
+    lines = str(workmesh("nodes", "import", file).exception).splitlines()
+    assert lines[1:] == [
+        "  n1: NO_SUCH_KEY, which is to hold its api_key, is not set; without the line api_key it keeps the one that it has",
+        "  n2: NO_SUCH_KEY, which is to hold its api_key, is not set",
+    ]
+    file.write_text("n1: {host: 10.0.0.7, services: [s]}")
+    assert workmesh("nodes", "import", file).output.splitlines() == ["n1: changed: host", "0 unchanged"]
+    assert load_inventory().nodes["n1"].api_key.get_secret_value() == KEY
+
+
+def test_a_service_that_is_spelt_nearly_as_one_of_the_mesh_is_doubted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "nodes.yaml"
+    file.write_text(FILE.replace("[s]", "[shop.order, invoices]", 1).replace("[s]", "[shop.orders]"))
+    doubt = "n1: the mesh has no service shop.order: did you mean shop.orders?"
+    assert doubt not in workmesh("nodes", "import", file, "--dry-run").output, "nobody said which mesh"
+    monkeypatch.setenv(f"{PREFIX}MESH", "tests.prefect.shop_mesh:mesh")
+    monkeypatch.setenv(f"{PREFIX}DATABASE_URL", f"sqlite:///{tmp_path / 'shop.db'}")
+    write_shops(create_engine(f"sqlite:///{tmp_path / 'shop.db'}"), ["n1"])
+    assert workmesh("nodes", "import", file).output.splitlines() == [
+        "n1: added",
+        "n2: added",
+        "0 unchanged",
+        doubt,
+    ]
+    shown = workmesh("nodes").output
+    assert f"{doubt}; " in shown, "beside what a ping found"
+    assert "n2: the mesh has no" not in shown
 
 
 @pytest.fixture

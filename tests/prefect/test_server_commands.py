@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 
 from tests.prefect.reading import api_client, post
 from workmesh_flows import Mesh, Service
+from workmesh_flows.automations import install
 from workmesh_flows.cli import app
 from workmesh_flows.demo.mesh import mesh
 from workmesh_flows.errors import ConfigurationError
@@ -116,13 +117,23 @@ def test_automations_are_installed_once_and_stay_as_a_person_left_them(prefect: 
     api_client.patch(f"{prefect}/automations/{stopped['id']}", json={"enabled": False}).raise_for_status()
     SlackWebhook(url=SecretStr("https://hooks.example/hush")).save("ops", overwrite=True)
     again = workmesh("automations", "install", "--notify", "slack-webhook/ops", "--dead-after", "1000")
-    assert again.output.count(": up to date") == 5
-    assert "a lane stopped: up to date, and switched off as you left it" in again.output
+    assert again.output.count(": changed") == 5
+    assert "a lane stopped: changed, and switched off as you left it" in again.output
     now = automations(prefect)
     assert {name: one["id"] for name, one in now.items()} == {name: one["id"] for name, one in made.items()}
     assert now["Workmesh: a lane stopped"]["actions"][0]["type"] == "send-notification"
     assert not now["Workmesh: a lane stopped"]["enabled"]
     assert now["Workmesh: runs that died are marked"]["trigger"]["within"] == 1000
+    same = workmesh("automations", "install", "--notify", "slack-webhook/ops", "--dead-after", "1000")
+    assert same.output.count(": up to date") == 5
+    assert automations(prefect) == now
+
+
+def test_a_node_cannot_be_told_away_sooner_than_prefect_can_wait(prefect: str) -> None:
+    assert "x>=10" in workmesh("automations", "install", "--away-after", "9").output
+    with pytest.raises(ConfigurationError, match="after 10 seconds at least, not after 9"):
+        install(away_after=9)
+    assert automations(prefect) == {}
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
@@ -49,6 +50,7 @@ def import_nodes(
 
     stored, problems = load_blocks()
     wanted = read_file(file, stored)
+    doubts = _misspelt({name: node.services for name, node in wanted.items()}, mesh)
     gone = sorted({*stored, *problems} - set(wanted)) if prune else []
     if gone:
         _see_empty(gone, mesh)
@@ -58,14 +60,29 @@ def import_nodes(
         for name, node in due.items():
             if write is not None:
                 write(name, node)
-            known = "mended" if name in problems else "new"
-            typer.echo(f"{name}: {'changed ' + ', '.join(changed[name]) if name in changed else known}")
+            known = "mended" if name in problems else "added"
+            done = f"changed: {', '.join(changed[name])}" if name in changed else known
+            typer.echo(f"{name}: {'to be ' if dry_run else ''}{done}")
     for name in gone:
         if not dry_run:
             WorkmeshNode.delete(name)
         typer.echo(f"{name}: {'to be ' if dry_run else ''}deleted")
     others = f"; nothing was written: {file} was only compared" if dry_run else ""
     typer.echo(f"{len(wanted) - len(due)} unchanged{others}")
+    for line in doubts:
+        typer.echo(line, err=True)
+
+
+def _misspelt(services: Mapping[str, Sequence[str]], reference: str | None) -> list[str]:
+    """Lines about services of nodes that look like one that the mesh has, where it is known which mesh."""
+    from workmesh_flows.domain.node import misspelt
+    from workmesh_flows.settings import read_settings
+
+    if not (reference or read_settings().mesh):
+        return []
+    known = [service.name for service in mesh_of(reference).services]
+    found = {name: misspelt(said, known) for name, said in services.items()}
+    return [f"{name}: {doubt}" for name, doubt in found.items() if doubt]
 
 
 def _see_empty(names: list[str], reference: str | None) -> None:

@@ -84,7 +84,7 @@ def install(
         typer.Option(help="Block that tells you, as in slack-webhook/ops. Without: the event feed alone."),
     ] = None,
     away_after: Annotated[
-        float, typer.Option(min=1, help="Seconds that a node is away before you are told.")
+        float, typer.Option(min=10, help="Seconds that a node is away before you are told.")
     ] = 600,
     dead_after: Annotated[
         float,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from enum import StrEnum
 
 from pydantic import SecretStr
@@ -98,3 +99,15 @@ class Inventory:
         if not self.nodes[name].runs(service):
             return f"it does not run {service}"
         return None
+
+
+def misspelt(services: Iterable[str], known: Iterable[str]) -> str:
+    """What to say of services that are not known and look like one that is; empty where there are none.
+
+    Others are not spoken of: one inventory may be that of several meshes.
+    """
+    names = set(known)
+    close = {name: get_close_matches(name, names, n=1, cutoff=0.8) for name in services if name not in names}
+    return "; ".join(
+        f"the mesh has no service {name}: did you mean {found[0]}?" for name, found in close.items() if found
+    )

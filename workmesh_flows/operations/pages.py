@@ -12,6 +12,7 @@ import pandas as pd
 from workmesh_flows.adapters.conditions import Condition
 from workmesh_flows.adapters.drawing import history_chart, load_chart
 from workmesh_flows.adapters.parked_list import ParkedRecord
+from workmesh_flows.domain.node import misspelt
 from workmesh_flows.operations.history import Backlog
 from workmesh_flows.operations.markdown import Link, escaped, link, moment, picture, table
 from workmesh_flows.operations.status import Status
@@ -118,6 +119,11 @@ def _head(facts: Facts, conditions: Sequence[Condition], links: Links) -> str:
         f"- node left out: **{_linked(name, links.block(name))}**, its block does not validate: {escaped(problem)} "
         "(mend it under Blocks)"
         for name, problem in sorted(facts.status.inventory.problems.items())
+    ]
+    lines += [
+        f"- node **{_linked(name, links.block(name))}**: {escaped(doubt)} (mend its block)"
+        for name, node in sorted(facts.status.inventory.nodes.items())
+        if (doubt := misspelt(node.services, facts.status.held))
     ]
     lines += [
         f"- {condition.kind}: **{_place(condition, links)}** since {moment(condition.since)}, "

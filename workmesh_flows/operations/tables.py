@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 
 from workmesh_flows.adapters.parked_list import ParkedRecord
-from workmesh_flows.domain.node import Node
+from workmesh_flows.domain.node import Node, misspelt
 from workmesh_flows.operations.status import Count, Status
 
 NODE_COLUMNS = (
@@ -129,7 +129,8 @@ def _trouble(status: Status, name: str) -> str | None:
     if name not in status.inventory.nodes:
         return "it is not in the inventory, and entities are assigned to it: add its block, or reassign them"
     probe = status.probes.get(name)
-    return (probe.trouble or None) if probe else None
+    found = [misspelt(status.inventory.nodes[name].services, status.held), probe.trouble if probe else ""]
+    return "; ".join(trouble for trouble in found if trouble) or None
 
 
 def _totals(counts: Iterable[Count]) -> dict[str, int]:
