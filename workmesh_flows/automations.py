@@ -20,6 +20,7 @@ from prefect.automations import (
 )
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import StateType
+from prefect.events.schemas.automations import AutomationCore
 from prefect.exceptions import ObjectNotFound
 
 from workmesh_flows.errors import ConfigurationError
@@ -150,7 +151,7 @@ def _installed(wanted: Automation) -> str:
     return f"{wanted.name}: {done}{'' if wanted.enabled else ', and switched off as you left it'}"
 
 
-def _says(automation: Automation) -> dict[str, object]:
+def _says(automation: AutomationCore) -> dict[str, object]:
     """All but its id and whether it is on."""
     return automation.model_dump(include={"description", "trigger", "actions", "tags"})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -190,6 +191,31 @@ def test_the_last_active_nodes_are_not_drained(fleet: Fleet) -> None:
         with pytest.raises(ConfigurationError, match=r"shop\.orders would have no active node left"):
             mesh_flows_of(fleet).drain(["n1", "n2"], dry_run=False)
         assert load_inventory().node("n1").state is NodeState.ACTIVE
+        dry = mesh_flows_of(fleet).drain(["n1", "n2"])
+        assert dry.message.endswith(
+            "; it would be refused as it is: shop.orders would have no active node left to take entities, so add a node, "
+            "or drain fewer"
+        )
+
+
+def test_entities_that_cannot_move_for_the_same_reason_are_one_line_of_the_log(
+    fleet: Fleet, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_shops(fleet.engine, ["n1"] * 8)
+    with nodes(fleet, "n1"), nodes(fleet, "n2", max_entities=1), caplog.at_level(logging.WARNING):
+        mesh_flows_of(fleet).drain(["n1"])
+    (line,) = (record.getMessage() for record in caplog.records if "cannot move" in record.getMessage())
+    assert "entities of shop.orders cannot move (" in line
+    assert " and 2 more): every node is at its max_entities" in line
+
+
+def test_a_plan_that_is_not_there_is_told_with_those_that_are(fleet: Fleet) -> None:
+    write_shops(fleet.engine, ["n1"])
+    with nodes(fleet, "n1", "n2"):
+        drain = mesh_flows_of(fleet).drain
+        (plan,) = drain(["n1"]).plans
+        with pytest.raises(UnknownName, match=rf"known: {plan.id} \(drain of shop\.orders\)"):
+            flows_of(fleet).rebalance(plan="nothing")
 
 
 def test_an_empty_plan_that_is_applied_says_why_too(fleet: Fleet) -> None:

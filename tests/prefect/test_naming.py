@@ -32,6 +32,7 @@ from workmesh_flows.runs.naming import LONGEST, run_name
         ("rebalance", {"dry_run": True, "plan": None}, "rebalance s (dry run)"),
         ("rebalance", {"dry_run": False, "plan": "r-1"}, "rebalance s by plan r-1"),
         ("drain", {"nodes": ["n3"], "dry_run": True}, "drain n3 (dry run)"),
+        ("drain", {"nodes": [], "dry_run": True}, "drain (dry run)"),
         ("drain", {"nodes": ["n3"], "dry_run": True, "revoke": True}, "revoke the drain of n3"),
         ("drain", {"nodes": ["n3"], "dry_run": False, "plan": "d-1"}, "drain n3 by plan d-1"),
     ],

@@ -49,8 +49,11 @@ def read_plan(engine: Engine, plan_id: str) -> KeptPlan:
         row = connection.execute(select(plans).where(plans.c.id == plan_id)).mappings().first()
         if row is not None:
             return _kept(row)
-        latest = select(plans.c.id).order_by(plans.c.planned_at.desc(), plans.c.id).limit(KNOWN_SHOWN)
-        raise UnknownName("plan", plan_id, list(connection.scalars(latest)))
+        said = select(plans.c.id, plans.c.kind, plans.c.service)
+        latest = connection.execute(said.order_by(plans.c.planned_at.desc(), plans.c.id).limit(KNOWN_SHOWN))
+        raise UnknownName(
+            "plan", plan_id, [f"{known} ({kind} of {service})" for known, kind, service in latest]
+        )
 
 
 def mark_plan(connection: Connection, plan_id: str, state: PlanState) -> None:

@@ -14,10 +14,7 @@ from workmesh_flows.domain.service import Mesh
 from workmesh_flows.errors import ConfigurationError, NoCapacity, RunFailed
 from workmesh_flows.runs.aside import aside
 from workmesh_flows.runs.outcome import ended
-from workmesh_flows.runs.result import Outcome, counted
-
-NAMED = 5
-"""Entities without a node that a line of the log names."""
+from workmesh_flows.runs.result import Outcome, by_reason, counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +68,8 @@ def assign_all(mesh: Mesh, name: str, limit: int | None = None) -> AssignReport:
 
 def _log(name: str, report: AssignReport) -> None:
     get_run_logger().info("%s: %s", name, report)
-    alike: dict[str, list[str]] = {}
-    for entity, reason in report.reasons:
-        alike.setdefault(reason, []).append(str(entity))
-    for reason, entities in alike.items():
-        shown = ", ".join(entities[:NAMED]) + (", ..." if len(entities) > NAMED else "")
-        get_run_logger().warning("no node for entities of %s (%s): %s", name, shown, reason)
+    for entities, reason in by_reason(report.reasons):
+        get_run_logger().warning("no node for entities of %s (%s): %s", name, entities, reason)
 
 
 def _assign_named(mesh: Mesh, name: str, how: Assigning) -> Outcome:

@@ -21,7 +21,7 @@ from workmesh_flows.planning.rebalance import PINNED
 from workmesh_flows.planning.stored import StoredPlan
 from workmesh_flows.runs.aside import aside
 from workmesh_flows.runs.outcome import ended, error_of
-from workmesh_flows.runs.result import Outcome, counted
+from workmesh_flows.runs.result import Outcome, by_reason, counted
 from workmesh_flows.runs.telling import tell_applied
 from workmesh_flows.tasks import patient
 
@@ -56,23 +56,25 @@ def drain(mesh: Mesh, asked: Drain, plan: str, how: How) -> Outcome:
         if kept.kind != "drain" or set(kept.options["nodes"]) != set(asked.nodes):
             raise ConfigurationError(f"plan {plan} is no drain of {', '.join(asked.nodes)}")
         plans = [kept]
+    alone = _without_takers(mesh, asked.nodes, inventory)
     if not how.dry_run:
         tasks.check_names(mesh, asked)
-        _see_that_others_are_left(mesh, asked.nodes, inventory)
+        if alone:
+            raise ConfigurationError(f"{alone}; nothing was changed: add a node, or drain fewer")
         for node in asked.nodes:
             if node in inventory.nodes and inventory.nodes[node].state is not NodeState.DISABLED:
                 tasks.set_state(node, NodeState.DRAINING.value)
-    return _carried_out(mesh, plans, how)
+    doubt = f"; it would be refused as it is: {alone}, so add a node, or drain fewer" if alone else ""
+    return _carried_out(mesh, plans, how, doubt=doubt)
 
 
-def _see_that_others_are_left(mesh: Mesh, nodes: Collection[str], inventory: Inventory) -> None:
+def _without_takers(mesh: Mesh, nodes: Collection[str], inventory: Inventory) -> str:
+    """What is wrong with draining these nodes; empty where other nodes are left for each service."""
     for service in mesh.services:
         takers = {name for name, node in inventory.nodes.items() if node.takes_new(service.name)}
         if takers and takers <= set(nodes):
-            raise ConfigurationError(
-                f"{service.name} would have no active node left to take entities; nothing was changed: add a node, "
-                "or drain fewer"
-            )
+            return f"{service.name} would have no active node left to take entities"
+    return ""
 
 
 def revoke(mesh: Mesh, nodes: Sequence[str]) -> Outcome:
@@ -86,8 +88,13 @@ def revoke(mesh: Mesh, nodes: Sequence[str]) -> Outcome:
     return ended(mesh, Outcome(f"active again: {', '.join(nodes)}; what was moved stays where it is"))
 
 
-def _carried_out(mesh: Mesh, made: Iterable[StoredPlan], how: How, service: str | None = None) -> Outcome:
-    """Show each plan as it is made; unless the run is dry, apply it before the next one is made."""
+def _carried_out(
+    mesh: Mesh, made: Iterable[StoredPlan], how: How, service: str | None = None, doubt: str = ""
+) -> Outcome:
+    """Show each plan as it is made; unless the run is dry, apply it before the next one is made.
+
+    ``doubt`` is what else a dry run has to say.
+    """
     logger = get_run_logger()
     plans: list[StoredPlan] = []
     reports: list[MoveReport] = []
@@ -95,8 +102,8 @@ def _carried_out(mesh: Mesh, made: Iterable[StoredPlan], how: How, service: str 
     for plan in made:
         plans.append(plan)
         logger.info("%s", plan)
-        for entity, reason in plan.plan.stuck:
-            logger.warning("entity %s of %s cannot move: %s", entity, plan.service, reason)
+        for entities, reason in by_reason(plan.plan.stuck):
+            logger.warning("entities of %s cannot move (%s): %s", plan.service, entities, reason)
         if how.dry_run:
             publish_plans(plans, "A dry run: nothing was moved.")
             continue
@@ -105,7 +112,9 @@ def _carried_out(mesh: Mesh, made: Iterable[StoredPlan], how: How, service: str 
         if plan.plan.moves:
             _apply(mesh, plan, how, reports, problems)
     if how.dry_run:
-        return Outcome(f"dry run, nothing was moved: {'; '.join(str(plan) for plan in plans)}", plans=plans)
+        return Outcome(
+            f"dry run, nothing was moved: {'; '.join(str(plan) for plan in plans)}{doubt}", plans=plans
+        )
     told = _told(plans, reports)
     with aside("what became of the plans"):
         publish_plans(plans, f"Was applied: {told}.")

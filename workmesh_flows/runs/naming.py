@@ -46,7 +46,7 @@ def _drain(parameters: Mapping[str, Any]) -> str:
     if parameters.get("revoke"):
         return f"revoke the drain of {nodes}"
     plan = parameters.get("plan")
-    return f"drain {nodes} by plan {plan}" if plan else f"drain {nodes}"
+    return f"drain {nodes} by plan {plan}" if plan else f"drain {nodes}".rstrip()
 
 
 def _listed(names: Sequence[object], word: str) -> str:

@@ -66,3 +66,22 @@ class Outcome:
 def counted(number: int, word: str, several: str = "") -> str:
     """A number with its word."""
     return f"{number:,} {word if number == 1 else several or word + 's'}"
+
+
+NAMED = 5
+"""Entities with the same reason that a line names."""
+
+
+def by_reason(reasons: Sequence[tuple[Any, str]]) -> list[tuple[str, str]]:
+    """For each reason the first entities that have it, and the reason: a line each, however many entities there are."""
+    alike: dict[str, list[str]] = {}
+    for entity, reason in reasons:
+        alike.setdefault(reason, []).append(str(entity))
+    return [
+        (
+            ", ".join(entities[:NAMED])
+            + (f" and {len(entities) - NAMED:,} more" if len(entities) > NAMED else ""),
+            reason,
+        )
+        for reason, entities in alike.items()
+    ]
