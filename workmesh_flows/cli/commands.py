@@ -70,7 +70,7 @@ def assign(  # noqa: PLR0913, PLR0917 - each is an option
     entity: Annotated[
         list[str] | None, typer.Option("--entity", help="Only this entity, by key; may be repeated.")
     ] = None,
-    limit: EntitiesOption = None,
+    limit: EntitiesOption = 0,
     reassign: Annotated[bool, typer.Option("--reassign", help="Give these entities another node.")] = False,
     repush: RepushOption = False,
     dry_run: Annotated[
@@ -91,7 +91,7 @@ def assign(  # noqa: PLR0913, PLR0917 - each is an option
         service,
         mesh,
         entities=entity or [],
-        limit=limit or 0,
+        limit=limit,
         reassign=reassign,
         repush=repush,
         dry_run=dry_run,
@@ -109,12 +109,12 @@ def push(  # noqa: PLR0913, PLR0917 - each is an option
     mesh: MeshOption = None,
     node: NodeOption = None,
     protocol: ProtocolOption = None,
-    limit: LimitOption = None,
-    seconds: SecondsOption = None,
+    limit: LimitOption = 0,
+    seconds: SecondsOption = 0,
     now: NowOption = False,
 ) -> None:
     """Send pending records to their nodes, in order."""
-    run("push", service, mesh, **_lanes(node, protocol, now), limit=limit or 0, seconds=seconds or 0)
+    run("push", service, mesh, **_lanes(node, protocol, now), limit=limit, seconds=seconds)
 
 
 @app.command()
@@ -135,12 +135,12 @@ def sync(  # noqa: PLR0913, PLR0917 - each is an option
     mesh: MeshOption = None,
     node: NodeOption = None,
     protocol: ProtocolOption = None,
-    limit: LimitOption = None,
-    seconds: SecondsOption = None,
+    limit: LimitOption = 0,
+    seconds: SecondsOption = 0,
     now: NowOption = False,
 ) -> None:
     """Assign, push and pull, one after the other."""
-    run("sync", service, mesh, **_lanes(node, protocol, now), limit=limit or 0, seconds=seconds or 0)
+    run("sync", service, mesh, **_lanes(node, protocol, now), limit=limit, seconds=seconds)
 
 
 @app.command()

@@ -40,8 +40,8 @@ def rebalance(  # noqa: PLR0913, PLR0917 - each is an option
         list[str] | None, typer.Option("--source", help="Only away from this node; may be repeated.")
     ] = None,
     pin: PinOption = None,
-    max_moves: MovesOption = None,
-    at_once: AtOnceOption = None,
+    max_moves: MovesOption = 0,
+    at_once: AtOnceOption = 0,
     repush: RepushOption = False,
 ) -> None:
     """Even out the nodes with as little movement as it takes. Shows the plan; --apply carries it out."""
@@ -56,8 +56,8 @@ def rebalance(  # noqa: PLR0913, PLR0917 - each is an option
         emergency=emergency,
         sources=source or [],
         pinned=pin or [],
-        max_moves=max_moves or 0,
-        at_once=at_once or 0,
+        max_moves=max_moves,
+        at_once=at_once,
         repush=repush,
     )
     show_plans(outcome)
@@ -73,8 +73,8 @@ def drain(  # noqa: PLR0913, PLR0917 - each is an option
         bool, typer.Option("--revoke", help="Let them take entities again; what was moved stays.")
     ] = False,
     pin: PinOption = None,
-    max_moves: MovesOption = None,
-    at_once: AtOnceOption = None,
+    max_moves: MovesOption = 0,
+    at_once: AtOnceOption = 0,
     repush: RepushOption = False,
 ) -> None:
     """Empty nodes, for all their services. Shows the plans; --apply carries them out, and may be run again."""
@@ -86,8 +86,8 @@ def drain(  # noqa: PLR0913, PLR0917 - each is an option
         plan=plan or "",
         revoke=revoke,
         pinned=pin or [],
-        max_moves=max_moves or 0,
-        at_once=at_once or 0,
+        max_moves=max_moves,
+        at_once=at_once,
         repush=repush,
     )
     show_plans(outcome)

@@ -22,10 +22,12 @@ NodeOption = Annotated[list[str] | None, typer.Option("--node", help="Only this 
 ProtocolOption = Annotated[
     list[str] | None, typer.Option("--protocol", help="Only this protocol; may be repeated.")
 ]
-LimitOption = Annotated[int | None, typer.Option("--limit", min=1, help="At most so many records a lane.")]
+LimitOption = Annotated[int, typer.Option("--limit", min=0, help="At most so many records a lane; 0: all.")]
 SecondsOption = Annotated[
-    float | None,
-    typer.Option("--seconds", min=0.001, help="Begin no batch after so many seconds a lane."),
+    float,
+    typer.Option(
+        "--seconds", min=0, help="Begin no batch after so many seconds a lane; 0: go on to the end."
+    ),
 ]
 NowOption = Annotated[
     bool,
@@ -33,17 +35,21 @@ NowOption = Annotated[
         "--now", help="Do not wait for nodes that were away too often or asked for a pause: ask them at once."
     ),
 ]
-EntitiesOption = Annotated[int | None, typer.Option("--limit", min=1, help="At most so many entities.")]
+EntitiesOption = Annotated[int, typer.Option("--limit", min=0, help="At most so many entities; 0: all.")]
 RepushOption = Annotated[
     bool, typer.Option("--repush", help="Send all data again, not only what was not pulled.")
 ]
 PinOption = Annotated[
     list[str] | None, typer.Option("--pin", help="This entity stays where it is; may be repeated.")
 ]
-MovesOption = Annotated[int | None, typer.Option("--max-moves", min=1, help="At most so many moves.")]
+MovesOption = Annotated[int, typer.Option("--max-moves", min=0, help="At most so many moves; 0: any number.")]
 AtOnceOption = Annotated[
-    int | None,
-    typer.Option("--at-once", min=1, help="At most so many moves out of a node, and into one, at a time."),
+    int,
+    typer.Option(
+        "--at-once",
+        min=0,
+        help="At most so many moves out of a node, and into one, at a time; 0: as caps allow.",
+    ),
 ]
 ApplyOption = Annotated[bool, typer.Option("--apply", help="Do it; without this, only show the plan.")]
 AllOption = Annotated[bool, typer.Option("--all", help="Every column.")]

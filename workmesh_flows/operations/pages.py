@@ -22,10 +22,10 @@ from workmesh_flows.planning.delivery import Standing
 SHOWN = 20
 """Things that need somebody, of which a page tells."""
 HELP = {
-    "lane stopped": "nothing is lost; mend the cause, the next run goes on",
-    "node unreachable": "its lanes wait; start it, or disable it in its block",
-    "record parked": "mend it and run replay, or skip it",
-    "entities unassigned": "add a node, or raise a cap",
+    "lane stopped": "Nothing is lost: mend the cause, the next run goes on",
+    "node unreachable": "Its lanes wait: start it, or disable it in its block",
+    "record parked": "Mend it and run replay, or skip it",
+    "entities unassigned": "Add a node, or raise a cap",
 }
 
 
@@ -116,18 +116,17 @@ def _head(facts: Facts, conditions: Sequence[Condition], links: Links) -> str:
     at = f"As of {moment(facts.now)} UTC."
     away = {condition.subject for condition in conditions if condition.kind == "node unreachable"}
     lines = [
-        f"- node left out: **{_linked(name, links.block(name))}**, its block does not validate: {escaped(problem)} "
-        "(mend it under Blocks)"
+        f"- node left out: **{_linked(name, links.block(name))}**, its block does not validate: {escaped(problem.rstrip('.'))}. Mend it under Blocks."
         for name, problem in sorted(facts.status.inventory.problems.items())
     ]
     lines += [
-        f"- node **{_linked(name, links.block(name))}**: {escaped(doubt)} (mend its block)"
+        f"- node **{_linked(name, links.block(name))}**: {escaped(doubt)} Mend its block."
         for name, node in sorted(facts.status.inventory.nodes.items())
         if (doubt := misspelt(node.services, facts.status.held))
     ]
     lines += [
         f"- {condition.kind}: **{_place(condition, links)}** since {moment(condition.since)}, "
-        f"{escaped(condition.detail)} ({HELP[condition.kind]})"
+        f"{escaped(condition.detail.rstrip('.'))}. {HELP[condition.kind]}."
         for condition in conditions
         if condition.kind != "lane stopped" or _node_of_lane(condition.subject) not in away
     ]

@@ -57,7 +57,8 @@ prefect deploy --all --no-prompt
 workmesh automations install
 prefect worker start --pool workmesh
 
-The worker runs a sync each minute. Look at http://127.0.0.1:4200, or in another terminal: workmesh nodes.
+The worker runs a sync each minute. After the first one look at
+http://127.0.0.1:4200/v2/artifacts/key/workmesh-overview, or in another terminal: workmesh nodes.
 Then put your own tables into {package}/models.py, and declare them in {package}/mesh.py.
 The test in tests/ runs by: pip install -e '.[test]' && pytest"""
 
