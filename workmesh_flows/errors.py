@@ -56,16 +56,17 @@ class DefinitionError(WorkmeshError):
 
 
 class UnknownName(WorkmeshError):
-    """A name that nothing known carries; ``known`` is None where there are too many to list."""
+    """A name that nothing known carries; where there are too many to list, ``known`` is None, ``hint`` says where they are."""
 
-    def __init__(self, kind: str, name: str, known: Sequence[str] | None = None) -> None:
-        super().__init__(kind, name, None if known is None else tuple(known))
-        self.kind, self.name = kind, name
+    def __init__(self, kind: str, name: str, known: Sequence[str] | None = None, hint: str = "") -> None:
+        super().__init__(kind, name, None if known is None else tuple(known), hint)
+        self.kind, self.name, self.hint = kind, name, hint
         self.known = None if known is None else tuple(known)
 
     def __str__(self) -> str:
         listed = "" if self.known is None else f"; known: {', '.join(self.known) or 'none'}"
-        return f"there is no {self.kind} {self.name!r}{listed}"
+        hint = f"; {self.hint}" if self.hint else ""
+        return f"there is no {self.kind} {self.name!r}{listed}{hint}"
 
 
 class ConfigurationError(WorkmeshError):

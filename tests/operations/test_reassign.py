@@ -92,5 +92,7 @@ def test_an_entity_without_a_node_and_one_that_is_not_there_are_told_apart(engin
     for action in (reassign, repush):
         with pytest.raises(NoCapacity, match="entity 1: it has no node yet: assign it"):
             action(moving(engine, service), 1)
-        with pytest.raises(UnknownName, match=r"no entity of shop\.orders '9'"):
+        with pytest.raises(
+            UnknownName, match=r"no entity of shop\.orders '9'; entities are named by Shop\.\w+"
+        ):
             action(moving(engine, service), 9)

@@ -141,7 +141,7 @@ def entity_named(service: Service, said: str) -> Any:  # noqa: ANN401 - any key
     try:
         return parse_key(statements.entity_key(service), said)
     except ValueError as error:
-        raise UnknownName(f"entity of {service.name}", said) from error
+        raise _no_entity(service, said) from error
 
 
 def _node_of(connection: Connection, service: Service, key: Any) -> str | None:  # noqa: ANN401 - any key
@@ -154,7 +154,9 @@ def _node_of(connection: Connection, service: Service, key: Any) -> str | None: 
 
 
 def _no_entity(service: Service, key: Any) -> UnknownName:  # noqa: ANN401 - any key
-    return UnknownName(f"entity of {service.name}", str(key))
+    column = statements.entity_key(service)
+    hint = f"entities are named by {column.table.name}.{column.name}"
+    return UnknownName(f"entity of {service.name}", str(key), hint=hint)
 
 
 def _held(connection: Connection, service: Service) -> Held:

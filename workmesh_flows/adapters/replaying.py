@@ -97,7 +97,11 @@ def _see_known(
             if not any(is_known(column, key, protocol, said) for protocol, key in key_of.items())
         ]
         if strangers:
-            raise UnknownName(f"{kind} of {service.name}", ", ".join(strangers))
+            raise UnknownName(
+                f"{kind} of {service.name}",
+                ", ".join(strangers),
+                hint="workmesh parked shows those there are",
+            )
 
 
 def _chosen(
