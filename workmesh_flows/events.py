@@ -1,16 +1,18 @@
 """Events for Prefect's feed and automations: what began to need somebody, and what is well again.
 
 An event is about a lane, a node, a record or a service (its resource); node and service are related resources, and
-the figures are its payload. It is handed to Prefect before it is kept as told: a run that dies in between leads to a
-second one. Prefect sends from a queue and confirms nothing: a process that is killed before its queue is empty, or a
-server that is away, may lose the event; what holds still stands on the pages. It keeps no run from its end.
+the figures are its payload. It has left the process before it is kept as told: a run that dies in between leads to a
+second one. Prefect confirms nothing: a server that is away, or dies with what it was sent, may lose the event; what
+holds still stands on the pages. It keeps no run from its end.
 """
 
 from __future__ import annotations
 
+import threading
 from typing import Any, Literal, TypeAlias
 
 from prefect.events import emit_event
+from prefect.events.worker import EventsWorker
 
 Name: TypeAlias = Literal[
     "workmesh.lane.stopped",
@@ -26,6 +28,8 @@ Name: TypeAlias = Literal[
 ID = "prefect.resource.id"
 ROLE = "prefect.resource.role"
 LABEL = "prefect.resource.name"
+SECONDS = 5.0
+"""That a run waits at most for its events to leave the process."""
 
 
 def send(
@@ -46,3 +50,15 @@ def send(
     emit_event(
         name, resource={ID: f"workmesh.{kind}.{label}", LABEL: label}, related=related, payload=payload or {}
     )
+
+
+def see_off(seconds: float = SECONDS) -> bool:
+    """Wait until Prefect's queue of events is empty, for so long at most; return whether it is.
+
+    Prefect sends from a thread of its own, and a process that is killed takes along what is still in the queue.
+    """
+    queue = EventsWorker.instance()
+    waiting = threading.Thread(target=queue.wait_until_empty, name="events leave", daemon=True)
+    waiting.start()
+    waiting.join(seconds)
+    return not waiting.is_alive()

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import threading
 from contextlib import suppress
 from datetime import UTC, datetime
 from time import monotonic, sleep
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine
 
 from tests.operations.parking import impatient, refusing_these
 from tests.prefect.conftest import Fleet
 from tests.prefect.reading import post
+from tests.prefect.serving_process import ROOT
 from tests.support.scripted_node import API_KEY, Answer, scripted_node
 from tests.support.shop import write_orders, write_shops
 from workmesh_flows import Mesh
+from workmesh_flows.adapters.conditions import all_conditions
 from workmesh_flows.blocks import ServiceLimits
 from workmesh_flows.errors import RunFailed
+from workmesh_flows.events import see_off
 from workmesh_flows.flows import service_flows
 
 PATIENCE = 15.0
@@ -119,3 +128,35 @@ def test_entities_without_room_are_told_by_runs_that_assign_and_by_no_others(fle
         fleet.register("n1", node.port, API_KEY)
         flows.assign()
     assert names(seen(2)) == ["workmesh.entity.assigned", "workmesh.entity.unassigned"]
+
+
+def test_what_is_kept_as_told_has_left_the_process_that_is_killed_then(
+    fleet: Fleet, engine: Engine, prefect: str, seen: Any
+) -> None:
+    write_shops(engine, ["n1"])
+    write_orders(engine, [1])
+    with scripted_node(lambda _: Answer(b"", 403)) as node:
+        fleet.register("n1", node.port, API_KEY)
+        environment = {
+            "PREFECT_API_URL": prefect,
+            "PREFECT_INTEGRATIONS_WORKMESH_DATABASE_URL": engine.url.render_as_string(hide_password=False),
+        }
+        ended = subprocess.run(
+            [sys.executable, "-m", "tests.prefect.dying_teller"],
+            cwd=ROOT,
+            env={**os.environ, **environment},
+            capture_output=True,
+            check=False,
+        )
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    (told,) = all_conditions(engine)
+    assert told.kind == "lane stopped"
+    assert "workmesh.lane.stopped" in names(seen(1))
+
+
+def test_a_queue_that_does_not_empty_keeps_no_run_from_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    stuck = threading.Event()
+    monkeypatch.setattr("workmesh_flows.events.EventsWorker.wait_until_empty", lambda _: stuck.wait(30))
+    assert not see_off(0.05)
+    stuck.set()
+    assert see_off()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from prefect import get_run_logger
 from sqlalchemy import Engine
 
 from workmesh_flows.adapters.conditions import Kind, News, news, remember
 from workmesh_flows.adapters.database import utc_now
 from workmesh_flows.adapters.parked_list import ParkedRecord
-from workmesh_flows.events import Name, send
+from workmesh_flows.events import Name, see_off, send
 from workmesh_flows.operations.status import Status
 from workmesh_flows.planning.delivery import Standing
 from workmesh_flows.planning.stored import StoredPlan
@@ -30,12 +31,14 @@ ENDS: dict[Kind, Name] = {
 
 
 def tell(engine: Engine, outcome: Outcome, status: Status, refused: Sequence[ParkedRecord]) -> None:
-    """Send what is new, and keep that it was sent."""
-    _tell_lanes(engine, outcome.lanes)
-    _tell_nodes(engine, status)
-    _tell_parked(engine, refused)
+    """Send what is new, and keep that it was sent once it has left the process."""
+    told = [_tell_lanes(engine, outcome.lanes), _tell_nodes(engine, status), _tell_parked(engine, refused)]
     if outcome.assigning:
-        _tell_unassigned(engine, status)
+        told.append(_tell_unassigned(engine, status))
+    if any(found.begun or found.over for found in told) and not see_off():
+        get_run_logger().warning("the Prefect server is slow to take events: some of this run's may be lost")
+    for found in told:
+        remember(engine, found, utc_now())
 
 
 def tell_applied(plan: StoredPlan, moved: int) -> None:
@@ -51,9 +54,10 @@ def tell_applied(plan: StoredPlan, moved: int) -> None:
             "stuck": len(plan.plan.stuck),
         },
     )
+    see_off()
 
 
-def _tell_lanes(engine: Engine, lanes: Sequence[LaneResult]) -> None:
+def _tell_lanes(engine: Engine, lanes: Sequence[LaneResult]) -> News:
     by_subject = {f"{lane.service}/{lane.protocol}/{lane.node}/{lane.direction}": lane for lane in lanes}
     stopped = {subject: lane.reason for subject, lane in by_subject.items() if lane.state == "stopped"}
     spoken_of = {subject for subject, lane in by_subject.items() if lane.state in {"stopped", "done"}}
@@ -70,19 +74,19 @@ def _tell_lanes(engine: Engine, lanes: Sequence[LaneResult]) -> None:
                 **{key: value for key, value in lane.row().items() if key != "reason"},
             },
         )
-    remember(engine, found, utc_now())
+    return found
 
 
-def _tell_nodes(engine: Engine, status: Status) -> None:
+def _tell_nodes(engine: Engine, status: Status) -> News:
     away = {name: probe.trouble for name, probe in status.probes.items() if not probe.reachable}
     found = news(engine, "node unreachable", away, status.probes)
     for node, trouble, name in _each(found):
         pending = sum(count.pending for count in status.counts if count.node == node)
         send(name, f"node/{node}", node=node, payload={"trouble": trouble, "pending": pending})
-    remember(engine, found, utc_now())
+    return found
 
 
-def _tell_parked(engine: Engine, refused: Sequence[ParkedRecord]) -> None:
+def _tell_parked(engine: Engine, refused: Sequence[ParkedRecord]) -> News:
     aside = {
         f"{record.service}/{record.protocol}/{record.record}": record
         for record in refused
@@ -104,10 +108,10 @@ def _tell_parked(engine: Engine, refused: Sequence[ParkedRecord]) -> None:
                 "entity": record.entity if record else "",
             },
         )
-    remember(engine, found, utc_now())
+    return found
 
 
-def _tell_unassigned(engine: Engine, status: Status) -> None:
+def _tell_unassigned(engine: Engine, status: Status) -> News:
     left = {service: held[None][0] for service, held in status.held.items() if held.get(None, (0, 0))[0]}
     found = news(
         engine,
@@ -116,7 +120,7 @@ def _tell_unassigned(engine: Engine, status: Status) -> None:
     )
     for service, _, name in _each(found):
         send(name, f"service/{service}", service=service, payload={"unassigned": left.get(service, 0)})
-    remember(engine, found, utc_now())
+    return found
 
 
 def _each(found: News) -> list[tuple[str, str, Name]]:
