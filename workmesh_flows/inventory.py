@@ -14,6 +14,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import BlockDocumentUpdate
 from prefect.client.schemas.objects import BlockDocument
 from prefect.exceptions import PrefectHTTPStatusError
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from pydantic import ValidationError
 
 from workmesh_flows.blocks import WorkmeshNode
@@ -21,6 +22,8 @@ from workmesh_flows.domain.node import Inventory, NodeState
 from workmesh_flows.errors import ServerAway, UnknownName
 
 SLUG = "workmesh-node"
+ANSWER_SECONDS = 10.0
+"""For the first answer of a server; Prefect's own patience with one that hangs is six minutes."""
 _kept: ContextVar[Inventory | None] = ContextVar("workmesh_kept_inventory", default=None)
 _OURS = "Value error, "
 """What pydantic writes before a sentence of ours."""
@@ -100,7 +103,10 @@ def wait_for_server(seconds: float, waiting: Callable[[object], None] | None = N
     ``waiting`` is told its address, once, where it does not answer at once.
     """
     end = time.monotonic() + seconds
-    with get_client(sync_client=True) as client:
+    with (
+        temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 1}),
+        get_client(sync_client=True, httpx_settings={"timeout": ANSWER_SECONDS}) as client,
+    ):
         while (error := client.api_healthcheck()) is not None:
             if time.monotonic() >= end:
                 raise ServerAway(_away(client.api_url, error)) from error

@@ -124,6 +124,34 @@ def test_a_run_begins_not_at_all_without_a_server_and_says_why(held: HeldOrders,
     assert not held.holders()
 
 
+@pytest.mark.timeout(240)
+def test_a_run_begins_not_at_all_where_the_server_does_not_answer(held: HeldOrders, relay: Relay) -> None:
+    relay.talking.clear()
+    began = time.monotonic()
+    said = ended(process := held.start("push", api=relay.api))
+    assert process.returncode == 1
+    assert said.startswith(f"workmesh: the Prefect server cannot be reached at {relay.api}")
+    assert time.monotonic() - began < 60
+    assert held.pushed() == 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_a_server_that_hangs_in_the_middle_of_a_run_keeps_no_lane_from_its_end(
+    prefect: str, held: HeldOrders, relay: Relay
+) -> None:
+    process = held.start("push", api=relay.api, **ONE_LANE, PREFECT_API_REQUEST_TIMEOUT="5")
+    held.wait_until_held(nodes=1)
+    relay.talking.clear()
+    held.go.set()
+    wait_until("all was pushed", lambda: held.pushed() == ORDERS)
+    relay.talking.set()
+    said = ended(process)
+    assert process.returncode == 0, said
+    assert latest_run(prefect)["state"]["message"] == f"pushed {ORDERS} records on 2 lanes"
+    held.see_nothing_lost()
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_why_a_lane_stopped_is_told_without_a_server_too(held: HeldOrders, relay: Relay) -> None:

@@ -25,13 +25,15 @@ class Relay:
 
     Cut, every connection ends and a new one is refused, as with a server that is away. ``calls`` are the requests by
     method and path, ids left out; ``messages`` those that the client sent over websockets. It relies on a client that
-    waits for an answer before it sends its next request over the same connection.
+    waits for an answer before it sends its next request over the same connection. While `talking` is not set, it is as
+    with a server that hangs: connections are made, requests pass, and no answer comes.
     """
 
     server: int
     port: int = 0
     calls: Counter[str] = field(default_factory=Counter)
     messages: int = 0
+    talking: threading.Event = field(default_factory=threading.Event)
     _listener: socket.socket | None = None
     _ends: set[socket.socket] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -49,6 +51,7 @@ class Relay:
 
     def open(self) -> Self:
         """Let clients through, at the port it had before if it had one."""
+        self.talking.set()
         listener = self._listener = socket.create_server((HOST, self.port), backlog=128)
         self.port = listener.getsockname()[1]
         threading.Thread(target=self._listen, args=(listener,), daemon=True).start()
@@ -56,6 +59,7 @@ class Relay:
 
     def cut(self) -> None:
         """End all connections and take no new one."""
+        self.talking.set()
         listener, self._listener = self._listener, None
         if listener is not None:
             with suppress(OSError):
@@ -128,6 +132,7 @@ class _Passing:
             self._relay.count(request[1], request[2])
 
     def answered(self, piece: bytes) -> None:
+        self._relay.talking.wait()
         if piece.startswith(UPGRADED):
             self._upgraded = True
 
