@@ -8,7 +8,13 @@ from dataclasses import fields
 from difflib import get_close_matches
 from typing import ClassVar, Literal
 
+from dotenv import dotenv_values
 from prefect.settings.base import PrefectBaseSettings, build_settings_config
+from prefect.settings.sources import (
+    PrefectTomlConfigSettingsSource,
+    ProfileSettingsTomlLoader,
+    PyprojectTomlConfigSettingsSource,
+)
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import SettingsConfigDict
 
@@ -100,10 +106,8 @@ class WorkmeshSettings(PrefectBaseSettings):
 
 def read_settings() -> WorkmeshSettings:
     """The settings as they are now; raises ConfigurationError that names each wrong one."""
-    if strangers := sorted(
-        name for name in os.environ if name.upper().startswith(PREFIX) and _is_stranger(name)
-    ):
-        raise ConfigurationError("; ".join(f"there is no setting {name}{_meant(name)}" for name in strangers))
+    if strangers := [f"there is no setting {name}{_meant(name)}" for name in _strangers()]:
+        raise ConfigurationError("; ".join(strangers))
     try:
         return WorkmeshSettings()
     except ValidationError as error:
@@ -114,15 +118,34 @@ def read_settings() -> WorkmeshSettings:
         raise ConfigurationError(f"a setting is wrong: {wrong}") from None
 
 
-def _is_stranger(variable: str) -> bool:
-    return variable.upper().removeprefix(PREFIX).lower() not in WorkmeshSettings.model_fields
+def _strangers() -> list[str]:
+    """What is set and is no setting, wherever it stands: Prefect itself reads over it in silence."""
+    variables = {
+        *os.environ,
+        *dotenv_values(".env"),
+        *ProfileSettingsTomlLoader(WorkmeshSettings).profile_settings,
+    }
+    named = {name for name in variables if name.upper().startswith(PREFIX)}
+    for source in (PrefectTomlConfigSettingsSource, PyprojectTomlConfigSettingsSource):
+        named |= {
+            f"{key} in {source(WorkmeshSettings).toml_file_path}"
+            for key in source(WorkmeshSettings).toml_data
+        }
+    return sorted(name for name in named if _field(name) not in WorkmeshSettings.model_fields)
 
 
-def _meant(variable: str) -> str:
+def _field(name: str) -> str:
+    """Of a variable, or of a key in a file, the field of the settings that it would be."""
+    return name.partition(" ")[0].upper().removeprefix(PREFIX).lower()
+
+
+def _meant(name: str) -> str:
     """The setting that is spelled most like it."""
-    names = [name.upper() for name in WorkmeshSettings.model_fields]
-    close = get_close_matches(variable.upper().removeprefix(PREFIX), names, n=1)
-    return f"; did you mean {PREFIX}{close[0]}?" if close else f"; there are {', '.join(names)}"
+    names = list(WorkmeshSettings.model_fields)
+    close = get_close_matches(_field(name), names, n=1)
+    if name.upper().startswith(PREFIX):
+        names, close = [known.upper() for known in names], [f"{PREFIX}{known.upper()}" for known in close]
+    return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(names)}"
 
 
 def artifact_key(*parts: str) -> str:

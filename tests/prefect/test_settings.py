@@ -74,6 +74,38 @@ def test_a_setting_that_there_is_not_is_refused_with_the_one_that_was_meant(
     assert said in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("file", "text", "said"),
+    [
+        (
+            "prefect.toml",
+            "[integrations.workmesh]\nmax_bach = 3\n",
+            "there is no setting max_bach in prefect.toml; did you mean max_batch?",
+        ),
+        (
+            "pyproject.toml",
+            "[tool.prefect.integrations.workmesh]\ncolour = 3\n",
+            "there is no setting colour in pyproject.toml; there are mesh, database_url, ",
+        ),
+        (".env", f"{PREFIX}MEHS=my:mesh\n", f"there is no setting {PREFIX}MEHS; did you mean {PREFIX}MESH?"),
+        (
+            "profiles.toml",
+            f'active = "mine"\n[profiles.mine]\n{PREFIX}MEHS = "my:mesh"\n',
+            f"there is no setting {PREFIX}MEHS; did you mean {PREFIX}MESH?",
+        ),
+    ],
+    ids=["prefect.toml", "pyproject.toml", ".env", "profile"],
+)
+def test_a_setting_that_there_is_not_is_refused_wherever_it_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, text: str, said: str
+) -> None:
+    monkeypatch.setenv("PREFECT_PROFILES_PATH", str(tmp_path / "profiles.toml"))
+    (tmp_path / file).write_text(text)
+    with pytest.raises(ConfigurationError) as refused:
+        read_settings()
+    assert said in str(refused.value)
+
+
 def test_a_prefix_that_no_key_of_an_artifact_could_have_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"{PREFIX}ARTIFACT_PREFIX", "My Mesh")
     with pytest.raises(ConfigurationError, match="ARTIFACT_PREFIX: String should match pattern"):
