@@ -112,12 +112,6 @@ class WorkmeshNode(Block):
         description="With https: path of a CA file on the workers, for certificates of your own.",
         json_schema_extra=_plain,
     )
-    ssh_credentials: str | None = Field(
-        default=None,
-        title="SSH credentials",
-        description="Name of a block with SSH credentials for it. Nothing uses it yet.",
-        json_schema_extra=_plain,
-    )
     tags: list[str] = Field(
         default_factory=list, description="Words of your own; nothing reads them but you."
     )
@@ -138,7 +132,7 @@ class WorkmeshNode(Block):
         message = "the api key must not be empty"
         raise ValueError(message)
 
-    @field_validator("ca_file", "ssh_credentials")
+    @field_validator("ca_file")
     @classmethod
     def _empty_is_none(cls, text: str | None) -> str | None:
         """A form may send an empty text of a field that was filled in and emptied again."""
