@@ -1,7 +1,7 @@
 """A testing kit for those who run a mesh, or write a micro-service for one: real sockets, processes and databases.
 
 * `running_node` starts the reference micro-service as a node in a process of its own, `inventory_node` is how a
-  master knows it.
+  master knows it. `work_through` assigns, pushes and pulls a mesh with such nodes until all is done.
 * `FaultyProxy` stands between master and node, and breaks what passes: a *policy* gives each request a *fault*, or
   none. `Chaos` is a policy that does so at random, the same each time.
 * `History` is a file in which everything that happened is written down by the proxy and the ``record_...``
@@ -45,6 +45,7 @@ from workmesh_flows.testing.proxy import FaultyProxy
 from workmesh_flows.testing.recording import record_arrivals, record_records, record_report, record_state
 from workmesh_flows.testing.requests import Carried, Reading, Request, carried_by
 from workmesh_flows.testing.verdict import Promise, Verdict, Violation
+from workmesh_flows.testing.working import Worked, work_through
 
 __all__ = [
     "TRANSIENT",
@@ -80,6 +81,7 @@ __all__ = [
     "Unavailable",
     "Verdict",
     "Violation",
+    "Worked",
     "carried_by",
     "check_history",
     "inventory_node",
@@ -89,4 +91,5 @@ __all__ = [
     "record_report",
     "record_state",
     "running_node",
+    "work_through",
 ]
