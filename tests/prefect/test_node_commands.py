@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from prefect.client.orchestration import get_client
+from prefect.settings import PREFECT_API_URL, temporary_settings
 from pydantic import SecretStr
 from sqlalchemy import create_engine, update
 from typer.testing import CliRunner, Result
 
 from tests.prefect.reading import api_client
 from tests.support.shop import Shop, write_shops
+from workmesh_flows import inventory
 from workmesh_flows.blocks import ServiceLimits, WorkmeshNode
 from workmesh_flows.cli import app
+from workmesh_flows.errors import ServerAway
 from workmesh_flows.inventory import SLUG, load_inventory, old_documents
 from workmesh_flows.inventory_writing import writing_nodes
 from workmesh_flows.settings import PREFIX
@@ -238,3 +242,18 @@ def _save_in_an_earlier_form(api: str) -> None:
             "block_type_id": str(block_type.id),
         },
     ).raise_for_status()
+
+
+@pytest.mark.parametrize("command", ["nodes", "push", "report --html mesh.html", "automations install"])
+def test_a_server_that_takes_connections_and_never_answers_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(f"{PREFIX}MESH", "tests.prefect.shop_mesh:mesh")
+    monkeypatch.setattr(inventory, "ANSWER_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        api = f"http://127.0.0.1:{silent.getsockname()[1]}/api"
+        with temporary_settings({PREFECT_API_URL: api}):
+            refused = workmesh(*command.split())
+    assert isinstance(refused.exception, ServerAway)
+    assert f"cannot be reached at {api}/: timed out; start it" in str(refused.exception)

@@ -124,17 +124,6 @@ def test_a_run_begins_not_at_all_without_a_server_and_says_why(held: HeldOrders,
     assert not held.holders()
 
 
-@pytest.mark.timeout(240)
-def test_a_run_begins_not_at_all_where_the_server_does_not_answer(held: HeldOrders, relay: Relay) -> None:
-    relay.talking.clear()
-    began = time.monotonic()
-    said = ended(process := held.start("push", api=relay.api))
-    assert process.returncode == 1
-    assert said.startswith(f"workmesh: the Prefect server cannot be reached at {relay.api}")
-    assert time.monotonic() - began < 60
-    assert held.pushed() == 0
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_a_server_that_hangs_in_the_middle_of_a_run_keeps_no_lane_from_its_end(

@@ -60,6 +60,13 @@ def run_of_mesh(action: str, reference: str | None, **parameters: Any) -> Outcom
     return _outcome(getattr(mesh_flows(mesh_of(reference), module=__name__), action), parameters, mesh_tags())
 
 
+def see_server() -> None:
+    """Raise ServerAway, and soon, where the Prefect server does not answer; its client tries for minutes."""
+    from workmesh_flows.inventory import wait_for_server
+
+    wait_for_server(0)
+
+
 def _quiet() -> None:
     # Before Prefect is imported; the bars say the rest.
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "WARNING")
@@ -70,10 +77,9 @@ def _outcome(flow: ServiceFlow, parameters: dict[str, Any], own: Sequence[str]) 
     from prefect import tags
     from rich.console import Console
 
-    from workmesh_flows.inventory import wait_for_server
     from workmesh_flows.printing import progress_shown
 
-    wait_for_server(0)
+    see_server()
     with tags(*own), progress_shown(Console(stderr=True)):
         try:
             outcome: Outcome = flow(**parameters)

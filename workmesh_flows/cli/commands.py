@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from workmesh_flows.cli.acting import mesh_of, run, run_of_mesh, show
+from workmesh_flows.cli.acting import mesh_of, run, run_of_mesh, see_server, show
 from workmesh_flows.cli.app import app
 from workmesh_flows.cli.options import (
     AllOption,
@@ -45,6 +45,7 @@ def services(mesh: MeshOption = None, every: AllOption = False) -> None:
     from workmesh_flows.operations.tables import SERVICE_COLUMNS
     from workmesh_flows.status import service_status
 
+    see_server()
     show("Services", service_status(mesh_of(mesh)), None if every else SERVICE_COLUMNS)
 
 
@@ -55,6 +56,7 @@ def report(
     """Write the pages of the mesh and of its services into one file, for those who do not see Prefect."""
     from workmesh_flows.report import whole_report
 
+    see_server()
     text = whole_report(mesh_of(mesh))
     try:
         html.write_text(text, encoding="utf-8")

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from workmesh_flows.cli.acting import mesh_of, show
+from workmesh_flows.cli.acting import mesh_of, see_server, show
 from workmesh_flows.cli.app import app
 from workmesh_flows.cli.options import AllOption, MeshOption
 from workmesh_flows.errors import ConfigurationError, RunFailed
@@ -26,6 +26,7 @@ def nodes(context: typer.Context, mesh: MeshOption = None, every: AllOption = Fa
     from workmesh_flows.operations.tables import NODE_COLUMNS
     from workmesh_flows.status import node_status
 
+    see_server()
     table = node_status(mesh_of(mesh))
     show("Nodes", table, None if every else NODE_COLUMNS)
     for node, trouble in table.loc[table["trouble"].notna(), ["node", "trouble"]].itertuples(index=False):
@@ -48,6 +49,7 @@ def import_nodes(
     from workmesh_flows.inventory_file import changes, read_file
     from workmesh_flows.inventory_writing import writing_nodes
 
+    see_server()
     stored, problems = load_blocks()
     wanted = read_file(file, stored)
     doubts = _misspelt({name: node.services for name, node in wanted.items()}, mesh)
@@ -115,6 +117,7 @@ def export_nodes(
     from workmesh_flows.inventory import load_blocks
     from workmesh_flows.inventory_file import write_file
 
+    see_server()
     stored, problems = load_blocks()
     text = write_file(stored)
     if file is None:
@@ -133,6 +136,7 @@ def upgrade_nodes() -> None:
     from workmesh_flows.inventory import load_blocks, old_documents
     from workmesh_flows.inventory_writing import writing_nodes
 
+    see_server()
     stored, problems = load_blocks()
     old = [name for name in old_documents() if name in stored]
     with writing_nodes() if old else nullcontext() as write:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from workmesh_flows.cli.acting import mesh_of
+from workmesh_flows.cli.acting import mesh_of, see_server
 from workmesh_flows.cli.app import app
 from workmesh_flows.cli.options import MeshOption
 
@@ -72,6 +72,7 @@ def serve(mesh: MeshOption = None) -> None:
     from workmesh_flows.settings import PREFIX
 
     made = deployments(mesh_of(mesh))
+    see_server()
     if mesh is not None:
         os.environ[f"{PREFIX}MESH"] = mesh  # each run is a process of its own
     serve_here(*made)
@@ -94,6 +95,7 @@ def install(
     """Install automations for stopped lanes, records set aside, entities without a node, nodes away, and dead runs."""
     from workmesh_flows.automations import install as install_automations
 
+    see_server()
     for line in install_automations(notify=notify, away_after=away_after, dead_after=dead_after):
         typer.echo(line)
     if notify is None:
