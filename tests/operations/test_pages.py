@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 
 import pandas as pd
 import pytest
+from matplotlib.image import imread
 from pydantic import SecretStr
 
 from workmesh_flows.adapters.conditions import Condition
@@ -166,3 +168,10 @@ def test_charts_are_pictures_of_what_they_are_given() -> None:
     }
     assert len(charts) == 6
     assert all(chart.startswith(b"\x89PNG") and len(chart) < 60_000 for chart in charts)
+
+
+def test_a_rate_is_drawn_over_the_time_in_which_records_were_processed_and_not_until_the_next_run() -> None:
+    times = [NOW, NOW + timedelta(minutes=1), NOW + timedelta(minutes=10)]
+    picture = imread(BytesIO(history_chart(times, [0, 0, 0], [0.0, 60.0, 0.0])))
+    filled = (picture[..., 2] - picture[..., 0] > 0.1).sum(axis=0) > 20  # columns with more blue than a line
+    assert 0.05 < filled.sum() / picture.shape[1] < 0.2

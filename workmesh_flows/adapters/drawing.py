@@ -49,14 +49,14 @@ def history_chart(times: Sequence[datetime], pending: Sequence[int], rate: Seque
     """What waited, and records processed a minute, over time; one time for each value."""
     figure = Figure(figsize=(WIDTH, 3.4), dpi=DPI, facecolor=GROUND)
     above, below = figure.subplots(2, 1, sharex=True)
-    for axes, values, color, title in (
-        (above, pending, WAITS, "records pending"),
-        (below, rate, DONE, "records processed a minute"),
+    for axes, values, color, title, way in (
+        (above, pending, WAITS, "records pending", "post"),  # a state lasts until the next one is known
+        (below, rate, DONE, "records processed a minute", "pre"),  # a rate is that since the time before
     ):
         _plain(axes)
         moments: list[Any] = list(times)
-        axes.fill_between(moments, list(values), color=color, alpha=0.25, step="post")
-        axes.step(moments, list(values), color=color, where="post", linewidth=1.6)
+        axes.fill_between(moments, list(values), color=color, alpha=0.25, step=way)
+        axes.step(moments, list(values), color=color, where=way, linewidth=1.6)
         axes.set_title(title, loc="left", fontsize=10, color=INK)
         axes.set_ylim(0, max(1.1 * max(values, default=0), 1))
         axes.yaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
