@@ -93,6 +93,15 @@ def test_a_node_that_is_away_is_named_once_and_not_again_for_each_of_its_lanes()
     assert f"{S}/lead/n1/push" not in page
 
 
+def test_records_of_a_protocol_that_were_set_aside_are_told_once_with_their_number() -> None:
+    parked = [Condition("record parked", f"{S}/lead/{record}", NOW, "no @") for record in range(40)]
+    other = Condition("record parked", f"{S}/open/7", NOW, "no @")
+    page = overview_page(facts(*parked, other), Anywhere())
+    assert page.startswith("# Mesh\n\n**2 things need you.**")
+    assert f"record parked: **[{S}/lead/0](page/{S})** and 39 more of its protocol since " in page
+    assert f"record parked: **[{S}/open/7](page/{S})** since " in page
+
+
 def test_a_service_that_the_mesh_does_not_declare_is_named_with_its_node() -> None:
     known = facts()
     stranger = Node("n3", "h", SecretStr("k"), ("leads.scorin", S))

@@ -125,16 +125,35 @@ def _head(facts: Facts, conditions: Sequence[Condition], links: Links) -> str:
         if (doubt := misspelt(node.services, facts.status.held))
     ]
     lines += [
-        f"- {condition.kind}: **{_place(condition, links)}** since {moment(condition.since)}, "
-        f"{escaped(condition.detail.rstrip('.'))}. {HELP[condition.kind]}."
-        for condition in conditions
-        if condition.kind != "lane stopped" or _node_of_lane(condition.subject) not in away
+        _told(alike, links)
+        for alike in _alike(conditions)
+        if alike[0].kind != "lane stopped" or _node_of_lane(alike[0].subject) not in away
     ]
     if not lines:
         return f"**Nothing needs you.** {at}"
     more = [f"- and {len(lines) - SHOWN:,} more"] if len(lines) > SHOWN else []
     need = f"{len(lines):,} things need you." if len(lines) > 1 else "One thing needs you."
     return f"**{need}** {at}\n\n" + "\n".join([*lines[:SHOWN], *more])
+
+
+def _alike(conditions: Sequence[Condition]) -> list[list[Condition]]:
+    """Records of one protocol that were set aside are one thing, told once; all else stands alone."""
+    found: dict[tuple[str, str], list[Condition]] = {}
+    for condition in conditions:
+        parked = condition.kind == "record parked"
+        subject = "/".join(condition.subject.split("/")[:2]) if parked else condition.subject
+        found.setdefault((condition.kind, subject), []).append(condition)
+    return list(found.values())
+
+
+def _told(alike: Sequence[Condition], links: Links) -> str:
+    """One line: what, since when, why, and what to do. Of several records the first, and how many there are."""
+    first = alike[0]
+    others = f" and {len(alike) - 1:,} more of its protocol" if len(alike) > 1 else ""
+    return (
+        f"- {first.kind}: **{_place(first, links)}**{others} since {moment(first.since)}, "
+        f"{escaped(first.detail.rstrip('.'))}. {HELP[first.kind]}."
+    )
 
 
 def _place(condition: Condition, links: Links) -> str:
