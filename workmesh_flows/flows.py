@@ -29,6 +29,7 @@ from workmesh_flows.runs import lanes, moves
 from workmesh_flows.runs.moves import How
 from workmesh_flows.runs.outcome import count
 from workmesh_flows.runs.result import Outcome
+from workmesh_flows.runs.tagging import service_tag
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,10 +217,11 @@ def service_flows(mesh: Mesh, name: str, *, module: str) -> ServiceFlows:
 
 def mesh_flows(mesh: Mesh, *, module: str) -> MeshFlows:
     """The flows of a mesh, to be bound in ``module`` under the names of `MeshFlows`."""
+    tags = [service_tag(service.name) for service in mesh.services]  # such a run is about each of them
 
     def assign() -> Outcome:
         """Give each entity without a node one, for all services together: none takes another one's last room."""
-        return run(assigning.assign_mesh, mesh)
+        return run(assigning.assign_mesh, mesh, tags=tags)
 
     def drain(  # noqa: PLR0913, PLR0917 - each is a field of the form
         nodes: list[NodeName],
@@ -244,8 +246,8 @@ def mesh_flows(mesh: Mesh, *, module: str) -> MeshFlows:
             repush: Send all data of the moved entities again, from the beginning, not only what was not pulled.
         """
         if revoke:
-            return run(moves.revoke, mesh, nodes)
+            return run(moves.revoke, mesh, nodes, tags=tags)
         asked = Drain(nodes, pinned, max_moves or None, at_once or None)
-        return run(moves.drain, mesh, asked, plan, How(dry_run, repush))
+        return run(moves.drain, mesh, asked, plan, How(dry_run, repush), tags=tags)
 
     return MeshFlows(as_flow(mesh, assign, "mesh", module), as_flow(mesh, drain, "mesh", module))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from workmesh_flows.adapters.conditions import all_conditions
@@ -14,12 +15,13 @@ from workmesh_flows.inventory import load_inventory
 from workmesh_flows.operations.probe import probe_nodes
 from workmesh_flows.operations.replay import list_parked
 from workmesh_flows.operations.status import Status, read_status
+from workmesh_flows.settings import artifact_key
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from workmesh_flows.adapters.parked_list import ParkedRecord
-    from workmesh_flows.operations.pages import Facts
+    from workmesh_flows.operations.facts import Facts
 
 OVERVIEW = "overview"
 """Key of the mesh's own page; a service's is its name."""
@@ -49,13 +51,18 @@ def whole_report(mesh: Mesh) -> str:
     with mesh_engine(mesh) as engine:
         status = read_status(engine, mesh, inventory, probe_nodes(inventory.nodes.values()))
         facts = _facts(engine, status, list_parked(engine, mesh))
-    links = read_links(names, names, root=ui_address())
-    pages = [overview_page(facts, links), *(service_page(name, facts, links) for name in names)]
+    places = {name: artifact_key(name) for name in names}
+    links = replace(
+        read_links(names, names, root=ui_address()),
+        pages={name: f"#{place}" for name, place in places.items()},
+    )
+    pages = {artifact_key(OVERVIEW): overview_page(facts, links)}
+    pages |= {place: service_page(name, facts, links) for name, place in places.items()}
     return as_html("Workmesh", pages)
 
 
 def _facts(engine: Engine, status: Status, refused: Sequence[ParkedRecord]) -> Facts:
+    from workmesh_flows.operations.facts import Facts
     from workmesh_flows.operations.lane_table import lanes_table
-    from workmesh_flows.operations.pages import Facts
 
     return Facts(utc_now(), status, all_conditions(engine), lanes_table(engine), refused, service_history())

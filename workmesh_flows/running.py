@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias, cast
 
 from prefect import Flow, flow
@@ -16,7 +16,7 @@ from workmesh_flows.domain.service import Mesh
 from workmesh_flows.runners import make_runner
 from workmesh_flows.runs.naming import run_name
 from workmesh_flows.runs.result import Outcome
-from workmesh_flows.runs.tagging import tag_nodes
+from workmesh_flows.runs.tagging import tag_run
 from workmesh_flows.settings import read_settings
 
 ServiceFlow: TypeAlias = Flow[..., Outcome]
@@ -47,15 +47,15 @@ def as_flow(mesh: Mesh, function: Callable[..., Outcome], subject: str, module: 
     return made
 
 
-def run(action: Callable[..., Outcome], *arguments: Any) -> Outcome:  # noqa: ANN401 - the action's own
-    """The state in which the run ends: its message is the sentence that people read.
+def run(action: Callable[..., Outcome], *arguments: Any, tags: Sequence[str] = ()) -> Outcome:  # noqa: ANN401 - the action's own
+    """The state in which the run ends: its message is the sentence that people read; ``tags`` are added to the run's.
 
     To Prefect it is a state; whoever called the flow gets the outcome in it. A failure is raised, not returned as
     a state: Prefect tries a flow again only then. And a flow that succeeds when tried again in the same process
     gives its outcome plain: Prefect raises the first try's error over a state that is returned.
     """
     this = str(flow_run.id)
-    tag_nodes()
+    tag_run(tags)
     try:
         with TagsContext(current_tags=set()):  # for a task with tags Prefect asks the server for a slot first
             outcome = action(*arguments)

@@ -14,22 +14,26 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import (
     DeploymentFilter,
     DeploymentFilterTags,
+    FlowFilter,
+    FlowFilterName,
     FlowRunFilter,
     FlowRunFilterState,
     FlowRunFilterStateType,
     FlowRunFilterTags,
 )
 from prefect.client.schemas.objects import TERMINAL_STATES
+from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.settings import get_current_settings
 
 from workmesh_flows.inventory import document_ids
-from workmesh_flows.operations.pages import Run
+from workmesh_flows.operations.facts import Run
 from workmesh_flows.runs.tagging import service_tag
 from workmesh_flows.settings import artifact_key
 
 ROOT = "../.."
 _PREFECTS = re.compile(r"^Flow run encountered an exception: (?:\w+: )?")
+MESH_FLOWS = ["mesh.assign", "mesh.drain"]
 RUNS = 10
 """Runs that a page lists."""
 SAID = 160
@@ -38,12 +42,12 @@ SAID = 160
 
 @dataclass(frozen=True, slots=True)
 class UiLinks:
-    """Links of the pages, from a place below ``root``; ``pages`` are the services that have one."""
+    """Links of the pages, from a place below ``root``; ``pages`` are the addresses of the services' own."""
 
     root: str = ROOT
-    pages: frozenset[str] = frozenset()
+    pages: Mapping[str, str] = field(default_factory=dict)
     last_runs: Mapping[str, Sequence[Run]] = field(default_factory=dict)
-    deployments: Mapping[str, Sequence[tuple[str, str]]] = field(default_factory=dict)
+    deployments: Mapping[str | None, Sequence[tuple[str, str]]] = field(default_factory=dict)
     blocks: Mapping[str, str] = field(default_factory=dict)
 
     def node(self, name: str) -> str:
@@ -56,14 +60,14 @@ class UiLinks:
 
     def service(self, name: str) -> str:
         """The page of a service."""
-        return f"{self.root}/artifacts/key/{artifact_key(name)}" if name in self.pages else ""
+        return self.pages.get(name, "")
 
     def runs(self, service: str) -> Sequence[Run]:
         """The last runs of a service that have ended."""
         return self.last_runs.get(service, ())
 
-    def actions(self, service: str) -> Sequence[tuple[str, str]]:
-        """The forms from which its deployments are run."""
+    def actions(self, service: str | None) -> Sequence[tuple[str, str]]:
+        """The forms from which a service's deployments are run; of None, the mesh's own."""
         return self.deployments.get(service, ())
 
 
@@ -74,12 +78,13 @@ def ui_address() -> str:
 
 
 def read_links(services: Sequence[str], pages: Sequence[str], *, root: str = ROOT) -> UiLinks:
-    """Links for the pages of ``pages``, of a mesh of these services; one question to the server, and two for each page."""
+    """Links for the pages of ``pages``, of a mesh of these services; two questions to the server, and two for each page."""
+    forms: dict[str | None, list[tuple[str, str]]] = {service: _forms_of(service, root) for service in pages}
     return UiLinks(
         root,
-        frozenset(services),
+        {service: f"{root}/artifacts/key/{artifact_key(service)}" for service in services},
         {service: _runs(service, root) for service in pages},
-        {service: _deployments(service, root) for service in pages},
+        {**forms, None: _forms_of_mesh(root)},
         {name: f"{root}/blocks/block/{document}" for name, document in document_ids().items()},
     )
 
@@ -109,8 +114,17 @@ def _said(message: str) -> str:
     return text if len(text) <= SAID else text[: SAID - 1] + "…"
 
 
-def _deployments(service: str, root: str) -> list[tuple[str, str]]:
+def _forms_of(service: str, root: str) -> list[tuple[str, str]]:
     asked = DeploymentFilter(tags=DeploymentFilterTags(all_=[service_tag(service)]))
     with get_client(sync_client=True) as client:
-        found = client.read_deployments(deployment_filter=asked)
+        return _forms(client.read_deployments(deployment_filter=asked), root)
+
+
+def _forms_of_mesh(root: str) -> list[tuple[str, str]]:
+    asked = FlowFilter(name=FlowFilterName(any_=MESH_FLOWS))
+    with get_client(sync_client=True) as client:
+        return _forms(client.read_deployments(flow_filter=asked), root)
+
+
+def _forms(found: Sequence[DeploymentResponse], root: str) -> list[tuple[str, str]]:
     return sorted((str(one.name), f"{root}/deployments/deployment/{one.id}/run") for one in found)

@@ -16,11 +16,12 @@ from workmesh_flows.adapters.conditions import Condition
 from workmesh_flows.adapters.drawing import history_chart, load_chart
 from workmesh_flows.adapters.parked_list import ParkedRecord
 from workmesh_flows.domain.node import Inventory, Node
+from workmesh_flows.operations.facts import Facts, Run
 from workmesh_flows.operations.history import Backlog
 from workmesh_flows.operations.html import as_html
 from workmesh_flows.operations.lane_table import LANE_COLUMNS
 from workmesh_flows.operations.markdown import link, table
-from workmesh_flows.operations.pages import Facts, Run, overview_page, service_page
+from workmesh_flows.operations.pages import overview_page, service_page
 from workmesh_flows.operations.status import Count, Status
 from workmesh_flows.planning.delivery import Standing
 
@@ -44,7 +45,7 @@ class Anywhere:
     def runs(self, service: str) -> Sequence[Run]:
         return [Run(f"push {service}", "run/1", "Failed", NOW, "1 lane stopped")]
 
-    def actions(self, service: str) -> Sequence[tuple[str, str]]:
+    def actions(self, service: str | None) -> Sequence[tuple[str, str]]:
         return [("scoring-push", f"form/{service}")]
 
 
@@ -68,7 +69,9 @@ def test_the_overview_has_every_service_and_node_with_links_and_the_load() -> No
     page = overview_page(facts(), Anywhere())
     assert "**Nothing needs you.** As of 2026-11-24 12:00:00 UTC." in page
     assert f"| [{S}](page/{S}) | 2 | 9 | 2 | 4 | 1 | 2 | 3 |" in page
-    assert "| [n1](node/n1) | active |" in page
+    assert "| [n1](block/n1) | active |" in page
+    assert " | [runs](node/n1) |" in page
+    assert "Run: [scoring-push](form/None)" in page
     assert page.count(PICTURE) == 1
 
 
@@ -76,9 +79,9 @@ def test_a_service_s_page_has_its_figures_lanes_refused_records_runs_and_forms()
     page = service_page(S, facts(), Anywhere())
     assert "| 2 | 9 | 2 | 4 | 1 | 2 | 3 |" in page
     assert f"Run: [scoring-push](form/{S})" in page
-    assert "| lead | [n1](node/n1) | push | open | 4 | 1,234 | 1 | 12:00:00 |" in page
-    assert "| lead | 17 | 3 | n1 | parked | 5 | 2 | 2026-11-24 12:00:00 | no good |" in page
-    assert f"| [push {S}](run/1) | Failed | 2026-11-24 12:00:00 | 1 lane stopped |" in page
+    assert "| lead | [n1](block/n1) | push | open | 4 | 1,234 | 1 | 12:00:00 |" in page
+    assert "| parked | no good | 5 | 2 | 12:00:00 | n1 | lead | 17 |" in page
+    assert f"| [push {S}](run/1) | Failed | 12:00:00 | 1 lane stopped |" in page
     assert page.count(PICTURE) == 2, "the backlog over time, and the load"
 
 
@@ -89,7 +92,8 @@ def test_a_node_that_is_away_is_named_once_and_not_again_for_each_of_its_lanes()
     page = overview_page(facts(*lanes, Condition("node unreachable", "n1", NOW, "no connection")), Anywhere())
     assert page.startswith("# Mesh\n\n**2 things need you.**")
     assert f"lane stopped: **[{S}/lead/n2/push](page/{S})**" in page
-    assert "node unreachable: **[n1](block/n1)**" in page
+    assert "node unreachable: **n1** since 2026-11-24 12:00:00, no connection. " in page
+    assert "disable it in its [block](block/n1)." in page
     assert f"{S}/lead/n1/push" not in page
 
 
@@ -102,15 +106,39 @@ def test_records_of_a_protocol_that_were_set_aside_are_told_once_with_their_numb
     assert f"record parked: **[{S}/open/7](page/{S})** since " in page
 
 
+def test_what_stops_work_stands_before_what_waits_and_hides_nothing_of_another_kind() -> None:
+    parked = [Condition("record parked", f"{S}/p{number}/1", NOW, "no @") for number in range(15)]
+    gone = [Condition("lane stopped", f"{S}/{what}/n9/push", NOW, "it is gone") for what in ("a", "b")]
+    away = Condition("node unreachable", "n1", NOW, "no connection")
+    unassigned = Condition("entities unassigned", S, NOW, "3 without a node")
+    page = overview_page(facts(*parked, unassigned, *gone, away), Anywhere())
+    assert page.startswith("# Mesh\n\n**18 things need you.**")
+    lines = [line for line in page.splitlines() if line.startswith("- ")]
+    assert [line.partition(":")[0] for line in lines] == [
+        "- node unreachable",
+        "- lane stopped",
+        "- entities unassigned",
+        *["- record parked"] * 10,
+        "- and 5 more like these",
+    ]
+    assert f"**[{S}/a/n9/push](page/{S})** and 1 more of its node since" in lines[1]
+
+
+def test_a_long_reason_is_cut() -> None:
+    page = overview_page(facts(Condition("node unreachable", "n1", NOW, "no " * 200)), Anywhere())
+    (line,) = (line for line in page.splitlines() if line.startswith("- "))
+    assert "no no …. Its lanes wait" in line
+    assert len(line) < 400
+
+
 def test_a_service_that_the_mesh_does_not_declare_is_named_with_its_node() -> None:
     known = facts()
     stranger = Node("n3", "h", SecretStr("k"), ("leads.scorin", S))
     inventory = Inventory({**known.status.inventory.nodes, "n3": stranger})
     page = overview_page(replace(known, status=replace(known.status, inventory=inventory)), Anywhere())
     assert "Nodes with services that this mesh does not declare: n3 (leads.scorin)." in page
-    assert f"**[n3](block/n3)**: the mesh has no service leads.scorin: did you mean {S}?" in page, (
-        "it needs somebody"
-    )
+    told = f"**n3**: the mesh has no service leads.scorin: did you mean {S}? Mend its [block](block/n3)."
+    assert told in page, "it needs somebody"
     assert "does not declare" not in overview_page(facts(), Anywhere())
 
 
@@ -130,11 +158,11 @@ def test_what_needs_somebody_comes_first_with_what_to_do() -> None:
 )
 def test_what_a_node_says_stays_text_in_its_cell(reason: str) -> None:
     page = service_page(S, facts(reason=reason), Anywhere())
-    html = as_html("t", [page])
+    html = as_html("t", {"page": page})
     assert "<script>" not in html
     assert 'href="javascript' not in html
-    row = next(line for line in page.splitlines() if line.startswith("| lead | 17"))
-    assert row.replace("\\|", "").count("|") == 10, "nine cells"
+    row = next(line for line in page.splitlines() if line.startswith("| parked |"))
+    assert row.replace("\\|", "").count("|") == 9, "eight cells"
     text = html.replace("&lt;", "<").replace("&gt;", ">")
     assert " ".join(reason.split()) in text
 

@@ -10,6 +10,8 @@ from datetime import datetime
 import pandas as pd
 
 SPECIAL = re.compile(r"([\\`*_\[\]<>|])")
+SAID = 200
+"""Characters of a text that is cut."""
 ROWS = 50
 """Rows of a table in a page; the artifacts that are tables have them all."""
 
@@ -28,6 +30,17 @@ def escaped(text: object) -> str:
 def link(text: object, address: str) -> Link:
     """A link."""
     return Link(f"[{escaped(text)}]({address})")
+
+
+def linked(text: str, address: str) -> Link:
+    """A link, or the text alone where there is nothing to lead to."""
+    return link(text, address) if address else Link(escaped(text))
+
+
+def brief(said: str) -> Link:
+    """The beginning of a long text, without a full stop; it stands in full where it came from."""
+    text = " ".join(said.split())
+    return Link(escaped(text if len(text) <= SAID else f"{text[:SAID].rstrip()} …").rstrip("."))
 
 
 def picture(png: bytes, about: str) -> str:

@@ -3,83 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
 
 import pandas as pd
 
-from workmesh_flows.adapters.conditions import Condition
 from workmesh_flows.adapters.drawing import history_chart, load_chart
-from workmesh_flows.adapters.parked_list import ParkedRecord
-from workmesh_flows.domain.node import misspelt
+from workmesh_flows.operations.facts import Facts, Links, Run
 from workmesh_flows.operations.history import Backlog
-from workmesh_flows.operations.markdown import Link, escaped, link, moment, picture, table
+from workmesh_flows.operations.markdown import brief, escaped, link, linked, picture, table
+from workmesh_flows.operations.needs import head
 from workmesh_flows.operations.status import Status
 from workmesh_flows.operations.tables import NODE_COLUMNS, SERVICE_COLUMNS, nodes_table, services_table
 from workmesh_flows.planning.delivery import Standing
-
-SHOWN = 20
-"""Things that need somebody, of which a page tells."""
-HELP = {
-    "lane stopped": "Nothing is lost: mend the cause, the next run goes on",
-    "node unreachable": "Its lanes wait: start it, or disable it in its block",
-    "record parked": "Mend it and run replay, or skip it",
-    "entities unassigned": "Add a node, or raise a cap",
-}
-
-
-class Links(Protocol):
-    """Where a page's links lead; an empty text where there is nothing to lead to."""
-
-    def node(self, name: str) -> str: ...
-    def block(self, node: str) -> str: ...
-    def service(self, name: str) -> str: ...
-    def runs(self, service: str) -> Sequence[Run]: ...
-    def actions(self, service: str) -> Sequence[tuple[str, str]]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """A flow run, as a page lists it."""
-
-    name: str
-    address: str
-    state: str
-    began: datetime | None
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """All that pages are made from; ``history`` has a backlog for each service, the oldest first."""
-
-    now: datetime
-    status: Status
-    conditions: Sequence[Condition]
-    lanes: pd.DataFrame
-    refused: Sequence[ParkedRecord]
-    history: pd.DataFrame
 
 
 def overview_page(facts: Facts, links: Links) -> str:
     """The whole mesh."""
     services = [
-        [_linked(row["service"], links.service(row["service"])), *(row[name] for name in SERVICE_COLUMNS[1:])]
+        [linked(row["service"], links.service(row["service"])), *(row[name] for name in SERVICE_COLUMNS[1:])]
         for row in services_table(facts.status).to_dict("records")
     ]
     nodes = nodes_table(facts.status)
     rows = [
-        [_linked(row["node"], links.node(row["node"])), *(row[name] for name in NODE_COLUMNS[1:])]
+        [
+            linked(row["node"], links.block(row["node"])),
+            *(row[name] for name in NODE_COLUMNS[1:]),
+            link("runs", links.node(row["node"])),
+        ]
         for row in nodes.to_dict("records")
     ]
     return _joined(
         "# Mesh",
-        _head(facts, facts.conditions, links),
+        head(facts, facts.conditions, links),
+        _actions(links.actions(None)),
         "## Services",
         table(SERVICE_COLUMNS, services),
         "## Nodes",
-        table(NODE_COLUMNS, rows) or "No node is in the inventory yet: add a block of type Workmesh Node.",
+        table([*NODE_COLUMNS, "last"], rows)
+        or "No node is in the inventory yet: add a block of type Workmesh Node.",
         _strangers(facts.status),
         *_load(facts.status, None),
     )
@@ -93,78 +54,23 @@ def service_page(name: str, facts: Facts, links: Links) -> str:
         if condition.kind == "node unreachable" or condition.subject.partition("/")[0] == name
     ]
     (figures,) = (row for row in services_table(facts.status).to_dict("records") if row["service"] == name)
-    actions = links.actions(name)
     return _joined(
         f"# {escaped(name)}",
-        _head(facts, of_service, links),
+        head(facts, of_service, links),
         table(SERVICE_COLUMNS[1:], [[figures[column] for column in SERVICE_COLUMNS[1:]]]),
-        "Run: " + " · ".join(link(action, address) for action, address in actions) if actions else "",
+        _actions(links.actions(name)),
         *_backlog(name, facts.history),
         *_load(facts.status, name),
-        *_refused(name, facts.refused),
-        *_runs(links.runs(name)),
+        *_refused(name, facts),
+        *_runs(links.runs(name), facts.now),
         "## Lanes",
         _lanes(name, facts, links) or "No lane was worked yet.",
     )
 
 
-def _head(facts: Facts, conditions: Sequence[Condition], links: Links) -> str:
-    """Since when it is true, and whether anything needs somebody; a node left out may be of any service.
-
-    Lanes of a node that is not reached stand for nothing of their own.
-    """
-    at = f"As of {moment(facts.now)} UTC."
-    away = {condition.subject for condition in conditions if condition.kind == "node unreachable"}
-    lines = [
-        f"- node left out: **{_linked(name, links.block(name))}**, its block does not validate: {escaped(problem.rstrip('.'))}. Mend it under Blocks."
-        for name, problem in sorted(facts.status.inventory.problems.items())
-    ]
-    lines += [
-        f"- node **{_linked(name, links.block(name))}**: {escaped(doubt)} Mend its block."
-        for name, node in sorted(facts.status.inventory.nodes.items())
-        if (doubt := misspelt(node.services, facts.status.held))
-    ]
-    lines += [
-        _told(alike, links)
-        for alike in _alike(conditions)
-        if alike[0].kind != "lane stopped" or _node_of_lane(alike[0].subject) not in away
-    ]
-    if not lines:
-        return f"**Nothing needs you.** {at}"
-    more = [f"- and {len(lines) - SHOWN:,} more"] if len(lines) > SHOWN else []
-    need = f"{len(lines):,} things need you." if len(lines) > 1 else "One thing needs you."
-    return f"**{need}** {at}\n\n" + "\n".join([*lines[:SHOWN], *more])
-
-
-def _alike(conditions: Sequence[Condition]) -> list[list[Condition]]:
-    """Records of one protocol that were set aside are one thing, told once; all else stands alone."""
-    found: dict[tuple[str, str], list[Condition]] = {}
-    for condition in conditions:
-        parked = condition.kind == "record parked"
-        subject = "/".join(condition.subject.split("/")[:2]) if parked else condition.subject
-        found.setdefault((condition.kind, subject), []).append(condition)
-    return list(found.values())
-
-
-def _told(alike: Sequence[Condition], links: Links) -> str:
-    """One line: what, since when, why, and what to do. Of several records the first, and how many there are."""
-    first = alike[0]
-    others = f" and {len(alike) - 1:,} more of its protocol" if len(alike) > 1 else ""
-    return (
-        f"- {first.kind}: **{_place(first, links)}**{others} since {moment(first.since)}, "
-        f"{escaped(first.detail.rstrip('.'))}. {HELP[first.kind]}."
-    )
-
-
-def _place(condition: Condition, links: Links) -> str:
-    """Its subject, with a link to where it is mended: the block of a node, the page of a service."""
-    if condition.kind == "node unreachable":
-        return _linked(condition.subject, links.block(condition.subject))
-    return _linked(condition.subject, links.service(condition.subject.partition("/")[0]))
-
-
-def _node_of_lane(subject: str) -> str:
-    return subject.split("/")[-2]
+def _actions(actions: Sequence[tuple[str, str]]) -> str:
+    """Links to the forms from which runs are started."""
+    return "Run: " + " · ".join(link(action, address) for action, address in actions) if actions else ""
 
 
 def _strangers(status: Status) -> str:
@@ -193,13 +99,16 @@ def _lanes(name: str, facts: Facts, links: Links) -> str:
         "last push",
         "held by",
     )
-    worked = [lane for lane in facts.lanes.to_dict("records") if lane["service"] == name]
+    worked = sorted(
+        (lane for lane in facts.lanes.to_dict("records") if lane["service"] == name),
+        key=lambda lane: (lane["breaker"] == "closed", not lane["refused"]),  # what needs a look stands first
+    )
     rows: list[tuple[object, ...]] = [
         (
             lane["protocol"],
-            _linked(lane["node"], links.node(lane["node"])),
+            linked(lane["node"], links.block(lane["node"])),
             lane["direction"],
-            lane["breaker"],
+            "" if lane["breaker"] == "closed" else lane["breaker"],
             pending.get((lane["protocol"], lane["node"]), 0) if lane["direction"] == "push" else None,
             lane["done"],
             lane["refused"],
@@ -212,30 +121,43 @@ def _lanes(name: str, facts: Facts, links: Links) -> str:
     return table(columns[shown], [row[shown] for row in rows])
 
 
-def _this_day(time: datetime, now: datetime) -> str | datetime:
+def _this_day(time: datetime | None, now: datetime) -> str | datetime | None:
     """Of a time of the page's own day the hour alone: a narrow column leaves the others their room."""
-    return f"{time:%H:%M:%S}" if not pd.isna(time) and time.date() == now.date() else time
+    if time is None or pd.isna(time):
+        return None
+    return f"{time:%H:%M:%S}" if time.date() == now.date() else time
 
 
-def _refused(name: str, refused: Sequence[ParkedRecord]) -> Iterable[str]:
+def _refused(name: str, facts: Facts) -> Iterable[str]:
+    """What is to be decided stands first; ids, which are long, last."""
     rows = [
-        (r.protocol, r.record, r.entity, r.node, r.state.value, r.attempts, r.waiting, r.since, r.reason)
-        for r in refused
+        (
+            r.state.value,
+            brief(r.reason),
+            r.attempts,
+            r.waiting,
+            _this_day(r.since, facts.now),
+            r.node,
+            r.protocol,
+            r.record,
+        )
+        for r in facts.refused
         if r.service == name and r.state is not Standing.SKIPPED
     ]
     if rows:
         yield "## Refused records"
-        yield table(
-            ("protocol", "record", "entity", "node", "state", "attempts", "waiting", "since", "reason"), rows
-        )
+        yield table(("state", "reason", "attempts", "waiting", "since", "node", "protocol", "record"), rows)
 
 
-def _runs(runs: Sequence[Run]) -> Iterable[str]:
+def _runs(runs: Sequence[Run], now: datetime) -> Iterable[str]:
     if runs:
-        yield "## Runs before this one"
+        yield "## Last runs"
         yield table(
             ("run", "state", "began", "what it did"),
-            [(link(run.name, run.address), run.state, run.began, run.message) for run in runs],
+            [
+                (link(run.name, run.address), run.state, _this_day(run.began, now), run.message)
+                for run in runs
+            ],
         )
 
 
@@ -270,10 +192,6 @@ def _backlog(name: str, history: pd.DataFrame) -> Iterable[str]:
         yield picture(
             history_chart(backlog.times, backlog.pending, backlog.per_minute), "backlog and throughput"
         )
-
-
-def _linked(text: str, address: str) -> Link:
-    return link(text, address) if address else Link(escaped(text))
 
 
 def _joined(*parts: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from prefect.client.orchestration import get_client
 from prefect.runtime import flow_run
 
@@ -31,14 +33,14 @@ def node_tag(node: str) -> str:
     return f"node:{node}"
 
 
-def tag_nodes() -> None:
-    """Tag this run with the nodes that its parameters name; a run about all nodes gets none.
+def tag_run(tags: Sequence[str] = ()) -> None:
+    """Tag this run with the nodes that its parameters name, and with these; a run about all nodes gets none of a node.
 
     Its lanes have their node in their names. They are not tagged: for a task with tags Prefect asks its server for
     a slot before it begins.
     """
     parameters = flow_run.parameters
     names = parameters.get("nodes") or parameters.get("sources") or []
-    if wanted := [node_tag(str(name)) for name in names]:
-        with aside("the tags of its nodes"), get_client(sync_client=True) as client:
+    if wanted := [*tags, *(node_tag(str(name)) for name in names)]:
+        with aside("its tags"), get_client(sync_client=True) as client:
             client.update_flow_run(flow_run.id, tags=sorted({*flow_run.tags, *wanted}))
