@@ -25,6 +25,26 @@ TEXT = 60
 """Characters of a text that fit into a table that does not wrap."""
 ROWS = 1_000
 """Rows of an assignment's plan; the page of a table gets slow with thousands."""
+PARKED_SHOWN = (
+    "record",
+    "state",
+    "reason",
+    "attempts",
+    "waiting",
+    "since",
+    "node",
+    "entity",
+    "protocol",
+    "service",
+)
+"""Columns of refused records: the table is cut on the right."""
+LANES_EXPLAINED = {
+    "push": (
+        " `refused` are tried again, `parked` wait for you, `left` wait behind one of those or for the record that they"
+        " follow, `unread` were not come to: a limit, or time."
+    ),
+    "pull": " `refused` could not be processed, `left` are not ready.",
+}
 STUCK = 50
 """Lines of a list below a table: entities that cannot move, reasons."""
 
@@ -66,10 +86,15 @@ def publish_page(key: str, page: str) -> None:
 
 def publish_parked(records: Sequence[ParkedRecord]) -> None:
     """The refused records, the longest refused first."""
-    from workmesh_flows.operations.tables import PARKED_COLUMNS, parked_table
+    from workmesh_flows.operations.tables import parked_table
 
+    if not records:
+        create_table_artifact(key=artifact_key("parked"), table=[], description="**No record is refused.**")
+        return
     shown = f" The first {ROWS:,} of {len(records):,} are shown." if len(records) > ROWS else ""
-    table = rows_of(parked_table(records[:ROWS]), PARKED_COLUMNS)
+    frame = parked_table(records[:ROWS])
+    several = len(set(frame["service"])) > 1
+    table = rows_of(frame, PARKED_SHOWN if several else PARKED_SHOWN[:-1])
     create_table_artifact(
         key=artifact_key("parked"),
         table=[{**row, "reason": _short(row["reason"])} for row in table],
@@ -89,7 +114,7 @@ def publish_lanes(service: str, action: str, rows: Sequence[dict[str, Any]]) -> 
     create_table_artifact(
         key=artifact_key(service, action),
         table=cut,
-        description=f"**{service}.{action}**, lane by lane.{reasons}",
+        description=f"**{service}.{action}**, lane by lane.{LANES_EXPLAINED[action]}{reasons}",
     )
 
 
@@ -105,6 +130,11 @@ def publish_plans(plans: Sequence[StoredPlan], said: str) -> None:
         if plan.plan.stuck:
             stuck = _listed(f"{entity}: {reason}" for entity, reason in plan.plan.stuck)
             parts.append(f"**Cannot move** ({len(plan.plan.stuck):,}){stuck}")
+    if any(plan.plan.moves for plan in plans):
+        parts.append(
+            "`gain` is by how much a move brings its nodes nearer to their even share; moves of one `wave` are made side "
+            "by side."
+        )
     several = len({plan.service for plan in plans}) > 1
     columns = [column for column in MOVE_COLUMNS if several or column != "service"]
     create_table_artifact(
@@ -114,9 +144,9 @@ def publish_plans(plans: Sequence[StoredPlan], said: str) -> None:
 
 def publish_assignment(service: str, plan: AssignmentPlan) -> None:
     """Which entity would get which node, the first rows of it, and what fits nowhere."""
-    rows = [{"service": service, "entity": str(entity), "to": node} for entity, node in plan.assigned[:ROWS]]
+    rows = [{"entity": str(entity), "to": node, "why": ""} for entity, node in plan.assigned[:ROWS]]
     rows += [
-        {"service": service, "entity": str(entity), "to": "", "why": _short(reason)}
+        {"entity": str(entity), "to": "", "why": _short(reason)}
         for entity, reason in plan.unassigned[: ROWS - len(rows)]
     ]
     counts = Counter(node for _, node in plan.assigned)
@@ -150,7 +180,10 @@ def publish_moves(reports: Sequence[MoveReport]) -> None:
     create_table_artifact(
         key=artifact_key("moves"),
         table=rows,
-        description=f"**Hand-overs.** `again` are records that will be pushed again.{notes}",
+        description=(
+            "**Hand-overs.** `skipped` entities were elsewhere already, or fit no more; `left` were not come to; `again` are records "
+            f"that will be pushed again.{notes}"
+        ),
     )
 
 
@@ -173,7 +206,10 @@ def _listed(texts: Iterable[str]) -> str:
 
 def _as_text(frame: pd.DataFrame) -> str:
     """A frame as a block of text; the page sets the columns of Markdown tables without a space between them."""
-    return f"```text\n{frame.fillna('').to_string(index=False)}\n```"
+    names = frame[frame.columns[0]].astype(str)
+    width = max([len(name) for name in names] + [len(str(names.name))])
+    shown = frame.fillna("").assign(**{str(names.name): names.str.ljust(width)})
+    return f"```text\n{shown.to_string(index=False)}\n```"
 
 
 def rows_of(frame: pd.DataFrame, columns: Sequence[str]) -> list[dict[str, Any]]:

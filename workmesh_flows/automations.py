@@ -88,7 +88,7 @@ def install(
 
 
 def _wanted(block: UUID | None, away_after: float, dead_after: float) -> Iterator[Automation]:
-    nobody = "" if block else " Nobody is told yet: install with --notify."
+    nobody = "" if block else " Nobody is told yet: workmesh automations install --notify TYPE/NAME."
     for name, event, meaning, text in TOLD:
         trigger = EventTrigger(
             expect={event}, posture=Posture.Reactive, threshold=1, within=timedelta(seconds=0)
@@ -102,8 +102,10 @@ def _wanted(block: UUID | None, away_after: float, dead_after: float) -> Iterato
         threshold=1,
         within=timedelta(seconds=away_after),
     )
-    text = f"No run of the last {away_after:g} seconds could reach the node."
-    yield _automation(AWAY, f"{text}{nobody}", stays_away, _telling(block, AWAY, text))
+    text = f"No run of the last {spell(away_after)} could reach the node."
+    yield _automation(
+        AWAY, f"{text} Event: workmesh.node.unreachable.{nobody}", stays_away, _telling(block, AWAY, text)
+    )
     silent = EventTrigger(
         after={ALIVE},
         expect={ALIVE, *ENDED},
@@ -114,9 +116,18 @@ def _wanted(block: UUID | None, away_after: float, dead_after: float) -> Iterato
         threshold=1,
         within=timedelta(seconds=dead_after),
     )
-    message = f"No sign of life for {dead_after:g} seconds: its process died. Nothing is lost; the next run goes on."
+    message = (
+        f"No sign of life for {spell(dead_after)}: its process died. Nothing is lost; the next run goes on."
+    )
     crashed = ChangeFlowRunState(state=StateType.CRASHED, name="Crashed", message=message)
-    yield _automation(DEAD, "A run whose process died with its worker would stay Running.", silent, crashed)
+    meaning = f"Marks a run as Crashed after {spell(dead_after)} without a sign of life: it would stay Running for ever."
+    yield _automation(DEAD, meaning, silent, crashed)
+
+
+def spell(seconds: float) -> str:
+    """A length of time as people say it."""
+    minutes, rest = divmod(seconds, 60)
+    return f"{minutes:g} minutes" if minutes > 1 and not rest else f"{seconds:g} seconds"
 
 
 def _automation(

@@ -84,7 +84,7 @@ class WorkmeshNode(Block):
         description="Host name or IP address, without scheme, port or path.", examples=["10.0.0.7"]
     )
     port: int = Field(default=80, ge=1, le=65535, description="TCP port of the micro-services.")
-    scheme: Literal["http", "https"] = Field(default="http", description="How to talk to it.")
+    scheme: Literal["http", "https"] = Field(default="http", description="http, or https with a certificate.")
     api_key: SecretStr = Field(
         title="API key", description="The key that the micro-services expect in each request."
     )
@@ -94,10 +94,11 @@ class WorkmeshNode(Block):
     )
     state: Literal["active", "draining", "standby", "disabled"] = Field(
         default="active",
-        description="active: takes entities. draining, standby: takes nothing new, is worked. disabled: left alone.",
+        description="active: takes entities. draining, standby: takes nothing new, its records are worked. disabled: not contacted.",
     )
     max_entities: int | None = Field(
         default=None,
+        title="Max entities, all services",
         ge=0,
         description="Most entities it may hold, over all services together. Empty: any.",
         json_schema_extra=_plain,

@@ -39,7 +39,13 @@ if TYPE_CHECKING:
 
 
 class WorkmeshError(Exception):
-    """Root of all errors raised on purpose by this package."""
+    """Root of all errors raised on purpose by this package; ``report`` is what a lane did that this one ended."""
+
+    report: object | None = None
+
+    def __repr__(self) -> str:
+        """Its text on one line: Prefect logs errors by this."""
+        return f"{type(self).__name__}: {' '.join(str(self).split())}"
 
 
 class DefinitionError(WorkmeshError):

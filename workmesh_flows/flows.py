@@ -73,9 +73,9 @@ def service_flows(mesh: Mesh, name: str, *, module: str) -> ServiceFlows:
         """Give each entity without a node one, by the service's criterion and within the caps of the nodes.
 
         Args:
-            dry_run: Only show which node each entity without one would get. Not together with entities.
-            entities: Only these entities: their keys, one an item. No item: all that have no node.
-            limit: At most so many entities. 0: all that have no node.
+            dry_run: Only show which node each entity without one would get. Leave entities empty then.
+            entities: Only these entities, one key per item. No item: all that have no node.
+            limit: At most this many entities. 0: all that have no node.
             reassign: Give the entities named above another node. Without room elsewhere the old one stands.
             repush: Send all data of the entities named above again, from the beginning.
         """
@@ -94,9 +94,9 @@ def service_flows(mesh: Mesh, name: str, *, module: str) -> ServiceFlows:
         Args:
             nodes: Only these nodes. No item: all that hold entities.
             protocols: Only these protocols. None chosen: all, in declared order.
-            limit: At most so many records a lane, which is one protocol to one node. 0: all that wait when it begins.
-            seconds: Begin no batch after so many seconds in a lane. 0: go on until all is sent.
-            now: Do not wait: ask also nodes that were away too often, or asked for a pause, before their time is over.
+            limit: At most this many records per lane (one protocol to one node). 0: all that wait when it begins.
+            seconds: Begin no batch after this many seconds in a lane. 0: go on until all is sent.
+            now: Ask nodes at once, even those in a pause: they were away too often, or asked for it.
         """
         return run(
             lanes.push,
@@ -116,7 +116,7 @@ def service_flows(mesh: Mesh, name: str, *, module: str) -> ServiceFlows:
         Args:
             nodes: Only these nodes. No item: all that hold entities.
             protocols: Only these protocols. None chosen: all, in declared order.
-            now: Do not wait: ask also nodes that were away too often, or asked for a pause, before their time is over.
+            now: Ask nodes at once, even those in a pause: they were away too often, or asked for it.
         """
         return run(lanes.pull, mesh, name, lanes.Chosen(nodes, protocols, now))
 
@@ -132,9 +132,9 @@ def service_flows(mesh: Mesh, name: str, *, module: str) -> ServiceFlows:
         Args:
             nodes: Push to and pull from only these nodes. No item: all that hold entities.
             protocols: Only these protocols. None chosen: all, in declared order.
-            limit: Push at most so many records a lane, which is one protocol to one node. 0: all that wait when it begins.
-            seconds: Push no batch after so many seconds in a lane. 0: go on until all is sent.
-            now: Do not wait: ask also nodes that were away too often, or asked for a pause, before their time is over.
+            limit: Push at most this many records per lane (one protocol to one node). 0: all that wait when it begins.
+            seconds: Push no batch after this many seconds in a lane. 0: go on until all is sent.
+            now: Ask nodes at once, even those in a pause: they were away too often, or asked for it.
         """
         return run(
             lanes.sync,
@@ -154,8 +154,8 @@ def service_flows(mesh: Mesh, name: str, *, module: str) -> ServiceFlows:
         """Decide about records that were set aside after their last refusal: send them again, or skip them.
 
         Args:
-            records: Only these records: their ids, one an item. No item, and no entities either: all that wait for a decision.
-            entities: Only the refused records of these entities: their keys, one an item.
+            records: Only these records, one id per item. No item, and no entities either: all that wait for a decision.
+            entities: Only the refused records of these entities, one key per item.
             protocols: Only these protocols. None chosen: all.
             skip: Do not send the records named above any more; what waits behind them goes on.
             push: Push all lanes of these protocols afterwards.
@@ -179,14 +179,14 @@ def service_flows(mesh: Mesh, name: str, *, module: str) -> ServiceFlows:
 
         Args:
             dry_run: Only show and keep the plan. Turn it off to move entities.
-            plan: The id of a plan from an earlier dry run: that one is applied, or refused if it is stale. Empty: a new one is made.
-            tolerance: How far above its even share a node may be: 0.01 is 1 %.
+            plan: The id of a plan that a dry run made (artifact workmesh-plan): that one is applied, or refused if it is stale. Empty: a new one is made.
+            tolerance: How far above its even share a node may be, from 0 to 1: 0.01 is 1 %.
             objective: weight: move the least weight. moves: make the fewest moves.
-            emergency: Only take off nodes that are over a cap what is too much there.
+            emergency: Only relieve nodes that are over a cap.
             sources: Only move entities away from these nodes. No item: from any.
-            pinned: Entities that stay where they are: their keys, one an item.
-            max_moves: At most so many moves. 0: as many as it takes.
-            at_once: At most so many moves out of a node, and into a node, at a time. 0: as the caps allow.
+            pinned: Entities that stay where they are, one key per item.
+            max_moves: At most this many moves. 0: as many as it takes.
+            at_once: At most this many moves out of a node, and into a node, at a time. 0: as the caps allow.
             repush: Send all data of the moved entities again, from the beginning, not only what was not pulled.
         """
         asked = Rebalance(
@@ -236,13 +236,13 @@ def mesh_flows(mesh: Mesh, *, module: str) -> MeshFlows:
         """Empty nodes, for all their services; as a dry run, only show the plans.
 
         Args:
-            nodes: The nodes to empty. They take nothing new from then on.
+            nodes: The nodes to empty, one at least. They take nothing new from then on.
             dry_run: Only show and keep the plans. Turn it off to drain.
-            plan: The id of a plan from an earlier dry run: that one is applied, or refused if it is stale. Empty: a new one is made.
-            revoke: Let these nodes take entities again, whatever else is said; a drain that runs stops. What was moved stays.
-            pinned: Entities that stay where they are: their keys, one an item.
-            max_moves: At most so many moves a service. 0: as many as it takes.
-            at_once: At most so many moves out of a node, and into a node, at a time. 0: as the caps allow.
+            plan: The id of a plan that a dry run made (artifact workmesh-plan): that one is applied, or refused if it is stale. Empty: a new one is made.
+            revoke: Undo a drain: these nodes take entities again, and a drain that runs stops. What was moved stays. The other fields are ignored.
+            pinned: Entities that stay where they are, one key per item.
+            max_moves: At most this many moves per service. 0: as many as it takes.
+            at_once: At most this many moves out of a node, and into a node, at a time. 0: as the caps allow.
             repush: Send all data of the moved entities again, from the beginning, not only what was not pulled.
         """
         if revoke:

@@ -142,7 +142,7 @@ def _schema_of(document: BlockDocument) -> str | None:
 def said_of(error: ValidationError) -> str:
     """What is wrong, field by field, without the values: one of them may be a key."""
     return "; ".join(
-        f"{'.'.join(str(part) for part in problem['loc']) or 'node'}: "
-        f"{'is not filled in' if problem['type'] == 'missing' else problem['msg'].removeprefix(_OURS)}"
+        f"{'.'.join(str(part) for part in problem['loc']) or 'node'}"
+        f"{' is not filled in' if problem['type'] == 'missing' else ': ' + problem['msg'].removeprefix(_OURS)}"
         for problem in error.errors(include_input=False, include_url=False, include_context=False)
     )

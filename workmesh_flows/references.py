@@ -21,7 +21,7 @@ def load_reference(reference: str, kind: type[T]) -> T:
     module_name, _, attribute = reference.partition(":")
     parts = [*module_name.split("."), attribute]
     if not all(part.isidentifier() for part in parts) or module_name.endswith(".py"):
-        hint = "write module:attribute, as in my_saas.mesh:mesh"
+        hint = f"write module:attribute, as in my_saas.{word.lower()}:{word.lower()}"
         raise ConfigurationError(f"{reference!r} does not name a {word}: {hint}")
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))

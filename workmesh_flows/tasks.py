@@ -36,6 +36,7 @@ from workmesh_flows.operations.work import Work
 from workmesh_flows.parties import this_process
 from workmesh_flows.planning.assignment import AssignmentPlan
 from workmesh_flows.settings import read_settings
+from workmesh_flows.tries import with_tries
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State, TaskRun
@@ -116,7 +117,12 @@ def push(  # noqa: PLR0913, PLR0917 - each is a fact of the lane's work
 ) -> PushReport:
     """Send a lane's pending records."""
     with lane_work(mesh, service, protocol, node, "pushed", now=now) as work:
-        return push_lane(work, bounds)
+
+        def one_try(before: PushReport) -> PushReport:
+            done = before.pushed + before.parked
+            return push_lane(work, bounds.after(done, before.seconds))
+
+        return with_tries(PushReport(protocol, node), one_try)
 
 
 @task(
@@ -129,7 +135,7 @@ def push(  # noqa: PLR0913, PLR0917 - each is a fact of the lane's work
 def pull(mesh: Mesh, service: str, protocol: str, node: str, now: bool) -> PullReport:
     """Collect a lane's results."""
     with lane_work(mesh, service, protocol, node, "pulled", now=now) as work:
-        return pull_lane(work)
+        return with_tries(PullReport(protocol, node), lambda _: pull_lane(work))
 
 
 @task(

@@ -17,7 +17,7 @@ def told(
     engine: Engine, holding: dict[str, str], looked_at: list[str] | None = None
 ) -> tuple[list[str], list[str]]:
     """What is news, as subjects; and it is kept as told."""
-    found = news(engine, LANE, holding, looked_at)
+    found = news(engine, LANE, holding, lambda subject: looked_at is None or subject in looked_at)
     remember(engine, found, NOW)
     return sorted(found.begun), sorted(found.over)
 

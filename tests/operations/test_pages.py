@@ -93,7 +93,7 @@ def test_a_node_that_is_away_is_named_once_and_not_again_for_each_of_its_lanes()
     assert page.startswith("# Mesh\n\n**2 things need you.**")
     assert f"lane stopped: **[{S}/lead/n2/push](page/{S})**" in page
     assert "node unreachable: **n1** since 2026-11-24 12:00:00, no connection. " in page
-    assert "disable it in its [block](block/n1)." in page
+    assert "or mend or disable its [block](block/n1)." in page
     assert f"{S}/lead/n1/push" not in page
 
 

@@ -194,5 +194,5 @@ def test_a_real_node_refuses_a_record_and_takes_the_rest(engine: Engine, tmp_pat
         session.execute(update(Order).where(Order.id == 3).values(text=""))
     with order_node(tmp_path) as process:
         assert figures(push(engine, shop_service(), as_node(process))) == (8, 5, 1, 2)
-        assert orders(engine)[3].push_error == "record 3: an order needs a text"
+        assert orders(engine)[3].push_error == "an order needs a text"
         assert [arrival.id for arrival in process.arrivals()] == [1, 2, 4, 6, 8]

@@ -13,17 +13,17 @@ from time import monotonic, sleep
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, update
 
 from tests.operations.parking import impatient, refusing_these
 from tests.prefect.conftest import Fleet
 from tests.prefect.reading import post
 from tests.prefect.serving_process import ROOT
 from tests.support.scripted_node import API_KEY, Answer, scripted_node
-from tests.support.shop import write_orders, write_shops
+from tests.support.shop import Shop, write_orders, write_shops
 from workmesh_flows import Mesh
 from workmesh_flows.adapters.conditions import all_conditions
-from workmesh_flows.blocks import ServiceLimits
+from workmesh_flows.blocks import ServiceLimits, WorkmeshNode
 from workmesh_flows.errors import RunFailed
 from workmesh_flows.events import see_off
 from workmesh_flows.flows import service_flows
@@ -93,6 +93,26 @@ def test_a_lane_that_stops_is_told_once_and_once_when_it_works_again(fleet: Flee
     assert lane["payload"]["state"] == "stopped"
     assert "403" in lane["payload"]["reason"]
     assert API_KEY not in str(events)
+
+
+def test_what_stood_at_a_node_that_is_no_more_is_over(fleet: Fleet, seen: Any) -> None:
+    write_shops(fleet.engine, ["n1"])
+    write_orders(fleet.engine, [1] * 5)
+    flows = flows_of(fleet)
+    with scripted_node(lambda _: Answer(b"", 403)) as node:
+        fleet.register("n1", node.port, API_KEY)
+        with suppress(RunFailed):
+            flows.push()
+    assert {condition.kind for condition in all_conditions(fleet.engine)} == {
+        "lane stopped",
+        "node unreachable",
+    }
+    with fleet.engine.begin() as connection:
+        connection.execute(update(Shop).values(node=None))  # as a drain does
+    WorkmeshNode.delete("n1")
+    assert flows.status().message == "counted"
+    assert all_conditions(fleet.engine) == []
+    assert names(seen(4))[0::2] == ["workmesh.lane.resumed", "workmesh.node.recovered"]
 
 
 def test_records_set_aside_and_decided_about_are_told(fleet: Fleet, seen: Any) -> None:

@@ -120,7 +120,8 @@ def test_a_dead_node_fails_the_run_by_name_while_the_other_lanes_finish(
         flows = flows_of(fleet)
         with caplog.at_level(logging.INFO), pytest.raises(RunFailed) as failed:
             flows.push()
-        assert "pushed 30 records on 2 lanes; 1 lane stopped" in str(failed.value)
+        assert str(failed.value).startswith("1 lane stopped:\n")
+        assert "All told: pushed 30 records on 2 lanes. " in str(failed.value)
         assert "order, node n2: " in str(failed.value)
         assert "no connection" in str(failed.value)
         assert latest_run(_api())["state"]["type"] == "FAILED"
@@ -147,7 +148,7 @@ def test_a_lane_that_waits_tells_why_and_with_now_it_waits_no_more(
             with pytest.raises(RunFailed, match=told) as failed:
                 flows.push()
             assert str(failed.value).endswith(
-                "Mend the cause, then run again with now, which waits for no pause."
+                "Mend the cause, then run again with now (--now), which waits for no pause."
             )
         node.start()
         assert flows.push(now=True).message == "pushed 5 records on 1 lane"

@@ -112,9 +112,10 @@ def test_a_node_that_the_file_does_not_name_is_deleted_only_when_asked_and_holdi
     engine = create_engine(url)
     write_shops(engine, ["n2"])
     file = tmp_path / "nodes.yaml"
-    file.write_text(FILE)
+    ours = FILE.replace("[s]", "[shop.orders]")
+    file.write_text(ours)
     workmesh("nodes", "import", file)
-    file.write_text(FILE.strip().splitlines()[0].replace("10.0.0.1", "10.0.0.9"))
+    file.write_text(ours.strip().splitlines()[0].replace("10.0.0.1", "10.0.0.9"))
     for more in ([], ["--dry-run"]):
         ended = workmesh("nodes", "import", file, "--prune", *more)
         assert str(ended.exception).splitlines()[1:] == [
@@ -130,6 +131,20 @@ def test_a_node_that_the_file_does_not_name_is_deleted_only_when_asked_and_holdi
     assert list(hosts()) == ["n1", "n2"]
     assert "n2: deleted" in workmesh("nodes", "import", file, "--prune").output
     assert hosts() == {"n1": "10.0.0.9"}
+
+
+def test_a_node_of_another_mesh_on_the_same_server_is_not_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"{PREFIX}MESH", "tests.prefect.shop_mesh:mesh")
+    monkeypatch.setenv(f"{PREFIX}DATABASE_URL", f"sqlite:///{tmp_path / 'shop.db'}")
+    file = tmp_path / "nodes.yaml"
+    file.write_text(FILE)
+    workmesh("nodes", "import", file)
+    file.write_text(FILE.strip().splitlines()[0])
+    told = workmesh("nodes", "import", file, "--prune").output
+    assert "n2: left, since it runs s, which this mesh does not declare" in told
+    assert list(hosts()) == ["n1", "n2"]
 
 
 def test_nothing_is_deleted_where_nobody_can_say_what_it_holds(tmp_path: Path) -> None:

@@ -48,7 +48,6 @@ def test_a_run_shows_what_was_set_aside_and_a_replay_sends_it(fleet: Fleet, pref
         (row,) = latest_table(prefect, "workmesh-parked")
         assert row.pop("since")
         assert row == {
-            "service": "shop.orders",
             "protocol": "order",
             "record": "3",
             "entity": "1",

@@ -74,7 +74,7 @@ def test_a_node_that_is_entered_in_the_form_is_in_the_table_that_workmesh_nodes_
     with scripted_node() as running:
         with chromium_page(prefect) as page:
             fill_in(page, "n7", "127.0.0.1", str(running.port))
-            page.get_by_label("Max Entities").fill("5")
+            page.get_by_label("Max entities, all services").fill("5")
             shot(page, "node-form", height=1450)
             save(page)
             expect(page.get_by_text("n7").first).to_be_visible()

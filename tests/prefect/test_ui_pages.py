@@ -59,7 +59,7 @@ def test_each_thing_that_runs_leave_is_there_with_the_right_numbers(
         assert parked["reason"] == "no good"
 
         open_table(page, "plan")
-        expect(page.get_by_text("Was applied: moved 1 entity.")).to_be_visible()
+        expect(page.get_by_text("Applied: moved 1 entity.")).to_be_visible()
         (move,) = read_rows(page)
         assert (move["from"], move["to"], move["why"]) == ("n2", "n1", "drain")
         shot(page, "plan")

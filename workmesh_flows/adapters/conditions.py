@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -43,11 +43,11 @@ class News:
 
 
 def news(
-    engine: Engine, kind: Kind, holding: Mapping[str, str], looked_at: Collection[str] | None = None
+    engine: Engine, kind: Kind, holding: Mapping[str, str], is_known: Callable[[str], bool] = lambda _: True
 ) -> News:
     """Compare what holds now with what was told.
 
-    ``holding`` has what is to be said by subject; ``looked_at`` are the subjects that this run can speak of (None: all).
+    ``holding`` has what is to be said by subject; ``is_known`` says of a subject whether this run can speak of it.
     """
     known = conditions.c.kind == kind
     with translated_errors(), engine.connect() as connection:
@@ -55,9 +55,7 @@ def news(
             connection.execute(select(conditions.c.subject, conditions.c.detail).where(known)).tuples().all()
         )
     begun = [subject for subject in holding if subject not in told and len(subject) <= NAME_LENGTH]
-    over = [
-        subject for subject in told if subject not in holding and (looked_at is None or subject in looked_at)
-    ]
+    over = [subject for subject in told if subject not in holding and is_known(subject)]
     changed = [name for name, detail in holding.items() if name in told and told[name] != stored_text(detail)]
     return News(
         kind,

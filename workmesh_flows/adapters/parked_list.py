@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Engine, Select, String, cast, func, select
+from sqlalchemy import Column, Engine, Select, String, cast, func, select
 
 from workmesh_flows.adapters import statements
 from workmesh_flows.adapters.database import translated_errors
+from workmesh_flows.adapters.keys import parse_key
 from workmesh_flows.adapters.refused import refused_in
 from workmesh_flows.adapters.schema import parked
 from workmesh_flows.domain.columns import column_of, table_of
@@ -70,8 +71,8 @@ def parked_records(engine: Engine, service: Service, protocol: Protocol) -> list
         ParkedRecord(
             row.service,
             row.protocol,
-            row.record,
-            row.owner,
+            _as_said(column_of(protocol.id), row.record),
+            _as_said(statements.entity_key(service), row.owner),
             row.node,
             Standing(row.state),
             row.attempts,
@@ -81,6 +82,14 @@ def parked_records(engine: Engine, service: Service, protocol: Protocol) -> list
         )
         for row in rows
     ]
+
+
+def _as_said(column: Column[Any], kept: str) -> str:
+    """A key as people know it: SQLite keeps a UUID without its dashes."""
+    try:
+        return str(parse_key(column, kept))
+    except ValueError:
+        return kept
 
 
 def _pending_of_owners(service: Service, protocol: Protocol) -> Select[Any]:

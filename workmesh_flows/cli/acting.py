@@ -46,6 +46,8 @@ def run(action: str, service: str | None, reference: str | None, **parameters: A
     if service is None and len(names) != 1:
         raise ConfigurationError(f"name one of the mesh's services: {', '.join(names)}")
     name = service or names[0]
+    for protocol in parameters.get("protocols", ()):
+        mesh.service(name).protocol(protocol)  # says which there are; Prefect's own message is long
     return _outcome(
         getattr(service_flows(mesh, name, module=__name__), action), parameters, service_tags(name)
     )
@@ -103,7 +105,7 @@ def show_plans(outcome: Outcome) -> None:
     for plan in outcome.plans:
         if plan.plan.moves:
             show(f"Plan {plan.id} of {plan.service}", moves_table([plan]).drop(columns="service"), None)
-            show("Nodes, before and then", balance_table(plan), None)
+            show("Nodes, before and after", balance_table(plan), None)
         for entity, reason in plan.plan.stuck:
             typer.echo(f"{entity} cannot move: {reason}")
 

@@ -34,7 +34,7 @@ def rebalance(  # noqa: PLR0913, PLR0917 - each is an option
         Objective, typer.Option(help="Move the least weight, or make the fewest moves.")
     ] = "weight",
     emergency: Annotated[
-        bool, typer.Option("--emergency", help="Only take off nodes what is over their caps.")
+        bool, typer.Option("--emergency", help="Only relieve nodes that are over a cap.")
     ] = False,
     source: Annotated[
         list[str] | None, typer.Option("--source", help="Only away from this node; may be repeated.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,9 @@ from workmesh_flows.cli.acting import mesh_of, see_server, show
 from workmesh_flows.cli.app import app
 from workmesh_flows.cli.options import AllOption, MeshOption
 from workmesh_flows.errors import ConfigurationError, RunFailed
+
+if TYPE_CHECKING:
+    from workmesh_flows.blocks import WorkmeshNode
 
 nodes_app = typer.Typer(invoke_without_command=True, help="Show the nodes; keep them in a file.")
 app.add_typer(nodes_app, name="nodes")
@@ -39,7 +42,9 @@ def import_nodes(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would change.")] = False,
     prune: Annotated[
         bool,
-        typer.Option("--prune", help="Delete the nodes that the file does not name; none may hold entities."),
+        typer.Option(
+            "--prune", help="Delete the mesh's nodes that the file does not name; none may hold entities."
+        ),
     ] = False,
     mesh: MeshOption = None,
 ) -> None:
@@ -54,6 +59,8 @@ def import_nodes(
     wanted = read_file(file, stored)
     doubts = _misspelt({name: node.services for name, node in wanted.items()}, mesh)
     gone = sorted({*stored, *problems} - set(wanted)) if prune else []
+    foreign = _of_other_meshes(gone, stored, mesh) if gone else {}
+    gone = [name for name in gone if name not in foreign]
     if gone:
         _see_empty(gone, mesh)
     changed = {name: changes(stored[name], node) for name, node in wanted.items() if name in stored}
@@ -69,6 +76,8 @@ def import_nodes(
         if not dry_run:
             WorkmeshNode.delete(name)
         typer.echo(f"{name}: {'to be ' if dry_run else ''}deleted")
+    for name, services in foreign.items():
+        typer.echo(f"{name}: left, since it runs {', '.join(services)}, which this mesh does not declare")
     others = f"; nothing was written: {file} was only compared" if dry_run else ""
     typer.echo(f"{len(wanted) - len(due)} unchanged{others}")
     for line in doubts:
@@ -85,6 +94,15 @@ def _misspelt(services: Mapping[str, Sequence[str]], reference: str | None) -> l
     known = [service.name for service in mesh_of(reference).services]
     found = {name: misspelt(said, known) for name, said in services.items()}
     return [f"{name}: {doubt}" for name, doubt in found.items() if doubt]
+
+
+def _of_other_meshes(
+    names: Sequence[str], stored: Mapping[str, WorkmeshNode], reference: str | None
+) -> dict[str, list[str]]:
+    """Of these nodes those with services of another mesh on this server, which knows nothing of what they hold."""
+    known = {service.name for service in mesh_of(reference).services}
+    found = {name: sorted(set(stored[name].services) - known) for name in names if name in stored}
+    return {name: services for name, services in found.items() if services}
 
 
 def _see_empty(names: list[str], reference: str | None) -> None:
@@ -123,7 +141,10 @@ def export_nodes(
     if file is None:
         typer.echo(text, nl=False)
     else:
-        file.write_text(text, encoding="utf-8")
+        try:
+            file.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise ConfigurationError(f"{file} cannot be written: {error.strerror}") from error
         typer.echo(f"{len(stored)} nodes in {file}", err=True)
     if problems:
         lines = "\n".join(f"  {name}: {why}" for name, why in problems.items())

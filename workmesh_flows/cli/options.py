@@ -22,33 +22,37 @@ NodeOption = Annotated[list[str] | None, typer.Option("--node", help="Only this 
 ProtocolOption = Annotated[
     list[str] | None, typer.Option("--protocol", help="Only this protocol; may be repeated.")
 ]
-LimitOption = Annotated[int, typer.Option("--limit", min=0, help="At most so many records a lane; 0: all.")]
+LimitOption = Annotated[
+    int, typer.Option("--limit", min=0, help="At most this many records per lane; 0: all.")
+]
 SecondsOption = Annotated[
     float,
     typer.Option(
-        "--seconds", min=0, help="Begin no batch after so many seconds a lane; 0: go on to the end."
+        "--seconds", min=0, help="Begin no batch after this many seconds in a lane; 0: go on to the end."
     ),
 ]
 NowOption = Annotated[
     bool,
     typer.Option(
-        "--now", help="Do not wait for nodes that were away too often or asked for a pause: ask them at once."
+        "--now", help="Ask nodes at once, even those in a pause: they were away too often, or asked for it."
     ),
 ]
-EntitiesOption = Annotated[int, typer.Option("--limit", min=0, help="At most so many entities; 0: all.")]
+EntitiesOption = Annotated[int, typer.Option("--limit", min=0, help="At most this many entities; 0: all.")]
 RepushOption = Annotated[
     bool, typer.Option("--repush", help="Send all data again, not only what was not pulled.")
 ]
 PinOption = Annotated[
     list[str] | None, typer.Option("--pin", help="This entity stays where it is; may be repeated.")
 ]
-MovesOption = Annotated[int, typer.Option("--max-moves", min=0, help="At most so many moves; 0: any number.")]
+MovesOption = Annotated[
+    int, typer.Option("--max-moves", min=0, help="At most this many moves; 0: any number.")
+]
 AtOnceOption = Annotated[
     int,
     typer.Option(
         "--at-once",
         min=0,
-        help="At most so many moves out of a node, and into one, at a time; 0: as caps allow.",
+        help="At most this many moves out of a node, and into one, at a time; 0: as caps allow.",
     ),
 ]
 ApplyOption = Annotated[bool, typer.Option("--apply", help="Do it; without this, only show the plan.")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from workmesh_flows.errors import ConservationError
@@ -40,6 +40,18 @@ class PushReport:
     seconds: float = 0.0
     reasons: Mapping[str, str] = field(default_factory=dict)
 
+    def after(self, earlier: PushReport) -> PushReport:
+        """Both tries of a run as one: what the earlier one finished counts, what it left is this one's."""
+        pushed, parked = earlier.pushed + self.pushed, earlier.parked + self.parked
+        return replace(
+            self,
+            selected=pushed + parked + self.refused + self.left,
+            pushed=pushed,
+            parked=parked,
+            seconds=earlier.seconds + self.seconds,
+            reasons={**earlier.reasons, **self.reasons},
+        )
+
     def __str__(self) -> str:
         """One line for people."""
         rest = "".join(
@@ -71,6 +83,17 @@ class PullReport:
     seconds: float = 0.0
     reasons: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
+
+    def after(self, earlier: PullReport) -> PullReport:
+        """Both tries of a run as one: what the earlier one finished counts, what it left is this one's."""
+        pulled = earlier.pulled + self.pulled
+        return replace(
+            self,
+            selected=pulled + self.failed + self.left,
+            pulled=pulled,
+            seconds=earlier.seconds + self.seconds,
+            reasons={**earlier.reasons, **self.reasons},
+        )
 
     def __str__(self) -> str:
         """One line for people."""

@@ -14,6 +14,13 @@ class Bounds:
     records: int | None = None
     seconds: float | None = None
 
+    def after(self, records: int, seconds: float) -> Bounds:
+        """What is left of them for another try, when so many records are done and so many seconds over."""
+        return Bounds(
+            None if self.records is None else max(self.records - records, 0),
+            None if self.seconds is None else max(self.seconds - seconds, 0.0),
+        )
+
 
 @dataclass(slots=True)
 class Pace:

@@ -100,7 +100,8 @@ class Delivery:
                 case Accepted(refused):
                     self._flag(part, refused)
                 case Refused(reason) if len(part) == 1:
-                    self._flag(part, {part[0].id: reason})
+                    # Ours, and the original's, name the record of a batch; here it is known.
+                    self._flag(part, {part[0].id: reason.removeprefix(f"record {part[0].id}: ")})
                 case TooLarge(reason) if len(part) == 1:
                     self._flag(part, {part[0].id: reason})
                     fits = usual  # this record was too large, not the batches

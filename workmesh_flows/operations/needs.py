@@ -13,7 +13,7 @@ SHOWN = 10
 """Things of a kind that need somebody, of which a page tells."""
 OTHERS = {"lane stopped": "of its node", "record parked": "of its protocol"}
 HELP = {
-    "node unreachable": "Its lanes wait: start it, or disable it in its {}",
+    "node unreachable": "Its lanes wait: start it, or mend or disable its {}",
     "lane stopped": "Nothing is lost: mend the cause, the next run goes on",
     "record parked": "Mend it and run replay, or skip it",
     "entities unassigned": "Add a node, or raise a cap",

@@ -12,7 +12,7 @@ from workmesh_flows.adapters.schema import moves
 from workmesh_flows.planning.stored import StoredPlan
 
 MOVE_COLUMNS = ("entity", "from", "to", "weight", "why", "gain", "wave", "service")
-BALANCE_COLUMNS = ("node", "entities", "then", "weight", "weight then", "used", "used then")
+BALANCE_COLUMNS = ("node", "entities", "entities after", "weight", "weight after", "used", "used after")
 LOG_COLUMNS = ("at", "service", "entity", "from", "to", "why", "weight", "again", "epoch", "plan")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from workmesh_flows.domain.protocol import Protocol
 from workmesh_flows.domain.reports import PullReport, PushReport
 from workmesh_flows.domain.service import Mesh, Service
 from workmesh_flows.engines import mesh_engine
-from workmesh_flows.errors import LaneBusy, LaneStopped, UnknownName
+from workmesh_flows.errors import LaneBusy, UnknownName, WorkmeshError
 from workmesh_flows.inventory import keeping_inventory, kept_inventory
 from workmesh_flows.operations.bounds import Bounds
 from workmesh_flows.operations.status import assigned_nodes
@@ -143,9 +144,8 @@ def _work_lanes(
         if lane.state == "done":
             go_on(node)
         for behind in waiting[node] if lane.state != "done" else ():
-            ended[behind.name, node] = result(
-                behind.name, node, "behind", None, "the lane before it did not end well"
-            )
+            why = f"not begun: {protocol.name}, which goes before it, is {lane.state}"
+            ended[behind.name, node] = result(behind.name, node, "behind", None, why)
     return [ended[protocol.name, node] for protocol in protocols for node in names]
 
 
@@ -173,16 +173,16 @@ def _ended_lane(node: str, future: PrefectFuture[Any]) -> Ending:
     state = future.state
     if state.is_completed():
         report: Report = future.result()
-        get_run_logger().info("%s", report)
+        get_run_logger().log(logging.INFO if report.selected else logging.DEBUG, "%s", report)
         return "done", report, "", False
     error = error_of(future)
     if not state.is_failed():
         said = str(error).partition(". ")[0]
         return "stopped", None, f"what worked it ended before the lane did: {said}", False
-    if isinstance(error, LaneBusy):
-        return "busy", None, error.reason, False
-    stopped = error.report if isinstance(error, LaneStopped) else None
+    stopped = error.report if isinstance(error, WorkmeshError) else None
     report_then = stopped if isinstance(stopped, PushReport | PullReport) else None
+    if isinstance(error, LaneBusy):
+        return "busy", report_then, error.reason, False
     reason = getattr(error, "reason", "") or str(error)
     waits = getattr(error, "until", None) is not None
     return "stopped", report_then, reason.removeprefix(f"node {node}: "), waits

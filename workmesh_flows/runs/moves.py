@@ -25,6 +25,11 @@ from workmesh_flows.runs.result import Outcome, by_reason, counted
 from workmesh_flows.runs.telling import tell_applied
 from workmesh_flows.tasks import patient
 
+DRY = (
+    "A dry run: nothing was moved. To make exactly these moves, run it again with the id of the plan in `plan` and with "
+    "`dry_run` off."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class How:
@@ -105,7 +110,7 @@ def _carried_out(
         for entities, reason in by_reason(plan.plan.stuck):
             logger.warning("entities of %s cannot move (%s): %s", plan.service, entities, reason)
         if how.dry_run:
-            publish_plans(plans, "A dry run: nothing was moved.")
+            publish_plans(plans, DRY)
             continue
         with aside("the plan"):
             publish_plans(plans, "Is being applied by the run that shows it.")
@@ -117,7 +122,7 @@ def _carried_out(
         )
     told = _told(plans, reports)
     with aside("what became of the plans"):
-        publish_plans(plans, f"Was applied: {told}.")
+        publish_plans(plans, f"Applied: {told}.")
         publish_moves(reports)
     outcome = ended(mesh, Outcome(told, plans=plans, moves=reports), service)
     stuck = [

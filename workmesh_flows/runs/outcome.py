@@ -62,13 +62,15 @@ def _show(mesh: Mesh, outcome: Outcome, service: str | None) -> None:
 
 def _warn_of_unassigned(status: Status, outcome: Outcome) -> None:
     """Records that no run can send, since their entities have no node: a push that sent nothing should say so."""
+    remedy = "add a node, or raise a cap" if outcome.assigned or outcome.assigning else "run assign"
     for service in sorted({lane.service for lane in outcome.lanes} or set(status.held)):
         waiting = sum(c.pending for c in status.counts if c.service == service and c.owned and c.node is None)
         if waiting:
             get_run_logger().warning(
-                "%s of %s wait for their entities to have a node: run assign",
+                "%s of %s wait for their entities to have a node: %s",
                 counted(waiting, "record"),
                 service,
+                remedy,
             )
 
 
@@ -76,14 +78,16 @@ def _stopped(outcome: Outcome) -> str:
     """What stopped, lane by lane, and what to do."""
     stopped = [lane for lane in outcome.lanes if lane.state == "stopped"]
     behind = sum(lane.state == "behind" for lane in outcome.lanes)
-    waiting = f", {counted(behind, 'lane')} behind them" if behind else ""
-    now = " with now, which waits for no pause" if any(lane.waits for lane in stopped) else ""
+    them = "it" if len(stopped) == 1 else "them"
+    waiting = f", {counted(behind, 'lane')} behind {them}" if behind else ""
+    now = " with now (--now), which waits for no pause" if any(lane.waits for lane in stopped) else ""
     reasons = "\n".join(
         f"  {lane.direction} of {lane.protocol}, node {lane.node}: {lane.reason.rstrip('.')}."
         for lane in stopped
     )
     return (
-        f"{outcome.message}; {counted(len(stopped), 'lane')} stopped{waiting}:\n{reasons}\n"
+        f"{counted(len(stopped), 'lane')} stopped{waiting}:\n{reasons}\n"
+        f"All told: {outcome.message}. "
         f"Nothing is lost: what was not sent stays pending. Mend the cause, then run again{now}."
     )
 

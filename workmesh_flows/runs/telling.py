@@ -32,7 +32,11 @@ ENDS: dict[Kind, Name] = {
 
 def tell(engine: Engine, outcome: Outcome, status: Status, refused: Sequence[ParkedRecord]) -> None:
     """Send what is new, and keep that it was sent once it has left the process."""
-    told = [_tell_lanes(engine, outcome.lanes), _tell_nodes(engine, status), _tell_parked(engine, refused)]
+    told = [
+        _tell_lanes(engine, outcome.lanes, status),
+        _tell_nodes(engine, status),
+        _tell_parked(engine, refused),
+    ]
     if outcome.assigning:
         told.append(_tell_unassigned(engine, status))
     if any(found.begun or found.over for found in told) and not see_off():
@@ -57,29 +61,29 @@ def tell_applied(plan: StoredPlan, moved: int) -> None:
     see_off()
 
 
-def _tell_lanes(engine: Engine, lanes: Sequence[LaneResult]) -> News:
+def _tell_lanes(engine: Engine, lanes: Sequence[LaneResult], status: Status) -> News:
     by_subject = {f"{lane.service}/{lane.protocol}/{lane.node}/{lane.direction}": lane for lane in lanes}
     stopped = {subject: lane.reason for subject, lane in by_subject.items() if lane.state == "stopped"}
-    spoken_of = {subject for subject, lane in by_subject.items() if lane.state in {"stopped", "done"}}
-    found = news(engine, "lane stopped", stopped, spoken_of)
+
+    def is_known(subject: str) -> bool:
+        """It was worked to its end; or there is no such lane any more, since its node holds nothing of its service."""
+        service, _, node, _ = subject.split("/")
+        emptied = service in status.held and node not in status.held[service]
+        return emptied or (subject in by_subject and by_subject[subject].state == "done")
+
+    found = news(engine, "lane stopped", stopped, is_known)
     for subject, reason, name in _each(found):
-        lane = by_subject[subject]
-        send(
-            name,
-            f"lane/{subject}",
-            node=lane.node,
-            service=lane.service,
-            payload={
-                "reason": reason,
-                **{key: value for key, value in lane.row().items() if key != "reason"},
-            },
-        )
+        service, _, node, _ = subject.split("/")
+        row = by_subject[subject].row() if subject in by_subject else {}
+        figures = {key: value for key, value in row.items() if key != "reason"}
+        send(name, f"lane/{subject}", node=node, service=service, payload={"reason": reason, **figures})
     return found
 
 
 def _tell_nodes(engine: Engine, status: Status) -> News:
+    """All nodes of the inventory were probed: what was told of others is over, they are none any more."""
     away = {name: probe.trouble for name, probe in status.probes.items() if not probe.reachable}
-    found = news(engine, "node unreachable", away, status.probes)
+    found = news(engine, "node unreachable", away)
     for node, trouble, name in _each(found):
         pending = sum(count.pending for count in status.counts if count.node == node)
         send(name, f"node/{node}", node=node, payload={"trouble": trouble, "pending": pending})
