@@ -75,7 +75,7 @@ def served(reader: Reader) -> None:
     from prefect.deployments.runner import RunnerDeployment
 
     deploying(reader)
-    RunnerDeployment.from_entrypoint("deployments.leads_scoring:push", name="scoring-push").apply()
+    RunnerDeployment.from_entrypoint("my_saas.deployments.leads_scoring:push", name="scoring-push").apply()
 
 
 def operated(reader: Reader, limits: Limits = Limits()) -> None:  # noqa: B008 - it cannot be changed

@@ -31,8 +31,8 @@ FIVE = [
 ]
 LEADS = 1_000
 ENDS = {
-    "mesh-assign": "leads.scoring: assigned 0 entities",
-    "mesh-drain": "dry run, nothing was moved: ",
+    "my-saas-assign": "leads.scoring: assigned 0 entities",
+    "my-saas-drain": "dry run, nothing was moved: ",
     "scoring-assign": "assigned 0 entities",
     "scoring-pull": "pulled 0 records on 1 lane",
     "scoring-push": "pushed 0 records on 1 lane",
@@ -42,7 +42,7 @@ ENDS = {
     "scoring-sync": "assigned 0 entities",
 }
 """With what the sentence of each run begins, when all is done."""
-PARAMETERS = {"mesh-drain": {"nodes": ["n1"]}}
+PARAMETERS = {"my-saas-drain": {"nodes": ["n1"]}}
 """What a form asks for; the others ask for nothing."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -28,6 +29,11 @@ ROOT = Path(__file__).parents[2]
 
 def workmesh(*arguments: str | Path) -> Result:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_the_program_says_its_version() -> None:
+    assert re.fullmatch(r"workmesh-flows \d+\.\d+\.\d+, prefect 3\.\d+\.\d+\n", workmesh("--version").output)
+    assert "Hand records to a fleet" in workmesh("--help").output
 
 
 def test_a_written_project_passes_its_own_test(tmp_path: Path) -> None:
@@ -60,6 +66,22 @@ def test_a_name_that_no_package_can_have_is_refused(tmp_path: Path, name: str) -
     with pytest.raises(ConfigurationError, match="is no name for a Python package"):
         write_project(folder, name or None)
     assert not folder.exists()
+
+
+@pytest.mark.parametrize("name", ["json", "tests", "prefect", "workmesh_flows"])
+def test_a_name_that_another_package_has_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigurationError, match="is the name of a Python package that is there already"):
+        write_project(tmp_path, name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_project_is_written_for_the_server_that_is_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", "http://10.0.0.5:4310/api")
+    shown = workmesh("init", tmp_path / "my_saas").output
+    assert "http://10.0.0.5:4310/v2/artifacts/key/workmesh-overview" in shown
+    assert 'url = "http://10.0.0.5:4310/api"' in (tmp_path / "my_saas" / "prefect.toml").read_text()
 
 
 def test_no_file_that_is_there_is_overwritten(tmp_path: Path) -> None:

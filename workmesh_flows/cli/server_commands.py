@@ -28,12 +28,13 @@ def init(
     ] = None,
 ) -> None:
     """Write a project: tables, a mesh, a micro-service, deployments, a test. It runs as it is; fill in your own."""
-    from workmesh_flows.scaffold import next_steps, write_project
+    from workmesh_flows.scaffold import API, next_steps, write_project
 
-    package, written = write_project(folder, name)
+    api = os.environ.get("PREFECT_API_URL", API)
+    package, written = write_project(folder, name, api=api)
     for path in written:
         typer.echo(f"wrote {path}")
-    typer.echo(next_steps(folder, package))
+    typer.echo(next_steps(folder, package, api=api))
 
 
 @app.command()

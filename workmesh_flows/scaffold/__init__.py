@@ -6,7 +6,9 @@ Each file of the folder ``templates`` is a Jinja template; ``package`` in a path
 from __future__ import annotations
 
 import re
+import sys
 from importlib.resources import as_file, files
+from importlib.util import find_spec
 from keyword import iskeyword
 from pathlib import Path
 
@@ -15,19 +17,24 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from workmesh_flows.errors import ConfigurationError
 
 SUFFIX = ".jinja"
+API = "http://127.0.0.1:4200/api"
+"""Where `prefect server start` listens."""
+TAKEN = {"tests", "prefect", *sys.stdlib_module_names}
 PORT = 8081
 """Where the sample's node listens."""
 
 
-def write_project(folder: Path, name: str | None = None) -> tuple[str, list[Path]]:
+def write_project(folder: Path, name: str | None = None, *, api: str = API) -> tuple[str, list[Path]]:
     """Write the project's files; return the name of its package, and what was written.
+
+    ``api`` is the address of the Prefect server's API.
 
     Raises ConfigurationError where a file is there already (then nothing is written), or for a name that no package
     can have.
     """
     package = _package(name or re.sub(r"\W+", "_", folder.resolve().name).strip("_").lower(), asked=name)
     with as_file(files(__name__) / "templates") as templates:
-        rendered = {folder / path: text for path, text in _rendered(templates, package).items()}
+        rendered = {folder / path: text for path, text in _rendered(templates, package, api).items()}
     if there := [path for path in rendered if path.exists()]:
         listed = ", ".join(str(path) for path in there)
         raise ConfigurationError(f"there already, and nothing was written: {listed}; name another folder")
@@ -40,7 +47,7 @@ def write_project(folder: Path, name: str | None = None) -> tuple[str, list[Path
     return package, list(rendered)
 
 
-def next_steps(folder: Path, package: str) -> str:
+def next_steps(folder: Path, package: str, *, api: str = API) -> str:
     """The commands that bring the written project to life, to be typed in its folder."""
     way = "" if folder.resolve() == Path.cwd() else f"cd {folder}\n"
     return f"""
@@ -58,19 +65,23 @@ workmesh automations install
 prefect worker start --pool workmesh
 
 The worker runs a sync each minute. After the first one look at
-http://127.0.0.1:4200/v2/artifacts/key/workmesh-overview, or in another terminal: workmesh nodes.
+{api.removesuffix("/").removesuffix("/api")}/v2/artifacts/key/workmesh-overview, or in another terminal: workmesh nodes.
 Then put your own tables into {package}/models.py, and declare them in {package}/mesh.py.
 The test in tests/ runs by: pip install -e '.[test]' && pytest"""
 
 
 def _package(name: str, *, asked: str | None) -> str:
-    if name.isidentifier() and not iskeyword(name) and name == name.lower():
-        return name
     where = "" if asked else ", which is what this folder's name makes; give --name"
-    raise ConfigurationError(f"{name!r} is no name for a Python package{where}")
+    if not name.isidentifier() or iskeyword(name) or name != name.lower():
+        raise ConfigurationError(f"{name!r} is no name for a Python package{where}")
+    if name in TAKEN or find_spec(name) is not None:
+        raise ConfigurationError(
+            f"{name!r} is the name of a Python package that is there already{where or '; give another'}"
+        )
+    return name
 
 
-def _rendered(templates: Path, package: str) -> dict[Path, str]:
+def _rendered(templates: Path, package: str, api: str) -> dict[Path, str]:
     jinja = Environment(
         loader=FileSystemLoader(templates),
         undefined=StrictUndefined,
@@ -80,7 +91,7 @@ def _rendered(templates: Path, package: str) -> dict[Path, str]:
     found = {}
     for path in sorted(templates.rglob(f"*{SUFFIX}")):
         place = path.relative_to(templates)
-        text = jinja.get_template(place.as_posix()).render(package=package, port=PORT)
+        text = jinja.get_template(place.as_posix()).render(package=package, port=PORT, api=api)
         parts = [package if part == "package" else part for part in place.parts]
         found[Path(*parts).with_suffix("")] = text
     return found
