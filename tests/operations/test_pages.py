@@ -124,6 +124,19 @@ def test_what_stops_work_stands_before_what_waits_and_hides_nothing_of_another_k
     assert f"**[{S}/a/n9/push](page/{S})** and 1 more of its node since" in lines[1]
 
 
+def test_records_that_a_node_could_not_process_need_somebody() -> None:
+    known = facts()
+    (count,) = known.status.counts
+    status = replace(known.status, counts=[replace(count, unprocessed=2)])
+    for page in (overview_page, lambda *given: service_page(S, *given)):
+        told = page(replace(known, status=status), Anywhere())
+        assert "**One thing needs you.**" in told
+        assert (
+            f"results missing: **[{S}/lead/n1](page/{S})**, the node could not process 2 of its records"
+            in told
+        )
+
+
 def test_a_long_reason_is_cut() -> None:
     page = overview_page(facts(Condition("node unreachable", "n1", NOW, "no " * 200)), Anywhere())
     (line,) = (line for line in page.splitlines() if line.startswith("- "))

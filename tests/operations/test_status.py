@@ -124,7 +124,9 @@ def test_every_count_adds_up(engine: Engine) -> None:
     counts = read_status(engine, mesh, a_situation(engine)).counts
     assert all(count.records == count.pending + count.in_flight + count.processed for count in counts)
     assert all(count.failed <= count.pending + count.in_flight for count in counts)
+    assert all(count.unprocessed <= min(count.failed, count.in_flight) for count in counts)
     assert sum(count.records for count in counts) == 16
+    assert sum(count.unprocessed for count in counts) == 1
     assert [count.records for count in counts if not count.owned] == [2]
 
 

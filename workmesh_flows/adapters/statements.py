@@ -207,7 +207,7 @@ def write_flags(protocol: Protocol, flags: Flags, values: Collection[Column[Any]
 
 
 def flag_counts(service: Service, protocol: Protocol) -> Select[Any]:
-    """Per node, one row: records, pending, failed, in flight, processed; ``owned`` is false for ownerless records."""
+    """Per node, one row of figures, as `Count` names them; ``owned`` is false for ownerless records."""
     joined = join_owner(service, protocol, outer=True)
     pushed = column_of(protocol.push.flags.success) if protocol.push else literal(value=True)
     pulled = column_of(protocol.pull.flags.success) if protocol.pull else literal(value=True)
@@ -221,6 +221,7 @@ def flag_counts(service: Service, protocol: Protocol) -> Select[Any]:
             func.count().label("records"),
             _count(pushed.is_not(True)).label("pending"),
             _count(or_(pushed.is_(False), pulled.is_(False))).label("failed"),
+            _count(and_(pushed.is_(True), pulled.is_(False))).label("unprocessed"),
             _count(flying).label("in_flight"),
             _count(done).label("processed"),
         )

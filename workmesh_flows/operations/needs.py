@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from workmesh_flows.adapters.conditions import Condition
 from workmesh_flows.domain.node import misspelt
@@ -20,8 +20,8 @@ HELP = {
 }
 
 
-def head(facts: Facts, conditions: Sequence[Condition], links: Links) -> str:
-    """Since when it is true, and whether anything needs somebody; a node left out may be of any service.
+def head(facts: Facts, conditions: Sequence[Condition], links: Links, services: Collection[str]) -> str:
+    """Since when it is true, and whether anything of these services needs somebody; a node left out may be of any.
 
     Lanes of a node that is not reached stand for nothing of their own.
     """
@@ -45,11 +45,22 @@ def head(facts: Facts, conditions: Sequence[Condition], links: Links) -> str:
         if (doubt := misspelt(node.services, facts.status.held))
     ]
     groups = [told["node unreachable"], told["lane stopped"], blocks]
-    groups += [told["entities unassigned"], told["record parked"]]
+    groups += [told["entities unassigned"], told["record parked"], _unprocessed(facts, links, services)]
     if not (number := sum(len(lines) for lines in groups)):
         return f"**Nothing needs you.** {at}"
     need = f"{number:,} things need you." if number > 1 else "One thing needs you."
     return f"**{need}** {at}\n\n" + "\n".join(line for lines in groups for line in _first(lines))
+
+
+def _unprocessed(facts: Facts, links: Links, services: Collection[str]) -> list[str]:
+    """Records that a node took, and then could not process: no run heals them."""
+    return [
+        f"- results missing: **{linked(f'{count.service}/{count.protocol}/{count.node}', links.service(count.service))}**, "
+        f"the node could not process {count.unprocessed:,} of its records; the table of the pull says why. "
+        "Mend the micro-service or the records, then reassign their entities."
+        for count in facts.status.counts
+        if count.service in services and count.node is not None and count.unprocessed
+    ]
 
 
 def _first(lines: Sequence[str]) -> list[str]:

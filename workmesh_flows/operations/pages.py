@@ -34,7 +34,7 @@ def overview_page(facts: Facts, links: Links) -> str:
     ]
     return _joined(
         "# Mesh",
-        head(facts, facts.conditions, links),
+        head(facts, facts.conditions, links, list(facts.status.held)),
         _actions(links.actions(None)),
         "## Services",
         table(SERVICE_COLUMNS, services),
@@ -56,7 +56,7 @@ def service_page(name: str, facts: Facts, links: Links) -> str:
     (figures,) = (row for row in services_table(facts.status).to_dict("records") if row["service"] == name)
     return _joined(
         f"# {escaped(name)}",
-        head(facts, of_service, links),
+        head(facts, of_service, links, [name]),
         table(SERVICE_COLUMNS[1:], [[figures[column] for column in SERVICE_COLUMNS[1:]]]),
         _actions(links.actions(name)),
         *_backlog(name, facts.history),

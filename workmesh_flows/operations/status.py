@@ -20,7 +20,8 @@ from workmesh_flows.operations.probe import Probe
 class Count:
     """Records of one protocol at one node (None: their entity has no node; ``owned`` false: they have no entity).
 
-    ``records`` = ``pending`` + ``in_flight`` + ``processed``; ``failed`` ones are among the first two.
+    ``records`` = ``pending`` + ``in_flight`` + ``processed``; ``failed`` ones are among the first two, ``unprocessed``
+    are those of them that are in flight: their node could not process them.
     """
 
     service: str
@@ -32,6 +33,7 @@ class Count:
     failed: int
     in_flight: int
     processed: int
+    unprocessed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,7 @@ def _counts(engine: Engine, service: Service) -> list[Count]:
                 int(row.failed),
                 int(row.in_flight),
                 int(row.processed),
+                int(row.unprocessed),
             )
             for row in rows
         ]
