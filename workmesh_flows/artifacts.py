@@ -75,11 +75,13 @@ def publish_page(key: str, page: str) -> None:
     """A page of Markdown.
 
     The list of an artifact's versions, the only address of it that stays, shows the description of the newest one: so
-    that is where the page stands.
+    that is where the page stands. A version's own page sets its body better than its description.
     """
+    place = artifact_key(key)
+    text = "\n".join(line for line in page.splitlines() if not line.startswith("!["))
     create_markdown_artifact(
-        key=artifact_key(key),
-        markdown="This is one version of the page above. The newest is at the top of the list of all its versions.",
+        key=place,
+        markdown=f"One version of [this page](../../artifacts/key/{place}), without its charts.\n\n{text}",
         description=page,
     )
 

@@ -17,6 +17,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
+from workmesh_flows.blocks import SITE
+
 SHOTS = os.environ.get("WORKMESH_SCREENSHOTS")
 """A folder to keep screenshots in, where one is named."""
 WIDTH, HEIGHT = 1400, 1000
@@ -43,6 +45,7 @@ def chromium_page(api: str, *, dark: bool = False) -> Iterator[Page]:
             viewport={"width": WIDTH, "height": HEIGHT},
             color_scheme="dark" if dark else "light",
         )
+        context.route(f"{SITE}/assets/logo.png", lambda route: route.fulfill(path=LOGO))  # published or not
         page = context.new_page()
         page.set_default_timeout(PATIENCE)
         try:
@@ -61,6 +64,7 @@ def shot(page: Page, name: str, *, height: int = HEIGHT) -> None:
         page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
 
 
+LOGO = Path(__file__).parents[2] / "docs" / "assets" / "logo.png"
 VERSION = re.compile(r"^[0-9a-f]{8}$")
 
 
