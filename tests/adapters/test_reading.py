@@ -55,11 +55,11 @@ def test_records_without_an_owner_or_a_node_are_counted_and_never_pending(
     with engine.connect() as connection:
         rows = connection.execute(statements.flag_counts(world.service, world.protocol)).all()
     counts = {(row.node, bool(row.owned)): tuple(int(number) for number in row[2:]) for row in rows}
-    assert rows[0]._fields[2:] == ("records", "pending", "failed", "in_flight", "processed")
+    assert rows[0]._fields[2:] == ("records", "pending", "failed", "unprocessed", "in_flight", "processed")
     assert counts == {
-        ("n1", True): (4, 1, 1, 2, 1),
-        (None, True): (1, 1, 0, 0, 0),
-        (None, False): (2, 2, 1, 0, 0),
+        ("n1", True): (4, 1, 1, 1, 2, 1),
+        (None, True): (1, 1, 0, 0, 0, 0),
+        (None, False): (2, 2, 1, 0, 0, 0),
     }
 
 
@@ -70,7 +70,7 @@ def test_counts_of_a_protocol_that_only_pushes(engine: Engine) -> None:
         connection.execute(update(world.order).where(world.order.id == 1).values(push_success=True))
         connection.execute(update(world.order).where(world.order.id == 2).values(push_success=False))
         row = connection.execute(statements.flag_counts(world.service, world.protocol)).one()
-    assert [int(number) for number in row[2:]] == [3, 2, 1, 0, 1]
+    assert [int(number) for number in row[2:]] == [3, 2, 1, 0, 0, 1]
 
 
 def test_pushed_at_knows_the_records_of_the_lane_only(engine: Engine, world: World) -> None:

@@ -61,13 +61,14 @@ def check(there: Places, examples: int) -> None:
     )
 
 
+@pytest.mark.parametrize("examples", [80, pytest.param(200, marks=pytest.mark.slow)])
 @pytest.mark.timeout(900)  # a failing example is made smaller for up to five minutes
 def test_what_is_promised_holds_whatever_happens(
-    quick_sqlite: Engine, monkeypatch: pytest.MonkeyPatch
+    quick_sqlite: Engine, monkeypatch: pytest.MonkeyPatch, examples: int
 ) -> None:
     with places(quick_sqlite) as there:
         answer_at_once(monkeypatch, there)
-        check(there, 200)
+        check(there, examples)
 
 
 @pytest.mark.slow
