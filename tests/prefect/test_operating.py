@@ -97,6 +97,7 @@ def test_a_run_of_sync_does_the_whole_job(project: Project) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)  # nine runs, each a process of its own, beside that of the schedule
 def test_every_deployed_flow_is_run_by_the_worker_to_the_right_end(project: Project) -> None:
     assert _scored(project) == LEADS
     for name, deployment in project.deployments().items():
