@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable, Iterator
 from dataclasses import fields
 from difflib import get_close_matches
 from typing import ClassVar, Literal
@@ -106,8 +107,8 @@ class WorkmeshSettings(PrefectBaseSettings):
 
 def read_settings() -> WorkmeshSettings:
     """The settings as they are now; raises ConfigurationError that names each wrong one."""
-    if strangers := [f"there is no setting {name}{_meant(name)}" for name in _strangers()]:
-        raise ConfigurationError("; ".join(strangers))
+    if strangers := [told for field, told in _set_names() if field not in WorkmeshSettings.model_fields]:
+        raise ConfigurationError("; ".join(f"there is no setting {told}" for told in sorted(strangers)))
     try:
         return WorkmeshSettings()
     except ValidationError as error:
@@ -118,34 +119,26 @@ def read_settings() -> WorkmeshSettings:
         raise ConfigurationError(f"a setting is wrong: {wrong}") from None
 
 
-def _strangers() -> list[str]:
-    """What is set and is no setting, wherever it stands: Prefect itself reads over it in silence."""
-    variables = {
-        *os.environ,
-        *dotenv_values(".env"),
-        *ProfileSettingsTomlLoader(WorkmeshSettings).profile_settings,
-    }
-    named = {name for name in variables if name.upper().startswith(PREFIX)}
+def _set_names() -> Iterator[tuple[str, str]]:
+    """The field of each setting that is set, wherever, and what to say if there is none: Prefect reads over it."""
+    profile = ProfileSettingsTomlLoader(WorkmeshSettings).profile_settings
+    for variable in {*os.environ, *dotenv_values(".env"), *profile}:
+        if variable.upper().startswith(PREFIX):
+            field = variable.upper().removeprefix(PREFIX).lower()
+            yield field, f"{variable}{_meant(field, lambda name: f'{PREFIX}{name.upper()}')}"
     for source in (PrefectTomlConfigSettingsSource, PyprojectTomlConfigSettingsSource):
-        named |= {
-            f"{key} in {source(WorkmeshSettings).toml_file_path}"
-            for key in source(WorkmeshSettings).toml_data
-        }
-    return sorted(name for name in named if _field(name) not in WorkmeshSettings.model_fields)
+        table = source(WorkmeshSettings)
+        for key in table.toml_data:
+            yield key, f"{key} in {table.toml_file_path}{_meant(key, str)}"
 
 
-def _field(name: str) -> str:
-    """Of a variable, or of a key in a file, the field of the settings that it would be."""
-    return name.partition(" ")[0].upper().removeprefix(PREFIX).lower()
-
-
-def _meant(name: str) -> str:
-    """The setting that is spelled most like it."""
+def _meant(field: str, written: Callable[[str], str]) -> str:
+    """The setting that is spelled most like it, as it is written where this one stands."""
     names = list(WorkmeshSettings.model_fields)
-    close = get_close_matches(_field(name), names, n=1)
-    if name.upper().startswith(PREFIX):
-        names, close = [known.upper() for known in names], [f"{PREFIX}{known.upper()}" for known in close]
-    return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(names)}"
+    close = get_close_matches(field, names, n=1)
+    if close:
+        return f"; did you mean {written(close[0])}?"
+    return f"; there are {', '.join(written(name).removeprefix(PREFIX) for name in names)}"
 
 
 def artifact_key(*parts: str) -> str:
