@@ -37,13 +37,6 @@ class Worked:
     failed: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Round:
-    pushed: int
-    pulled: int
-    failed: int
-
-
 def work_through(
     mesh: Mesh,
     nodes: Sequence[Node],
@@ -74,27 +67,20 @@ def _worked(engine: Engine, mesh: Mesh, inventory: Inventory, limits: Limits, en
     assigned = sum(report.total for report in assign_all(engine, mesh, inventory).values())
     pushed = pulled = 0
     while True:
-        done = _round(engine, mesh, inventory, limits)
-        pushed, pulled = pushed + done.pushed, pulled + done.pulled
-        pending, in_flight = _waiting(engine, mesh, inventory)
-        if not done.pushed and not done.pulled and in_flight == done.failed:
-            return Worked(assigned, pushed, pulled, pending, done.failed)
+        before = pushed + pulled
+        lanes = [work for service in mesh.services for work in _lanes(engine, service, inventory, limits)]
+        pushed += sum(push_lane(work).pushed for work in lanes if work.protocol.push is not None)
+        pulled += sum(pull_lane(work).pulled for work in lanes if work.protocol.pull is not None)
+        counts = [count for count in read_status(engine, mesh, inventory).counts if count.node is not None]
+        failed = sum(count.unprocessed for count in counts)
+        missing = sum(count.in_flight for count in counts) - failed
+        if not missing and pushed + pulled == before:
+            return Worked(assigned, pushed, pulled, sum(count.pending for count in counts), failed)
         if time.monotonic() > end:
             raise TimeoutError(
-                f"results of {in_flight - done.failed} records are still missing; {pushed} were pushed, {pulled} pulled"
+                f"results of {missing} records are still missing; {pushed} were pushed, {pulled} pulled"
             )
         time.sleep(PAUSE)
-
-
-def _round(engine: Engine, mesh: Mesh, inventory: Inventory, limits: Limits) -> _Round:
-    lanes = [work for service in mesh.services for work in _lanes(engine, service, inventory, limits)]
-    pushes = [push_lane(work) for work in lanes if work.protocol.push is not None]
-    pulls = [pull_lane(work) for work in lanes if work.protocol.pull is not None]
-    return _Round(
-        sum(report.pushed for report in pushes),
-        sum(report.pulled for report in pulls),
-        sum(report.failed for report in pulls),
-    )
 
 
 def _lanes(engine: Engine, service: Service, inventory: Inventory, limits: Limits) -> list[Work]:
@@ -103,18 +89,3 @@ def _lanes(engine: Engine, service: Service, inventory: Inventory, limits: Limit
         for node in assigned_nodes(engine, service)
         for protocol in service.protocols
     ]
-
-
-def _waiting(engine: Engine, mesh: Mesh, inventory: Inventory) -> tuple[int, int]:
-    """Records of assigned entities that are pending, and that are in flight, with results to come."""
-    counts = [count for count in read_status(engine, mesh, inventory).counts if count.node is not None]
-    pulls = {
-        (service.name, protocol.name)
-        for service in mesh.services
-        for protocol in service.protocols
-        if protocol.pull is not None
-    }
-    return (
-        sum(count.pending for count in counts),
-        sum(count.in_flight for count in counts if (count.service, count.protocol) in pulls),
-    )
