@@ -102,7 +102,7 @@ def _wanted(block: UUID | None, away_after: float, dead_after: float) -> Iterato
         threshold=1,
         within=timedelta(seconds=away_after),
     )
-    text = f"No run of the last {spell(away_after)} could reach the node."
+    text = f"No run of the last {_spelt(away_after)} could reach the node."
     yield _automation(
         AWAY, f"{text} Event: workmesh.node.unreachable.{nobody}", stays_away, _telling(block, AWAY, text)
     )
@@ -117,14 +117,14 @@ def _wanted(block: UUID | None, away_after: float, dead_after: float) -> Iterato
         within=timedelta(seconds=dead_after),
     )
     message = (
-        f"No sign of life for {spell(dead_after)}: its process died. Nothing is lost; the next run goes on."
+        f"No sign of life for {_spelt(dead_after)}: its process died. Nothing is lost; the next run goes on."
     )
     crashed = ChangeFlowRunState(state=StateType.CRASHED, name="Crashed", message=message)
-    meaning = f"Marks a run as Crashed after {spell(dead_after)} without a sign of life: it would stay Running for ever."
+    meaning = f"Marks a run as Crashed after {_spelt(dead_after)} without a sign of life: it would stay Running for ever."
     yield _automation(DEAD, meaning, silent, crashed)
 
 
-def spell(seconds: float) -> str:
+def _spelt(seconds: float) -> str:
     """A length of time as people say it."""
     minutes, rest = divmod(seconds, 60)
     return f"{minutes:g} minutes" if minutes > 1 and not rest else f"{seconds:g} seconds"
