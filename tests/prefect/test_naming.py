@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx
 import pytest
 from prefect import tags
 from prefect.client.orchestration import get_client
@@ -10,7 +11,8 @@ from prefect.flow_engine import run_flow
 from tests.prefect.conftest import Fleet
 from tests.prefect.reading import latest_run
 from tests.support.shop import write_shops
-from workmesh_flows.flows import service_flows
+from workmesh_flows.flows import mesh_flows, service_flows
+from workmesh_flows.runs import tagging
 from workmesh_flows.runs.naming import LONGEST, run_name
 
 
@@ -79,3 +81,24 @@ def test_a_run_about_some_nodes_has_their_tags_and_keeps_its_own(fleet: Fleet, p
     with tags("nightly"):
         flow()
     assert latest_run(prefect)["tags"] == ["nightly"]
+
+
+def test_a_run_of_the_mesh_is_found_with_each_of_its_services(fleet: Fleet, prefect: str) -> None:
+    write_shops(fleet.engine, ["n1"])
+    flow: Any = mesh_flows(fleet.mesh, module=__name__).assign
+    for _ in range(2):
+        flow()
+        assert latest_run(prefect)["tags"] == ["service:shop.orders"]
+
+
+def test_a_run_whose_tags_get_no_answer_does_its_work(
+    fleet: Fleet, prefect: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_answer(**_: object) -> None:
+        raise httpx.ReadTimeout("timed out")
+
+    write_shops(fleet.engine, ["n1"])
+    monkeypatch.setattr(tagging, "get_client", no_answer)
+    flow: Any = mesh_flows(fleet.mesh, module=__name__).assign
+    assert flow().message == "shop.orders: assigned 0 entities"
+    assert latest_run(prefect)["state"]["type"] == "COMPLETED"
