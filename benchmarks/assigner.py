@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from benchmarks.memory import peak_memory
 from benchmarks.world import SERVICE, service
 from workmesh_flows import Mesh
-from workmesh_flows.adapters.database import open_engine
+from workmesh_flows.adapters.store.engine import open_engine
 from workmesh_flows.domain.node import Inventory, Node
 from workmesh_flows.operations.assign import assign
 

@@ -12,8 +12,8 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from sqlalchemy import text
 
 from benchmarks.push_by_hand import JSON
-from workmesh_flows.adapters.database import make_engine
-from workmesh_flows.adapters.encoding import encode
+from workmesh_flows.adapters.node_http.encoding import encode
+from workmesh_flows.adapters.store.engine import make_engine
 
 AT_ONCE = 16
 """Tasks side by side; with Prefect's own default, a thread for each of them, it is no faster."""

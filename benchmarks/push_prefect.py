@@ -24,7 +24,7 @@ from sqlalchemy import Engine
 from benchmarks.table import print_line
 from benchmarks.world import SERVICE, deal, fill, service
 from workmesh_flows import Mesh
-from workmesh_flows.adapters.database import make_engine
+from workmesh_flows.adapters.store.engine import make_engine
 from workmesh_flows.domain.node import Node
 
 LANES, FEW, MANY, MAPPED = 8, 8_000, 80_000, 2_000

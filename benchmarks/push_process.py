@@ -18,7 +18,7 @@ from sqlalchemy import Engine
 
 from benchmarks.memory import peak_memory
 from benchmarks.world import node_at
-from workmesh_flows.adapters.database import make_engine
+from workmesh_flows.adapters.store.engine import make_engine
 from workmesh_flows.domain.node import Node
 
 Way: TypeAlias = Literal["by_hand", "dlt", "ours"]

@@ -19,8 +19,8 @@ from sqlalchemy import DateTime, Engine, ForeignKey, Index, String, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from workmesh_flows import Flags, Protocol, Push, RoundRobin, Service, post
-from workmesh_flows.adapters.database import make_engine
-from workmesh_flows.adapters.schema import create_own_tables
+from workmesh_flows.adapters.store.engine import make_engine
+from workmesh_flows.adapters.store.schema import create_own_tables
 from workmesh_flows.domain.node import Node
 
 SERVICE = "bench"

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Engine, NullPool, create_engine, event
 
 from tests.support.databases import KINDS, PREPARED, empty_postgresql, running_postgresql
-from workmesh_flows.adapters.schema import create_own_tables
+from workmesh_flows.adapters.store.schema import create_own_tables
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import create_engine, insert
 from sqlalchemy.orm import Session
 
-from workmesh_flows.adapters.database import open_engine
+from workmesh_flows.adapters.store.engine import open_engine
 from workmesh_flows.microservice import MicroService
 
 README = (Path(__file__).parents[1] / "README.md").read_text()

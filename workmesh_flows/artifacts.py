@@ -15,7 +15,7 @@ from workmesh_flows.settings import artifact_key
 if TYPE_CHECKING:
     import pandas as pd
 
-    from workmesh_flows.adapters.parked_list import ParkedRecord
+    from workmesh_flows.adapters.store.refused_list import ParkedRecord
     from workmesh_flows.domain.reports import MoveReport
     from workmesh_flows.operations.status import Status
     from workmesh_flows.planning.assignment import AssignmentPlan

@@ -10,7 +10,7 @@ from typing import Any
 from prefect.blocks.core import Block
 from sqlalchemy import Engine
 
-from workmesh_flows.adapters.database import make_engine, open_engine
+from workmesh_flows.adapters.store.engine import make_engine, open_engine
 from workmesh_flows.domain.service import Database, Mesh
 from workmesh_flows.errors import ConfigurationError
 from workmesh_flows.settings import PREFIX, read_settings

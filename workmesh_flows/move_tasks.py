@@ -9,8 +9,8 @@ from dataclasses import replace
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
-from workmesh_flows.adapters.entities import entity_named
-from workmesh_flows.adapters.plans import read_plan
+from workmesh_flows.adapters.store.entities import entity_named
+from workmesh_flows.adapters.store.plans import read_plan
 from workmesh_flows.domain.node import NodeState
 from workmesh_flows.domain.reports import MoveReport
 from workmesh_flows.domain.service import Mesh

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from workmesh_flows.adapters.conditions import all_conditions
-from workmesh_flows.adapters.database import utc_now
+from workmesh_flows.adapters.store.conditions import all_conditions
+from workmesh_flows.adapters.store.engine import utc_now
 from workmesh_flows.domain.service import Mesh
 from workmesh_flows.engines import mesh_engine
 from workmesh_flows.history import service_history
@@ -20,7 +20,7 @@ from workmesh_flows.settings import artifact_key
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from workmesh_flows.adapters.parked_list import ParkedRecord
+    from workmesh_flows.adapters.store.refused_list import ParkedRecord
     from workmesh_flows.operations.facts import Facts
 
 OVERVIEW = "overview"

@@ -18,8 +18,8 @@ from prefect.context import TaskRunContext
 from prefect.runtime import flow_run
 from prefect.tasks import exponential_backoff
 
-from workmesh_flows.adapters.entities import entity_named
-from workmesh_flows.adapters.replaying import Decision
+from workmesh_flows.adapters.store.entities import entity_named
+from workmesh_flows.adapters.store.refused_decisions import Decision
 from workmesh_flows.domain.reports import AssignReport, PullReport, PushReport
 from workmesh_flows.domain.service import Mesh
 from workmesh_flows.engines import mesh_engine

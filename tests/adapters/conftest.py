@@ -10,8 +10,8 @@ from sqlalchemy import Engine, create_engine
 from tests.support.databases import empty_postgresql
 from tests.support.scripted_node import API_KEY, Answer, Asked, scripted_node
 from tests.support.secrecy import assert_kept, told_by
-from workmesh_flows.adapters.node_client import node_client
-from workmesh_flows.adapters.schema import create_own_tables
+from workmesh_flows.adapters.node_http.client import node_client
+from workmesh_flows.adapters.store.schema import create_own_tables
 from workmesh_flows.domain.limits import Limits
 from workmesh_flows.errors import WorkmeshError
 

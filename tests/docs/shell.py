@@ -141,7 +141,7 @@ def workmesh(arguments: list[str], folder: str, environment: dict[str, str]) -> 
 
 def wait_for_nodes() -> None:
     """Until no node has a task left: a person types slower than they work."""
-    from workmesh_flows.adapters.node_client import node_client
+    from workmesh_flows.adapters.node_http.client import node_client
     from workmesh_flows.domain.limits import Limits
     from workmesh_flows.inventory import load_inventory
 

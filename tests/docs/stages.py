@@ -15,7 +15,7 @@ from sqlalchemy import create_engine, make_url
 from tests.docs.running import Reader
 from tests.docs.shell import wait_for_nodes
 from tests.prefect.reading import api_client, post
-from workmesh_flows.adapters.database import open_engine
+from workmesh_flows.adapters.store.engine import open_engine
 from workmesh_flows.blocks import WorkmeshNode
 from workmesh_flows.demo.models import Base
 from workmesh_flows.domain.limits import Limits

@@ -16,7 +16,7 @@ from sqlalchemy import insert
 from tests.docs.blocks import ROOT, blocks_of
 from tests.docs.stages import imported
 from tests.support.scripted_node import scripted_node, success
-from workmesh_flows.adapters.database import make_engine, open_engine
+from workmesh_flows.adapters.store.engine import make_engine, open_engine
 from workmesh_flows.blocks import SITE, WorkmeshNode
 from workmesh_flows.events import Name
 from workmesh_flows.operations.push import push_lane

@@ -17,7 +17,7 @@ from sqlalchemy import Engine, select
 
 from tests.main_job.sky import Data, Flight, Plane, read_data, service, write_data
 from workmesh_flows import Mesh
-from workmesh_flows.adapters.database import open_engine
+from workmesh_flows.adapters.store.engine import open_engine
 from workmesh_flows.domain.node import Inventory, Node
 from workmesh_flows.microservice import NodeProcess
 from workmesh_flows.operations.assign import assign

@@ -10,7 +10,7 @@ import sys
 
 from tests.operations.processes import wait_for_go
 from tests.support.accounts import account_mesh, inventory, node
-from workmesh_flows.adapters.database import open_engine
+from workmesh_flows.adapters.store.engine import open_engine
 from workmesh_flows.operations.assign import assign
 
 

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from tests.operations.processes import wait_for_go
 from tests.support.shop import shop_mesh
-from workmesh_flows.adapters.database import open_engine
+from workmesh_flows.adapters.store.engine import open_engine
 from workmesh_flows.domain.node import Inventory, Node
 from workmesh_flows.operations.assign import assign
 

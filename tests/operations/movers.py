@@ -13,8 +13,8 @@ from tests.operations.working import QUICK
 from tests.support.scripted_node import Answer, Asked, Script, ScriptedNode, scripted_node, success
 from tests.support.shop import Order, Shop
 from workmesh_flows import Mesh, Service
-from workmesh_flows.adapters.moving import Step
-from workmesh_flows.adapters.schema import former_pushes, moves
+from workmesh_flows.adapters.store.moves import Step
+from workmesh_flows.adapters.store.schema import former_pushes, moves
 from workmesh_flows.domain.node import Inventory, Node
 from workmesh_flows.operations.moving import Moving
 

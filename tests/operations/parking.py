@@ -10,7 +10,7 @@ from tests.operations.working import PUSH, refusing
 from tests.support.scripted_node import Answer, Script, failure
 from tests.support.shop import PUSH_FLAGS, shop_service
 from workmesh_flows import Push, Service, post
-from workmesh_flows.adapters.schema import parked
+from workmesh_flows.adapters.store.schema import parked
 from workmesh_flows.domain.protocol import Policy
 from workmesh_flows.domain.reports import PushReport
 

@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 
 from tests.support.accounts import CALLS, MAILS, Account, account_mesh, held, inventory, node, write_accounts
 from workmesh_flows import EntityWeight
-from workmesh_flows.adapters.entities import assigning
-from workmesh_flows.adapters.schema import services
+from workmesh_flows.adapters.store.assignment import assigning
+from workmesh_flows.adapters.store.schema import services
 from workmesh_flows.domain.criteria import Weight
 from workmesh_flows.domain.node import NodeState
 from workmesh_flows.errors import NoCapacity, UnknownName

@@ -12,8 +12,8 @@ from sqlalchemy import Engine, select, update
 from tests.operations.working import PING, PUSH, QUICK, STATUS, ClockedWork, lane_row, sent
 from tests.support.scripted_node import Answer, Asked, failure, scripted_node, success
 from tests.support.shop import shop_service, with_push_success, write_orders, write_shops
-from workmesh_flows.adapters.breaker import LONGEST_PAUSE, pause_after
-from workmesh_flows.adapters.schema import lanes
+from workmesh_flows.adapters.store.breaker import LONGEST_PAUSE, pause_after
+from workmesh_flows.adapters.store.schema import lanes
 from workmesh_flows.domain.limits import Limits
 from workmesh_flows.domain.node import Node
 from workmesh_flows.errors import LaneLost, LaneStopped, LaneWaiting
@@ -139,7 +139,7 @@ def test_a_batch_that_arrives_after_the_pause_closes_the_breaker(orders: Engine)
 def test_a_failure_after_the_pause_opens_it_for_longer(
     orders: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workmesh_flows.adapters.breaker.uniform", lambda least, most: most)
+    monkeypatch.setattr("workmesh_flows.adapters.store.breaker.uniform", lambda least, most: most)
     with scripted_node(lambda asked: success() if asked.path == PING else AWAY) as node:
         trial = Trial(orders, node.node(), Hour())
         pauses = []

@@ -16,12 +16,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import mapped_column
 
-from tests.adapters.worlds import KEYS, make_world
+from tests.adapters.store.worlds import KEYS, make_world
 from tests.domain.schemas import entity, new_base, record, serve, to
 from tests.support.checking import create_shop, mended, problems, run
 from tests.support.shop import PULL_FLAGS, PUSH_FLAGS, Order, Shop, shop_mesh, write_orders, write_shops
 from workmesh_flows import EntityWeight, Mesh, Protocol, Push, Service, post
-from workmesh_flows.adapters.schema import create_own_tables
+from workmesh_flows.adapters.store.schema import create_own_tables
 from workmesh_flows.demo.mesh import mesh as demo_mesh
 from workmesh_flows.demo.models import Base as DemoBase
 from workmesh_flows.errors import StoreUnavailable

@@ -25,7 +25,7 @@ from tests.support.shop import (
     write_shops,
 )
 from workmesh_flows import NodeClient, Push
-from workmesh_flows.adapters.schema import create_own_tables
+from workmesh_flows.adapters.store.schema import create_own_tables
 
 
 @pytest.fixture
@@ -141,7 +141,7 @@ def test_owners_beyond_those_with_turns_of_their_own_go_with_the_others(
 
 @pytest.mark.usefixtures("small_pages")
 def test_an_entity_that_comes_to_the_node_meanwhile_is_had_in_order(engine: Engine) -> None:
-    from workmesh_flows.adapters.schema import ensure_row, services
+    from workmesh_flows.adapters.store.schema import ensure_row, services
 
     write_shops(engine, ["n1", "n2"])
     write_orders(engine, [2] * 30 + [1] * 30)

@@ -28,10 +28,11 @@ from tests.operations.working import (
 from tests.support.scripted_node import Answer, Asked, Script, scripted_node, success
 from tests.support.shop import orders, shop_service, write_orders, write_shops
 from workmesh_flows import Protocol, Service
-from workmesh_flows.adapters.database import database_clock
-from workmesh_flows.adapters.lanes import Lane, held_lane, take_lane
-from workmesh_flows.adapters.push_flags import push_flags
-from workmesh_flows.adapters.schema import lanes
+from workmesh_flows.adapters.store.engine import database_clock
+from workmesh_flows.adapters.store.lanes import held_lane, take_lane
+from workmesh_flows.adapters.store.push_flags import push_flags
+from workmesh_flows.adapters.store.schema import lanes
+from workmesh_flows.domain.lane import Lane
 from workmesh_flows.domain.node import Inventory, NodeState
 from workmesh_flows.errors import LaneBusy, LaneLost, StoreUnavailable
 from workmesh_flows.microservice import NodeProcess

@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 from tests.operations.working import push
 from tests.support.scripted_node import Answer, Asked, scripted_node, success
 from tests.support.shop import shop_service, write_orders, write_shops
-from workmesh_flows.adapters.node_client import PING
+from workmesh_flows.adapters.node_http.client import PING
 from workmesh_flows.errors import LaneStopped
 from workmesh_flows.operations.lane_table import LANE_COLUMNS, lanes_table
 

@@ -12,9 +12,9 @@ import pytest
 from matplotlib.image import imread
 from pydantic import SecretStr
 
-from workmesh_flows.adapters.conditions import Condition
 from workmesh_flows.adapters.drawing import history_chart, load_chart
-from workmesh_flows.adapters.parked_list import ParkedRecord
+from workmesh_flows.adapters.store.conditions import Condition
+from workmesh_flows.adapters.store.refused_list import ParkedRecord
 from workmesh_flows.domain.node import Inventory, Node
 from workmesh_flows.operations.facts import Facts, Run
 from workmesh_flows.operations.history import Backlog

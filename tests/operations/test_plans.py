@@ -15,7 +15,7 @@ from tests.operations.parcels import parcel_service, write_parcels
 from tests.support.scripted_node import API_KEY
 from tests.support.shop import Shop, shop_mesh, write_shops
 from workmesh_flows import EntityWeight, Mesh
-from workmesh_flows.adapters.plans import read_plan
+from workmesh_flows.adapters.store.plans import read_plan
 from workmesh_flows.domain.node import Inventory, Node, NodeState
 from workmesh_flows.errors import ConfigurationError, StalePlan, UnknownName
 from workmesh_flows.operations.planning import Drain, Rebalance, begin_plan, end_plan, make_plan

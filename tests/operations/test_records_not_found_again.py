@@ -11,7 +11,7 @@ from tests.operations.parcels import parcel_id, parcel_service, write_parcels
 from tests.operations.working import PUSH, figures, pull_stops, push, push_stops, sent_ids
 from tests.support.scripted_node import Answer, Asked, scripted_node, success
 from tests.support.shop import Order, shop_service, with_push_success, write_orders, write_shops
-from workmesh_flows.adapters.schema import create_own_tables
+from workmesh_flows.adapters.store.schema import create_own_tables
 
 
 def deleted(engine: Engine, number: int) -> None:

@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 from tests.operations.processes import go, started
 from tests.support.accounts import CALLS, MAILS, Account, account_mesh, held, inventory, node, write_accounts
 from workmesh_flows import EntityNumber, EntityWeight
-from workmesh_flows.adapters.entities import assigning
-from workmesh_flows.adapters.schema import services
+from workmesh_flows.adapters.store.assignment import assigning
+from workmesh_flows.adapters.store.schema import services
 from workmesh_flows.domain.node import Inventory, NodeState
 from workmesh_flows.errors import DefinitionError
 from workmesh_flows.operations.assign import assign, assign_all

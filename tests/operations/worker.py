@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 
 from tests.operations.processes import wait_for_go
 from tests.support.shop import shop_service
-from workmesh_flows.adapters.database import open_engine
+from workmesh_flows.adapters.store.engine import open_engine
 from workmesh_flows.domain.limits import Limits
 from workmesh_flows.domain.node import Node
 from workmesh_flows.errors import LaneBusy, LaneError, LaneStopped

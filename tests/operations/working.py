@@ -15,8 +15,8 @@ from pydantic import SecretStr
 from sqlalchemy import Engine, Row, select
 
 from tests.support.scripted_node import Answer, Asked, Script, success
-from workmesh_flows.adapters.database import Clock
-from workmesh_flows.adapters.schema import lanes
+from workmesh_flows.adapters.store.engine import Clock
+from workmesh_flows.adapters.store.schema import lanes
 from workmesh_flows.domain.limits import Limits
 from workmesh_flows.domain.node import Node
 from workmesh_flows.domain.reports import PullReport, PushReport

@@ -11,7 +11,7 @@ from unittest.mock import patch
 from prefect.events.worker import EventsWorker
 
 from tests.prefect.shop_mesh import mesh
-from workmesh_flows.adapters.conditions import remember
+from workmesh_flows.adapters.store.conditions import remember
 from workmesh_flows.flows import service_flows
 
 handle = EventsWorker._handle

@@ -18,8 +18,8 @@ from sqlalchemy import Engine, select
 from tests.prefect.conftest import HERE
 from tests.prefect.held_mesh import mesh
 from tests.support.shop import with_push_success, write_orders, write_shops
-from workmesh_flows.adapters.database import open_engine
-from workmesh_flows.adapters.schema import lanes
+from workmesh_flows.adapters.store.engine import open_engine
+from workmesh_flows.adapters.store.schema import lanes
 from workmesh_flows.blocks import WorkmeshNode
 from workmesh_flows.microservice import NodeProcess
 from workmesh_flows.settings import PREFIX

@@ -21,7 +21,7 @@ from tests.prefect.serving_process import ROOT
 from tests.support.scripted_node import API_KEY, Answer, scripted_node
 from tests.support.shop import Shop, write_orders, write_shops
 from workmesh_flows import Mesh
-from workmesh_flows.adapters.conditions import all_conditions
+from workmesh_flows.adapters.store.conditions import all_conditions
 from workmesh_flows.blocks import ServiceLimits, WorkmeshNode
 from workmesh_flows.errors import RunFailed
 from workmesh_flows.events import see_off

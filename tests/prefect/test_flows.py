@@ -16,9 +16,10 @@ from tests.prefect.conftest import HERE, Fleet
 from tests.prefect.reading import everything, latest_run, latest_table, task_runs
 from tests.support.scripted_node import API_KEY, Answer, Asked, failure, scripted_node, success
 from tests.support.shop import Shop, orders, with_push_success, write_orders, write_shops
-from workmesh_flows.adapters.database import database_clock
-from workmesh_flows.adapters.lanes import Lane, held_lane
+from workmesh_flows.adapters.store.engine import database_clock
+from workmesh_flows.adapters.store.lanes import held_lane
 from workmesh_flows.blocks import ServiceLimits
+from workmesh_flows.domain.lane import Lane
 from workmesh_flows.errors import RunFailed, UnknownName
 from workmesh_flows.flows import ServiceFlows, service_flows
 from workmesh_flows.microservice import NodeProcess

@@ -18,9 +18,10 @@ from tests.prefect.reading import everything, latest_run, latest_table, post
 from tests.support.scripted_node import API_KEY, Answer, Asked, ScriptedNode, scripted_node, success
 from tests.support.shop import with_push_success, write_orders, write_shops
 from workmesh_flows import move_tasks
-from workmesh_flows.adapters.database import database_clock
-from workmesh_flows.adapters.lanes import Lane, held_lane
+from workmesh_flows.adapters.store.engine import database_clock
+from workmesh_flows.adapters.store.lanes import held_lane
 from workmesh_flows.blocks import ServiceLimits
+from workmesh_flows.domain.lane import Lane
 from workmesh_flows.domain.node import NodeState
 from workmesh_flows.errors import ConfigurationError, RunFailed, StalePlan, UnknownName
 from workmesh_flows.flows import MeshFlows, ServiceFlows, mesh_flows, service_flows

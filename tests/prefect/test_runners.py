@@ -27,7 +27,7 @@ from tests.support.scripted_node import API_KEY, scripted_node
 from tests.support.shop import with_push_success, write_orders, write_shops
 from tests.test_face import MOMENT, RAISED
 from workmesh_flows import Mesh, errors
-from workmesh_flows.adapters.database import open_engine
+from workmesh_flows.adapters.store.engine import open_engine
 from workmesh_flows.blocks import WorkmeshNode
 from workmesh_flows.demo.mesh import SERVICE, mesh
 from workmesh_flows.domain.reports import PullReport

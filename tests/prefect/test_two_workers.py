@@ -23,8 +23,8 @@ from tests.prefect.gated_micro import GATE
 from tests.prefect.reading import post
 from tests.prefect.sample_nodes import NODES, sample_nodes, see_all_in_order, write_assigned
 from tests.support.databases import empty_postgresql
-from workmesh_flows.adapters.database import open_engine
-from workmesh_flows.adapters.schema import lanes
+from workmesh_flows.adapters.store.engine import open_engine
+from workmesh_flows.adapters.store.schema import lanes
 from workmesh_flows.demo import flows
 from workmesh_flows.settings import PREFIX
 

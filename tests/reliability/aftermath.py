@@ -22,7 +22,7 @@ from tests.reliability.situation import (
     TOO_MUCH,
 )
 from tests.reliability.stage import LATER_EPOCH, Play
-from workmesh_flows.adapters.schema import former_pushes, lanes, parked
+from workmesh_flows.adapters.store.schema import former_pushes, lanes, parked
 from workmesh_flows.testing import (
     Outcome,
     RequestSent,

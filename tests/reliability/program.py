@@ -21,7 +21,7 @@ from sqlalchemy import Engine, NullPool, create_engine, event, select
 from tests.reliability.failpoints import Failpoints, watch_requests, watch_statements
 from tests.reliability.mails import SERVICE, Delivery, mesh
 from tests.reliability.situation import mend
-from workmesh_flows.adapters.database import open_engine
+from workmesh_flows.adapters.store.engine import open_engine
 from workmesh_flows.domain.limits import Limits
 from workmesh_flows.domain.node import Node
 from workmesh_flows.domain.reports import PullReport, PushReport

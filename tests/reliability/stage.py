@@ -29,9 +29,9 @@ from tests.reliability.situation import (
     write_others,
     write_returned,
 )
-from workmesh_flows.adapters.database import open_engine
-from workmesh_flows.adapters.moving import Step
-from workmesh_flows.adapters.schema import lanes
+from workmesh_flows.adapters.store.engine import open_engine
+from workmesh_flows.adapters.store.moves import Step
+from workmesh_flows.adapters.store.schema import lanes
 from workmesh_flows.domain.node import Inventory, NodeState
 from workmesh_flows.microservice import NodeProcess
 from workmesh_flows.operations.handover import hand_over

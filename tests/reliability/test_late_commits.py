@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, insert
 from tests.operations.working import figures, push, sent_ids
 from tests.support.scripted_node import Answer, Asked, scripted_node, success
 from tests.support.shop import START, Order, shop_service, with_push_success, write_orders, write_shops
-from workmesh_flows.adapters.node_client import PING
+from workmesh_flows.adapters.node_http.client import PING
 from workmesh_flows.domain.columns import table_of
 
 

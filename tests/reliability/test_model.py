@@ -19,7 +19,7 @@ from tests.reliability.model.at_once import answer_at_once
 from tests.reliability.model.machine import Shops
 from tests.reliability.model.world import Places, places
 from tests.support.databases import empty_postgresql
-from workmesh_flows.adapters.schema import create_own_tables
+from workmesh_flows.adapters.store.schema import create_own_tables
 
 STEPS = 50
 

@@ -25,7 +25,7 @@ from tests.operations.working import (
 from tests.support.scripted_node import Answer, Asked, failure, scripted_node, success
 from tests.support.shop import PUSH_FLAGS, shop_service, with_push_success, write_orders, write_shops
 from workmesh_flows import Push, Service, post
-from workmesh_flows.adapters.schema import lanes, parked
+from workmesh_flows.adapters.store.schema import lanes, parked
 from workmesh_flows.domain.limits import Limits
 from workmesh_flows.domain.protocol import Policy
 from workmesh_flows.errors import LaneStopped, LaneWaiting

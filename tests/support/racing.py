@@ -8,9 +8,10 @@ from typing import Any
 from sqlalchemy import NullPool, create_engine, inspect
 
 from tests.support.shop import shop_service
-from workmesh_flows.adapters.database import open_engine
-from workmesh_flows.adapters.entities import assigning
-from workmesh_flows.adapters.lanes import Lane, leave_lane, take_lane
+from workmesh_flows.adapters.store.assignment import assigning
+from workmesh_flows.adapters.store.engine import open_engine
+from workmesh_flows.adapters.store.lanes import leave_lane, take_lane
+from workmesh_flows.domain.lane import Lane
 from workmesh_flows.errors import LaneBusy
 from workmesh_flows.planning.assignment import Load, plan_assignment
 

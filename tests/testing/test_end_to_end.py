@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from tests.support.shop import START, Order, shop_mesh, with_push_success, write_orders, write_shops
 from workmesh_flows import Mesh
-from workmesh_flows.adapters.database import open_engine
+from workmesh_flows.adapters.store.engine import open_engine
 from workmesh_flows.domain.limits import Limits
 from workmesh_flows.domain.node import Node
 from workmesh_flows.domain.reports import PullReport, PushReport

@@ -9,7 +9,7 @@ from itertools import count
 import httpx
 import pytest
 
-from workmesh_flows.adapters.node_client import PING, HttpNodeClient, Sender, node_client
+from workmesh_flows.adapters.node_http.client import PING, HttpNodeClient, Sender, node_client
 from workmesh_flows.domain.limits import Limits
 from workmesh_flows.errors import NodeError, NodeMisconfigured, NodeUnavailable, RequestCrashed
 from workmesh_flows.microservice import NodeProcess

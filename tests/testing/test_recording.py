@@ -16,8 +16,8 @@ from sqlalchemy.orm import Session
 from tests.operations.parcels import parcel_id, parcel_service, write_parcels
 from tests.support.shop import START, Order, shop_mesh, write_orders, write_shops
 from workmesh_flows import Mesh
-from workmesh_flows.adapters.database import open_engine
-from workmesh_flows.adapters.schema import moves, parked
+from workmesh_flows.adapters.store.engine import open_engine
+from workmesh_flows.adapters.store.schema import moves, parked
 from workmesh_flows.domain.reports import PullReport, PushReport
 from workmesh_flows.testing import (
     EntityMoved,

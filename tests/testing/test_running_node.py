@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.operations.micro_orders import orders
-from workmesh_flows.adapters.node_client import node_client
+from workmesh_flows.adapters.node_http.client import node_client
 from workmesh_flows.domain.limits import Limits
 from workmesh_flows.errors import ConfigurationError, NodeUnavailable, StartError
 from workmesh_flows.microservice import MicroService

@@ -5,15 +5,6 @@ from __future__ import annotations
 import os
 import sys
 
-from workmesh_flows.cli import (
-    check_command,
-    commands,
-    delivery_commands,
-    move_commands,
-    node_commands,
-    server_commands,
-    verify_command,
-)
 from workmesh_flows.cli.app import app
 from workmesh_flows.errors import WorkmeshError
 

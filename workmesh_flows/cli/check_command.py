@@ -44,7 +44,7 @@ def check(
 
 
 def _findings(mesh: Mesh) -> Sequence[Finding]:
-    from workmesh_flows.adapters.database import make_engine
+    from workmesh_flows.adapters.store.engine import make_engine
     from workmesh_flows.engines import database_of
     from workmesh_flows.operations.check import check_mesh
 

@@ -16,8 +16,8 @@ from pydantic import SecretStr
 from rich.console import Console
 from sqlalchemy import Engine, event, inspect, make_url
 
-from workmesh_flows.adapters.database import make_engine
-from workmesh_flows.adapters.schema import own
+from workmesh_flows.adapters.store.engine import make_engine
+from workmesh_flows.adapters.store.schema import own
 from workmesh_flows.demo.data import remove_sample, write_sample
 from workmesh_flows.demo.mesh import SERVICE, mesh
 from workmesh_flows.errors import RunFailed

@@ -1,7 +1,6 @@
 """A micro-service in about twenty lines: declare it, start it, push records, pull what became of them.
 
 ```python
-from workmesh_flows.microservice import MicroService, RecordRefused
 
 timeline = MicroService("micro.emails.timeline", version="1.0.0")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby
 
-from workmesh_flows.adapters.entities import entity_named
-from workmesh_flows.adapters.moving import Step
+from workmesh_flows.adapters.store.entities import entity_named
+from workmesh_flows.adapters.store.moves import Step
 from workmesh_flows.domain.reports import MoveReport
 from workmesh_flows.domain.service import Service
 from workmesh_flows.operations.handover import hand_over

@@ -8,7 +8,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Engine
 
-from workmesh_flows.adapters.entities import Assigning, node_of_entity
+from workmesh_flows.adapters.store.assignment import Assigning
+from workmesh_flows.adapters.store.entities import node_of_entity
 from workmesh_flows.domain.node import Inventory
 from workmesh_flows.domain.reports import SHOWN, AssignReport
 from workmesh_flows.domain.service import Mesh, Service

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from workmesh_flows.adapters import database, node_client
-from workmesh_flows.adapters.keys import parse_key
-from workmesh_flows.adapters.node_client import HttpNodeClient
+from workmesh_flows.adapters.node_http.client import HttpNodeClient
+from workmesh_flows.adapters.node_http.errors import translated_http_errors
+from workmesh_flows.adapters.store.engine import translated_errors
+from workmesh_flows.adapters.store.keys import parse_key
 from workmesh_flows.domain.columns import column_of
 from workmesh_flows.domain.protocol import Protocol
 from workmesh_flows.errors import (
@@ -36,7 +37,7 @@ def call(
     the node or the database is; no text holds the key.
     """
     try:
-        with node_client.translated_errors(), database.translated_errors():
+        with translated_http_errors(), translated_errors():
             return function(records, client)
     except RequestCrashed as crash:
         client.ping()

@@ -8,25 +8,25 @@ from typing import Any
 
 from sqlalchemy import Column, Engine, Table
 
-from workmesh_flows.adapters.database import translated_errors
-from workmesh_flows.adapters.inspecting.catalogue import Catalogue
-from workmesh_flows.adapters.inspecting.columns import column_findings, table_findings
-from workmesh_flows.adapters.inspecting.demands import (
+from workmesh_flows.adapters.store.check.column_checks import column_findings, table_findings
+from workmesh_flows.adapters.store.check.finding import Finding, Level
+from workmesh_flows.adapters.store.check.index_checks import index_findings, key_findings, path_key_findings
+from workmesh_flows.adapters.store.check.live_schema import Catalogue
+from workmesh_flows.adapters.store.check.own_tables import own_findings
+from workmesh_flows.adapters.store.check.required_columns import (
     Demand,
     entity_demands,
     path_demands,
     record_demands,
 )
-from workmesh_flows.adapters.inspecting.finding import Finding, Level
-from workmesh_flows.adapters.inspecting.indexes import index_findings, key_findings, path_key_findings
-from workmesh_flows.adapters.inspecting.own_tables import own_findings
-from workmesh_flows.adapters.inspecting.rows import (
+from workmesh_flows.adapters.store.check.required_indexes import entity_indexes, record_indexes
+from workmesh_flows.adapters.store.check.row_checks import (
     key_form_findings,
     owner_findings,
     sort_findings,
     weight_findings,
 )
-from workmesh_flows.adapters.inspecting.wanted import entity_indexes, record_indexes
+from workmesh_flows.adapters.store.engine import translated_errors
 from workmesh_flows.domain.columns import column_of, table_of
 from workmesh_flows.domain.protocol import Protocol
 from workmesh_flows.domain.service import Mesh, Service

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
 
-from workmesh_flows.adapters.database import Clock
-from workmesh_flows.adapters.lanes import Hold, note_on_lane
-from workmesh_flows.adapters.node_client import HttpNodeClient
-from workmesh_flows.adapters.parked import Refusal
-from workmesh_flows.adapters.push_flags import PushFlags
+from workmesh_flows.adapters.node_http.client import HttpNodeClient
+from workmesh_flows.adapters.store.engine import Clock
+from workmesh_flows.adapters.store.lanes import Hold, note_on_lane
+from workmesh_flows.adapters.store.push_flags import PushFlags
+from workmesh_flows.adapters.store.refused_records import Refusal
 from workmesh_flows.domain.protocol import Push
 from workmesh_flows.domain.reports import Tally
 from workmesh_flows.errors import NodeUnavailable

@@ -9,8 +9,8 @@ from typing import Protocol
 
 import pandas as pd
 
-from workmesh_flows.adapters.conditions import Condition
-from workmesh_flows.adapters.parked_list import ParkedRecord
+from workmesh_flows.adapters.store.conditions import Condition
+from workmesh_flows.adapters.store.refused_list import ParkedRecord
 from workmesh_flows.operations.status import Status
 
 

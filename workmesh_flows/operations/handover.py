@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 
-from workmesh_flows.adapters.database import database_clock
-from workmesh_flows.adapters.entities import Assigning
-from workmesh_flows.adapters.lanes import Hold
-from workmesh_flows.adapters.moving import Step, move, places_now
+from workmesh_flows.adapters.store.assignment import Assigning
+from workmesh_flows.adapters.store.engine import database_clock
+from workmesh_flows.adapters.store.lanes import Hold
+from workmesh_flows.adapters.store.moves import Step, move, places_now
 from workmesh_flows.domain.node import Inventory
 from workmesh_flows.domain.reports import SHOWN, MoveReport
 from workmesh_flows.operations.loads import held_of_all, loads_of, runs_of

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 from sqlalchemy import Engine, select
 
-from workmesh_flows.adapters.database import translated_errors
-from workmesh_flows.adapters.schema import lanes
+from workmesh_flows.adapters.store.engine import translated_errors
+from workmesh_flows.adapters.store.schema import lanes
 
 LANE_COLUMNS = (
     "service",

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine
 
-from workmesh_flows.adapters.entities import Assigning, assigning_together, count_entities
+from workmesh_flows.adapters.store.assignment import Assigning, assigning_together
+from workmesh_flows.adapters.store.entities import count_entities
 from workmesh_flows.domain.criteria import EntityWeight
 from workmesh_flows.domain.node import Inventory, Node
 from workmesh_flows.domain.service import Mesh, Service

@@ -10,8 +10,9 @@ from typing import TypeAlias
 
 from sqlalchemy import Engine
 
-from workmesh_flows.adapters.database import Clock, database_clock
-from workmesh_flows.adapters.lanes import Hold, Lane, Pause, held_lane
+from workmesh_flows.adapters.store.engine import Clock, database_clock
+from workmesh_flows.adapters.store.lanes import Hold, Pause, held_lane
+from workmesh_flows.domain.lane import Lane
 from workmesh_flows.domain.limits import Limits
 from workmesh_flows.domain.node import Inventory, NodeState
 from workmesh_flows.domain.service import Mesh, Service

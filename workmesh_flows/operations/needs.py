@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
-from workmesh_flows.adapters.conditions import Condition
+from workmesh_flows.adapters.store.conditions import Condition
 from workmesh_flows.domain.node import misspelt
 from workmesh_flows.operations.facts import Facts, Links
 from workmesh_flows.operations.markdown import brief, escaped, linked, moment

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import pandas as pd
 from sqlalchemy import Engine, select
 
-from workmesh_flows.adapters.database import translated_errors
-from workmesh_flows.adapters.schema import moves
+from workmesh_flows.adapters.store.engine import translated_errors
+from workmesh_flows.adapters.store.schema import moves
 from workmesh_flows.planning.stored import StoredPlan
 
 MOVE_COLUMNS = ("entity", "from", "to", "weight", "why", "gain", "wave", "service")

@@ -10,11 +10,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine
 
-from workmesh_flows.adapters.database import database_clock, translated_errors
-from workmesh_flows.adapters.entities import count_entities, entity_named
-from workmesh_flows.adapters.holdings import read_held
-from workmesh_flows.adapters.move_statements import nodes_of
-from workmesh_flows.adapters.plans import KeptPlan, keep_plan, mark_plan, read_plan
+from workmesh_flows.adapters.store.engine import database_clock, translated_errors
+from workmesh_flows.adapters.store.entities import count_entities, entity_named
+from workmesh_flows.adapters.store.plans import KeptPlan, keep_plan, mark_plan, read_plan
+from workmesh_flows.adapters.store.statements.moves import nodes_of
+from workmesh_flows.adapters.store.weights import read_held
 from workmesh_flows.domain.criteria import EntityWeight
 from workmesh_flows.domain.node import Inventory, NodeState
 from workmesh_flows.domain.service import Mesh, Service

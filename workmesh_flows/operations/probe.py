@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from workmesh_flows.adapters.node_client import node_client
+from workmesh_flows.adapters.node_http.client import node_client
 from workmesh_flows.domain.limits import Limits
 from workmesh_flows.domain.node import Node, NodeState
 from workmesh_flows.errors import NodeError

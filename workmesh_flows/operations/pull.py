@@ -9,22 +9,23 @@ from itertools import chain
 from time import monotonic, sleep
 from typing import Any
 
-from workmesh_flows.adapters.breaker import note_recovery
-from workmesh_flows.adapters.database import Clock
-from workmesh_flows.adapters.flagging import flag_pulled
-from workmesh_flows.adapters.former_pushes import (
+from workmesh_flows.adapters.node_http.client import HttpNodeClient, Sender, node_client
+from workmesh_flows.adapters.store.breaker import note_recovery
+from workmesh_flows.adapters.store.engine import Clock
+from workmesh_flows.adapters.store.former_pushes import (
     forget_former_pushes,
     former_pages,
     former_push_time,
     remember_latest,
     remembered_time,
 )
-from workmesh_flows.adapters.keys import parse_key
-from workmesh_flows.adapters.lanes import Hold, Lane
-from workmesh_flows.adapters.node_client import HttpNodeClient, Sender, node_client
-from workmesh_flows.adapters.records import Page, Reader, reading
+from workmesh_flows.adapters.store.keys import parse_key
+from workmesh_flows.adapters.store.lanes import Hold
+from workmesh_flows.adapters.store.pull_flags import flag_pulled
+from workmesh_flows.adapters.store.records import Page, Reader, reading
 from workmesh_flows.domain.calls import Get
 from workmesh_flows.domain.columns import column_of
+from workmesh_flows.domain.lane import Lane
 from workmesh_flows.domain.protocol import Pull
 from workmesh_flows.domain.reports import PullReport, Tally
 from workmesh_flows.errors import NodeMisconfigured, NodeUnavailable, RecordRefused, RequestCrashed

@@ -5,12 +5,13 @@ from __future__ import annotations
 from contextlib import closing
 from time import monotonic
 
-from workmesh_flows.adapters.database import Clock
-from workmesh_flows.adapters.lanes import Hold, Lane
-from workmesh_flows.adapters.node_client import Sender, node_client
-from workmesh_flows.adapters.parked import blocking_record, forget_settled
-from workmesh_flows.adapters.push_flags import push_flags
-from workmesh_flows.adapters.records import Reader, reading
+from workmesh_flows.adapters.node_http.client import Sender, node_client
+from workmesh_flows.adapters.store.engine import Clock
+from workmesh_flows.adapters.store.lanes import Hold
+from workmesh_flows.adapters.store.push_flags import push_flags
+from workmesh_flows.adapters.store.records import Reader, reading
+from workmesh_flows.adapters.store.refused_records import blocking_record, forget_settled
+from workmesh_flows.domain.lane import Lane
 from workmesh_flows.domain.protocol import Push
 from workmesh_flows.domain.reports import PushReport, Tally
 from workmesh_flows.errors import LaneStopped

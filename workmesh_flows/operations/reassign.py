@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from workmesh_flows.adapters.entities import assigning
-from workmesh_flows.adapters.moving import Step
+from workmesh_flows.adapters.store.assignment import assigning
+from workmesh_flows.adapters.store.moves import Step
 from workmesh_flows.domain.reports import MoveReport
 from workmesh_flows.errors import NoCapacity
 from workmesh_flows.operations.handover import hand_over

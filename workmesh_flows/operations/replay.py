@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from sqlalchemy import Engine
 
-from workmesh_flows.adapters.parked_list import ParkedRecord, parked_records
-from workmesh_flows.adapters.replaying import Decision, decide
+from workmesh_flows.adapters.store.refused_decisions import Decision, decide
+from workmesh_flows.adapters.store.refused_list import ParkedRecord, parked_records
 from workmesh_flows.domain.protocol import Protocol
 from workmesh_flows.domain.service import Mesh, Service
 from workmesh_flows.errors import ConfigurationError

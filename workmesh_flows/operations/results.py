@@ -12,8 +12,8 @@ from uuid import UUID
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import Column
 
-from workmesh_flows.adapters.node_client import HttpNodeClient
-from workmesh_flows.adapters.schema import as_stored
+from workmesh_flows.adapters.node_http.client import HttpNodeClient
+from workmesh_flows.adapters.store.values import as_stored
 from workmesh_flows.domain.calls import Get
 from workmesh_flows.domain.columns import column_of, is_column, python_type
 from workmesh_flows.domain.protocol import Protocol, Pull

@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from workmesh_flows.adapters.records import Mark, Reader
+from workmesh_flows.adapters.store.records import Mark, Reader
 from workmesh_flows.domain.protocol import Push
 from workmesh_flows.operations.work import page_of
 from workmesh_flows.planning.delivery import Sendable

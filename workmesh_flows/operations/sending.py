@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from workmesh_flows.adapters.node_client import HttpNodeClient
+from workmesh_flows.adapters.node_http.client import HttpNodeClient
 from workmesh_flows.domain.protocol import Protocol, Push
 from workmesh_flows.errors import BatchTooLarge, DefinitionError, NodeMisconfigured, RecordRefused
 from workmesh_flows.operations.calling import call, matched

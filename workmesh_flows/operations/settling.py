@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from time import monotonic, sleep
 from typing import Any
 
-from workmesh_flows.adapters.database import translated_errors
-from workmesh_flows.adapters.lanes import Hold, note_on_lane
-from workmesh_flows.adapters.moving import count_on_their_way
+from workmesh_flows.adapters.store.engine import translated_errors
+from workmesh_flows.adapters.store.lanes import Hold, note_on_lane
+from workmesh_flows.adapters.store.moves import count_on_their_way
 from workmesh_flows.domain.node import NodeState
 from workmesh_flows.domain.reports import Tally
 from workmesh_flows.errors import DefinitionError, NodeError, NodeUnavailable, StoreUnavailable

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Engine
 
-from workmesh_flows.adapters import statements
-from workmesh_flows.adapters.database import translated_errors
-from workmesh_flows.adapters.entities import Held, held_by_nodes
+from workmesh_flows.adapters.store.engine import translated_errors
+from workmesh_flows.adapters.store.entities import Held, held_by_nodes
+from workmesh_flows.adapters.store.statements import records as statements
 from workmesh_flows.domain.criteria import EntityWeight
 from workmesh_flows.domain.node import Inventory
 from workmesh_flows.domain.service import Mesh, Service

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
-from workmesh_flows.adapters.parked_list import ParkedRecord
+from workmesh_flows.adapters.store.refused_list import ParkedRecord
 from workmesh_flows.domain.node import Node, misspelt
 from workmesh_flows.operations.status import Count, Status
 

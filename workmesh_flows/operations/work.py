@@ -9,9 +9,10 @@ from typing import TypeAlias
 
 from sqlalchemy import Engine
 
-from workmesh_flows.adapters.breaker import note_failure
-from workmesh_flows.adapters.database import Clock, database_clock
-from workmesh_flows.adapters.lanes import Hold, Lane, Pause, held_lane, note_on_lane
+from workmesh_flows.adapters.store.breaker import note_failure
+from workmesh_flows.adapters.store.engine import Clock, database_clock
+from workmesh_flows.adapters.store.lanes import Hold, Pause, held_lane, note_on_lane
+from workmesh_flows.domain.lane import Lane
 from workmesh_flows.domain.limits import Limits
 from workmesh_flows.domain.node import Node
 from workmesh_flows.domain.protocol import Protocol

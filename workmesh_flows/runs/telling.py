@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from prefect import get_run_logger
 from sqlalchemy import Engine
 
-from workmesh_flows.adapters.conditions import Kind, News, news, remember
-from workmesh_flows.adapters.database import utc_now
-from workmesh_flows.adapters.parked_list import ParkedRecord
+from workmesh_flows.adapters.store.conditions import Kind, News, news, remember
+from workmesh_flows.adapters.store.engine import utc_now
+from workmesh_flows.adapters.store.refused_list import ParkedRecord
 from workmesh_flows.events import Name, see_off, send
 from workmesh_flows.operations.status import Status
 from workmesh_flows.planning.delivery import Standing

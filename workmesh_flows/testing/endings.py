@@ -9,7 +9,7 @@ from contextlib import suppress
 from datetime import datetime
 from email.utils import format_datetime
 
-from workmesh_flows.adapters.schema import as_utc
+from workmesh_flows.adapters.store.values import as_utc
 from workmesh_flows.testing.faults import Html, Redirect, Unavailable
 from workmesh_flows.testing.wire import pause
 

@@ -10,10 +10,10 @@ from typing import Any
 import orjson
 from sqlalchemy import ColumnElement, Engine, Row, Select, String, and_, cast, false, null, select
 
-from workmesh_flows.adapters.database import translated_errors
-from workmesh_flows.adapters.encoding import encode
-from workmesh_flows.adapters.schema import as_utc
-from workmesh_flows.adapters.statements import join_owner
+from workmesh_flows.adapters.node_http.encoding import encode
+from workmesh_flows.adapters.store.engine import translated_errors
+from workmesh_flows.adapters.store.statements.records import join_owner
+from workmesh_flows.adapters.store.values import as_utc
 from workmesh_flows.domain.columns import column_of
 from workmesh_flows.domain.protocol import Protocol
 from workmesh_flows.domain.service import Service

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from sqlalchemy import Engine, inspect, select
 
-from workmesh_flows.adapters.database import translated_errors
-from workmesh_flows.adapters.schema import as_utc, moves
+from workmesh_flows.adapters.store.engine import translated_errors
+from workmesh_flows.adapters.store.schema import moves
+from workmesh_flows.adapters.store.values import as_utc
 from workmesh_flows.domain.protocol import Protocol
 from workmesh_flows.domain.reports import PullReport, PushReport
 from workmesh_flows.domain.service import Mesh, Service

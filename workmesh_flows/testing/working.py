@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
-from workmesh_flows.adapters.database import open_engine
+from workmesh_flows.adapters.store.engine import open_engine
 from workmesh_flows.domain.limits import Limits
 from workmesh_flows.domain.node import Inventory, Node
 from workmesh_flows.domain.service import Database, Mesh, Service

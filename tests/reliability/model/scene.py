@@ -14,7 +14,7 @@ from tests.reliability.model.watched import Killed, Moment, watched_service
 from tests.reliability.model.world import LIMITS, NODES, Places
 from tests.support.shop import Order
 from workmesh_flows import Mesh
-from workmesh_flows.adapters.moving import Step
+from workmesh_flows.adapters.store.moves import Step
 from workmesh_flows.domain.node import Inventory
 from workmesh_flows.domain.protocol import Policy
 from workmesh_flows.domain.reports import PullReport, PushReport

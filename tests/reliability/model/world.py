@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from tests.reliability.model.forgetful_node import ForgetfulNode
 from tests.support.scripted_node import ScriptedNode, scripted_node
 from tests.support.shop import START, Base, Order, Shop
-from workmesh_flows.adapters.schema import lanes, own
+from workmesh_flows.adapters.store.schema import lanes, own
 from workmesh_flows.domain.limits import Limits
 from workmesh_flows.domain.node import Node
 

@@ -19,7 +19,7 @@ from tests.reliability.soak.lanes import Lane, Runs
 from tests.reliability.soak.notes import Notes
 from tests.reliability.soak.settings import Settings
 from tests.reliability.soak.world import mesh, service
-from workmesh_flows.adapters.database import open_engine
+from workmesh_flows.adapters.store.engine import open_engine
 from workmesh_flows.domain.limits import Limits
 from workmesh_flows.domain.node import Inventory, Node
 from workmesh_flows.errors import LaneError, NoCapacity, StoreError

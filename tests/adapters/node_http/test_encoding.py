@@ -1,0 +1,211 @@
+"""Payloads as JSON: exact for any reader, the same bytes each time, and with room for the key."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta, timezone
+from decimal import Decimal
+from enum import Enum, IntEnum, StrEnum
+from ipaddress import ip_address
+from types import MappingProxyType
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy.sql import quoted_name
+
+from workmesh_flows.adapters.node_http.client import _with_key
+from workmesh_flows.adapters.node_http.encoding import encode
+from workmesh_flows.errors import RecordRefused
+
+SAFE = 2**53 - 1
+
+
+class Colour(Enum):
+    RED = "red"
+    WIDE = 2**60
+
+
+class Level(IntEnum):
+    LOW = 1
+    WIDE = 2**60
+
+
+class Word(StrEnum):
+    YES = "yes"
+
+
+@dataclass
+class Point:
+    x: int
+    y: Any = None
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        pytest.param(
+            datetime(2026, 3, 1, 12, tzinfo=UTC).replace(tzinfo=None),
+            "2026-03-01T12:00:00+00:00",
+            id="a naive time is UTC",
+        ),
+        pytest.param(
+            datetime(2026, 3, 1, 12, 0, 0, 1, tzinfo=UTC),
+            "2026-03-01T12:00:00.000001+00:00",
+            id="microseconds",
+        ),
+        pytest.param(
+            datetime(2026, 3, 1, 12, tzinfo=timezone(timedelta(hours=5, minutes=30))),
+            "2026-03-01T12:00:00+05:30",
+            id="a time keeps its offset",
+        ),
+        pytest.param(date(2026, 3, 1), "2026-03-01", id="a date"),
+        pytest.param(time(12, 30), "12:30:00", id="a time of day"),
+        pytest.param(UUID(int=5), "00000000-0000-0000-0000-000000000005", id="a UUID"),
+        pytest.param(Decimal("12.50"), "12.50", id="a decimal keeps its places"),
+        pytest.param(b"\x00\xff", "AP8=", id="bytes are base64"),
+        pytest.param(bytearray(b"\x00\xff"), "AP8=", id="a bytearray"),
+        pytest.param(memoryview(b"\x00\xff"), "AP8=", id="a memoryview"),
+        pytest.param(None, None, id="nothing"),
+        pytest.param(True, True, id="true"),
+        pytest.param(SAFE, SAFE, id="the largest whole number that every reader keeps"),
+        pytest.param(-SAFE, -SAFE, id="the smallest one"),
+        pytest.param(SAFE + 1, str(SAFE + 1), id="one more is text"),
+        pytest.param(-SAFE - 1, str(-SAFE - 1), id="one less is text"),
+        pytest.param(10**30, str(10**30), id="a number of any length"),
+        pytest.param(float("nan"), None, id="not a number"),
+        pytest.param(Colour.RED, "red", id="an enum is its value"),
+        pytest.param(Colour.WIDE, str(2**60), id="an enum of a large number"),
+        pytest.param(Level.LOW, 1, id="an enum that is a number"),
+        pytest.param(Level.WIDE, str(2**60), id="an enum that is a large number"),
+        pytest.param(Word.YES, "yes", id="an enum that is a text"),
+        pytest.param({3, 1, 2}, [1, 2, 3], id="a set"),
+        pytest.param(frozenset("ba"), ["a", "b"], id="a frozenset"),
+        pytest.param({1, "a"}, ["a", 1], id="a set of several types"),
+        pytest.param({2**60, 1}, [str(2**60), 1], id="a set with a large number"),
+        pytest.param({frozenset({2, 1}), frozenset({3})}, [[1, 2], [3]], id="sets in a set"),
+        pytest.param({UUID(int=2), UUID(int=1)}, [str(UUID(int=1)), str(UUID(int=2))], id="a set of UUIDs"),
+        pytest.param((1, 2**60), [1, str(2**60)], id="a tuple"),
+        pytest.param(Point(1, Point(2**60)), {"x": 1, "y": {"x": str(2**60), "y": None}}, id="dataclasses"),
+        pytest.param(MappingProxyType({"a": {2**60}}), {"a": [str(2**60)]}, id="a mapping that is no dict"),
+        pytest.param(
+            {"a": [{"b": (2**60, [Decimal(1), {2**70: {b"x"}}])}]},
+            {"a": [{"b": [str(2**60), ["1", {str(2**70): ["eA=="]}]]}]},
+            id="all of it nested",
+        ),
+        pytest.param(
+            {1: "a", None: "b", UUID(int=1): "c"},
+            {"1": "a", "null": "b", str(UUID(int=1)): "c"},
+            id="keys that are no text",
+        ),
+        pytest.param({quoted_name("Group", quote=True): 1}, {"Group": 1}, id="a quoted column name"),
+    ],
+)
+def test_a_value_is_written_so_that_any_reader_keeps_it(value: Any, written: Any) -> None:
+    assert json.loads(encode(value)) == written
+    assert json.loads(encode({"deep": [value]})) == {"deep": [written]}
+    assert json.loads(encode([value, 2**60]))[0] == written, "the way for large numbers writes it alike"
+
+
+class Stranger:
+    def __repr__(self) -> str:
+        return "a secret"
+
+
+@pytest.mark.parametrize(
+    ("value", "named"),
+    [
+        pytest.param(Stranger(), "Stranger", id="an object"),
+        pytest.param([{"a": Stranger()}], "Stranger", id="an object inside"),
+        pytest.param({Stranger()}, "Stranger", id="an object in a set"),
+        pytest.param([Stranger(), 2**60], "Stranger", id="beside a large number"),
+        pytest.param(Stranger, "type", id="a class"),
+        pytest.param(timedelta(1), "timedelta", id="a duration"),
+        pytest.param(1 + 2j, "complex", id="a complex number"),
+        pytest.param(ip_address("::1"), "IPv6Address", id="an IP address"),
+        pytest.param("\ud800", "surrogates", id="half a character"),
+        pytest.param({(1, 2): 3}, "Dict key", id="a key that is a tuple"),
+    ],
+)
+def test_what_has_no_place_in_json_is_named_and_refused(value: Any, named: str) -> None:
+    with pytest.raises(RecordRefused) as raised:
+        encode(value)
+    assert named in raised.value.reason
+    assert "cannot be written as JSON" in raised.value.reason
+    assert "secret" not in raised.value.reason
+
+
+def test_what_holds_itself_is_refused() -> None:
+    endless: dict[str, Any] = {}
+    endless["again"] = [endless]
+    with pytest.raises(RecordRefused, match="cannot be written as JSON"):
+        encode(endless)
+
+
+def test_the_same_payload_gives_the_same_bytes_in_every_process() -> None:
+    """Sets of texts are ordered anew in each process; the Idempotency-Key must not be."""
+    code = (
+        "from workmesh_flows.adapters.node_http.encoding import encode; import sys;"
+        "sys.stdout.buffer.write(encode({'tags': {frozenset(['x', 'y']), 'abc', 'b', 'c', 5}}))"
+    )
+    written = {
+        subprocess.run(
+            [sys.executable, "-c", code], env={"PYTHONHASHSEED": seed}, capture_output=True, check=True
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(written) == 1
+
+
+JSON_VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(min_value=-SAFE, max_value=SAFE)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(codec="utf-8")),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.text(st.characters(codec="utf-8")), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+PAYLOADS = st.dictionaries(st.text(st.characters(codec="utf-8")), JSON_VALUES, max_size=5)
+KEYS = st.text(st.characters(codec="utf-8")) | st.sampled_from(['"', '\\"', "ключ", "{a}", "}", "\0\n", "😀"])
+
+
+@given(payload=PAYLOADS, api_key=KEYS)
+def test_any_payload_has_room_for_any_key(payload: dict[str, Any], api_key: str) -> None:
+    assert json.loads(_with_key(encode(payload), api_key)) == {**payload, "api_key": api_key}
+
+
+def test_an_empty_payload_has_room_for_the_key() -> None:
+    assert json.loads(_with_key(encode({}), "k")) == {"api_key": "k"}
+
+
+def test_the_nodes_key_counts_where_a_payload_brings_one() -> None:
+    assert json.loads(_with_key(encode({"api_key": "mine", "a": 1}), "k")) == {"api_key": "k", "a": 1}
+
+
+@settings(max_examples=50)
+@given(st.integers())
+def test_any_whole_number_comes_back_exactly(number: int) -> None:
+    said = json.loads(encode({"n": number}))["n"]
+    assert int(said) == number
+    assert isinstance(said, int) == (abs(number) <= SAFE)
+
+
+@settings(max_examples=50)
+@given(st.datetimes(timezones=st.none() | st.timezones()))
+def test_any_time_comes_back_as_the_same_moment(moment: datetime) -> None:
+    offset = moment.utcoffset()
+    said = datetime.fromisoformat(json.loads(encode(moment)))
+    assert said.tzinfo is not None
+    if offset is None:
+        assert said == moment.replace(tzinfo=UTC)
+    elif offset.total_seconds() % 60 == 0:  # ISO 8601 has no seconds in an offset; local mean times do
+        assert said.astimezone(UTC) == moment.astimezone(UTC)

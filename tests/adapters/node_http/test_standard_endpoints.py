@@ -1,0 +1,74 @@
+"""Ping, version and workload."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.adapters.conftest import QUICK
+from tests.support.scripted_node import API_KEY, Answer, Asked, failure, scripted_node, success
+from tests.support.secrecy import assert_kept, told_by
+from workmesh_flows.adapters.node_http.client import PING, VERSION, WORKLOAD, node_client
+from workmesh_flows.errors import NodeError, NodeMisconfigured, NodeUnavailable
+
+
+def test_a_node_that_is_well() -> None:
+    values = {PING: "", VERSION: "1.0.1", WORKLOAD: 7}
+    with (
+        scripted_node(lambda asked: success(values[asked.path])) as node,
+        node_client(node.node(), QUICK) as client,
+    ):
+        client.ping()
+        assert client.version() == "1.0.1"
+        assert client.workload() == 7
+        assert client.name == "n1"
+    assert [asked.body for asked in node.asked] == [{"api_key": API_KEY}] * 3
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "text"),
+    [
+        pytest.param(
+            failure("Wrong api_key"), NodeMisconfigured, "is refused: Wrong api_key", id="a wrong key"
+        ),
+        pytest.param(Answer(b"no", 400), NodeMisconfigured, "is refused", id="400"),
+        pytest.param(Answer(b"", 401), NodeMisconfigured, "refuses the api key", id="401"),
+        pytest.param(Answer(b"", 302, {"Location": "/404"}), NodeMisconfigured, "/404", id="a redirect"),
+        pytest.param(Answer(b"", 303, {"Location": "/500"}), NodeUnavailable, "error page", id="a crash"),
+        pytest.param(Answer(b"", 500), NodeUnavailable, "500", id="500"),
+        pytest.param(Answer(b"", 413), NodeUnavailable, "413", id="413"),
+        pytest.param(Answer(b"", 503), NodeUnavailable, "503", id="503"),
+        pytest.param(Answer(b"<p>hello"), NodeUnavailable, "not JSON", id="HTML"),
+    ],
+)
+def test_a_node_that_is_not_well_is_away_or_a_persons_to_mend(
+    answer: Answer, kind: type[NodeError], text: str
+) -> None:
+    with scripted_node(lambda asked: answer) as node, node_client(node.node(), QUICK) as client:
+        for ask in (client.ping, client.version, client.workload):
+            with pytest.raises(NodeError) as raised:
+                ask()
+            assert type(raised.value) is kind
+            assert text in str(raised.value)
+            assert raised.value.node == "n1"
+
+
+@pytest.mark.parametrize("value", ["7", None, True, 1.5, [7], {"tasks": 7}])
+def test_a_workload_is_a_whole_number(value: object) -> None:
+    with (
+        scripted_node(lambda asked: success(value)) as node,
+        node_client(node.node(), QUICK) as client,
+        pytest.raises(NodeMisconfigured, match="not a number"),
+    ):
+        client.workload()
+
+
+def test_what_a_node_says_for_a_number_or_a_version_may_echo_the_key() -> None:
+    def script(asked: Asked) -> Answer:
+        return success(f"you said {asked.raw.decode()} {'x' * 5_000}")
+
+    with scripted_node(script) as node, node_client(node.node(), QUICK) as client:
+        assert_kept(API_KEY, client.version())
+        with pytest.raises(NodeMisconfigured) as raised:
+            client.workload()
+    assert_kept(API_KEY, *told_by(raised.value))
+    assert len(str(raised.value)) < 200

@@ -1,0 +1,149 @@
+"""Flags of a batch: one transaction, which checks the lane."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from sqlalchemy import (
+    Engine,
+    String,
+    Text,
+)
+
+from tests.adapters.store.letters import NOW, Letters
+from tests.adapters.store.worlds import START, at
+from workmesh_flows.adapters.store.records import reading
+from workmesh_flows.adapters.store.values import as_utc
+from workmesh_flows.errors import LaneLost, StoreError, StoreUnavailable
+from workmesh_flows.planning.delivery import push_times
+
+
+def test_a_batch_is_flagged_with_the_lanes_latest_push_time(engine: Engine) -> None:
+    letters = Letters(engine)
+    letters.push([1, 2, 3], {4: "no good", 5: "neither"})
+    rows = letters.rows()
+    assert [rows[number].sent for number in range(1, 7)] == [True, True, True, False, False, None]
+    assert [rows[number].sent_error for number in range(1, 7)] == [
+        None,
+        None,
+        None,
+        "no good",
+        "neither",
+        None,
+    ]
+    assert [as_utc(rows[number].sent_at) for number in (1, 2, 3)] == push_times(NOW, None, 3)
+    assert as_utc(rows[4].sent_at) == NOW
+    assert rows[6].sent_at is None
+    assert letters.lane().last_push_time == NOW + timedelta(microseconds=2)
+
+
+def test_a_batch_without_a_pushed_one_leaves_the_push_time(engine: Engine) -> None:
+    letters = Letters(engine)
+    letters.push([], {1: "no good"})
+    assert letters.lane().last_push_time is None
+    assert letters.rows()[1].sent is False
+
+
+def test_an_empty_batch_writes_nothing(engine: Engine) -> None:
+    letters = Letters(engine)
+    letters.push([])
+    assert {row.sent for row in letters.rows().values()} == {None}
+
+
+def test_a_record_that_was_refused_may_be_pushed_later(engine: Engine) -> None:
+    letters = Letters(engine)
+    letters.push([], {1: "no good"})
+    letters.push([1])
+    assert (letters.rows()[1].sent, letters.rows()[1].sent_error) == (True, None)
+
+
+@pytest.mark.parametrize("aware", [True, False], ids=["aware", "naive"])
+def test_push_times_strictly_increase_and_are_read_back_as_they_were_written(
+    engine: Engine, aware: bool
+) -> None:
+    """Microseconds across the border of a second, in this batch and the next ones."""
+    letters, last = Letters(engine, aware=aware, count=30), None
+    written: list[datetime] = []
+    for first in range(1, 31, 10):
+        times = push_times(NOW, last, 10)
+        letters.push(list(range(first, first + 10)))
+        last = letters.lane().last_push_time
+        assert last == times[-1]
+        written += times
+    rows = letters.rows()
+    assert [as_utc(rows[number].sent_at) for number in range(1, 31)] == written
+    assert all(before < after for before, after in pairwise(written))
+    with reading(engine, letters.service, letters.protocol, "n1") as reader:
+        pull = letters.protocol.pull
+        assert pull is not None
+        for number in (1, 3, 17, 30):
+            found = reader.pushed_at(number)
+            assert found == (written[number - 1], True)
+            upto = [
+                item.id for page in reader.pullable(pull, upto=written[number - 1], size=7) for item in page
+            ]
+            assert upto == list(range(1, number + 1))
+            assert reader.count_pullable(upto=written[number - 1]) == number
+
+
+def test_a_failure_in_the_middle_leaves_nothing_of_the_batch(engine: Engine) -> None:
+    letters = Letters(engine)
+    with pytest.raises(StoreError) as raised:
+        letters.push([1, -1, 2], {3: "no good"})
+    assert not isinstance(raised.value, StoreUnavailable)
+    assert "not_minus_1" in str(raised.value)
+    assert {row.sent for row in letters.rows().values()} == {None}
+    assert letters.lane().last_push_time is None
+    letters.push([1, 2], {3: "no good"})
+
+
+def lose(letters: Letters) -> None:
+    """Another run takes the lane, after a lease of silence."""
+    letters.take("b", NOW + timedelta(minutes=1))
+
+
+def test_who_lost_the_lane_flags_nothing(engine: Engine) -> None:
+    letters = Letters(engine)
+    lose(letters)
+    with pytest.raises(LaneLost):
+        letters.push([1, 2], {3: "no good"})
+    with pytest.raises(LaneLost):
+        letters.pull({1: {"score": 1}, 2: "failed", 3: None})
+    assert {(row.sent, row.back, row.score) for row in letters.rows().values()} == {(None, None, None)}
+    assert (letters.lane().holder, letters.lane().last_push_time) == ("b", None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "room"), [(String(20), 20), (String(5_000), 2_000), (Text(), 2_000), (String(), 2_000)]
+)
+def test_an_error_text_is_cut_to_its_column_and_to_two_thousand(engine: Engine, kind: Any, room: int) -> None:
+    letters = Letters(engine, error=kind)
+    letters.push([], {1: "ä😀" * 5_000, 2: "short"})
+    letters.pull({3: "ä😀" * 5_000})
+    rows = letters.rows()
+    assert rows[1].sent_error == ("ä😀" * 5_000)[:room]
+    assert rows[2].sent_error == "short"
+    assert rows[3].back_error == ("ä😀" * 5_000)[:2_000]
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"), [("a\0b", "a b"), ("a\ud800b", "a?b"), ("'; DROP TABLE letter; --%s", None), ("", "")]
+)
+def test_an_error_text_may_hold_any_character(engine: Engine, said: str, kept: str | None) -> None:
+    """A text that cannot be stored would stop the lane for ever: the same record comes first in the next run."""
+    letters = Letters(engine, error=String(100))
+    letters.push([], {1: said})
+    assert letters.pull({2: said}) == {}
+    rows = letters.rows()
+    assert rows[1].sent_error == rows[2].back_error == (said if kept is None else kept)
+
+
+def test_a_batch_of_many_is_one_transaction(engine: Engine) -> None:
+    letters = Letters(engine, count=2_000)
+    letters.push(list(range(1, 2_001)))
+    found = letters.rows()
+    assert sum(row.sent is True for row in found.values()) == 2_000
+    assert as_utc(found[2_000].sent_at) == at(0) - START + NOW + timedelta(microseconds=1_999)

@@ -1,0 +1,158 @@
+"""What is pending, what is pullable, and what a node's word for a record is worth."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import (
+    Engine,
+    Integer,
+    text,
+    update,
+)
+from sqlalchemy.orm import Session
+
+from tests.adapters.store.paging import ids, pages
+from tests.adapters.store.worlds import START, World, at, make_flat, make_world
+from workmesh_flows.adapters.store.keys import parse_key
+from workmesh_flows.adapters.store.records import reading
+from workmesh_flows.adapters.store.statements import records as statements
+from workmesh_flows.domain.columns import column_of
+from workmesh_flows.errors import StoreError, StoreUnavailable
+
+
+@pytest.fixture
+def world(engine: Engine) -> World:
+    made = make_world()
+    made.fill(engine, ["n1", None], [1, 2, None], [1, 2, 3, None, 1, 1, 1])
+    return made
+
+
+def flag(engine: Engine, world: World, number: int, **values: Any) -> None:
+    with Session(engine) as session:
+        session.execute(update(world.delivery).where(world.delivery.id == world.key(number)).values(**values))
+        session.commit()
+
+
+def test_pending_is_a_state_of_the_record(engine: Engine, world: World) -> None:
+    assert ids(pages(engine, world.service, 10)) == [1, 5, 6, 7]
+    flag(engine, world, 5, push_success=True, push_time=START)
+    flag(engine, world, 6, push_success=False, push_time=START, push_error="no")
+    assert ids(pages(engine, world.service, 10)) == [1, 6, 7]
+    with reading(engine, world.service, world.protocol, "n1") as reader:
+        assert reader.count_pending() == 3
+
+
+def test_records_without_an_owner_or_a_node_are_counted_and_never_pending(
+    engine: Engine, world: World
+) -> None:
+    flag(engine, world, 3, push_success=False)
+    flag(engine, world, 5, push_success=True, push_time=START)
+    flag(engine, world, 6, push_success=True, push_time=START, pull_success=True)
+    flag(engine, world, 7, push_success=True, push_time=START, pull_success=False)
+    with engine.connect() as connection:
+        rows = connection.execute(statements.flag_counts(world.service, world.protocol)).all()
+    counts = {(row.node, bool(row.owned)): tuple(int(number) for number in row[2:]) for row in rows}
+    assert rows[0]._fields[2:] == ("records", "pending", "failed", "unprocessed", "in_flight", "processed")
+    assert counts == {
+        ("n1", True): (4, 1, 1, 1, 2, 1),
+        (None, True): (1, 1, 0, 0, 0, 0),
+        (None, False): (2, 2, 1, 0, 0, 0),
+    }
+
+
+def test_counts_of_a_protocol_that_only_pushes(engine: Engine) -> None:
+    world = make_flat(Integer())
+    world.fill(engine, [1, 2, 3])
+    with engine.begin() as connection:
+        connection.execute(update(world.order).where(world.order.id == 1).values(push_success=True))
+        connection.execute(update(world.order).where(world.order.id == 2).values(push_success=False))
+        row = connection.execute(statements.flag_counts(world.service, world.protocol)).one()
+    assert [int(number) for number in row[2:]] == [3, 2, 1, 0, 0, 1]
+
+
+def test_pushed_at_knows_the_records_of_the_lane_only(engine: Engine, world: World) -> None:
+    flag(engine, world, 1, push_success=True, push_time=at(0.000_001))
+    flag(engine, world, 5, push_success=False, push_time=at(1))
+    flag(engine, world, 2, push_success=True, push_time=at(1))
+    with reading(engine, world.service, world.protocol, "n1") as reader:
+        assert reader.pushed_at(1) == (at(0.000_001), True)
+        assert reader.pushed_at(5) == (at(1), False)
+        assert reader.pushed_at(6) == (None, False)
+        for stranger in (2, 3, 4, 99, 2**40, 2**63 - 1):
+            assert reader.pushed_at(stranger) is None
+
+
+def test_pullable_are_the_pushed_ones_up_to_a_time_in_the_order_of_pushing(engine: Engine) -> None:
+    world = make_world()
+    world.fill(engine, ["n1"], [1], [1] * 9)
+    for number, seconds in ((9, 1), (8, 2), (7, 2), (6, 3), (5, 4), (4, 4.000_001)):
+        flag(engine, world, number, push_success=True, push_time=at(seconds))
+    flag(engine, world, 6, pull_success=True)
+    flag(engine, world, 8, pull_success=False)
+    flag(engine, world, 3, push_success=False, push_time=at(1))
+    pull = world.protocol.pull
+    assert pull is not None
+    for size in (1, 2, 3, 10):
+        with reading(engine, world.service, world.protocol, "n1") as reader:
+            read = [list(page) for page in reader.pullable(pull, upto=at(4), size=size)]
+        assert ids(read) == [9, 7, 8, 5]
+
+
+def test_what_no_key_of_the_column_can_be_is_not_the_lanes(engine: Engine) -> None:
+    world = make_world("string")
+    world.fill(engine, ["n1"], [1], [1])
+    with reading(engine, world.service, world.protocol, "n1") as reader:
+        for stranger in ("", "x" * 1_000, "a\0b", "'; DROP TABLE x; --"):
+            assert reader.pushed_at(stranger) is None
+        assert reader.pushed_at(world.key(1)) == (None, False)
+
+
+@pytest.mark.parametrize(
+    ("kind", "said", "read"),
+    [
+        ("integer", 5, 5),
+        ("integer", "5", 5),
+        ("string", "5", "5"),
+        ("string", 5, "5"),
+        ("uuid", "{00000000-0000-0000-0000-00000000000A}", UUID(int=10)),
+        ("uuid", "0000000000000000000000000000000a", UUID(int=10)),
+    ],
+)
+def test_an_id_is_read_as_the_column_has_it(kind: str, said: Any, read: Any) -> None:
+    assert parse_key(column_of(make_world(kind).protocol.id), said) == read
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        *(
+            ("integer", said)
+            for said in ("", "five", "5.0", 5.0, True, None, [5], {"id": 5}, 2**63, "9" * 30)
+        ),
+        *(("uuid", said) for said in ("", "five", 5, None, [5])),
+        *(("string", said) for said in (None, True, 1.5, ["5"])),
+    ],
+)
+def test_what_can_be_no_id_is_none(kind: str, said: Any) -> None:
+    with pytest.raises(ValueError, match="is no key"):
+        parse_key(column_of(make_world(kind).protocol.id), said)
+
+
+def test_a_missing_column_is_named(engine: Engine) -> None:
+    world = make_flat(Integer())
+    world.fill(engine, [1, 2])
+    with engine.begin() as connection:
+        connection.execute(text('ALTER TABLE "order" RENAME COLUMN at TO moment'))
+    with pytest.raises(StoreError, match=r"order\.at") as raised:
+        pages(engine, world.service, 1)
+    assert not isinstance(raised.value, StoreUnavailable)
+
+
+def test_a_missing_table_is_named(engine: Engine) -> None:
+    world = make_flat(Integer())
+    with pytest.raises(StoreError, match="order") as raised:
+        pages(engine, world.service, 1)
+    assert not isinstance(raised.value, StoreUnavailable)

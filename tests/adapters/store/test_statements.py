@@ -1,0 +1,141 @@
+"""The SQL of a declaration with awkward names, as text: what each statement joins, asks and orders."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from sqlalchemy import ClauseElement, Dialect, Float, literal
+from sqlalchemy.dialects import postgresql, sqlite
+
+from tests.adapters.store.worlds import START, make_flat, make_world
+from workmesh_flows.adapters.store.statements import assignment
+from workmesh_flows.adapters.store.statements import records as statements
+from workmesh_flows.domain.columns import column_of
+
+WORLD = make_world()
+SERVICE, PROTOCOL, DELIVERY = WORLD.service, WORLD.protocol, WORLD.delivery
+AT, ID = column_of(DELIVERY.at), column_of(DELIVERY.id)
+POSTGRESQL: Dialect = postgresql.psycopg.dialect()  # type: ignore[no-untyped-call]
+SQLITE: Dialect = sqlite.dialect()
+
+
+def sql(statement: ClauseElement, dialect: Dialect = POSTGRESQL) -> str:
+    """A statement's text on one line, its values and their casts as ``?``."""
+    text = " ".join(str(statement.compile(dialect=dialect)).split())
+    return re.sub(r"%\(\w+\)s(::[A-Z]+( WITH TIME ZONE)?)?", "?", text)
+
+
+@pytest.fixture(params=[POSTGRESQL, SQLITE], ids=["postgresql", "sqlite"])
+def dialect(request: pytest.FixtureRequest) -> Dialect:
+    chosen: Dialect = request.param
+    return chosen
+
+
+def hops(dialect: Dialect, join: str = "JOIN") -> str:
+    user = "user" if dialect is SQLITE else '"user"'
+    return (
+        f'FROM "select" {join} {user} AS user_1 ON "select"."User" = user_1."table" '
+        f'{join} "Account" AS "Account_1" ON user_1."Group" = "Account_1"."Key"'
+    )
+
+
+def pending(**more: Any) -> ClauseElement:
+    return statements.pending(SERVICE, PROTOCOL, "n1", columns=[ID], limit=5, **more)
+
+
+def test_pending_is_what_was_not_pushed_of_the_entities_of_a_node_in_order(dialect: Dialect) -> None:
+    text = sql(pending(), dialect)
+    success = "IS NOT true" if dialect is POSTGRESQL else "IS NOT 1"
+    assert text.startswith('SELECT "select"."Id of it", "Account_1"."Key" AS workmesh_owner FROM')
+    assert hops(dialect) in text
+    assert f'WHERE "Account_1"."order" = ? AND "select"."push Success" {success} ORDER BY' in text
+    assert 'ORDER BY "select"."where", "select"."Id of it" LIMIT ?' in text
+    assert " OUTER " not in text
+
+
+def test_a_later_page_begins_behind_the_one_before(dialect: Dialect) -> None:
+    text = sql(pending(after=(START, 7)), dialect)
+    assert '("select"."where", "select"."Id of it") > (?, ?) ORDER BY' in text
+
+
+def test_the_count_of_pending_asks_as_the_pages_do(dialect: Dialect) -> None:
+    count, page = sql(statements.count_pending(SERVICE, PROTOCOL, "n1"), dialect), sql(pending(), dialect)
+    assert count.startswith("SELECT count(*)")
+    assert count.partition(" FROM ")[2] == page.partition(" FROM ")[2].partition(" ORDER BY ")[0]
+
+
+def test_pullable_is_what_was_pushed_up_to_a_time_in_the_order_of_pushing(dialect: Dialect) -> None:
+    statement = statements.pullable(
+        SERVICE, PROTOCOL, "n1", columns=[ID], upto=START, limit=5, after=(START, 7)
+    )
+    text = sql(statement, dialect).replace("IS NOT true", "IS NOT 1").replace("IS true", "IS 1")
+    assert hops(dialect) in text
+    assert '"select"."push Success" IS 1 AND "select"."pull Success" IS NOT 1' in text
+    assert '"select"."push Time" <= ? AND ("select"."push Time", "select"."Id of it") > (?, ?)' in text
+    assert 'ORDER BY "select"."push Time", "select"."Id of it" LIMIT ?' in text
+
+
+def test_pushed_at_looks_only_into_the_lane(dialect: Dialect) -> None:
+    text = sql(statements.pushed_at(SERVICE, PROTOCOL, "n1", 5), dialect)
+    assert text.startswith('SELECT "select"."push Time", "select"."push Success" FROM')
+    assert hops(dialect) in text
+    assert text.endswith('WHERE "Account_1"."order" = ? AND "select"."Id of it" = ?')
+
+
+def test_flags_and_values_are_written_by_id(dialect: Dialect) -> None:
+    assert PROTOCOL.pull is not None
+    statement = statements.write_flags(PROTOCOL, PROTOCOL.pull.flags, [column_of(DELIVERY.score)])
+    text = sql(statement, dialect)
+    for column in (
+        "pull Time",
+        "pull Success",
+        "pull Error",
+        "Score%%" if dialect is POSTGRESQL else "Score%",
+    ):
+        assert f'"{column}"=?' in text
+    assert text.startswith('UPDATE "select" SET ')
+    assert text.endswith(' WHERE "select"."Id of it" = ?')
+
+
+def test_a_node_is_written_only_where_there_is_none(dialect: Dialect) -> None:
+    text = sql(assignment.write_assignation(SERVICE), dialect)
+    assert text.startswith('UPDATE "Account" SET "order"=? WHERE "Account"."Key" IN (')
+    assert text.endswith(' AND "Account"."order" IS NULL')
+
+
+def test_nodes_of_many_entities_are_written_at_once_and_never_cut_to_a_length() -> None:
+    text = " ".join(str(assignment.write_assignations(SERVICE).compile(dialect=POSTGRESQL)).split())
+    assert text.startswith('UPDATE "Account" SET "order"=((%(workmesh_nodes)s::VARCHAR[])[')
+    assert " FROM unnest(%(workmesh_keys)s::" in text
+    assert text.endswith(' AND "Account"."order" IS NULL')
+
+
+def test_counts_keep_records_without_an_owner(dialect: Dialect) -> None:
+    text = sql(statements.flag_counts(SERVICE, PROTOCOL), dialect)
+    assert hops(dialect, "LEFT OUTER JOIN") in text
+    assert text.endswith('GROUP BY "Account_1"."order", "Account_1"."Key" IS NOT NULL')
+
+
+def test_entities_are_counted_and_weighed_by_node(dialect: Dialect) -> None:
+    text = sql(statements.entity_counts(SERVICE, literal(2)), dialect)
+    assert '"Account"."order" AS node, count(*) AS entities, coalesce(sum(?), ?) AS weight' in text
+    assert text.endswith('FROM "Account" GROUP BY "Account"."order"')
+
+
+def test_what_is_sent_is_neither_a_flag_nor_a_result() -> None:
+    assert [column.name for column in statements.wire_columns(PROTOCOL)] == ["Id of it", "User", "where"]
+
+
+def test_a_schema_stands_before_each_table() -> None:
+    world = make_world(schema="Its Own")
+    text = sql(statements.count_pending(world.service, world.protocol, "n1"))
+    assert 'FROM "Its Own"."select" JOIN "Its Own"."user" AS user_1' in text
+    assert 'JOIN "Its Own"."Account" AS "Account_1"' in text
+
+
+def test_a_number_of_single_precision_is_read_in_double() -> None:
+    order = make_flat(Float(24)).order
+    assert sql(statements.mark(column_of(order.at))) == 'CAST("order".at AS DOUBLE PRECISION)'
+    assert sql(statements.mark(AT)) == '"select"."where"'

@@ -1,0 +1,212 @@
+"""What entities weigh: by a column, an expression or a function; whole numbers from 0 up."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import (
+    Column,
+    Engine,
+    Float,
+    ForeignKey,
+    Integer,
+    Numeric,
+    String,
+    func,
+    insert,
+    select,
+    text,
+)
+from sqlalchemy.orm import Session, object_session, registry, relationship
+from sqlalchemy.types import TypeEngine
+
+from tests.support.shop import Base, Shop, shop_service, write_shops
+from workmesh_flows import EntityNumber, EntityWeight, RoundRobin, Service
+from workmesh_flows.adapters.store import weights as adapter
+from workmesh_flows.adapters.store.assignment import assigning
+from workmesh_flows.adapters.store.entities import held_by_nodes
+from workmesh_flows.domain.criteria import Criterion
+from workmesh_flows.errors import DefinitionError
+
+
+def nodes_of(engine: Engine) -> dict[int, str | None]:
+    with Session(engine) as session:
+        return {shop.id: shop.node for shop in session.scalars(select(Shop))}
+
+
+WEIGHTS = [
+    pytest.param(EntityWeight(Shop.size), id="a column"),
+    pytest.param(EntityWeight(Shop.size * 1), id="an expression"),
+    pytest.param(EntityWeight(func.abs(-Shop.size)), id="a function of the database"),
+    pytest.param(EntityWeight(lambda shop: shop.size), id="a function of the entity"),
+]
+
+
+@pytest.mark.parametrize("criterion", WEIGHTS)
+def test_entities_weigh_what_the_criterion_says(engine: Engine, criterion: Criterion) -> None:
+    write_shops(engine, ["a", None, "a", None, "b", None])
+    service = shop_service(criterion=criterion)
+    with assigning(engine, service) as run:
+        assert run.unassigned(None) == [(2, 2), (4, 4), (6, 6)]
+        assert run.unassigned(2) == [(2, 2), (4, 4)]
+        assert run.unassigned(0) == []
+        assert run.held() == {"a": (2, 4), "b": (1, 5), None: (3, 12)}
+    assert held_by_nodes(engine, service) == {"a": (2, 4), "b": (1, 5), None: (3, 12)}
+
+
+@pytest.mark.parametrize("criterion", [RoundRobin(), EntityNumber()])
+def test_without_weights_each_entity_counts_one(engine: Engine, criterion: Criterion) -> None:
+    write_shops(engine, ["a", None, "a"])
+    service = shop_service(criterion=criterion)
+    assert held_by_nodes(engine, service) == {"a": (2, 2), None: (1, 1)}
+    with assigning(engine, service) as run:
+        assert run.unassigned(None) == [(2, 1)]
+
+
+def test_no_entities_are_held_by_nobody(engine: Engine) -> None:
+    Base.metadata.create_all(engine)
+    for criterion in (RoundRobin(), EntityWeight(Shop.size), EntityWeight(lambda shop: shop.size)):
+        assert held_by_nodes(engine, shop_service(criterion=criterion)) == {}
+
+
+def weighed(engine: Engine, kind: TypeEngine[Any], weights: list[Any], *, by_function: bool) -> Service:
+    """A service whose entities have these weights."""
+    base: Any = registry().generate_base()
+    thing: Any = type(
+        "Thing",
+        (base,),
+        {
+            "__tablename__": "thing",
+            "id": Column(Integer, primary_key=True),
+            "node": Column(String(50)),
+            "weight": Column(kind),
+        },
+    )
+    base.metadata.create_all(engine)
+    with Session(engine) as session:
+        session.execute(insert(thing), [{"id": i, "weight": weight} for i, weight in enumerate(weights, 1)])
+        session.commit()
+    weight = (lambda entity: entity.weight) if by_function else thing.weight
+    return Service("things", entity=thing, assigned_to=thing.node, criterion=EntityWeight(weight))
+
+
+@pytest.mark.parametrize("by_function", [False, True], ids=["column", "function"])
+@pytest.mark.parametrize(
+    ("kind", "weights", "read"),
+    [
+        pytest.param(Integer(), [3, None, 0], [3, 0, 0], id="nothing weighs nothing"),
+        pytest.param(Float(), [3.0, None, 0.0], [3, 0, 0], id="whole floats"),
+        pytest.param(Numeric(10, 2), [Decimal("3.00"), None, Decimal(0)], [3, 0, 0], id="whole decimals"),
+    ],
+)
+def test_a_weight_is_a_whole_number(
+    engine: Engine, by_function: bool, kind: TypeEngine[Any], weights: list[Any], read: list[int]
+) -> None:
+    service = weighed(engine, kind, weights, by_function=by_function)
+    with assigning(engine, service) as run:
+        assert [weight for _, weight in run.unassigned(None)] == read
+        assert run.held() == {None: (3, 3)}
+
+
+@pytest.mark.parametrize("by_function", [False, True], ids=["column", "function"])
+@pytest.mark.parametrize(
+    ("kind", "bad"),
+    [
+        pytest.param(Integer(), -1, id="negative"),
+        pytest.param(Float(), 1.5, id="fractional"),
+        pytest.param(Float(), -0.5, id="both"),
+        pytest.param(Float(), float("inf"), id="infinite"),
+        pytest.param(Numeric(10, 2), Decimal("0.50"), id="fractional decimal"),
+    ],
+)
+def test_a_weight_that_is_none_names_the_entity(
+    engine: Engine, by_function: bool, kind: TypeEngine[Any], bad: Any
+) -> None:
+    service = weighed(engine, kind, [bad], by_function=by_function)
+    with pytest.raises(DefinitionError) as raised, assigning(engine, service) as run:
+        run.unassigned(None)
+    assert f"entity 1 weighs {bad!r}" in str(raised.value)
+    assert "a weight is a whole number from 0 up" in str(raised.value)
+
+
+@pytest.mark.parametrize("bad", [-1, 1.5, "heavy", float("nan"), [1]])
+def test_a_function_that_weighs_badly_is_a_wrong_declaration(engine: Engine, bad: Any) -> None:
+    write_shops(engine, ["a", None])
+    service = shop_service(criterion=EntityWeight(lambda shop: bad))
+    with pytest.raises(DefinitionError, match="weighs"):
+        held_by_nodes(engine, service)
+    with pytest.raises(DefinitionError, match="weighs"), assigning(engine, service) as run:
+        run.unassigned(None)
+    assert nodes_of(engine) == {1: "a", 2: None}
+
+
+def test_a_function_that_fails_leaves_everything_as_it_was(engine: Engine) -> None:
+    write_shops(engine, [None, None])
+    service = shop_service(criterion=EntityWeight(lambda shop: 1 // (2 - shop.id)))
+
+    def fail() -> None:
+        with assigning(engine, service) as run:
+            run.write([(1, "a")])
+            run.unassigned(None)
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert nodes_of(engine) == {1: None, 2: None}
+
+
+@pytest.mark.parametrize("lazy", ["select", "joined", "subquery", "selectin"])
+def test_a_function_weighs_by_relationships_page_by_page_and_saves_nothing(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, lazy: Any
+) -> None:
+    monkeypatch.setattr(adapter, "WEIGHED_AT_ONCE", 2)
+    base: Any = registry().generate_base()
+    farm: Any = type(
+        "Farm",
+        (base,),
+        {
+            "__tablename__": "farm",
+            "id": Column(String(36), primary_key=True),
+            "node": Column(String(50)),
+            "animals": relationship("Animal", lazy=lazy),
+        },
+    )
+    animal: Any = type(
+        "Animal",
+        (base,),
+        {
+            "__tablename__": "animal",
+            "id": Column(Integer, primary_key=True),
+            "legs": Column(Integer),
+            "farm_id": Column(String(36), ForeignKey("farm.id")),
+        },
+    )
+    base.metadata.create_all(engine)
+    names = [str(UUID(int=number)) for number in range(5)]
+    with Session(engine) as session:
+        session.execute(
+            insert(farm), [{"id": name, "node": "a" if i == 1 else None} for i, name in enumerate(names)]
+        )
+        rows = [{"legs": 4, "farm_id": name} for i, name in enumerate(names) for _ in range(i)]
+        session.execute(insert(animal), rows)
+        session.commit()
+
+    def legs(entity: Any) -> int:
+        entity.node = "changed"
+        weight = sum(one.legs for one in entity.animals)
+        session = object_session(entity)
+        assert session is not None
+        assert len(session.identity_map) <= 2 + 4 + 3, "of one page, not of all"
+        return weight
+
+    service = Service("farms", entity=farm, assigned_to=farm.node, criterion=EntityWeight(legs))
+    with assigning(engine, service) as run:
+        assert run.unassigned(None) == [(names[0], 0), (names[2], 8), (names[3], 12), (names[4], 16)]
+        assert run.unassigned(3) == [(names[0], 0), (names[2], 8), (names[3], 12)]
+        assert run.held() == {None: (4, 36), "a": (1, 4)}
+        assert run.write([(names[0], "b")]) == 1
+    with engine.connect() as connection:
+        found = connection.execute(text("SELECT id, node FROM farm ORDER BY id")).tuples().all()
+    assert found == [(name, {0: "b", 1: "a"}.get(i)) for i, name in enumerate(names)]

@@ -1,0 +1,1 @@
+"""Requests to nodes over HTTP, by httpx."""

@@ -1,0 +1,60 @@
+"""Every error of httpx, translated into one of ours."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+
+from workmesh_flows.errors import (
+    NodeError,
+    NodeMisconfigured,
+    NodeUnavailable,
+)
+
+
+@contextmanager
+def translated_http_errors() -> Iterator[None]:
+    """Turn every error of httpx into one of ours, the cause kept unless it quotes the answer."""
+    try:
+        yield
+    except httpx.RemoteProtocolError as error:
+        raise _translation(error) from None
+    except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, httpx.CookieConflict) as error:
+        raise _translation(error) from error
+
+
+def _translation(error: Exception) -> NodeError:  # noqa: PLR0911 - a table of classes
+    detail = str(error).strip() or "no further detail"
+    match error:
+        case httpx.RemoteProtocolError():  # its text goes on with what the node sent, after a colon
+            why = f"the answer did not arrive whole, or is no HTTP: {detail.partition(':')[0]}"
+            return NodeUnavailable(why, went_away=True)
+        case httpx.HTTPStatusError():
+            return NodeUnavailable(f"it answers {error.response.status_code}")
+        case httpx.ConnectError() if _is_certificate(error):
+            return NodeMisconfigured(
+                f"its certificate is not accepted: {detail}; give the CA file in its block"
+            )
+        case httpx.InvalidURL() | httpx.UnsupportedProtocol() | httpx.LocalProtocolError():
+            return NodeMisconfigured(f"its address or a header cannot be used: {detail}")
+        case httpx.ConnectTimeout() | httpx.ConnectError():
+            return NodeUnavailable(f"no connection ({type(error).__name__}: {detail})")
+        case httpx.TimeoutException():
+            return NodeUnavailable(f"no answer in time ({type(error).__name__})", went_away=True)
+        case httpx.TooManyRedirects() | httpx.CookieConflict():
+            return NodeMisconfigured(f"its answer cannot be followed: {detail}")
+        case _:
+            why = f"the answer did not arrive whole ({type(error).__name__}: {detail})"
+            return NodeUnavailable(why, went_away=True)
+
+
+def _is_certificate(error: BaseException) -> bool:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False

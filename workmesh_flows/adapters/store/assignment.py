@@ -1,0 +1,145 @@
+"""Assignments, written so that no two runs assign the same entity twice."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Engine, Enum, String, select, update
+
+from workmesh_flows.adapters.store.engine import translated_errors
+from workmesh_flows.adapters.store.entities import Held, held_by_node, node_of, unknown_entity
+from workmesh_flows.adapters.store.schema import ensure_row, services
+from workmesh_flows.adapters.store.statements import assignment
+from workmesh_flows.adapters.store.statements import records as statements
+from workmesh_flows.adapters.store.weights import weighed
+from workmesh_flows.domain.columns import column_of
+from workmesh_flows.domain.service import Service
+
+SENT_AT_ONCE = 20_000
+"""Entities that one statement of PostgreSQL gives their nodes: it still finds them by the index of the key then."""
+
+
+LISTED_AT_ONCE = 5_000
+"""Entities that one UPDATE gives their node elsewhere; SQLite takes 32,766 parameters a statement."""
+
+
+@dataclass(slots=True)
+class Assigning:
+    """A service's assignation inside one transaction; another run waits until it ends.
+
+    ``written`` counts the entities that were given a node. Add to it what you write yourself: where it is above 0 at
+    the end, the service's revision rises by 1.
+    """
+
+    connection: Connection
+    service: Service
+    position: str | None
+    written: int = 0
+
+    def held(self) -> Held:
+        """What each node holds now."""
+        return held_by_node(self.connection, self.service)
+
+    def unassigned(
+        self, limit: int | None, where: ColumnElement[bool] | None = None
+    ) -> list[tuple[Any, int]]:
+        """Entities without a node, of a condition or all, by key, each with its weight."""
+        none = column_of(self.service.assigned_to).is_(None)
+        return weighed(self.connection, self.service, none if where is None else none & where, limit)
+
+    def weight_of(self, key: Any) -> int:  # noqa: ANN401 - any key
+        """What one entity weighs; raises UnknownName."""
+        found = weighed(self.connection, self.service, statements.entity_key(self.service) == key)
+        if not found:
+            raise unknown_entity(self.service, key)
+        return found[0][1]
+
+    def node_of(self, key: Any) -> str | None:  # noqa: ANN401 - any key
+        """The node of one entity, None where it has none; raises UnknownName."""
+        return node_of(self.connection, self.service, key)
+
+    def write(self, assigned: Sequence[tuple[Any, str]]) -> int:
+        """Write nodes; return how many entities had none until now."""
+        kind = column_of(self.service.assigned_to).type
+        plain = isinstance(kind, String) and not isinstance(kind, Enum)
+        arrays = plain and self.connection.dialect.name == "postgresql"
+        written = (_write_arrays if arrays else _write_lists)(self.connection, self.service, assigned)
+        self.written += written
+        return written
+
+    def keep_position(self, position: str | None) -> None:
+        """Remember where round robin stands."""
+        if position != self.position:
+            mine = services.c.service == self.service.name
+            self.connection.execute(update(services).where(mine).values(position=position))
+            self.position = position
+
+
+@contextmanager
+def assigning(engine: Engine, service: Service, beside: Collection[Service] = ()) -> Iterator[Assigning]:
+    """One assignment run: read and write in this block; it commits at the end, or not at all.
+
+    Runs of the services ``beside`` wait too: what their entities take of a shared cap stays as it is meanwhile.
+    """
+    with assigning_together(engine, [service], beside) as (run,):
+        yield run
+
+
+@contextmanager
+def assigning_together(
+    engine: Engine, together: Sequence[Service], beside: Collection[Service] = ()
+) -> Iterator[tuple[Assigning, ...]]:
+    """The same for several services in one transaction: one run each, in the order given."""
+    names = sorted({service.name for service in (*together, *beside)})
+    with translated_errors():
+        for name in names:
+            ensure_row(engine, services, service=name)
+        with engine.begin() as connection:
+            # The first statements are writes: they make a second run wait here, on both databases. They go by name,
+            # so that two runs never wait for each other.
+            for name in names:
+                lock = update(services).where(services.c.service == name)
+                connection.execute(lock.values(revision=services.c.revision))
+            rows = connection.execute(
+                select(services.c.service, services.c.position).where(services.c.service.in_(names))
+            )
+            positions = dict(rows.tuples().all())
+            runs = tuple(Assigning(connection, service, positions[service.name]) for service in together)
+            yield runs
+            wrote = [run.service.name for run in runs if run.written]
+            if wrote:
+                risen = update(services).where(services.c.service.in_(wrote))
+                connection.execute(risen.values(revision=services.c.revision + 1))
+
+
+def _write_arrays(connection: Connection, service: Service, assigned: Sequence[tuple[Any, str]]) -> int:
+    """On PostgreSQL: one statement for entities of any nodes."""
+    statement, written = assignment.write_assignations(service), 0
+    by_key = sorted(assigned, key=itemgetter(0))  # neighbours in the index lie in one statement
+    for start in range(0, len(by_key), SENT_AT_ONCE):
+        places: dict[str, int] = {}
+        some = by_key[start : start + SENT_AT_ONCE]
+        parameters = {
+            "workmesh_keys": [key for key, _ in some],
+            "workmesh_at": f"{{{','.join(str(places.setdefault(node, len(places) + 1)) for _, node in some)}}}",
+        }
+        written += connection.execute(statement, {**parameters, "workmesh_nodes": list(places)}).rowcount
+    return written
+
+
+def _write_lists(connection: Connection, service: Service, assigned: Sequence[tuple[Any, str]]) -> int:
+    """Elsewhere: one statement for entities of one node."""
+    statement, written = assignment.write_assignation(service), 0
+    keys = defaultdict[str, list[Any]](list)
+    for key, node in assigned:
+        keys[node].append(key)
+    for node, given in keys.items():
+        for start in range(0, len(given), LISTED_AT_ONCE):
+            parameters = {"workmesh_keys": given[start : start + LISTED_AT_ONCE], "workmesh_node": node}
+            written += connection.execute(statement, parameters).rowcount
+    return written

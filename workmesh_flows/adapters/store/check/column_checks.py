@@ -1,0 +1,146 @@
+"""Tables and columns held against a declaration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import Column, DateTime, Table
+from sqlalchemy.engine.interfaces import ReflectedColumn
+
+from workmesh_flows.adapters.store.check.finding import Finding, Level
+from workmesh_flows.adapters.store.check.live_schema import Catalogue, FoundTable
+from workmesh_flows.adapters.store.check.required_columns import Demand
+from workmesh_flows.adapters.store.check.type_kinds import differ, found_type, stored_type, told
+from workmesh_flows.domain.answers import LONGEST_TEXT
+from workmesh_flows.domain.checks import MICROSECONDS
+
+NAME_ROOM = 50
+"""Characters that an assignation column should have where the nodes are not known."""
+ERROR_ROOM = 200
+"""Characters below which the reason of a failure is often cut."""
+
+
+def table_findings(catalogue: Catalogue, table: Table, demands: Sequence[Demand]) -> Iterator[Finding]:
+    """A table that is missing, or columns of it that are."""
+    found = catalogue.table(table)
+    if found is None:
+        alike = catalogue.lookalike(table)
+        hint = f"; there is one called {alike}, and names tell upper from lower case" if alike else ""
+        yield Finding(
+            Level.PROBLEM, table.fullname, f"the table is missing{hint}", "create it with your migrations"
+        )
+        return
+    asked = {demand.column: demand for demand in demands}
+    for column in table.columns:
+        if not column.system and catalogue.name(column.name) not in found.columns:
+            yield _missing(catalogue, found, column, asked.get(column))
+
+
+def column_findings(
+    catalogue: Catalogue, demands: Iterable[Demand], nodes: Collection[str] | None
+) -> Iterator[Finding]:
+    """Types, lengths, nullability and defaults of columns that are there."""
+    for demand in demands:
+        found = catalogue.table(_table(demand))
+        there = None if found is None else found.columns.get(catalogue.name(demand.column.name))
+        if found is None or there is None:
+            continue
+        yield from _type_findings(catalogue, demand, there)
+        if catalogue.dialect.name == "postgresql":  # SQLite holds any length
+            yield from _length_findings(catalogue, demand, there, nodes)
+        if found.plain and demand.way:
+            yield from _flag_findings(catalogue, demand, there)
+
+
+def where(column: Column[Any]) -> str:
+    """The place of a column, for people."""
+    return f"{column.table}.{column.name}"
+
+
+def _missing(catalogue: Catalogue, found: FoundTable, column: Column[Any], demand: Demand | None) -> Finding:
+    alike = next((name for name in found.columns if name.lower() == column.name.lower()), None)
+    hint = f"; there is one called {alike}, and names tell upper from lower case" if alike else ""
+    title = f" ({demand.title})" if demand else ""
+    if demand is None or not demand.added or alike or not found.plain:
+        ddl: tuple[str, ...] = ()
+        to_do = "create it with your migrations, or correct its name in the declaration"
+    else:
+        ddl, to_do = (catalogue.write.add_column(column),), "add it"
+    return Finding(Level.PROBLEM, where(column), f"the column is missing{title}{hint}", to_do, ddl)
+
+
+def _type_findings(catalogue: Catalogue, demand: Demand, there: ReflectedColumn) -> Iterator[Finding]:
+    dialect = catalogue.dialect
+    declared, found = stored_type(demand.column.type, dialect), found_type(there)
+    at, names = where(demand.column), (told(found, dialect), told(demand.column.type, dialect))
+    if differ(declared, found, dialect):
+        what = f"the {demand.title} column is {names[0]}, declared as {names[1]}"
+        yield Finding(Level.PROBLEM, at, what, "make the declaration and the column agree")
+    elif isinstance(declared, DateTime) and isinstance(found, DateTime) and dialect.name == "postgresql":
+        if declared.timezone != found.timezone:
+            level = Level.PROBLEM if demand.role == "time" else Level.ADVICE
+            what = (
+                f"the {demand.title} column is {names[0]}, declared as {names[1]}: times shift by the session's "
+                "offset from UTC"
+            )
+            yield Finding(level, at, what, "declare DateTime(timezone=...) as the column is")
+        precision = getattr(found, "precision", None)
+        if demand.role == "time" and precision is not None and precision < MICROSECONDS:
+            what = (
+                f"the {demand.title} column is {names[0]}: it keeps less than microseconds, which order needs"
+            )
+            kind = catalogue.write.type(declared)
+            change = catalogue.write.alter_column(demand.column, f"TYPE {kind}")
+            yield Finding(Level.PROBLEM, at, what, f"make it {kind}", change)
+
+
+def _length_findings(
+    catalogue: Catalogue, demand: Demand, there: ReflectedColumn, nodes: Collection[str] | None
+) -> Iterator[Finding]:
+    room = getattr(found_type(there), "length", None)
+    if not isinstance(room, int) or demand.role not in {"assignation", "error"}:
+        return
+    needed, enough, what = (_error_room if demand.role == "error" else _name_room)(demand, nodes)
+    if room < enough:
+        level = Level.PROBLEM if room < needed else Level.ADVICE
+        kind = f"VARCHAR({needed if room < needed else enough})"
+        change = catalogue.write.alter_column(demand.column, f"TYPE {kind}")
+        narrow = f"the {demand.title} column holds {room} characters: {what}"
+        yield Finding(level, where(demand.column), narrow, f"make it {kind}", change)
+
+
+def _name_room(demand: Demand, nodes: Collection[str] | None) -> tuple[int, int, str]:
+    """The characters that it takes, those that are better, and why."""
+    del demand
+    if nodes is None:
+        return 0, NAME_ROOM, "the name of a node may have more"
+    longest = max(nodes, key=len, default="")
+    return len(longest), len(longest), f"the node {longest} has {len(longest)}"
+
+
+def _error_room(demand: Demand, nodes: Collection[str] | None) -> tuple[int, int, str]:
+    """The same. Reasons are cut to what is declared; what is longer than the column, PostgreSQL refuses."""
+    del nodes
+    written = min(getattr(demand.column.type, "length", None) or LONGEST_TEXT, LONGEST_TEXT)
+    return written, max(written, ERROR_ROOM), f"reasons of up to {written} are written to it"
+
+
+def _flag_findings(catalogue: Catalogue, demand: Demand, there: ReflectedColumn) -> Iterator[Finding]:
+    change: Callable[[Column[Any], str], tuple[str, ...]] = catalogue.write.alter_column
+    at = where(demand.column)
+    if not there["nullable"]:
+        what = f"the {demand.title} flag is NOT NULL: null means that it was not tried yet"
+        yield Finding(Level.PROBLEM, at, what, "let it be null", change(demand.column, "DROP NOT NULL"))
+    default = there["default"]
+    if default is None or default.strip("() ").lower().startswith("null"):
+        return
+    level = Level.PROBLEM if demand.role == "success" else Level.ADVICE
+    what = f"the {demand.title} flag has the default {default}: a new record looks as if it had been tried"
+    yield Finding(level, at, what, "take the default away", change(demand.column, "DROP DEFAULT"))
+
+
+def _table(demand: Demand) -> Table:
+    table = demand.column.table
+    assert isinstance(table, Table)  # noqa: S101 - a mapped class has one table
+    return table

@@ -1,0 +1,79 @@
+"""What a declaration asks of its tables, column by column."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Column, Table
+
+from workmesh_flows.adapters.store.statements.records import entity_key
+from workmesh_flows.domain.calls import Get
+from workmesh_flows.domain.columns import column_of
+from workmesh_flows.domain.owner_path import Hop
+from workmesh_flows.domain.protocol import Protocol
+from workmesh_flows.domain.service import Service
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """A column and its role; ``added`` says that a missing one can simply be added."""
+
+    column: Column[Any]
+    role: str
+    added: bool = False
+    way: str = ""
+
+    @property
+    def title(self) -> str:
+        """The role in words."""
+        return f"{self.way} {self.role}".strip()
+
+
+def entity_demands(service: Service) -> Sequence[Demand]:
+    """The entity's key and the column that holds its node."""
+    return (
+        Demand(entity_key(service), "key"),
+        Demand(column_of(service.assigned_to), "assignation", added=True),
+    )
+
+
+def record_demands(protocol: Protocol) -> Sequence[Demand]:
+    """A record's id, sort, flags and results."""
+    return (
+        Demand(column_of(protocol.id), "id"),
+        Demand(column_of(protocol.sort), "sort"),
+        *_flags(protocol),
+        *_results(protocol),
+    )
+
+
+def path_demands(protocol: Protocol) -> Iterator[tuple[Table, Sequence[Demand]]]:
+    """The columns that records are joined by, a table at a time."""
+    joined: dict[Table, list[Demand]] = {}
+    for hop in hops(protocol):
+        for before, after in hop.pairs:
+            for column in (before, after):
+                assert isinstance(column.table, Table)  # noqa: S101 - a hop joins tables
+                joined.setdefault(column.table, []).append(Demand(column, "joined"))
+    yield from joined.items()
+
+
+def hops(protocol: Protocol) -> Sequence[Hop]:
+    """The joins to the entity, and to the record that one follows."""
+    return (*protocol.path, *(() if protocol.follows is None else (protocol.follows.hop,)))
+
+
+def _flags(protocol: Protocol) -> Iterator[Demand]:
+    for name, way in (("push", protocol.push), ("pull", protocol.pull)):
+        if way is not None:
+            for part, flag in zip(("time", "success", "error"), way.flags.columns, strict=True):
+                yield Demand(column_of(flag), part, added=True, way=name)
+
+
+def _results(protocol: Protocol) -> Iterator[Demand]:
+    if protocol.pull is not None and isinstance(protocol.pull.fetch, Get):
+        into: Mapping[str, Any] = protocol.pull.fetch.into
+        for column in map(column_of, into.values()):
+            yield Demand(column, "result", added=bool(column.nullable))

@@ -1,0 +1,146 @@
+"""Opening the database, its clock, and the one seam where its errors are translated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any
+
+from sqlalchemy import URL, Engine, create_engine, event, func, make_url, select
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    InterfaceError,
+    NoSuchModuleError,
+    OperationalError,
+    SQLAlchemyError,
+    StatementError,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from workmesh_flows.adapters.store.schema import create_own_tables
+from workmesh_flows.adapters.store.values import UtcDateTime
+from workmesh_flows.domain.columns import first_line
+from workmesh_flows.domain.service import Database
+from workmesh_flows.errors import ConfigurationError, StoreError, StoreUnavailable
+
+_LOOKS = (
+    "it looks like postgresql+psycopg://user:password@host/name, with @ : / ? # of the password written as "
+    "%40 %3A %2F %3F %23"
+)
+
+SQLITE_PATIENCE = 60.0
+"""Seconds that a SQLite connection waits for another one's transaction to end."""
+
+_UNDEFINED = frozenset({"42P01", "42703", "3F000", "42501"})
+"""SQLSTATE: no such table, column or schema, or no right to it."""
+_LIMIT_EXCEEDED = "54"
+"""SQLSTATE class: a value that is too long for its index is of it."""
+
+Clock = Callable[[], datetime]
+"""Gives the time, in UTC."""
+
+
+def open_engine(database: Database) -> Engine:
+    """An engine on the user's database, with our own tables there; raises ConfigurationError or StoreError."""
+    engine = make_engine(database)
+    with translated_errors():
+        create_own_tables(engine)
+    return engine
+
+
+def database_clock(engine: Engine) -> Clock:
+    """The database's time, so that runs on several machines agree: read once, then counted on."""
+    if engine.dialect.name != "postgresql":
+        return utc_now
+    with translated_errors(), engine.connect() as connection:
+        theirs = connection.scalar(select(func.clock_timestamp(type_=UtcDateTime())))
+    offset = (theirs or utc_now()) - utc_now()
+    return lambda: utc_now() + offset
+
+
+@contextmanager
+def translated_errors() -> Iterator[None]:
+    """Turn SQLAlchemy's errors into StoreError: the database's first line, without statement or values."""
+    try:
+        yield
+    except DBAPIError as error:
+        kind = StoreUnavailable if _is_transient(error) else StoreError
+        raise kind(first_line(error.orig or error)) from error
+    except PoolTimeout as error:
+        raise StoreUnavailable(first_line(error)) from error
+    except SQLAlchemyError as error:
+        raise StoreError(first_line(error)) from error
+
+
+def refuses_value(error: StatementError) -> bool:
+    """Whether the database would take the statement with another value in it."""
+    code = _sqlstate(error)
+    if code.startswith(_LIMIT_EXCEEDED):
+        return True
+    return not isinstance(error, OperationalError | InterfaceError) and code not in _UNDEFINED
+
+
+def make_engine(database: Database | URL, connect_args: Mapping[str, Any] = MappingProxyType({})) -> Engine:
+    """An engine on the user's database as it is; raises ConfigurationError where the address cannot be used.
+
+    ``connect_args`` go to the driver.
+    """
+    if callable(database):
+        return database()
+    try:
+        url = make_url(database)
+        options = _options(url)
+        options["connect_args"] = {**options.get("connect_args", {}), **connect_args}
+        engine = create_engine(url, **options)
+    except (NoSuchModuleError, ModuleNotFoundError) as error:
+        message = (
+            f"no driver for this database address ({error}); for PostgreSQL install workmesh-flows[postgres] "
+            "and write postgresql+psycopg://"
+        )
+        raise ConfigurationError(message) from error
+    except (ArgumentError, ValueError):
+        # Not from the error: what it could not read may be a piece of the password.
+        raise ConfigurationError(f"the database address cannot be read; {_LOOKS}") from None
+    if url.get_backend_name() == "sqlite":
+        event.listen(engine, "connect", _obey_foreign_keys)
+    elif "@" in f"{url.host}{url.database}":
+        raise ConfigurationError(f"the database address has an '@' too many; {_LOOKS}")
+    if engine.dialect.is_async:
+        message = (
+            f"the driver {url.drivername} is asynchronous; name one that is not: postgresql+psycopg, sqlite"
+        )
+        raise ConfigurationError(message)
+    return engine
+
+
+def _options(url: URL) -> dict[str, Any]:
+    # Parameters are values of the user's records: they have no place in an error's text.
+    if url.get_backend_name() == "sqlite":
+        return {"hide_parameters": True, "connect_args": {"timeout": SQLITE_PATIENCE}}
+    return {"hide_parameters": True, "pool_pre_ping": True, "pool_size": 16, "max_overflow": 48}
+
+
+def _obey_foreign_keys(connection: Any, record: object) -> None:  # noqa: ANN401 - a DBAPI connection
+    del record
+    connection.execute("PRAGMA foreign_keys=ON")
+
+
+def utc_now() -> datetime:
+    """This machine's time."""
+    return datetime.now(UTC)
+
+
+def _is_transient(error: DBAPIError) -> bool:
+    """Whether the database is away or locked, rather than refusing the statement."""
+    if error.connection_invalidated:
+        return True
+    if not isinstance(error, OperationalError | InterfaceError) or refuses_value(error):
+        return False
+    return not getattr(error.orig, "sqlite_errorname", "").startswith(("SQLITE_ERROR", "SQLITE_READONLY"))
+
+
+def _sqlstate(error: StatementError) -> str:
+    return getattr(error.orig, "sqlstate", None) or ""

@@ -1,0 +1,135 @@
+"""Moving entities: the node, the flags of what is to be pushed again, and the log, in one transaction."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import Connection, insert, select
+
+from workmesh_flows.adapters.store.assignment import Assigning
+from workmesh_flows.adapters.store.former_pushes import write_former_pushes
+from workmesh_flows.adapters.store.refused_records import forget_refusals_of_owners
+from workmesh_flows.adapters.store.schema import moves, services
+from workmesh_flows.adapters.store.statements import moves as statements
+from workmesh_flows.adapters.store.values import as_utc
+from workmesh_flows.domain.lane import Lane
+from workmesh_flows.domain.protocol import Protocol
+from workmesh_flows.domain.service import Service
+from workmesh_flows.errors import StoreError
+
+KEYS_AT_ONCE = 5_000
+"""Keys in one statement; SQLite takes 32,766 parameters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One entity's change of node, and why; source and target are the same where its data is only sent again."""
+
+    entity: Any
+    source: str
+    target: str
+    weight: int
+    why: str
+
+
+def places_now(connection: Connection, service: Service, steps: Sequence[Step]) -> dict[Any, str | None]:
+    """The nodes of the steps' entities; one that is no more is left out."""
+    places: dict[Any, str | None] = {}
+    for keys in _some([step.entity for step in steps]):
+        places.update(connection.execute(statements.nodes_of(service, keys)).tuples().all())
+    return places
+
+
+def move(
+    run: Assigning, steps: Sequence[Step], *, repush: bool, now: datetime, plan: str | None = None
+) -> int:
+    """Give entities their new nodes inside an assignment run; return how many records are to be pushed again.
+
+    What was pushed and is not pulled will be pushed again, with ``repush`` everything. The lanes of the source must be
+    held, or nobody may be able to work them. The steps have one source; an entity that is no more there raises
+    StoreError, and nothing is written.
+    """
+    again = Counter[Any]()
+    for protocol in run.service.protocols:
+        if protocol.push is not None:
+            again += _reset(run, protocol, steps, repush=repush)
+    if repush:
+        forget_refusals_of_owners(run.connection, run.service, [step.entity for step in steps])
+    by_target = sorted(steps, key=lambda step: step.target)
+    for target, group in groupby(by_target, key=lambda step: step.target):
+        keys = [step.entity for step in group]
+        if target != steps[0].source:
+            _write_node(run.connection, run.service, keys, steps[0].source, target)
+    mine = services.c.service == run.service.name
+    revision = run.connection.scalar(select(services.c.revision).where(mine)) or 0
+    run.written += len(steps)
+    run.connection.execute(
+        insert(moves),
+        [
+            {
+                "service": run.service.name,
+                "entity": str(step.entity),
+                "source": step.source,
+                "target": step.target,
+                "why": step.why,
+                "weight": step.weight,
+                "again": again[step.entity],
+                "moved_at": now,
+                "epoch": revision + 1,
+                "plan": plan,
+            }
+            for step in steps
+        ],
+    )
+    return again.total()
+
+
+def count_on_their_way(connection: Connection, service: Service, entities: Sequence[Any]) -> int:
+    """Records of these entities that were pushed and are not pulled."""
+    return sum(
+        connection.scalar(statements.count_on_their_way(service, protocol, keys)) or 0
+        for protocol in service.protocols
+        if protocol.push is not None and protocol.pull is not None
+        for keys in _some(entities)
+    )
+
+
+def _write_node(
+    connection: Connection, service: Service, entities: Sequence[Any], source: str, target: str
+) -> None:
+    for keys in _some(entities):
+        written = connection.execute(statements.write_node(service, keys, source, target)).rowcount
+        if written != len(keys):
+            raise StoreError(
+                f"{len(keys) - written} entities of {service.name} left {source} meanwhile; nothing was moved, run again"
+            )
+
+
+def _reset(run: Assigning, protocol: Protocol, steps: Sequence[Step], *, repush: bool) -> Counter[Any]:
+    """Make records pending again; return how many of each entity."""
+    again = Counter[Any]()
+    if protocol.pull is None and not repush:
+        return again  # what was pushed is all that there is to do
+    source, leaving = steps[0].source, {step.entity for step in steps if step.target != step.source}
+    lane = Lane(run.service.name, protocol.name, source, "pull")
+    for keys in _some([step.entity for step in steps]):
+        pushed = run.connection.execute(
+            statements.pushed(run.service, protocol, keys, everything=repush)
+        ).all()
+        again.update(row.owner for row in pushed)
+        if protocol.pull is not None:
+            left = (row for row in pushed if row.owner in leaving and not row.pulled and row.time is not None)
+            write_former_pushes(run.connection, lane, [(row.id, as_utc(row.time)) for row in left])
+        for rows in _some(pushed):
+            ids = [row.id for row in rows]
+            run.connection.execute(statements.reset_flags(protocol, ids, pulled=repush))
+    return again
+
+
+def _some(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    return (items[start : start + KEYS_AT_ONCE] for start in range(0, len(items), KEYS_AT_ONCE))

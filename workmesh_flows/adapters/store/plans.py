@@ -1,0 +1,65 @@
+"""Plans kept in the database: planned, applying, applied."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, TypeAlias
+
+from sqlalchemy import Connection, Engine, RowMapping, delete, insert, select, update
+
+from workmesh_flows.adapters.store.engine import translated_errors
+from workmesh_flows.adapters.store.schema import plans
+from workmesh_flows.errors import UnknownName
+from workmesh_flows.planning.stored import StoredPlan
+
+PlanState: TypeAlias = Literal["planned", "applying", "applied"]
+KNOWN_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class KeptPlan:
+    """A plan as the database has it."""
+
+    id: str
+    state: PlanState
+    planned_at: datetime
+    plan: StoredPlan
+
+
+def keep_plan(engine: Engine, plan: StoredPlan, now: datetime) -> None:
+    """Keep a plan under its id; the same plan made again takes the place of the first, whatever became of that."""
+    with translated_errors(), engine.begin() as connection:
+        connection.execute(delete(plans).where(plans.c.id == plan.id))
+        connection.execute(
+            insert(plans).values(
+                id=plan.id,
+                service=plan.service,
+                kind=plan.kind,
+                state="planned",
+                planned_at=now,
+                body=plan.to_json(),
+            )
+        )
+
+
+def read_plan(engine: Engine, plan_id: str) -> KeptPlan:
+    """The plan of that id; raises UnknownName, which lists the latest ones."""
+    with translated_errors(), engine.connect() as connection:
+        row = connection.execute(select(plans).where(plans.c.id == plan_id)).mappings().first()
+        if row is not None:
+            return _kept(row)
+        said = select(plans.c.id, plans.c.kind, plans.c.service)
+        latest = connection.execute(said.order_by(plans.c.planned_at.desc(), plans.c.id).limit(KNOWN_SHOWN))
+        raise UnknownName(
+            "plan", plan_id, [f"{known} ({kind} of {service})" for known, kind, service in latest]
+        )
+
+
+def mark_plan(connection: Connection, plan_id: str, state: PlanState) -> None:
+    """Write how far a plan has come."""
+    connection.execute(update(plans).where(plans.c.id == plan_id).values(state=state))
+
+
+def _kept(row: RowMapping) -> KeptPlan:
+    return KeptPlan(row["id"], row["state"], row["planned_at"], StoredPlan.from_json(row["body"]))

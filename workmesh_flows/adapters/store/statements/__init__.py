@@ -1,0 +1,1 @@
+"""SQL statements as pure functions, apart from sessions."""

@@ -1,0 +1,110 @@
+"""What entities weigh: by a column, an expression or a function of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice, repeat
+from typing import Any
+
+from sqlalchemy import Connection, Result, Select, literal, select
+from sqlalchemy.orm import Session
+from sqlalchemy.sql import ColumnElement
+
+from workmesh_flows.adapters.store.statements import records as statements
+from workmesh_flows.domain.columns import column_of, is_column
+from workmesh_flows.domain.criteria import EntityWeight
+from workmesh_flows.domain.service import Service
+from workmesh_flows.errors import DefinitionError
+from workmesh_flows.planning.moves import Held
+
+READ_AT_ONCE = 2_000
+"""Rows that are fetched at once; the database keeps the others. With more, Python's garbage collector takes longer."""
+WEIGHED_AT_ONCE = 1_000
+"""Entities that are loaded at once where the weight is a function of them."""
+
+
+def weight_column(service: Service) -> ColumnElement[Any] | None:
+    """The weight as SQL; None where it is a function of the entity. Without weights each entity counts 1."""
+    if not isinstance(service.criterion, EntityWeight):
+        return literal(1)
+    weight = service.criterion.weight
+    if is_column(weight):
+        return column_of(weight)
+    return weight if isinstance(weight, ColumnElement) else None
+
+
+def weighed(
+    connection: Connection, service: Service, condition: ColumnElement[bool], limit: int | None = None
+) -> list[tuple[Any, int]]:
+    """Entities of a condition, by key, each with its weight."""
+    key, weight = statements.entity_key(service), weight_column(service)
+    if weight is None:
+        found = weighed_by_function(connection, service, condition)
+        return [(key, weight) for key, _, weight in islice(found, limit)]
+    statement = select(key).where(condition).order_by(key).limit(limit)
+    found_by_key: list[tuple[Any, int]] = []
+    if isinstance(service.criterion, EntityWeight):
+        for rows in _streamed(connection, statement.add_columns(weight)).partitions(READ_AT_ONCE):
+            found_by_key += [
+                (key, weight if type(weight) is int and weight >= 0 else whole(weight, key))
+                for key, weight in rows
+            ]
+    else:
+        for keys in _streamed(connection, statement).scalars().partitions(READ_AT_ONCE):
+            found_by_key += zip(keys, repeat(1), strict=False)
+    return found_by_key
+
+
+def weighed_by_function(
+    connection: Connection, service: Service, condition: ColumnElement[bool] | None = None
+) -> Iterator[tuple[Any, str | None, int]]:
+    """Each entity's key, node and weight, by a function of the loaded entity; what it changes is not saved."""
+    assert isinstance(service.criterion, EntityWeight)  # noqa: S101 - only weights need loaded entities
+    weigh: Any = service.criterion.weight
+    key = statements.entity_key(service)
+    statement = (
+        select(key, column_of(service.assigned_to), service.entity).order_by(key).limit(WEIGHED_AT_ONCE)
+    )
+    page = statement if condition is None else statement.where(condition)
+    with Session(connection, autoflush=False) as session:
+        while rows := session.execute(page).unique().all():
+            for entity_key, node, entity in rows:
+                yield entity_key, node, whole(weigh(entity), entity_key)
+            session.expunge_all()
+            page = statement.where(key > rows[-1][0], *([] if condition is None else [condition]))
+
+
+def whole(weight: Any, key: Any) -> int:  # noqa: ANN401 - what a user's column or function gives
+    """A weight as a whole number; nothing counts as 0."""
+    if weight is None:
+        return 0
+    try:
+        number = int(weight)
+    except (TypeError, ValueError, OverflowError):  # the last two: not a number, infinite
+        number = -1
+    if number < 0 or number != weight:
+        raise DefinitionError(
+            "the weight", [f"entity {key!r} weighs {weight!r}; a weight is a whole number from 0 up"]
+        )
+    return number
+
+
+def _streamed(connection: Connection, statement: Select[Any]) -> Result[Any]:
+    """Rows to be fetched many at a time; SQLAlchemy's own iteration fetches them one by one."""
+    return connection.execute(statement, execution_options={"stream_results": True})
+
+
+def read_held(connection: Connection, service: Service) -> list[Held]:
+    """Each entity that has a node, by key."""
+    assigned, key = column_of(service.assigned_to), statements.entity_key(service)
+    weight = weight_column(service)
+    if weight is None:
+        found = weighed_by_function(connection, service, assigned.is_not(None))
+        return [Held(key, node, weight) for key, node, weight in found if node is not None]
+    statement = select(key, assigned, weight).where(assigned.is_not(None)).order_by(key)
+    rows = connection.execute(statement, execution_options={"stream_results": True})
+    return [
+        Held(key, node, whole(weight, key))
+        for page in rows.partitions(READ_AT_ONCE)
+        for key, node, weight in page
+    ]
