@@ -12,7 +12,7 @@ from benchmarks.world import SERVICE, service
 from workmesh_flows import Mesh
 from workmesh_flows.adapters.store.engine import open_engine
 from workmesh_flows.domain.node import Inventory, Node
-from workmesh_flows.operations.assign import assign
+from workmesh_flows.operations.assignment.assign import assign
 
 
 def inventory(nodes: int) -> Inventory:

@@ -20,8 +20,8 @@ from time import perf_counter
 from typing import Any
 
 from workmesh_flows import EntityWeight
-from workmesh_flows.planning.assignment import Load, Part, plan_together
-from workmesh_flows.planning.placing.packing import WORK
+from workmesh_flows.planning.assignment.packing import WORK
+from workmesh_flows.planning.assignment.plan import Load, Part, plan_together
 
 ENTITIES, NODES, SERVICES, CASES = 60, 6, 2, 300
 PROVEN_WITHIN = 20.0

@@ -10,7 +10,7 @@ from time import perf_counter
 from benchmarks.planning_optimum import Case, optimum
 from benchmarks.planning_rebalancer import rebalanced
 from workmesh_flows.planning.moves import Held, MovePlan, Objective, Place
-from workmesh_flows.planning.rebalance import plan_rebalance
+from workmesh_flows.planning.rebalance.plan import plan_rebalance
 
 SEEDS = range(12)
 OBJECTIVES: tuple[Objective, ...] = ("weight", "moves")

@@ -6,9 +6,9 @@ from sqlalchemy import Engine
 
 from benchmarks.world import service
 from workmesh_flows.domain.node import Node
-from workmesh_flows.operations.bounds import Bounds
-from workmesh_flows.operations.push import push_lane
-from workmesh_flows.operations.work import Work
+from workmesh_flows.operations.delivery.lane_context import Work
+from workmesh_flows.operations.delivery.limits import Bounds
+from workmesh_flows.operations.delivery.push import push_lane
 
 
 def run(engine: Engine, node: Node, records: int, batch_size: int | None) -> int:

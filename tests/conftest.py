@@ -31,7 +31,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         yield url
 
 
-TWICE_IF_SLOW = ("tests/operations/test_drain_crashes.py::test_a_drain",)
+TWICE_IF_SLOW = ("tests/operations/moves/test_drain_crashes.py::test_a_drain",)
 """Tests that take long and run on one kind of database only, but for the slow run."""
 
 

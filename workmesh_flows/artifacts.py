@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
-from workmesh_flows.operations.markdown import escaped
+from workmesh_flows.reporting.markdown import escaped
 from workmesh_flows.settings import artifact_key
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from workmesh_flows.adapters.store.refused_list import ParkedRecord
     from workmesh_flows.domain.reports import MoveReport
     from workmesh_flows.operations.status import Status
-    from workmesh_flows.planning.assignment import AssignmentPlan
-    from workmesh_flows.planning.stored import StoredPlan
+    from workmesh_flows.planning.assignment.plan import AssignmentPlan
+    from workmesh_flows.planning.stored_plan import StoredPlan
 
 TEXT = 60
 """Characters of a text that fit into a table that does not wrap."""
@@ -51,7 +51,7 @@ STUCK = 50
 
 def publish_status(status: Status) -> None:
     """Both status tables."""
-    from workmesh_flows.operations.tables import (
+    from workmesh_flows.reporting.status_tables import (
         NODE_COLUMNS,
         SERVICE_COLUMNS,
         nodes_table,
@@ -88,7 +88,7 @@ def publish_page(key: str, page: str) -> None:
 
 def publish_parked(records: Sequence[ParkedRecord]) -> None:
     """The refused records, the longest refused first."""
-    from workmesh_flows.operations.tables import parked_table
+    from workmesh_flows.reporting.status_tables import parked_table
 
     if not records:
         create_table_artifact(key=artifact_key("parked"), table=[], description="**No record is refused.**")
@@ -122,7 +122,7 @@ def publish_lanes(service: str, action: str, rows: Sequence[dict[str, Any]]) -> 
 
 def publish_plans(plans: Sequence[StoredPlan], said: str) -> None:
     """The moves of plans, a row each: the rows that applying them executes; ``said`` is what comes of them."""
-    from workmesh_flows.operations.plan_tables import MOVE_COLUMNS, balance_table, moves_table
+    from workmesh_flows.reporting.plan_tables import MOVE_COLUMNS, balance_table, moves_table
 
     parts = [f"**{said}**"]
     parts += [f"**{plan.service}, {plan.kind}**, plan `{plan.id}`: {plan.plan}" for plan in plans]

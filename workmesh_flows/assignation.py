@@ -10,8 +10,8 @@ from workmesh_flows.domain.reports import AssignReport, MoveReport
 from workmesh_flows.domain.service import Mesh
 from workmesh_flows.engines import mesh_engine
 from workmesh_flows.inventory import load_inventory
-from workmesh_flows.operations import assign as assigning
-from workmesh_flows.operations import reassign as reassigning
+from workmesh_flows.operations.assignment import assign as assigning
+from workmesh_flows.operations.moves import reassign as reassigning
 from workmesh_flows.parties import moving_entities, this_process
 
 

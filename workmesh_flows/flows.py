@@ -19,8 +19,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from workmesh_flows.domain.service import Mesh
-from workmesh_flows.operations.bounds import Bounds
-from workmesh_flows.operations.planning import Drain, Rebalance
+from workmesh_flows.operations.delivery.limits import Bounds
+from workmesh_flows.operations.moves.plan import Drain, Rebalance
 from workmesh_flows.parameters import Bound, NodeName, Seconds
 from workmesh_flows.planning.moves import Objective
 from workmesh_flows.running import ServiceFlow, as_flow, run

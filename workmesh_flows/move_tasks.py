@@ -16,11 +16,11 @@ from workmesh_flows.domain.reports import MoveReport
 from workmesh_flows.domain.service import Mesh
 from workmesh_flows.engines import mesh_engine
 from workmesh_flows.inventory import load_inventory, set_node_state
-from workmesh_flows.operations import reassign as operations
-from workmesh_flows.operations.applying import steps_of
-from workmesh_flows.operations.handover import hand_over
-from workmesh_flows.operations.moving import Moving
-from workmesh_flows.operations.planning import (
+from workmesh_flows.operations.moves import reassign as operations
+from workmesh_flows.operations.moves.apply import steps_of
+from workmesh_flows.operations.moves.hand_over import hand_over
+from workmesh_flows.operations.moves.move_context import Moving
+from workmesh_flows.operations.moves.plan import (
     Drain,
     Rebalance,
     begin_plan,
@@ -30,7 +30,7 @@ from workmesh_flows.operations.planning import (
     see_known,
 )
 from workmesh_flows.parties import moving_entities
-from workmesh_flows.planning.stored import StoredPlan
+from workmesh_flows.planning.stored_plan import StoredPlan
 from workmesh_flows.tasks import is_transient, this_run
 
 

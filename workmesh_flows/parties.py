@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from workmesh_flows.domain.service import Mesh
 from workmesh_flows.engines import mesh_engine
 from workmesh_flows.inventory import load_inventory
-from workmesh_flows.operations.moving import Moving
+from workmesh_flows.operations.moves.move_context import Moving
 from workmesh_flows.settings import read_settings
 
 

@@ -12,8 +12,8 @@ from workmesh_flows.domain.service import Mesh
 from workmesh_flows.engines import mesh_engine
 from workmesh_flows.history import service_history
 from workmesh_flows.inventory import load_inventory
+from workmesh_flows.operations.delivery.replay import list_parked
 from workmesh_flows.operations.probe import probe_nodes
-from workmesh_flows.operations.replay import list_parked
 from workmesh_flows.operations.status import Status, read_status
 from workmesh_flows.settings import artifact_key
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from workmesh_flows.adapters.store.refused_list import ParkedRecord
-    from workmesh_flows.operations.facts import Facts
+    from workmesh_flows.reporting.page_data import Facts
 
 OVERVIEW = "overview"
 """Key of the mesh's own page; a service's is its name."""
@@ -31,7 +31,7 @@ def run_pages(
     engine: Engine, mesh: Mesh, status: Status, refused: Sequence[ParkedRecord], services: Sequence[str]
 ) -> dict[str, str]:
     """By key, the pages that a run leaves: of the mesh, and of the services that it was about."""
-    from workmesh_flows.operations.pages import overview_page, service_page
+    from workmesh_flows.reporting.pages import overview_page, service_page
     from workmesh_flows.ui import read_links
 
     facts = _facts(engine, status, refused)
@@ -42,8 +42,8 @@ def run_pages(
 
 def whole_report(mesh: Mesh) -> str:
     """The mesh and all its services as one page of HTML that needs nothing else; links lead to Prefect's UI."""
-    from workmesh_flows.operations.html import as_html
-    from workmesh_flows.operations.pages import overview_page, service_page
+    from workmesh_flows.reporting.html import as_html
+    from workmesh_flows.reporting.pages import overview_page, service_page
     from workmesh_flows.ui import read_links, ui_address
 
     names = [service.name for service in mesh.services]
@@ -62,7 +62,7 @@ def whole_report(mesh: Mesh) -> str:
 
 
 def _facts(engine: Engine, status: Status, refused: Sequence[ParkedRecord]) -> Facts:
-    from workmesh_flows.operations.facts import Facts
-    from workmesh_flows.operations.lane_table import lanes_table
+    from workmesh_flows.reporting.lane_table import lanes_table
+    from workmesh_flows.reporting.page_data import Facts
 
     return Facts(utc_now(), status, all_conditions(engine), lanes_table(engine), refused, service_history())

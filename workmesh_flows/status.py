@@ -17,21 +17,21 @@ if TYPE_CHECKING:
 
 def node_status(mesh: Mesh) -> pd.DataFrame:
     """One row a node: its state, what it holds, what waits for it, what failed and what is done."""
-    from workmesh_flows.operations.tables import nodes_table
+    from workmesh_flows.reporting.status_tables import nodes_table
 
     return nodes_table(_read(mesh, probe=True))
 
 
 def service_status(mesh: Mesh) -> pd.DataFrame:
     """One row a service: its nodes and entities, what waits, what is in flight, what failed and what is done."""
-    from workmesh_flows.operations.tables import services_table
+    from workmesh_flows.reporting.status_tables import services_table
 
     return services_table(_read(mesh, probe=False))
 
 
 def lane_status(mesh: Mesh) -> pd.DataFrame:
     """One row a lane and direction that was ever worked: who holds it, its circuit breaker, what went over it."""
-    from workmesh_flows.operations.lane_table import lanes_table
+    from workmesh_flows.reporting.lane_table import lanes_table
 
     with mesh_engine(mesh) as engine:
         return lanes_table(engine)
@@ -39,8 +39,8 @@ def lane_status(mesh: Mesh) -> pd.DataFrame:
 
 def parked_records(mesh: Mesh, services: Sequence[str] = ()) -> pd.DataFrame:
     """The refused records of these services, or of all, the longest refused first; raises UnknownName."""
-    from workmesh_flows.operations.replay import list_parked
-    from workmesh_flows.operations.tables import parked_table
+    from workmesh_flows.operations.delivery.replay import list_parked
+    from workmesh_flows.reporting.status_tables import parked_table
 
     with mesh_engine(mesh) as engine:
         return parked_table(list_parked(engine, mesh, services))
@@ -48,7 +48,7 @@ def parked_records(mesh: Mesh, services: Sequence[str] = ()) -> pd.DataFrame:
 
 def moves_made(mesh: Mesh, *, limit: int = 1_000) -> pd.DataFrame:
     """The move log, the newest first: which entity went from where to where, why, and when."""
-    from workmesh_flows.operations.plan_tables import move_log
+    from workmesh_flows.reporting.plan_tables import move_log
 
     with mesh_engine(mesh) as engine:
         return move_log(engine, limit=limit)

@@ -26,15 +26,15 @@ from workmesh_flows.engines import mesh_engine
 from workmesh_flows.errors import LaneStopped, StoreUnavailable, WorkmeshError
 from workmesh_flows.inventory import kept_inventory, load_inventory
 from workmesh_flows.lane_progress import LaneProgress
-from workmesh_flows.operations import replay
-from workmesh_flows.operations.assign import assign, assign_all, assign_entity, plan_only
-from workmesh_flows.operations.bounds import Bounds
+from workmesh_flows.operations.assignment.assign import assign, assign_all, assign_entity, plan_only
+from workmesh_flows.operations.delivery import replay
+from workmesh_flows.operations.delivery.lane_context import Work
+from workmesh_flows.operations.delivery.limits import Bounds
+from workmesh_flows.operations.delivery.pull import pull_lane
+from workmesh_flows.operations.delivery.push import push_lane
 from workmesh_flows.operations.probe import Probe, probe_nodes
-from workmesh_flows.operations.pull import pull_lane
-from workmesh_flows.operations.push import push_lane
-from workmesh_flows.operations.work import Work
 from workmesh_flows.parties import this_process
-from workmesh_flows.planning.assignment import AssignmentPlan
+from workmesh_flows.planning.assignment.plan import AssignmentPlan
 from workmesh_flows.settings import read_settings
 from workmesh_flows.tries import with_tries
 

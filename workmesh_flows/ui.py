@@ -27,7 +27,7 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.settings import get_current_settings
 
 from workmesh_flows.inventory import document_ids
-from workmesh_flows.operations.facts import Run
+from workmesh_flows.reporting.page_data import Run
 from workmesh_flows.runs.tagging import service_tag
 from workmesh_flows.settings import artifact_key
 

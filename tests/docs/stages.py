@@ -20,9 +20,9 @@ from workmesh_flows.blocks import WorkmeshNode
 from workmesh_flows.demo.models import Base
 from workmesh_flows.domain.limits import Limits
 from workmesh_flows.inventory import load_inventory
-from workmesh_flows.operations.pull import pull_lane
-from workmesh_flows.operations.push import push_lane
-from workmesh_flows.operations.work import Work
+from workmesh_flows.operations.delivery.lane_context import Work
+from workmesh_flows.operations.delivery.pull import pull_lane
+from workmesh_flows.operations.delivery.push import push_lane
 from workmesh_flows.scaffold import write_project
 from workmesh_flows.testing import History, running_node
 

@@ -19,8 +19,8 @@ from tests.support.scripted_node import scripted_node, success
 from workmesh_flows.adapters.store.engine import make_engine, open_engine
 from workmesh_flows.blocks import SITE, WorkmeshNode
 from workmesh_flows.events import Name
-from workmesh_flows.operations.push import push_lane
-from workmesh_flows.operations.work import Work
+from workmesh_flows.operations.delivery.lane_context import Work
+from workmesh_flows.operations.delivery.push import push_lane
 from workmesh_flows.scaffold import write_project
 
 KEY = "0f8fad5b-d9cb-469f-a165-70867728950e"

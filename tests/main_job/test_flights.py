@@ -20,12 +20,12 @@ from workmesh_flows import Mesh
 from workmesh_flows.adapters.store.engine import open_engine
 from workmesh_flows.domain.node import Inventory, Node
 from workmesh_flows.microservice import NodeProcess
-from workmesh_flows.operations.assign import assign
-from workmesh_flows.operations.pull import pull_lane
-from workmesh_flows.operations.push import push_lane
+from workmesh_flows.operations.assignment.assign import assign
+from workmesh_flows.operations.delivery.lane_context import Work
+from workmesh_flows.operations.delivery.pull import pull_lane
+from workmesh_flows.operations.delivery.push import push_lane
 from workmesh_flows.operations.status import read_status
-from workmesh_flows.operations.tables import nodes_table, services_table
-from workmesh_flows.operations.work import Work
+from workmesh_flows.reporting.status_tables import nodes_table, services_table
 
 T = TypeVar("T")
 

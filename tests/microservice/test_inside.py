@@ -17,12 +17,12 @@ from starlette.testclient import TestClient
 from tests.microservice.calling import wait_for
 from tests.microservice.obedient import HALF, obedient
 from tests.microservice.twenty_lines import timeline
-from workmesh_flows.microservice import MicroService, StartError, arrivals, intake, worker
-from workmesh_flows.microservice.arriving import Arriving
+from workmesh_flows.microservice import MicroService, StartError, arrivals, store_push, worker
 from workmesh_flows.microservice.backlog import WAITING, settle
 from workmesh_flows.microservice.database import Database
 from workmesh_flows.microservice.epochs import HIGHEST, Sender
-from workmesh_flows.microservice.outcomes import LATEST
+from workmesh_flows.microservice.incoming import Arriving
+from workmesh_flows.microservice.results import LATEST
 
 KEY = "{5D4A-KEY}"
 
@@ -34,10 +34,10 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 
 def test_only_the_latest_answers_are_remembered(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(intake, "REMEMBERED_ANSWERS", 3)
+    monkeypatch.setattr(store_push, "REMEMBERED_ANSWERS", 3)
     for number in range(6):
-        intake.accept(database, "delivery", [], key=str(number), sender=None)
-    remembered = [intake.remembered_answer(database, "delivery", str(number)) for number in range(6)]
+        store_push.accept(database, "delivery", [], key=str(number), sender=None)
+    remembered = [store_push.remembered_answer(database, "delivery", str(number)) for number in range(6)]
     assert [answer is not None for answer in remembered] == [False, False, False, True, True, True]
 
 
@@ -71,7 +71,7 @@ def test_no_question_reads_the_whole_table(database: Database, sql: str, values:
 def test_a_transaction_that_fails_leaves_nothing(database: Database) -> None:
     def fail_halfway() -> None:
         with database.transaction() as cursor:
-            cursor.execute(intake.REMEMBER, ("delivery", "key", "1"))
+            cursor.execute(store_push.REMEMBER, ("delivery", "key", "1"))
             raise KeyError
 
     with pytest.raises(KeyError):
@@ -82,7 +82,7 @@ def test_a_transaction_that_fails_leaves_nothing(database: Database) -> None:
 def test_the_epoch_and_the_records_are_kept_in_one_transaction(database: Database) -> None:
     arriving = [Arriving(1, {}, "{}"), Arriving(2, {}, HALF)]  # the second cannot be stored
     with pytest.raises(UnicodeEncodeError):
-        intake.accept(database, "delivery", arriving, key=None, sender=Sender("s/p", 7))
+        store_push.accept(database, "delivery", arriving, key=None, sender=Sender("s/p", 7))
     assert database.rows("SELECT * FROM records") == []
     assert database.rows("SELECT * FROM epochs") == []
 
@@ -155,8 +155,10 @@ def test_answers_are_remembered_over_a_restart(tmp_path: Path) -> None:
 def test_records_of_a_protocol_that_is_gone_wait_until_it_is_back(tmp_path: Path) -> None:
     path = tmp_path / "node.db"
     with closing(Database(path)) as database:
-        intake.accept(database, "open", [Arriving(1, {}, '{"key": 1}')], key=None, sender=None)
-        intake.accept(database, "delivery", [Arriving(1, {}, '{"subject": "four"}')], key=None, sender=None)
+        store_push.accept(database, "open", [Arriving(1, {}, '{"key": 1}')], key=None, sender=None)
+        store_push.accept(
+            database, "delivery", [Arriving(1, {}, '{"subject": "four"}')], key=None, sender=None
+        )
     with TestClient(timeline.app(api_key=KEY, database=path)) as client:
         wait_for(lambda: arrivals(path)[1].result == {"score": 4})
         assert client.post("/api/1.0/workload.json", json={"api_key": KEY}).json()["value"] == 1

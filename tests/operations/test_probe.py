@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from tests.operations.working import PING, as_node, order_node
+from tests.operations.delivery.lane_runs import PING, as_node, order_node
 from tests.support.scripted_node import API_KEY, Answer, Asked, failure, scripted_node, success
 from workmesh_flows.domain.limits import Limits
 from workmesh_flows.domain.node import Node, NodeState

@@ -16,7 +16,7 @@ from workmesh_flows.domain.criteria import Criterion
 from workmesh_flows.domain.node import Inventory, Node, NodeState
 from workmesh_flows.operations.probe import Probe
 from workmesh_flows.operations.status import assigned_nodes, read_status
-from workmesh_flows.operations.tables import NODE_COLUMNS, SERVICE_COLUMNS, nodes_table, services_table
+from workmesh_flows.reporting.status_tables import NODE_COLUMNS, SERVICE_COLUMNS, nodes_table, services_table
 
 S = "shop.orders"
 

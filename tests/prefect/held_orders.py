@@ -33,7 +33,7 @@ from workmesh_flows.testing import (
     record_state,
     running_node,
 )
-from workmesh_flows.testing.requests import Request
+from workmesh_flows.testing.proxy.requests import Request
 
 ROOT = HERE.parents[1]
 SERVICE = "shop.orders"
@@ -132,7 +132,9 @@ def held_orders(folder: Path) -> Iterator[HeldOrders]:
         held = HeldOrders(folder, engine, history)
         record_records(history, engine, mesh)
         for name in NODES:
-            node = stack.enter_context(running_node("tests.operations.micro_orders:orders", name=name))
+            node = stack.enter_context(
+                running_node("tests.operations.delivery.micro_orders:orders", name=name)
+            )
             proxy = FaultyProxy(node.url, held.policy(name), history=history, service=SERVICE, node=name)
             stack.enter_context(proxy)
             WorkmeshNode(

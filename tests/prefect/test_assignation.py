@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.operations.movers import nodes_of_shops
+from tests.operations.moves.movers import nodes_of_shops
 from tests.prefect.conftest import Fleet
 from tests.support.scripted_node import API_KEY
 from tests.support.shop import Shop, write_shops

@@ -12,7 +12,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import create_engine
 
-from tests.operations.movers import nodes_of_shops
+from tests.operations.moves.movers import nodes_of_shops
 from tests.support.scripted_node import API_KEY, Answer, Asked, scripted_node, success
 from tests.support.shop import with_push_success, write_orders, write_shops
 from workmesh_flows.blocks import WorkmeshNode

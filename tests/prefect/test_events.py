@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, update
 
-from tests.operations.parking import impatient, refusing_these
+from tests.operations.delivery.parking import impatient, refusing_these
 from tests.prefect.conftest import Fleet
 from tests.prefect.reading import post
 from tests.prefect.serving_process import ROOT

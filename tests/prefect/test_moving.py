@@ -11,8 +11,8 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from tests.operations.movers import move_log, nodes_of_shops
-from tests.operations.working import STATUS
+from tests.operations.delivery.lane_runs import STATUS
+from tests.operations.moves.movers import move_log, nodes_of_shops
 from tests.prefect.conftest import Fleet
 from tests.prefect.reading import everything, latest_run, latest_table, post
 from tests.support.scripted_node import API_KEY, Answer, Asked, ScriptedNode, scripted_node, success

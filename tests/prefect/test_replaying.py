@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import create_engine
 from typer.testing import CliRunner
 
-from tests.operations.parking import impatient, kept, refusing_these
-from tests.operations.working import push
+from tests.operations.delivery.lane_runs import push
+from tests.operations.delivery.parking import impatient, kept, refusing_these
 from tests.prefect.conftest import Fleet
 from tests.prefect.reading import everything, latest_run, latest_table
 from tests.support.scripted_node import API_KEY, Answer, scripted_node, success
@@ -25,7 +25,7 @@ from workmesh_flows.flows import ServiceFlows, service_flows
 
 ROOT = Path(__file__).parents[2]
 MESH = """
-from tests.operations.parking import impatient
+from tests.operations.delivery.parking import impatient
 from workmesh_flows import Mesh
 mesh = Mesh([impatient(attempts=1)])
 """

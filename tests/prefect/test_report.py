@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.operations.parking import refusing_these
+from tests.operations.delivery.parking import refusing_these
 from tests.prefect.conftest import Fleet
 from tests.prefect.reading import post
 from tests.support.scripted_node import API_KEY, scripted_node

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from tests.operations.parking import refusing_these
+from tests.operations.delivery.parking import refusing_these
 from tests.prefect.conftest import Fleet
 from tests.prefect.reading import latest_run, wait_for_log
 from tests.support.scripted_node import API_KEY, Answer, scripted_node

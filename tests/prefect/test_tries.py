@@ -14,7 +14,7 @@ from tests.support.shop import with_push_success, write_orders, write_shops
 from workmesh_flows.domain.reports import PullReport, PushReport
 from workmesh_flows.errors import RunFailed
 from workmesh_flows.flows import ServiceFlows, service_flows
-from workmesh_flows.operations.bounds import Bounds
+from workmesh_flows.operations.delivery.limits import Bounds
 
 ORDERS, BATCH = 40, 10
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.operations.parking import impatient, refusing_these
+from tests.operations.delivery.parking import impatient, refusing_these
 from tests.prefect.browser import chromium_page, open_newest, read_rows, shot
 from tests.prefect.conftest import Fleet
 from tests.prefect.reading import latest_run

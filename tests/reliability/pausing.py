@@ -13,9 +13,9 @@ from tests.support.shop import shop_service
 from workmesh_flows.domain.limits import Limits
 from workmesh_flows.domain.node import Node
 from workmesh_flows.errors import LaneLost
-from workmesh_flows.operations.pull import pull_lane
-from workmesh_flows.operations.push import push_lane
-from workmesh_flows.operations.work import Work
+from workmesh_flows.operations.delivery.lane_context import Work
+from workmesh_flows.operations.delivery.pull import pull_lane
+from workmesh_flows.operations.delivery.push import push_lane
 
 LEASE = 0.5
 BATCH = 5

@@ -27,9 +27,9 @@ from workmesh_flows.domain.node import Node
 from workmesh_flows.domain.reports import PullReport, PushReport
 from workmesh_flows.errors import LaneBusy, LaneError, LaneStopped, LaneWaiting
 from workmesh_flows.microservice import arrivals
-from workmesh_flows.operations.pull import pull_lane
-from workmesh_flows.operations.push import push_lane
-from workmesh_flows.operations.work import Work
+from workmesh_flows.operations.delivery.lane_context import Work
+from workmesh_flows.operations.delivery.pull import pull_lane
+from workmesh_flows.operations.delivery.push import push_lane
 from workmesh_flows.testing import History, record_report
 
 LEASE = 0.3

@@ -34,10 +34,10 @@ from workmesh_flows.adapters.store.moves import Step
 from workmesh_flows.adapters.store.schema import lanes
 from workmesh_flows.domain.node import Inventory, NodeState
 from workmesh_flows.microservice import NodeProcess
-from workmesh_flows.operations.handover import hand_over
-from workmesh_flows.operations.moving import Moving
-from workmesh_flows.operations.push import push_lane
-from workmesh_flows.operations.work import Work
+from workmesh_flows.operations.delivery.lane_context import Work
+from workmesh_flows.operations.delivery.push import push_lane
+from workmesh_flows.operations.moves.hand_over import hand_over
+from workmesh_flows.operations.moves.move_context import Moving
 from workmesh_flows.testing import FaultyProxy, History, inventory_node, record_records, running_node
 
 LATER_EPOCH = 50

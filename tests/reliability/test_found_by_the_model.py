@@ -8,17 +8,17 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import Engine
 
-from tests.operations.movers import flags, former, moving, steps
-from tests.operations.parking import impatient, kept, refusing_these
-from tests.operations.working import PUSH, figures, pull, push, push_stops
+from tests.operations.delivery.lane_runs import PUSH, figures, pull, push, push_stops
+from tests.operations.delivery.parking import impatient, kept, refusing_these
+from tests.operations.moves.movers import flags, former, moving, steps
 from tests.reliability.model.forgetful_node import ForgetfulNode
 from tests.support.scripted_node import Answer, Asked, scripted_node, success
 from tests.support.shop import shop_service, write_orders, write_shops
 from workmesh_flows.domain.node import Node
 from workmesh_flows.domain.service import Service
-from workmesh_flows.operations.handover import hand_over
-from workmesh_flows.operations.reassign import repush
-from workmesh_flows.operations.replay import decide_parked
+from workmesh_flows.operations.delivery.replay import decide_parked
+from workmesh_flows.operations.moves.hand_over import hand_over
+from workmesh_flows.operations.moves.reassign import repush
 
 
 @contextmanager
@@ -109,7 +109,7 @@ def test_a_record_that_was_skipped_though_its_node_has_it_keeps_back_no_result_o
 def test_a_record_that_blocks_and_comes_with_its_entity_in_the_middle_of_a_run_blocks_that_lane_at_once(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workmesh_flows.operations.work.PAGE", 2)
+    monkeypatch.setattr("workmesh_flows.operations.delivery.lane_context.PAGE", 2)
     service = impatient(attempts=1, policy="block", batch_size=2)
     write_shops(engine, ["n1", "n2"])
     write_orders(engine, [1, *[2] * 8])

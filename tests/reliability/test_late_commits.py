@@ -9,7 +9,7 @@ from random import Random
 import pytest
 from sqlalchemy import Connection, Engine, insert
 
-from tests.operations.working import figures, push, sent_ids
+from tests.operations.delivery.lane_runs import figures, push, sent_ids
 from tests.support.scripted_node import Answer, Asked, scripted_node, success
 from tests.support.shop import START, Order, shop_service, with_push_success, write_orders, write_shops
 from workmesh_flows.adapters.node_http.client import PING

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Engine, event
 from sqlalchemy.exc import SQLAlchemyError
 
-from tests.operations.working import push, push_stops, sent_ids
+from tests.operations.delivery.lane_runs import push, push_stops, sent_ids
 from tests.support.scripted_node import Answer, Asked, failure, scripted_node, success
 from tests.support.shop import orders, shop_service, with_push_success, write_orders, write_shops
 

@@ -27,10 +27,10 @@ STEPS = 50
 @pytest.fixture(autouse=True)
 def small_and_quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages of a few records, so that what may happen between two pages does; no waiting."""
-    monkeypatch.setattr("workmesh_flows.operations.work.PAGE", 4)
-    monkeypatch.setattr("workmesh_flows.operations.rounds.SINGLES", 2)
-    monkeypatch.setattr("workmesh_flows.operations.push.SINGLES", 2)
-    monkeypatch.setattr("workmesh_flows.operations.pull.LOOK_SECONDS", 0)
+    monkeypatch.setattr("workmesh_flows.operations.delivery.lane_context.PAGE", 4)
+    monkeypatch.setattr("workmesh_flows.operations.delivery.fair_queue.SINGLES", 2)
+    monkeypatch.setattr("workmesh_flows.operations.delivery.push.SINGLES", 2)
+    monkeypatch.setattr("workmesh_flows.operations.delivery.pull.LOOK_SECONDS", 0)
 
 
 @pytest.fixture

@@ -12,13 +12,13 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import Engine
 
-from tests.operations.movers import moving, two_nodes
-from tests.operations.test_handover import processing
-from tests.operations.working import PULL, figures, pull, push, sent_ids
+from tests.operations.delivery.lane_runs import PULL, figures, pull, push, sent_ids
+from tests.operations.moves.movers import moving, two_nodes
+from tests.operations.moves.test_hand_over import processing
 from tests.reliability.pausing import BATCH, LEASE, LOST, WENT_ON, pull_and_pause, push_and_pause
 from tests.support.shop import shop_service, with_push_success, write_orders, write_shops
 from workmesh_flows.domain.node import Node
-from workmesh_flows.operations.reassign import reassign
+from workmesh_flows.operations.moves.reassign import reassign
 
 COUNT = 20
 

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, select, update
 
-from tests.operations.movers import moving, steps, two_nodes
-from tests.operations.working import (
+from tests.operations.delivery.lane_runs import (
     PUSH,
     QUICK,
     figures,
@@ -22,6 +21,7 @@ from tests.operations.working import (
     sent_ids,
     work_on,
 )
+from tests.operations.moves.movers import moving, steps, two_nodes
 from tests.support.scripted_node import Answer, Asked, failure, scripted_node, success
 from tests.support.shop import PUSH_FLAGS, shop_service, with_push_success, write_orders, write_shops
 from workmesh_flows import Push, Service, post
@@ -29,8 +29,8 @@ from workmesh_flows.adapters.store.schema import lanes, parked
 from workmesh_flows.domain.limits import Limits
 from workmesh_flows.domain.protocol import Policy
 from workmesh_flows.errors import LaneStopped, LaneWaiting
-from workmesh_flows.operations.handover import hand_over
-from workmesh_flows.operations.push import push_lane
+from workmesh_flows.operations.delivery.push import push_lane
+from workmesh_flows.operations.moves.hand_over import hand_over
 
 AWAY = Answer(code=503)
 BREAKER = replace(QUICK, breaker_failures=3, breaker_seconds=60)
@@ -152,7 +152,7 @@ def test_a_batch_that_arrives_closes_the_breaker_and_failures_begin_anew(
 def test_of_an_entity_that_comes_between_two_pages_the_earlier_records_are_sent_first(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workmesh_flows.operations.work.PAGE", 10)
+    monkeypatch.setattr("workmesh_flows.operations.delivery.lane_context.PAGE", 10)
     service = shop_service(batch_size=5)
     write_shops(engine, ["n1", "n2", "n2"])
     write_orders(engine, [1, 2, 3] * 20)
@@ -173,7 +173,7 @@ def test_of_an_entity_that_comes_between_two_pages_the_earlier_records_are_sent_
 def test_what_waits_at_the_end_of_a_page_is_counted_once(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workmesh_flows.operations.work.PAGE", 10)
+    monkeypatch.setattr("workmesh_flows.operations.delivery.lane_context.PAGE", 10)
     write_shops(engine, ["n1", "n1", "n1"])
     write_orders(engine, [1, 2, 3, 2, 3, 2, 3, 2, 3, 1] + [2, 3] * 10)
     refused = success({"refused": {"1": "no"}})

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from tests.operations.working import PULL, STATUS, figures, order_node, pull, push, push_stops
+from tests.operations.delivery.lane_runs import PULL, STATUS, figures, order_node, pull, push, push_stops
 from tests.support.scripted_node import Answer, Asked, scripted_node, success
 from tests.support.shop import orders, shop_service, write_orders, write_shops
 from workmesh_flows.testing import DropAnswer, FaultyProxy, Request, inventory_node

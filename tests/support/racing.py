@@ -13,7 +13,7 @@ from workmesh_flows.adapters.store.engine import open_engine
 from workmesh_flows.adapters.store.lanes import leave_lane, take_lane
 from workmesh_flows.domain.lane import Lane
 from workmesh_flows.errors import LaneBusy
-from workmesh_flows.planning.assignment import Load, plan_assignment
+from workmesh_flows.planning.assignment.plan import Load, plan_assignment
 
 
 def open_at_once(url: str, barrier: Any, outcomes: Any) -> None:

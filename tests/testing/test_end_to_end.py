@@ -21,9 +21,9 @@ from workmesh_flows.domain.limits import Limits
 from workmesh_flows.domain.node import Node
 from workmesh_flows.domain.reports import PullReport, PushReport
 from workmesh_flows.errors import LaneError, LaneStopped
-from workmesh_flows.operations.pull import pull_lane
-from workmesh_flows.operations.push import push_lane
-from workmesh_flows.operations.work import Work
+from workmesh_flows.operations.delivery.lane_context import Work
+from workmesh_flows.operations.delivery.pull import pull_lane
+from workmesh_flows.operations.delivery.push import push_lane
 from workmesh_flows.testing import (
     Chaos,
     FaultyProxy,
@@ -93,7 +93,7 @@ def test_chaos_between_master_and_nodes_breaks_no_promise(engine: Engine, tmp_pa
         history = stack.enter_context(History(path))
         record_records(history, engine, mesh)
         processes = [
-            stack.enter_context(running_node("tests.operations.micro_orders:orders", name=name))
+            stack.enter_context(running_node("tests.operations.delivery.micro_orders:orders", name=name))
             for name in ("n1", "n2")
         ]
         proxies = [

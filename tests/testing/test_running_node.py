@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.operations.micro_orders import orders
+from tests.operations.delivery.micro_orders import orders
 from workmesh_flows.adapters.node_http.client import node_client
 from workmesh_flows.domain.limits import Limits
 from workmesh_flows.errors import ConfigurationError, NodeUnavailable, StartError
@@ -31,7 +31,7 @@ def test_a_node_serves_a_declaration_can_be_killed_and_comes_back(tmp_path: Path
 
 
 def test_a_node_without_a_database_of_its_own_leaves_nothing_behind() -> None:
-    with running_node("tests.operations.micro_orders:orders") as process:
+    with running_node("tests.operations.delivery.micro_orders:orders") as process:
         assert process.database.exists()
     assert not process.database.parent.exists()
 

@@ -79,7 +79,7 @@ def _outcome(flow: ServiceFlow, parameters: dict[str, Any], own: Sequence[str]) 
     from prefect import tags
     from rich.console import Console
 
-    from workmesh_flows.printing import progress_shown
+    from workmesh_flows.cli.progress_bars import progress_shown
 
     see_server()
     with tags(*own), progress_shown(Console(stderr=True)):
@@ -100,7 +100,7 @@ def _reasons(error: BaseException | None) -> list[str]:
 
 def show_plans(outcome: Outcome) -> None:
     """Every move of the plans, the nodes before and then, and what cannot move."""
-    from workmesh_flows.operations.plan_tables import balance_table, moves_table
+    from workmesh_flows.reporting.plan_tables import balance_table, moves_table
 
     for plan in outcome.plans:
         if plan.plan.moves:
@@ -112,6 +112,6 @@ def show_plans(outcome: Outcome) -> None:
 
 def show(title: str, frame: pd.DataFrame, columns: Sequence[str] | None) -> None:
     """Print a frame, or some columns of it."""
-    from workmesh_flows.printing import as_table, console
+    from workmesh_flows.reporting.terminal import as_table, console
 
     console().print(as_table(title, frame if columns is None else frame[list(columns)]))

@@ -78,7 +78,7 @@ def _show(findings: Sequence[Finding]) -> None:
     import pandas as pd
 
     from workmesh_flows.operations.check import Level
-    from workmesh_flows.printing import as_table, console
+    from workmesh_flows.reporting.terminal import as_table, console
 
     for service, group in groupby(findings, key=lambda finding: finding.service):
         rows = [(str(f.level), f.protocol or "", f.where, f.what, f.to_do) for f in group]

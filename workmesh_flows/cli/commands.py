@@ -34,7 +34,7 @@ def demo(
     ] = False,
 ) -> None:
     """Run the main job on a sample: 200 accounts, 20,000 records, three nodes, a Prefect server."""
-    from workmesh_flows.demo.story import run_demo
+    from workmesh_flows.demo.run import run_demo
 
     run_demo(database=database, serve=serve)
 
@@ -42,7 +42,7 @@ def demo(
 @app.command()
 def services(mesh: MeshOption = None, every: AllOption = False) -> None:
     """Show the services: their nodes and entities, what waits, what is in flight, what is done."""
-    from workmesh_flows.operations.tables import SERVICE_COLUMNS
+    from workmesh_flows.reporting.status_tables import SERVICE_COLUMNS
     from workmesh_flows.status import service_status
 
     see_server()

@@ -22,7 +22,7 @@ EntityOption = Annotated[
 @app.command()
 def lanes(mesh: MeshOption = None, every: AllOption = False) -> None:
     """Show the lanes: who works them, their circuit breakers, what went over them so far."""
-    from workmesh_flows.operations.lane_table import LANE_COLUMNS
+    from workmesh_flows.reporting.lane_table import LANE_COLUMNS
     from workmesh_flows.status import lane_status
 
     frame = lane_status(mesh_of(mesh))

@@ -26,7 +26,7 @@ def nodes(context: typer.Context, mesh: MeshOption = None, every: AllOption = Fa
     """Show the nodes: state, what they hold, what waits, what failed, what is done."""
     if context.invoked_subcommand:
         return
-    from workmesh_flows.operations.tables import NODE_COLUMNS
+    from workmesh_flows.reporting.status_tables import NODE_COLUMNS
     from workmesh_flows.status import node_status
 
     see_server()

@@ -8,8 +8,7 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import URL, Engine
 
-from workmesh_flows.domain.call_checks import function_problem
-from workmesh_flows.domain.checks import (
+from workmesh_flows.domain.checks.declaration import (
     criterion_problems,
     entity_problems,
     name_problem,
@@ -18,9 +17,10 @@ from workmesh_flows.domain.checks import (
     repeated,
     shared_flags,
 )
+from workmesh_flows.domain.checks.functions import function_problem
+from workmesh_flows.domain.checks.ordering import follow_problems
 from workmesh_flows.domain.columns import ColumnRef, column_of, described, mapper_problem
 from workmesh_flows.domain.criteria import Criterion, RoundRobin
-from workmesh_flows.domain.follow_checks import follow_problems
 from workmesh_flows.domain.protocol import Protocol
 from workmesh_flows.errors import DefinitionError, UnknownName
 

@@ -34,7 +34,7 @@ What a node promises:
 
 from workmesh_flows.errors import DefinitionError, RecordRefused, StartError
 from workmesh_flows.microservice.app import NodeApp
-from workmesh_flows.microservice.arrivals import Arrival, arrivals
+from workmesh_flows.microservice.arrival_log import Arrival, arrivals
 from workmesh_flows.microservice.declaration import MicroService
 from workmesh_flows.microservice.process import NodeProcess
 from workmesh_flows.microservice.serving import serve

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from starlette.concurrency import run_in_threadpool
 
 from workmesh_flows.errors import StartError
-from workmesh_flows.microservice.access_points import access_points
 from workmesh_flows.microservice.database import Database
-from workmesh_flows.microservice.exclusive import Exclusive
+from workmesh_flows.microservice.endpoints import access_points
+from workmesh_flows.microservice.process_lock import Exclusive
 from workmesh_flows.microservice.protocol import Protocol
 from workmesh_flows.microservice.settings import Settings
 from workmesh_flows.microservice.web import web

@@ -7,8 +7,8 @@ import sqlite3
 from dataclasses import dataclass
 from http import HTTPStatus
 
+from workmesh_flows.microservice.admission import Call
 from workmesh_flows.microservice.database import Database
-from workmesh_flows.microservice.door import Call
 from workmesh_flows.microservice.envelope import Denied
 
 EPOCH_LIMIT = 2**63 - 1

@@ -18,7 +18,7 @@ from uuid import uuid4
 import orjson
 
 from workmesh_flows.errors import StartError
-from workmesh_flows.microservice.arrivals import Arrival, arrivals
+from workmesh_flows.microservice.arrival_log import Arrival, arrivals
 from workmesh_flows.microservice.settings import API_KEY
 
 HOST = "127.0.0.1"

@@ -13,10 +13,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.routing import Route
 
-from workmesh_flows.microservice.access_points import Answer
-from workmesh_flows.microservice.crashes import log_crash
-from workmesh_flows.microservice.door import admit
+from workmesh_flows.microservice.admission import admit
+from workmesh_flows.microservice.endpoints import Answer
 from workmesh_flows.microservice.envelope import Denied, failure, success
+from workmesh_flows.microservice.exceptions import log_crash
 from workmesh_flows.microservice.settings import Settings
 
 if TYPE_CHECKING:

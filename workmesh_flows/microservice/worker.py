@@ -11,8 +11,8 @@ import orjson
 
 from workmesh_flows.errors import RecordRefused
 from workmesh_flows.microservice.backlog import Outcome, Waiting, next_waiting, settle
-from workmesh_flows.microservice.crashes import log_crash, reason_of
 from workmesh_flows.microservice.database import Database
+from workmesh_flows.microservice.exceptions import log_crash, reason_of
 from workmesh_flows.microservice.protocol import Protocol
 
 logger = logging.getLogger(__name__)

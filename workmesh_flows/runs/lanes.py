@@ -21,7 +21,7 @@ from workmesh_flows.domain.service import Mesh, Service
 from workmesh_flows.engines import mesh_engine
 from workmesh_flows.errors import LaneBusy, UnknownName, WorkmeshError
 from workmesh_flows.inventory import keeping_inventory, kept_inventory
-from workmesh_flows.operations.bounds import Bounds
+from workmesh_flows.operations.delivery.limits import Bounds
 from workmesh_flows.operations.status import assigned_nodes
 from workmesh_flows.runs.assign import assign_all
 from workmesh_flows.runs.outcome import ended, error_of

@@ -15,10 +15,10 @@ from workmesh_flows.domain.reports import MoveReport, first_reason
 from workmesh_flows.domain.service import Mesh
 from workmesh_flows.errors import ConfigurationError, RunFailed, UnknownName
 from workmesh_flows.inventory import load_inventory
-from workmesh_flows.operations.applying import waves
-from workmesh_flows.operations.planning import Drain, Rebalance
-from workmesh_flows.planning.rebalance import PINNED
-from workmesh_flows.planning.stored import StoredPlan
+from workmesh_flows.operations.moves.apply import waves
+from workmesh_flows.operations.moves.plan import Drain, Rebalance
+from workmesh_flows.planning.rebalance.plan import PINNED
+from workmesh_flows.planning.stored_plan import StoredPlan
 from workmesh_flows.runs.aside import aside
 from workmesh_flows.runs.outcome import ended, error_of
 from workmesh_flows.runs.result import Outcome, by_reason, counted

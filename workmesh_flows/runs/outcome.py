@@ -13,7 +13,7 @@ from workmesh_flows.domain.service import Mesh
 from workmesh_flows.engines import mesh_engine
 from workmesh_flows.errors import RunFailed
 from workmesh_flows.inventory import load_inventory
-from workmesh_flows.operations.replay import list_parked
+from workmesh_flows.operations.delivery.replay import list_parked
 from workmesh_flows.operations.status import Status, read_status
 from workmesh_flows.report import run_pages
 from workmesh_flows.runs.aside import aside

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from workmesh_flows.domain.reports import AssignReport, MoveReport, PullReport, PushReport
-from workmesh_flows.planning.stored import StoredPlan
+from workmesh_flows.planning.stored_plan import StoredPlan
 
 LaneState: TypeAlias = Literal["done", "busy", "stopped", "behind", "disabled"]
 Direction: TypeAlias = Literal["push", "pull"]

@@ -12,8 +12,8 @@ from workmesh_flows.adapters.store.engine import utc_now
 from workmesh_flows.adapters.store.refused_list import ParkedRecord
 from workmesh_flows.events import Name, see_off, send
 from workmesh_flows.operations.status import Status
-from workmesh_flows.planning.delivery import Standing
-from workmesh_flows.planning.stored import StoredPlan
+from workmesh_flows.planning.refusals import Standing
+from workmesh_flows.planning.stored_plan import StoredPlan
 from workmesh_flows.runs.result import LaneResult, Outcome
 
 BEGINS: dict[Kind, Name] = {

@@ -5,13 +5,13 @@
 * `FaultyProxy` stands between master and node, and breaks what passes: a *policy* gives each request a *fault*, or
   none. `Chaos` is a policy that does so at random, the same each time.
 * `History` is a file in which everything that happened is written down by the proxy and the ``record_...``
-  functions; what events it holds is in `workmesh_flows.testing.events`.
+  functions; what events it holds is in `workmesh_flows.testing.history.events`.
 * `check_history` says which promises of delivery were broken: order, loss, doubles, a single sender for each lane,
   reports that add up, push times that increase. ``workmesh verify history.jsonl`` does the same in a terminal.
 """
 
-from workmesh_flows.testing.checking import check_history
-from workmesh_flows.testing.events import (
+from workmesh_flows.testing.history.check import check_history
+from workmesh_flows.testing.history.events import (
     ArrivalsRead,
     EntityMoved,
     Event,
@@ -24,7 +24,16 @@ from workmesh_flows.testing.events import (
     RecordState,
     RequestSent,
 )
-from workmesh_flows.testing.faults import (
+from workmesh_flows.testing.history.file import BrokenHistory, History, read_history
+from workmesh_flows.testing.history.recording import (
+    record_arrivals,
+    record_records,
+    record_report,
+    record_state,
+)
+from workmesh_flows.testing.history.verdict import Promise, Verdict, Violation
+from workmesh_flows.testing.node import inventory_node, running_node
+from workmesh_flows.testing.proxy.faults import (
     TRANSIENT,
     BrokenJson,
     Chaos,
@@ -39,13 +48,9 @@ from workmesh_flows.testing.faults import (
     SlowBody,
     Unavailable,
 )
-from workmesh_flows.testing.history import BrokenHistory, History, read_history
-from workmesh_flows.testing.node import inventory_node, running_node
-from workmesh_flows.testing.proxy import FaultyProxy
-from workmesh_flows.testing.recording import record_arrivals, record_records, record_report, record_state
-from workmesh_flows.testing.requests import Carried, Reading, Request, carried_by
-from workmesh_flows.testing.verdict import Promise, Verdict, Violation
-from workmesh_flows.testing.working import Worked, work_through
+from workmesh_flows.testing.proxy.proxy import FaultyProxy
+from workmesh_flows.testing.proxy.requests import Carried, Reading, Request, carried_by
+from workmesh_flows.testing.work_through import Worked, work_through
 
 __all__ = [
     "TRANSIENT",

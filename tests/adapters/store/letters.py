@@ -31,7 +31,7 @@ from workmesh_flows.adapters.store.push_flags import push_flags
 from workmesh_flows.adapters.store.refused_records import Refusal
 from workmesh_flows.adapters.store.schema import lanes
 from workmesh_flows.domain.lane import Lane
-from workmesh_flows.planning.delivery import Standing
+from workmesh_flows.planning.refusals import Standing
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 999_998, tzinfo=UTC)
 

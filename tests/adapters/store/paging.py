@@ -11,7 +11,7 @@ from sqlalchemy import (
 
 from workmesh_flows import Push, Service
 from workmesh_flows.adapters.store.records import Mark, Reader, reading
-from workmesh_flows.planning.delivery import Sendable
+from workmesh_flows.planning.batching import Sendable
 
 
 def pages(engine: Engine, service: Service, size: int, node: str = "n1") -> list[list[Sendable]]:

@@ -34,7 +34,7 @@ from workmesh_flows.adapters.store.entities import held_by_nodes
 from workmesh_flows.adapters.store.schema import services
 from workmesh_flows.domain.criteria import Criterion
 from workmesh_flows.errors import StoreError
-from workmesh_flows.planning.assignment import Load, plan_assignment
+from workmesh_flows.planning.assignment.plan import Load, plan_assignment
 
 
 def nodes_of(engine: Engine) -> dict[int, str | None]:

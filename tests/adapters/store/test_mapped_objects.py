@@ -24,7 +24,7 @@ from sqlalchemy.orm import Session, object_session, registry, relationship
 from tests.adapters.store.paging import pending
 from tests.adapters.store.worlds import fill, flag_columns, made_of, make_flat, service_of
 from workmesh_flows.adapters.store.records import reading
-from workmesh_flows.planning.delivery import Sendable
+from workmesh_flows.planning.batching import Sendable
 
 
 class Blog:

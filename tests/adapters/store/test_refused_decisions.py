@@ -8,15 +8,15 @@ import pytest
 from sqlalchemy import Engine, delete, insert, update
 
 from tests.adapters.store.odd_keys import KINDS, World, world
-from tests.operations.parking import kept
-from tests.operations.working import push
+from tests.operations.delivery.lane_runs import push
+from tests.operations.delivery.parking import kept
 from tests.support.scripted_node import scripted_node
 from tests.support.shop import START
 from workmesh_flows import Mesh
 from workmesh_flows.adapters.store.schema import parked
 from workmesh_flows.domain.columns import table_of
 from workmesh_flows.errors import ConfigurationError, UnknownName
-from workmesh_flows.operations.replay import decide_parked, list_parked
+from workmesh_flows.operations.delivery.replay import decide_parked, list_parked
 
 
 def run(engine: Engine, there: World, times: int = 1) -> list[Any]:

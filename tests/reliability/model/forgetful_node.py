@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 
-from tests.operations.working import PULL, PUSH, STATUS
+from tests.operations.delivery.lane_runs import PULL, PUSH, STATUS
 from tests.support.scripted_node import Answer, Asked, failure, success
 
 

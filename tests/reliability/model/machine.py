@@ -15,9 +15,9 @@ from tests.reliability.model.world import NODES, OWNERS, Places
 from tests.support.shop import START, Order
 from workmesh_flows.domain.protocol import Policy
 from workmesh_flows.errors import UnknownName
-from workmesh_flows.operations.bounds import Bounds
-from workmesh_flows.operations.reassign import reassign, repush
-from workmesh_flows.operations.replay import decide_parked
+from workmesh_flows.operations.delivery.limits import Bounds
+from workmesh_flows.operations.delivery.replay import decide_parked
+from workmesh_flows.operations.moves.reassign import reassign, repush
 
 nodes = st.sampled_from(NODES)
 owners = st.sampled_from(OWNERS)

@@ -12,7 +12,7 @@ from tests.reliability.model.forgetful_node import ForgetfulNode
 from tests.reliability.model.watched import Killed, Moment
 from tests.reliability.model.world import NODES, Places, Row
 from workmesh_flows.domain.reports import PullReport, PushReport
-from workmesh_flows.planning.delivery import Standing
+from workmesh_flows.planning.refusals import Standing
 
 
 @dataclass

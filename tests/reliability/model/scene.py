@@ -19,14 +19,14 @@ from workmesh_flows.domain.node import Inventory
 from workmesh_flows.domain.protocol import Policy
 from workmesh_flows.domain.reports import PullReport, PushReport
 from workmesh_flows.errors import LaneBusy, LaneLost, LaneStopped
-from workmesh_flows.operations.bounds import Bounds
-from workmesh_flows.operations.handover import hand_over
-from workmesh_flows.operations.moving import Moving
-from workmesh_flows.operations.pull import pull_lane
-from workmesh_flows.operations.push import push_lane
-from workmesh_flows.operations.reassign import repush
-from workmesh_flows.operations.replay import decide_parked
-from workmesh_flows.operations.work import Work
+from workmesh_flows.operations.delivery.lane_context import Work
+from workmesh_flows.operations.delivery.limits import Bounds
+from workmesh_flows.operations.delivery.pull import pull_lane
+from workmesh_flows.operations.delivery.push import push_lane
+from workmesh_flows.operations.delivery.replay import decide_parked
+from workmesh_flows.operations.moves.hand_over import hand_over
+from workmesh_flows.operations.moves.move_context import Moving
+from workmesh_flows.operations.moves.reassign import repush
 
 ROUNDS = 2
 """Rounds in which nothing happens, after which nothing will."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from tests.operations.working import PULL, PUSH, STATUS
+from tests.operations.delivery.lane_runs import PULL, PUSH, STATUS
 from tests.support.shop import PULL_FLAGS, PUSH_FLAGS, Order, shop_service
 from workmesh_flows import Pull, Push, Service
 from workmesh_flows.domain.calls import Get, NodeClient, Post, Values

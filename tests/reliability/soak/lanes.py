@@ -22,9 +22,9 @@ from workmesh_flows.errors import (
     NotFlagged,
     StoreUnavailable,
 )
-from workmesh_flows.operations.pull import pull_lane
-from workmesh_flows.operations.push import push_lane
-from workmesh_flows.operations.work import Work
+from workmesh_flows.operations.delivery.lane_context import Work
+from workmesh_flows.operations.delivery.pull import pull_lane
+from workmesh_flows.operations.delivery.push import push_lane
 from workmesh_flows.testing import History, record_report
 
 Lane: TypeAlias = tuple[Work, Literal["push", "pull"]]

@@ -23,8 +23,8 @@ from workmesh_flows.adapters.store.engine import open_engine
 from workmesh_flows.domain.limits import Limits
 from workmesh_flows.domain.node import Inventory, Node
 from workmesh_flows.errors import LaneError, NoCapacity, StoreError
-from workmesh_flows.operations.moving import Moving
-from workmesh_flows.operations.reassign import reassign, repush
+from workmesh_flows.operations.moves.move_context import Moving
+from workmesh_flows.operations.moves.reassign import reassign, repush
 from workmesh_flows.testing import History
 
 BETWEEN = 0.02

@@ -24,7 +24,7 @@ from tests.reliability.soak.world import SERVICE, count, create_world, mesh
 from tests.reliability.soak.writer import Writer
 from workmesh_flows.adapters.store.engine import make_engine
 from workmesh_flows.domain.node import Inventory, Node
-from workmesh_flows.operations.assign import assign
+from workmesh_flows.operations.assignment.assign import assign
 from workmesh_flows.testing import History, inventory_node
 
 TELL_EVERY = 10.0

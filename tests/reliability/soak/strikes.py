@@ -19,7 +19,7 @@ from tests.reliability.soak.notes import Notes
 from tests.reliability.soak.settings import Settings, Span
 from tests.reliability.soak.world import Letter, mesh, service
 from workmesh_flows.errors import StoreError, UnknownName
-from workmesh_flows.operations.replay import decide_parked, list_parked
+from workmesh_flows.operations.delivery.replay import decide_parked, list_parked
 
 MENDED = 0.8
 """The share of replayed records that were mended before."""

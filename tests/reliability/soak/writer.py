@@ -15,7 +15,7 @@ from tests.reliability.soak.micro import REFUSE
 from tests.reliability.soak.settings import Settings
 from tests.reliability.soak.world import SERVICE, Answer, Letter, count
 from workmesh_flows.testing import History, RecordExists
-from workmesh_flows.testing.reading import as_sort
+from workmesh_flows.testing.history.snapshot import as_sort
 
 EVERY = 0.25
 """Seconds from one transaction to the next."""

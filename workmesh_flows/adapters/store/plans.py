@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, RowMapping, delete, insert, select, u
 from workmesh_flows.adapters.store.engine import translated_errors
 from workmesh_flows.adapters.store.schema import plans
 from workmesh_flows.errors import UnknownName
-from workmesh_flows.planning.stored import StoredPlan
+from workmesh_flows.planning.stored_plan import StoredPlan
 
 PlanState: TypeAlias = Literal["planned", "applying", "applied"]
 KNOWN_SHOWN = 5

@@ -46,7 +46,8 @@ from workmesh_flows.domain.columns import column_of, table_of
 from workmesh_flows.domain.protocol import Protocol
 from workmesh_flows.domain.service import Service
 from workmesh_flows.errors import StoreError
-from workmesh_flows.planning.delivery import TICK, Standing, push_times
+from workmesh_flows.planning.batching import TICK, push_times
+from workmesh_flows.planning.refusals import Standing
 
 _DIVISION_BY_ZERO = "22012"
 """SQLSTATE that the statement gives itself where it did not write what it was to write."""

@@ -21,7 +21,7 @@ from workmesh_flows.domain.calls import Get
 from workmesh_flows.domain.columns import column_of
 from workmesh_flows.domain.protocol import Protocol, Pull, Push
 from workmesh_flows.domain.service import Service
-from workmesh_flows.planning.delivery import Sendable
+from workmesh_flows.planning.batching import Sendable
 
 Page: TypeAlias = Sequence[Sendable]
 Mark: TypeAlias = tuple[Any, Any]

@@ -30,7 +30,7 @@ from workmesh_flows.domain.columns import column_of
 from workmesh_flows.domain.protocol import Protocol
 from workmesh_flows.domain.service import Service
 from workmesh_flows.errors import UnknownName
-from workmesh_flows.planning.delivery import Standing
+from workmesh_flows.planning.refusals import Standing
 
 Decision: TypeAlias = Literal["replay", "skip"]
 UNDECIDED = (Standing.PARKED, Standing.BLOCKING)

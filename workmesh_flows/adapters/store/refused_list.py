@@ -17,7 +17,7 @@ from workmesh_flows.adapters.store.statements.refused import refused_in
 from workmesh_flows.domain.columns import column_of, table_of
 from workmesh_flows.domain.protocol import Protocol
 from workmesh_flows.domain.service import Service
-from workmesh_flows.planning.delivery import Standing
+from workmesh_flows.planning.refusals import Standing
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ from workmesh_flows.adapters.store.values import stored_text
 from workmesh_flows.domain.columns import column_of, table_of
 from workmesh_flows.domain.protocol import Protocol
 from workmesh_flows.domain.service import Service
-from workmesh_flows.planning.delivery import Standing
+from workmesh_flows.planning.refusals import Standing
 
 AT_ONCE = 500
 """Keys that one statement names."""

@@ -13,7 +13,7 @@ from workmesh_flows.adapters.store.check.live_schema import Catalogue, FoundTabl
 from workmesh_flows.adapters.store.check.required_columns import Demand
 from workmesh_flows.adapters.store.check.type_kinds import differ, found_type, stored_type, told
 from workmesh_flows.domain.answers import LONGEST_TEXT
-from workmesh_flows.domain.checks import MICROSECONDS
+from workmesh_flows.domain.checks.declaration import MICROSECONDS
 
 NAME_ROOM = 50
 """Characters that an assignation column should have where the nodes are not known."""

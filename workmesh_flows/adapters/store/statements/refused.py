@@ -10,7 +10,7 @@ from workmesh_flows.adapters.store.schema import parked
 from workmesh_flows.domain.columns import column_of
 from workmesh_flows.domain.protocol import Protocol
 from workmesh_flows.domain.service import Service
-from workmesh_flows.planning.delivery import Standing
+from workmesh_flows.planning.refusals import Standing
 
 
 def refused_in(service: Service, protocol: Protocol) -> ColumnElement[bool]:

@@ -1,0 +1,177 @@
+"""What bounds a run: records, seconds, and what a node takes at once, in a second, and in bytes."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, update
+from sqlalchemy.orm import Session
+
+from tests.operations.delivery.lane_runs import PUSH, QUICK, lane_row, push, sent, sent_ids
+from tests.operations.delivery.parking import figures, refusing_these
+from tests.support.scripted_node import Answer, Asked, scripted_node, success
+from tests.support.shop import Order, shop_service, with_push_success, write_orders, write_shops
+from workmesh_flows.domain.limits import Limits
+from workmesh_flows.domain.node import Node
+from workmesh_flows.domain.reports import PushReport
+from workmesh_flows.operations.delivery.lane_context import Work
+from workmesh_flows.operations.delivery.limits import Bounds, Pace
+from workmesh_flows.operations.delivery.push import batch_size, push_lane
+
+SERVICE = "shop.orders"
+
+
+def bounded(engine: Engine, node: Node, bounds: Bounds, size: int | None = 10, **limits: Any) -> PushReport:
+    service = shop_service(batch_size=size)
+    known = Limits(connect_timeout=1, read_timeout=5, **limits)
+    return push_lane(Work(engine, service, service.protocols[0], node, "test", limits=known), bounds)
+
+
+def test_a_number_of_records_bounds_a_run_and_the_rest_is_told(engine: Engine) -> None:
+    write_shops(engine, ["n1"])
+    write_orders(engine, [1] * 25)
+    with scripted_node() as node:
+        report = bounded(engine, node.node(), Bounds(records=12))
+        assert (figures(report), report.unread) == ((12, 12, 0, 0, 0), 13)
+        assert str(report) == "order to n1: pushed 12 of 12, 13 still pending"
+        report = bounded(engine, node.node(), Bounds(records=13))
+        assert (figures(report), report.unread) == ((13, 13, 0, 0, 0), 0)
+    assert [len(batch) for batch in sent(node.asked)] == [10, 2, 10, 3]
+
+
+def test_a_refused_record_counts_as_one_of_them(engine: Engine) -> None:
+    write_shops(engine, ["n1"] * 25)
+    write_orders(engine, range(1, 26))
+    with scripted_node(refusing_these(2)) as node:
+        report = bounded(engine, node.node(), Bounds(records=5))
+    assert (figures(report), report.unread) == ((5, 4, 1, 0, 0), 20)
+
+
+def test_a_time_bounds_a_run_between_two_batches(engine: Engine) -> None:
+    write_shops(engine, ["n1"])
+    write_orders(engine, [1] * 100)
+
+    def script(asked: Asked) -> Answer:
+        if asked.path == PUSH:
+            time.sleep(0.2)
+        return success()
+
+    with scripted_node(script) as node:
+        report = bounded(engine, node.node(), Bounds(seconds=0.3))
+        count = len(sent(node.asked))
+        assert 1 <= count <= 2
+        assert (report.pushed, report.unread) == (count * 10, 100 - count * 10)
+        assert with_push_success(engine, True) == list(range(1, count * 10 + 1))
+        assert lane_row(engine).holder is None
+        node.script = lambda asked: success()
+        assert bounded(engine, node.node(), Bounds()).pushed == 100 - count * 10
+    assert sent_ids(node.asked) == list(range(1, 101))
+
+
+def test_a_lane_that_stops_tells_what_it_did_not_come_to(engine: Engine) -> None:
+    from tests.operations.delivery.lane_runs import push_stops
+
+    write_shops(engine, ["n1"])
+    write_orders(engine, [1] * 25)
+    with scripted_node(refusing_these(15, answer=Answer(code=503))) as node:
+        stopped = push_stops(engine, shop_service(), node.node())
+    assert isinstance(stopped.report, PushReport)
+    assert (figures(stopped.report), stopped.report.unread) == ((20, 10, 0, 0, 10), 5)
+
+
+def test_a_node_may_take_fewer_records_at_once_than_the_service_sends(engine: Engine) -> None:
+    write_shops(engine, ["n1"])
+    write_orders(engine, [1] * 25)
+    with scripted_node() as node:
+        push(engine, shop_service(), node.node(max_batch={SERVICE: 4, "another": 1}))
+    assert [len(batch) for batch in sent(node.asked)] == [4, 4, 4, 4, 4, 4, 1]
+
+
+@pytest.mark.parametrize(
+    ("declared", "more", "size"),
+    [
+        pytest.param(10, {}, 10, id="as declared"),
+        pytest.param(10, {"max_batch": {SERVICE: 50}}, 10, id="a node that takes more"),
+        pytest.param(10, {"max_rate": {SERVICE: 4.5}}, 4, id="a second's worth"),
+        pytest.param(10, {"max_rate": {SERVICE: 0.2}}, 1, id="less than one a second"),
+        pytest.param(10, {"max_batch": {SERVICE: 3}, "max_rate": {SERVICE: 4}}, 3, id="both"),
+        pytest.param(None, {"max_batch": {SERVICE: 3}}, 1, id="a record a request"),
+        pytest.param(10, {"max_batch": {"another": 3}}, 10, id="another service's"),
+    ],
+)
+@pytest.mark.parametrize("setting", [None, 2], ids=["", "settings: 2"])
+def test_a_batch_has_as_many_records_as_all_allow(
+    declared: int | None, more: dict[str, Any], size: int, setting: int | None
+) -> None:
+    service = shop_service(batch_size=declared)
+    way = service.protocols[0].push
+    assert way is not None
+    node = Node(name="n1", host="h", api_key="k", services=(SERVICE,), **more)  # type: ignore[arg-type]
+    work = Work(None, service, service.protocols[0], node, "test", Limits(max_batch=setting))  # type: ignore[arg-type]
+    assert batch_size(work, way) == min(size, setting or size)
+
+
+@pytest.mark.parametrize("size", [10, None], ids=["batches", "a record a request"])
+def test_a_node_is_sent_no_more_records_a_second_than_it_takes(engine: Engine, size: int | None) -> None:
+    write_shops(engine, ["n1"])
+    write_orders(engine, [1] * 30)
+    with scripted_node() as node:
+        began = time.monotonic()
+        report = bounded(engine, node.node(max_rate={SERVICE: 40.0}), Bounds(), size)
+    assert report.pushed == 30
+    assert time.monotonic() - began >= (30 - (size or 1)) / 40
+
+
+def test_the_pace_lets_the_first_go_at_once_and_gives_back_what_was_not_sent() -> None:
+    pace, stop = Pace(100.0), threading.Event()
+    began = time.monotonic()
+    pace.wait(20, stop)
+    assert time.monotonic() - began < 0.15
+    pace.give_back(20)
+    pace.wait(10, stop)
+    assert time.monotonic() - began < 0.15
+    pace.wait(1, stop)
+    assert time.monotonic() - began >= 0.1
+    stop.set()
+    Pace(0.001).wait(1, stop)
+    slow = Pace(0.001)
+    slow.wait(1, stop)
+    slow.wait(1, stop)  # a thousand seconds, were it not for the stop
+    Pace(None).wait(10_000, threading.Event())
+
+
+def test_a_batch_of_too_many_bytes_is_split_for_this_time_only(engine: Engine) -> None:
+    write_shops(engine, ["n1"])
+    write_orders(engine, [1] * 30)
+    with Session(engine) as session, session.begin():
+        session.execute(update(Order).where(Order.id.in_([11, 14])).values(text="x" * 150))
+    with scripted_node() as node:
+        bare = len(_payload(node.node(), 10))
+        report = bounded(engine, node.node(), Bounds(), max_request_bytes=bare + 100)
+    assert figures(report) == (30, 30, 0, 0, 0)
+    assert [len(batch) for batch in sent(node.asked)] == [10, 5, 5, 10]
+    assert max(len(asked.raw) for asked in node.asked) <= bare + 100 + 80, "the key comes on top"
+    assert sent_ids(node.asked) == list(range(1, 31))
+    assert (lane_row(engine).batch_limit, lane_row(engine).next_batch) == (None, None)
+
+
+def _payload(node: Node, records: int) -> bytes:
+    """About what a request of so many orders has."""
+    one = b'{"id":11,"Group":1,"where":"2026-03-01T12:00:11.000000+00:00","text":"order 11"},'
+    assert node.name == "n1"
+    return one * records
+
+
+def test_a_single_record_of_too_many_bytes_is_sent(engine: Engine) -> None:
+    write_shops(engine, ["n1"])
+    write_orders(engine, [1] * 5)
+    with scripted_node() as node:
+        assert figures(bounded(engine, node.node(), Bounds(), max_request_bytes=10)) == (5, 5, 0, 0, 0)
+        assert [len(batch) for batch in sent(node.asked)] == [1] * 5
+        write_orders(engine, [1] * 10, first=6)
+        push(engine, shop_service(), node.node())
+    assert len(sent(node.asked)[-1]) == 10
+    assert QUICK.max_request_bytes > 10

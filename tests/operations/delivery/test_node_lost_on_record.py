@@ -1,0 +1,137 @@
+"""A record with which the node goes away is found by smaller batches; what was an accident is forgotten."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import Engine
+
+from tests.operations.delivery.lane_runs import PING, PUSH, QUICK, lane_row, push, sent
+from tests.operations.delivery.parking import figures, impatient, kept, refusing_these
+from tests.support.scripted_node import Answer, Asked, ScriptedNode, scripted_node, success
+from tests.support.shop import orders, shop_service, with_push_success, write_orders, write_shops
+from workmesh_flows import Service
+from workmesh_flows.domain.limits import Limits
+from workmesh_flows.errors import LaneStopped
+from workmesh_flows.operations.delivery.lane_context import Work
+from workmesh_flows.operations.delivery.push import push_lane
+from workmesh_flows.operations.delivery.replay import decide_parked
+
+NEVER_OPEN = Limits(connect_timeout=1, read_timeout=5, breaker_failures=1_000)
+GONE = Answer(raw=b"")
+
+
+def run(engine: Engine, service: Service, node: ScriptedNode) -> bool:
+    """One run, whose breaker does not open; whether it came to its end."""
+    work = Work(engine, service, service.protocols[0], node.node(), holder="test", limits=NEVER_OPEN)
+    try:
+        push_lane(work)
+    except LaneStopped:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("death", [GONE, Answer(code=502), Answer(code=504)], ids=["closed", "502", "504"])
+@pytest.mark.parametrize("batch_size", [20, None], ids=["batches", "a record a request"])
+def test_a_record_with_which_the_node_goes_away_is_found_and_parked(
+    engine: Engine, death: Answer, batch_size: int | None
+) -> None:
+    write_shops(engine, ["n1"] * 4)
+    write_orders(engine, [1, 2, 3, 4] * 8)
+    service = impatient(attempts=3, batch_size=batch_size)
+    with scripted_node(refusing_these(11, answer=death)) as node:
+        runs = 1
+        while not run(engine, service, node):
+            runs += 1
+            assert runs < 15
+        assert kept(engine) == {"11": ("parked", 3)}
+        reason = orders(engine)[11].push_error or ""
+        assert reason.startswith("the node goes away when it is sent: ")
+        behind = [15, 19, 23, 27, 31]
+        assert with_push_success(engine, True) == [n for n in range(1, 33) if n not in {11, *behind}]
+        assert lane_row(engine).next_batch is None
+        assert (lane_row(engine).done, lane_row(engine).refused) == (26, 3)
+        node.script = lambda asked: success()
+        decide_parked(engine, service, "replay")
+        assert figures(push(engine, service, node.node())) == (6, 6, 0, 0, 0)
+
+
+def test_one_failure_of_the_network_counts_against_nobody_and_the_batches_grow_back(engine: Engine) -> None:
+    write_shops(engine, ["n1"])
+    write_orders(engine, [1] * 90)
+    failures = iter([True])
+
+    def script(asked: Asked) -> Answer:
+        return GONE if asked.path == PUSH and next(failures, False) else success()
+
+    service = impatient(attempts=1, batch_size=32)
+    with scripted_node(script) as node:
+        assert not run(engine, service, node)
+        assert (lane_row(engine).next_batch, lane_row(engine).failures) == (8, 1)
+        assert run(engine, service, node)
+    assert [len(batch) for batch in sent(node.asked)] == [32, 8, 16, 8, 32, 26]
+    assert kept(engine) == {}
+    assert (lane_row(engine).next_batch, lane_row(engine).failures) == (None, 0)
+
+
+def test_the_growth_is_kept_where_a_run_has_only_one_batch(engine: Engine) -> None:
+    write_shops(engine, ["n1"])
+    write_orders(engine, [1] * 3)
+    failures = iter([True])
+
+    def script(asked: Asked) -> Answer:
+        return GONE if asked.path == PUSH and next(failures, False) else success()
+
+    service = impatient(attempts=1, batch_size=None)
+    with scripted_node(script) as node:
+        assert not run(engine, service, node)
+        assert lane_row(engine).next_batch == 1
+        work = Work(engine, service, service.protocols[0], node.node(), holder="test", limits=QUICK)
+        push_lane(work)
+        assert lane_row(engine).next_batch is None
+        failures = iter([True])
+        write_orders(engine, [1], first=4)
+        assert not run(engine, service, node)
+    assert kept(engine) == {}, "an accident months later is no second attempt"
+
+
+def test_a_node_that_is_down_or_dies_at_the_ping_counts_against_nobody(engine: Engine) -> None:
+    write_shops(engine, ["n1"])
+    write_orders(engine, [1])
+    service = impatient(attempts=1, batch_size=None)
+    with scripted_node(lambda asked: GONE if asked.path == PING else success()) as node:
+        for _ in range(3):
+            assert not run(engine, service, node)
+    for _ in range(3):
+        assert not run(engine, service, node)
+    assert kept(engine) == {}
+    assert lane_row(engine).next_batch is None
+
+
+def test_a_record_that_blocks_after_the_node_went_away_stops_the_lane_for_good(engine: Engine) -> None:
+    write_shops(engine, ["n1", "n1"])
+    write_orders(engine, [1, 2])
+    service = impatient(attempts=1, policy="block", batch_size=None)
+    with scripted_node(refusing_these(1, answer=GONE)) as node:
+        assert not run(engine, service, node)
+        assert not run(engine, service, node)
+        assert kept(engine) == {"1": ("blocking", 1)}
+        with pytest.raises(LaneStopped, match="record 1 blocks it: the node goes away") as stopped:
+            push(engine, service, node.node())
+    assert not stopped.value.transient
+
+
+def test_a_poison_record_among_others_that_are_refused_is_found_all_the_same(engine: Engine) -> None:
+    """What is held back makes a batch of its own size no larger, and the poison in it no less alone."""
+    write_shops(engine, ["n1"] * 3)
+    write_orders(engine, [1] * 8 + [2, 3])
+    service = impatient(attempts=20, batch_size=20)
+
+    def script(asked: Asked) -> Answer:
+        poison = refusing_these(9, answer=GONE)(asked)
+        return poison if poison == GONE else refusing_these(1)(asked)
+
+    with scripted_node(script) as node:
+        for _ in range(6):
+            run(engine, service, node)
+    assert kept(engine)["9"][1] >= 2
+    assert shop_service().name == service.name

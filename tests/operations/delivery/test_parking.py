@@ -1,0 +1,286 @@
+"""Records that are refused again and again: counted once a run, set aside in the end, until a person decides."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from sqlalchemy import Engine, event, update
+from sqlalchemy.orm import Session
+
+from tests.operations.delivery.lane_runs import lane_row, push, push_stops, sent, sent_ids
+from tests.operations.delivery.parking import figures, impatient, kept, refusing_these
+from tests.support.scripted_node import Answer, Asked, Script, failure, scripted_node, success
+from tests.support.shop import (
+    PUSH_FLAGS,
+    Order,
+    orders,
+    shop_service,
+    with_push_success,
+    write_orders,
+    write_shops,
+)
+from workmesh_flows import Push, RecordRefused
+from workmesh_flows.domain.protocol import Policy
+from workmesh_flows.operations.delivery.replay import decide_parked
+
+
+def test_a_record_that_is_refused_for_the_last_time_is_parked_and_only_its_owner_waits(
+    engine: Engine,
+) -> None:
+    write_shops(engine, ["n1", "n1"])
+    write_orders(engine, [1, 2] * 5)
+    service = impatient(attempts=3)
+    with scripted_node(refusing_these(3)) as node:
+        assert figures(push(engine, service, node.node())) == (10, 6, 1, 0, 3)
+        assert kept(engine) == {"3": ("trying", 1)}
+        assert figures(push(engine, service, node.node())) == (4, 0, 1, 0, 3)
+        assert kept(engine) == {"3": ("trying", 2)}
+        report = push(engine, service, node.node())
+        assert figures(report) == (4, 0, 0, 1, 3)
+        assert report.unread == 0
+        assert (str(report), report.reasons) == (
+            "order to n1: pushed 0 of 4, 1 set aside, 3 wait",
+            {"3": "no good"},
+        )
+        assert kept(engine) == {"3": ("parked", 3)}
+        node.asked.clear()
+        assert figures(push(engine, service, node.node())) == (0, 0, 0, 0, 0)
+        assert node.asked == []
+        write_orders(engine, [2, 1], first=11)
+        assert figures(push(engine, service, node.node())) == (1, 1, 0, 0, 0)
+        assert sent(node.asked) == [[11]]
+    row = lane_row(engine)
+    assert (row.done, row.refused) == (7, 3)
+    order = orders(engine)[3]
+    assert (order.push_success, order.push_error) == (False, "no good")
+
+
+def test_the_rest_of_the_run_leaves_out_what_waits_behind_a_record_that_was_parked_in_it(
+    engine: Engine,
+) -> None:
+    write_shops(engine, ["n1", "n1"])
+    write_orders(engine, [1] + [1, 2] * 2_100)
+    service = impatient(attempts=1, batch_size=1_000)
+    with scripted_node(refusing_these(1)) as node:
+        report = push(engine, service, node.node())
+    assert (report.pushed, report.parked, report.unread) == (2_100, 1, 0)
+    assert figures(report)[0] < 4_201, "later pages do not read it any more"
+
+
+def test_what_is_parked_is_not_even_read(engine: Engine) -> None:
+    write_shops(engine, ["n1", "n1"])
+    write_orders(engine, [1] * 5 + [2])
+    service = impatient(attempts=1)
+    read: list[int] = []
+
+    def loaded(order: Order, context: object) -> None:
+        del context
+        read.append(order.id)
+
+    def send(batch: list[Order], client: object) -> dict[str, str]:
+        del client
+        return {str(order.id): "no" for order in batch if order.id == 1}
+
+    service = shop_service(push=Push(send, flags=PUSH_FLAGS, batch_size=1, max_attempts=1))
+    event.listen(Order, "load", loaded)
+    try:
+        with scripted_node() as node:
+            push(engine, service, node.node())
+            read.clear()
+            write_orders(engine, [2], first=7)
+            push(engine, service, node.node())
+    finally:
+        event.remove(Order, "load", loaded)
+    assert read == [7]
+
+
+def test_a_success_resets_the_attempts(engine: Engine) -> None:
+    write_shops(engine, ["n1"])
+    write_orders(engine, [1] * 2)
+    service = impatient(attempts=3)
+    with scripted_node(refusing_these(1)) as node:
+        for _ in range(2):
+            push(engine, service, node.node())
+        assert kept(engine) == {"1": ("trying", 2)}
+        node.script = refusing_these(2)
+        assert figures(push(engine, service, node.node())) == (2, 1, 1, 0, 0)
+    assert kept(engine) == {"2": ("trying", 1)}
+
+
+def test_a_replay_gives_a_record_its_tries_anew_and_what_waits_follows_in_order(engine: Engine) -> None:
+    write_shops(engine, ["n1"])
+    write_orders(engine, [1] * 4)
+    service = impatient(attempts=2)
+    with scripted_node(refusing_these(2)) as node:
+        for _ in range(2):
+            push(engine, service, node.node())
+        assert kept(engine) == {"2": ("parked", 2)}
+        assert decide_parked(engine, service, "replay") == 1
+        assert kept(engine) == {}
+        assert figures(push(engine, service, node.node())) == (3, 0, 1, 0, 2)
+        assert kept(engine) == {"2": ("trying", 1)}
+        node.asked.clear()
+        node.script = lambda asked: success()
+        assert figures(push(engine, service, node.node())) == (3, 3, 0, 0, 0)
+    assert sent_ids(node.asked) == [2, 3, 4]
+    assert kept(engine) == {}
+
+
+def test_a_parked_record_that_was_edited_is_sent_as_it_is_now(engine: Engine) -> None:
+    write_shops(engine, ["n1"])
+    write_orders(engine, [1])
+    service = impatient(attempts=1)
+
+    def script(asked: Asked) -> Answer:
+        return (
+            failure("no text")
+            if '"text":"order 1"' in json.dumps(asked.body, separators=(",", ":"))
+            else success()
+        )
+
+    with scripted_node(script) as node:
+        push(engine, service, node.node())
+        with Session(engine) as session, session.begin():
+            session.execute(update(Order).values(text="mended"))
+        assert push(engine, service, node.node()).selected == 0
+        decide_parked(engine, service, "replay", records=["1"])
+        assert push(engine, service, node.node()).pushed == 1
+    assert node.asked[-1].body["orders"][0]["text"] == "mended"
+    assert orders(engine)[1].push_error is None
+
+
+def test_a_record_that_blocks_stops_its_lane_until_a_person_decides(engine: Engine) -> None:
+    write_shops(engine, ["n1", "n1", "n2"])
+    write_orders(engine, [1, 2, 3] * 4)
+    service = impatient(attempts=2, policy="block", batch_size=1)
+    with scripted_node(refusing_these(4)) as node, scripted_node() as other:
+        assert figures(push(engine, service, node.node())) == (8, 5, 1, 0, 2)
+        write_orders(engine, [2], first=13)
+        stopped = push_stops(engine, service, node.node())
+        assert not stopped.transient
+        assert "lane order to n1: record 4 blocks it: no good. It was refused for the last time" in str(
+            stopped
+        )
+        assert figures(stopped.report) == (2, 1, 0, 1, 0)
+        assert kept(engine) == {"4": ("blocking", 2)}
+        node.asked.clear()
+        stopped = push_stops(engine, service, node.node())
+        assert "record 4 blocks it: no good" in str(stopped)
+        assert figures(stopped.report) == (0, 0, 0, 0, 0)
+        assert node.asked == []
+        assert lane_row(engine).holder is None
+        assert push(engine, service, other.node(name="n2")).pushed == 4, "the lanes of other nodes go on"
+        decide_parked(engine, service, "skip", records=["4"])
+        assert figures(push(engine, service, node.node())) == (2, 2, 0, 0, 0)
+        assert sent(node.asked) == [[7], [10]]
+        assert kept(engine) == {"4": ("skipped", 2)}
+
+
+def test_a_record_that_blocks_is_sent_first_after_a_replay(engine: Engine) -> None:
+    write_shops(engine, ["n1"])
+    write_orders(engine, [1] * 3)
+    service = impatient(attempts=1, policy="block")
+    with scripted_node(refusing_these(1)) as node:
+        push_stops(engine, service, node.node())
+        node.script = lambda asked: success()
+        node.asked.clear()
+        decide_parked(engine, service, "replay")
+        assert figures(push(engine, service, node.node())) == (3, 3, 0, 0, 0)
+    assert sent_ids(node.asked) == [1, 2, 3]
+
+
+def test_a_record_that_is_skipped_by_the_policy_holds_back_nobody_and_is_sent_by_a_replay(
+    engine: Engine,
+) -> None:
+    write_shops(engine, ["n1"])
+    write_orders(engine, [1] * 4)
+    service = impatient(attempts=2, policy="skip_record")
+    with scripted_node(refusing_these(2)) as node:
+        assert figures(push(engine, service, node.node())) == (4, 1, 1, 0, 2)
+        assert figures(push(engine, service, node.node())) == (3, 2, 0, 1, 0)
+        assert kept(engine) == {"2": ("skipped", 2)}
+        node.asked.clear()
+        write_orders(engine, [1], first=5)
+        assert figures(push(engine, service, node.node())) == (1, 1, 0, 0, 0)
+        assert sent_ids(node.asked) == [5]
+        assert decide_parked(engine, service, "replay") == 0, "it was decided already, by the policy"
+        assert decide_parked(engine, service, "replay", records=["2"]) == 1
+        node.script = lambda asked: success()
+        assert figures(push(engine, service, node.node())) == (1, 1, 0, 0, 0)
+    assert with_push_success(engine, True) == [1, 2, 3, 4, 5]
+
+
+REFUSED_BY_ID = success({"refused": {"3": "why not"}})
+KINDS = [
+    pytest.param(failure("no"), 10, id="a batch refused as a whole"),
+    pytest.param(REFUSED_BY_ID, 10, id="a record refused by its id"),
+    pytest.param(failure("no"), None, id="a record a request"),
+    pytest.param(Answer(code=500), 10, id="a crash of a healthy node"),
+    pytest.param(Answer(code=500), None, id="a crash, a record a request"),
+    pytest.param(Answer(code=413), 10, id="a record too large alone"),
+    pytest.param(Answer(code=422), 10, id="422"),
+]
+
+
+@pytest.mark.parametrize(("answer", "batch_size"), KINDS)
+def test_each_kind_of_refusal_counts_one_attempt_a_run(
+    engine: Engine, answer: Answer, batch_size: int | None
+) -> None:
+    write_shops(engine, ["n1", "n1"])
+    write_orders(engine, [1, 2] * 4)
+    service = impatient(attempts=2, batch_size=batch_size)
+    with scripted_node(refusing_these(3, answer=answer)) as node:
+        push(engine, service, node.node())
+        assert kept(engine) == {"3": ("trying", 1)}
+        assert push(engine, service, node.node()).parked == 1
+        assert kept(engine) == {"3": ("parked", 2)}
+        assert with_push_success(engine, False) == [3]
+        assert {1, 2, 4, 6, 8} <= set(with_push_success(engine, True))
+        node.script = lambda asked: success()
+        decide_parked(engine, service, "replay")
+        push(engine, service, node.node())
+    assert with_push_success(engine, True) == list(range(1, 9))
+
+
+@pytest.mark.parametrize("policy", ["park_entity", "skip_record"])
+def test_several_records_of_a_batch_are_set_aside_at_once(engine: Engine, policy: Policy) -> None:
+    write_shops(engine, ["n1"] * 6)
+    write_orders(engine, range(1, 7))
+
+    def send(batch: list[Order], client: object) -> dict[str, str]:
+        del client
+        return {str(order.id): "odd" for order in batch if order.id % 2}
+
+    how = Push(send, flags=PUSH_FLAGS, batch_size=4, max_attempts=1, policy=policy)
+    with scripted_node() as node:
+        assert figures(push(engine, shop_service(push=how), node.node())) == (6, 3, 0, 3, 0)
+        assert figures(push(engine, shop_service(push=how), node.node())) == (0, 0, 0, 0, 0)
+    state = "parked" if policy == "park_entity" else "skipped"
+    assert kept(engine) == dict.fromkeys(("1", "3", "5"), (state, 1))
+
+
+def test_a_function_that_raises_is_a_refusal_too(engine: Engine) -> None:
+    write_shops(engine, ["n1", "n1"])
+    write_orders(engine, [1, 2])
+
+    def send(order: Order, client: object) -> None:
+        del client
+        if order.id == 1:
+            raise RecordRefused("it has no text")
+
+    service = shop_service(push=Push(send, flags=PUSH_FLAGS, max_attempts=1))
+    with scripted_node() as node:
+        assert figures(push(engine, service, node.node())) == (2, 1, 0, 1, 0)
+    assert kept(engine) == {"1": ("parked", 1)}
+
+
+def test_a_node_that_is_away_counts_against_no_record(engine: Engine) -> None:
+    write_shops(engine, ["n1"])
+    write_orders(engine, [1] * 3)
+    away: Script = lambda asked: Answer(code=503)  # noqa: E731
+    with scripted_node(away) as node:
+        for _ in range(3):
+            push_stops(engine, impatient(attempts=1), node.node())
+    assert kept(engine) == {}
+    assert with_push_success(engine, None) == [1, 2, 3]

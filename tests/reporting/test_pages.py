@@ -1,0 +1,227 @@
+"""Pages of Markdown: what they say, and that what users' data says stays text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
+
+import pandas as pd
+import pytest
+from matplotlib.image import imread
+from pydantic import SecretStr
+
+from workmesh_flows.adapters.store.conditions import Condition
+from workmesh_flows.adapters.store.refused_list import ParkedRecord
+from workmesh_flows.domain.node import Inventory, Node
+from workmesh_flows.operations.status import Count, Status
+from workmesh_flows.planning.refusals import Standing
+from workmesh_flows.reporting.backlog import Backlog
+from workmesh_flows.reporting.charts import history_chart, load_chart
+from workmesh_flows.reporting.html import as_html
+from workmesh_flows.reporting.lane_table import LANE_COLUMNS
+from workmesh_flows.reporting.markdown import link, table
+from workmesh_flows.reporting.page_data import Facts, Run
+from workmesh_flows.reporting.pages import overview_page, service_page
+
+NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+S = "leads.scoring"
+PICTURE = "](data:image/png;base64,"
+
+
+class Anywhere:
+    """Links of the test's."""
+
+    def node(self, name: str) -> str:
+        return f"node/{name}"
+
+    def block(self, node: str) -> str:
+        return f"block/{node}"
+
+    def service(self, name: str) -> str:
+        return f"page/{name}"
+
+    def runs(self, service: str) -> Sequence[Run]:
+        return [Run(f"push {service}", "run/1", "Failed", NOW, "1 lane stopped")]
+
+    def actions(self, service: str | None) -> Sequence[tuple[str, str]]:
+        return [("scoring-push", f"form/{service}")]
+
+
+def facts(*conditions: Condition, reason: str = "no good") -> Facts:
+    nodes = {
+        name: Node(name, "h", SecretStr("k"), (S,), max_entities={S: 10, "*": 12}) for name in ("n1", "n2")
+    }
+    count = Count(S, "lead", "n1", owned=True, records=9, pending=4, failed=1, in_flight=2, processed=3)
+    status = Status(Inventory(nodes), frozenset(), {S: {"n1": (7, 7), None: (2, 2)}}, [count])
+    lane = (S, "lead", "n1", "push", None, "open", 5, NOW, 1234, 1, NOW)
+    refused = ParkedRecord(S, "lead", "17", "3", "n1", Standing.PARKED, 5, 2, NOW, reason)
+    history = pd.DataFrame(
+        {"time": [NOW, NOW + timedelta(minutes=2)], "service": S, "pending": [10, 4], "processed": [0, 3]}
+    )
+    return Facts(
+        NOW, status, conditions, pd.DataFrame([lane], columns=list(LANE_COLUMNS)), [refused], history
+    )
+
+
+def test_the_overview_has_every_service_and_node_with_links_and_the_load() -> None:
+    page = overview_page(facts(), Anywhere())
+    assert "**Nothing needs you.** As of 2026-11-24 12:00:00 UTC." in page
+    assert f"| [{S}](page/{S}) | 2 | 9 | 2 | 4 | 1 | 2 | 3 |" in page
+    assert "| [n1](block/n1) | active |" in page
+    assert " | [runs](node/n1) |" in page
+    assert "Run: [scoring-push](form/None)" in page
+    assert page.count(PICTURE) == 1
+
+
+def test_a_service_s_page_has_its_figures_lanes_refused_records_runs_and_forms() -> None:
+    page = service_page(S, facts(), Anywhere())
+    assert "| 2 | 9 | 2 | 4 | 1 | 2 | 3 |" in page
+    assert f"Run: [scoring-push](form/{S})" in page
+    assert "| lead | [n1](block/n1) | push | open | 4 | 1,234 | 1 | 12:00:00 |" in page
+    assert "| parked | no good | 5 | 2 | 12:00:00 | n1 | lead | 17 |" in page
+    assert f"| [push {S}](run/1) | Failed | 12:00:00 | 1 lane stopped |" in page
+    assert page.count(PICTURE) == 2, "the backlog over time, and the load"
+
+
+def test_a_node_that_is_away_is_named_once_and_not_again_for_each_of_its_lanes() -> None:
+    lanes = [
+        Condition("lane stopped", f"{S}/lead/{node}/push", NOW, "no connection") for node in ("n1", "n2")
+    ]
+    page = overview_page(facts(*lanes, Condition("node unreachable", "n1", NOW, "no connection")), Anywhere())
+    assert page.startswith("# Mesh\n\n**2 things need you.**")
+    assert f"lane stopped: **[{S}/lead/n2/push](page/{S})**" in page
+    assert "node unreachable: **n1** since 2026-11-24 12:00:00, no connection. " in page
+    assert "or mend or disable its [block](block/n1)." in page
+    assert f"{S}/lead/n1/push" not in page
+
+
+def test_records_of_a_protocol_that_were_set_aside_are_told_once_with_their_number() -> None:
+    parked = [Condition("record parked", f"{S}/lead/{record}", NOW, "no @") for record in range(40)]
+    other = Condition("record parked", f"{S}/open/7", NOW, "no @")
+    page = overview_page(facts(*parked, other), Anywhere())
+    assert page.startswith("# Mesh\n\n**2 things need you.**")
+    assert f"record parked: **[{S}/lead/0](page/{S})** and 39 more of its protocol since " in page
+    assert f"record parked: **[{S}/open/7](page/{S})** since " in page
+
+
+def test_what_stops_work_stands_before_what_waits_and_hides_nothing_of_another_kind() -> None:
+    parked = [Condition("record parked", f"{S}/p{number}/1", NOW, "no @") for number in range(15)]
+    gone = [Condition("lane stopped", f"{S}/{what}/n9/push", NOW, "it is gone") for what in ("a", "b")]
+    away = Condition("node unreachable", "n1", NOW, "no connection")
+    unassigned = Condition("entities unassigned", S, NOW, "3 without a node")
+    page = overview_page(facts(*parked, unassigned, *gone, away), Anywhere())
+    assert page.startswith("# Mesh\n\n**18 things need you.**")
+    lines = [line for line in page.splitlines() if line.startswith("- ")]
+    assert [line.partition(":")[0] for line in lines] == [
+        "- node unreachable",
+        "- lane stopped",
+        "- entities unassigned",
+        *["- record parked"] * 10,
+        "- and 5 more like these",
+    ]
+    assert f"**[{S}/a/n9/push](page/{S})** and 1 more of its node since" in lines[1]
+
+
+def test_records_that_a_node_could_not_process_need_somebody() -> None:
+    known = facts()
+    (count,) = known.status.counts
+    status = replace(known.status, counts=[replace(count, unprocessed=2)])
+    for page in (overview_page, lambda *given: service_page(S, *given)):
+        told = page(replace(known, status=status), Anywhere())
+        assert "**One thing needs you.**" in told
+        assert (
+            f"results missing: **[{S}/lead/n1](page/{S})**, the node could not process 2 of its records"
+            in told
+        )
+
+
+def test_a_long_reason_is_cut() -> None:
+    page = overview_page(facts(Condition("node unreachable", "n1", NOW, "no " * 200)), Anywhere())
+    (line,) = (line for line in page.splitlines() if line.startswith("- "))
+    assert "no no …. Its lanes wait" in line
+    assert len(line) < 400
+
+
+def test_a_service_that_the_mesh_does_not_declare_is_named_with_its_node() -> None:
+    known = facts()
+    stranger = Node("n3", "h", SecretStr("k"), ("leads.scorin", S))
+    inventory = Inventory({**known.status.inventory.nodes, "n3": stranger})
+    page = overview_page(replace(known, status=replace(known.status, inventory=inventory)), Anywhere())
+    assert "Nodes with services that this mesh does not declare: n3 (leads.scorin)." in page
+    told = f"**n3**: the mesh has no service leads.scorin: did you mean {S}? Mend its [block](block/n3)."
+    assert told in page, "it needs somebody"
+    assert "does not declare" not in overview_page(facts(), Anywhere())
+
+
+def test_what_needs_somebody_comes_first_with_what_to_do() -> None:
+    stopped = Condition("lane stopped", f"{S}/lead/n1/push", NOW, "no connection")
+    elsewhere = Condition("record parked", "mails/mail/1", NOW, "bad")
+    page = service_page(S, facts(stopped, elsewhere), Anywhere())
+    assert "**One thing needs you.**" in page
+    assert f"lane stopped: **[{S}/lead/n1/push](page/{S})** since 2026-11-24 12:00:00, no connection" in page
+    assert "the next run goes on" in page
+    assert "mails/mail/1" not in page
+    assert "mails/mail/1" in overview_page(facts(stopped, elsewhere), Anywhere())
+
+
+@pytest.mark.parametrize(
+    "reason", ["[x](javascript:alert(1))", "a | b", "<script>alert(1)</script>", "one\ntwo"]
+)
+def test_what_a_node_says_stays_text_in_its_cell(reason: str) -> None:
+    page = service_page(S, facts(reason=reason), Anywhere())
+    html = as_html("t", {"page": page})
+    assert "<script>" not in html
+    assert 'href="javascript' not in html
+    row = next(line for line in page.splitlines() if line.startswith("| parked |"))
+    assert row.replace("\\|", "").count("|") == 9, "eight cells"
+    text = html.replace("&lt;", "<").replace("&gt;", ">")
+    assert " ".join(reason.split()) in text
+
+
+def test_numbers_go_to_the_right_and_nothing_is_nothing() -> None:
+    made = table(("a", "b"), [(1_234, None), (None, float("nan")), (link("x", "y"), True)][:2])
+    assert made.splitlines() == ["| a | b |", "|---:|---:|", "| 1,234 |  |", "|  |  |"]
+    assert table(("a",), []) == ""
+
+
+def test_a_long_table_says_that_it_was_cut() -> None:
+    assert "The first 50 of 1,200 are shown." in table(("a",), [(n,) for n in range(1_200)])
+
+
+def test_throughput_is_what_was_processed_between_two_runs_and_never_below_0() -> None:
+    minutes = [0, 2, 2, 3, 4]
+    history = pd.DataFrame(
+        {
+            "time": [NOW + timedelta(minutes=m) for m in minutes],
+            "service": S,
+            "pending": [10, 4, 4, 0, 9],
+            "processed": [0, 6, 6, 16, 2],
+        }
+    )
+    found = Backlog.of(S, history)
+    assert list(found.pending) == [10, 4, 4, 0, 9]
+    assert list(found.per_minute) == [0, 3, 0, 10, 0]
+    assert not Backlog.of("another", history).times
+    assert not Backlog.of(S, pd.DataFrame()).times
+
+
+def test_charts_are_pictures_of_what_they_are_given() -> None:
+    charts = {
+        load_chart(["n1"], [5], [None], "entities"),
+        load_chart(["n1"], [6], [None], "entities"),
+        load_chart(["n1"], [6], [8], "entities"),
+        load_chart([], [], [], "entities"),
+        history_chart([NOW, NOW + timedelta(hours=1)], [1, 2], [0.0, 0.0]),
+        history_chart([NOW, NOW + timedelta(hours=1)], [1, 2], [0.0, 3.0]),
+    }
+    assert len(charts) == 6
+    assert all(chart.startswith(b"\x89PNG") and len(chart) < 60_000 for chart in charts)
+
+
+def test_a_rate_is_drawn_over_the_time_in_which_records_were_processed_and_not_until_the_next_run() -> None:
+    times = [NOW, NOW + timedelta(minutes=1), NOW + timedelta(minutes=10)]
+    picture = imread(BytesIO(history_chart(times, [0, 0, 0], [0.0, 60.0, 0.0])))
+    filled = (picture[..., 2] - picture[..., 0] > 0.1).sum(axis=0) > 20  # columns with more blue than a line
+    assert 0.05 < filled.sum() / picture.shape[1] < 0.2

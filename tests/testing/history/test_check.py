@@ -1,0 +1,286 @@
+"""Hand-made histories: what is a violation, what looks like one and is none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from tests.testing.history.histories import (
+    accepted,
+    deleted,
+    moved,
+    ping,
+    record,
+    report,
+    resumed,
+    sent,
+    state,
+)
+from workmesh_flows.testing import ArrivalsRead, Event, Outcome, Promise, check_history
+
+BOTH = [record(1), record(2)]
+LATE = [record(1, written=5.5), record(2)]
+LOST, WITHHELD = Outcome.LOST, Outcome.WITHHELD
+
+
+@pytest.mark.parametrize(
+    ("events", "promise", "ids", "words"),
+    [
+        pytest.param(
+            [*BOTH, accepted(2, 1), accepted(1, 2)],
+            Promise.ORDER,
+            (1, 2),
+            "after record 2 (seq 1)",
+            id="out of order",
+        ),
+        pytest.param(
+            [record(1, sort="b"), record(2, sort="a"), accepted(1, 1), accepted(2, 2)],
+            Promise.ORDER,
+            (2, 1),
+            "comes behind",
+            id="out of order by sort, not by id",
+        ),
+        pytest.param(
+            [record(9, sort=None), record(10, sort=None), accepted(10, 1), accepted(9, 2)],
+            Promise.ORDER,
+            (9, 10),
+            "comes behind",
+            id="numbers are compared as numbers",
+        ),
+        pytest.param(
+            [state(1, place=2), state(2, place=1), accepted(1, 1), accepted(2, 2)],
+            Promise.ORDER,
+            (2, 1),
+            "comes behind",
+            id="out of the database's own order",
+        ),
+        pytest.param(
+            [*LATE, accepted(2, 1, time=6, epoch=1), accepted(1, 2, time=7), ping(1, 5.6)],
+            Promise.ORDER,
+            (1, 2),
+            "comes behind",
+            id="written before the run began",
+        ),
+        pytest.param(
+            [*BOTH, accepted(2, 1), accepted(1, 2), record(1, written=1.5)],
+            Promise.ORDER,
+            (1, 2),
+            "comes behind",
+            id="told again, and not late for that",
+        ),
+        pytest.param(
+            [
+                record(1, written=5.5),
+                record(2, written=5.5),
+                record(3),
+                accepted(3, 1, time=5),
+                accepted(2, 2, time=6, epoch=2),
+                accepted(1, 3, time=7, epoch=2),
+            ],
+            Promise.ORDER,
+            (1, 2),
+            "comes behind",
+            id="late for one run, in time for the next",
+        ),
+        pytest.param(
+            [*BOTH, moved(0.5), accepted(2, 1), accepted(1, 2), moved(3)],
+            Promise.ORDER,
+            (1, 2),
+            "comes behind",
+            id="moved before and after, not in between",
+        ),
+        pytest.param(
+            [record(1), record(2), state(2), accepted(2, 1)], Promise.LOSS, (1,), "is gone", id="gone"
+        ),
+        pytest.param([state(1)], Promise.LOSS, (1,), "but no node accepted it", id="flagged and nowhere"),
+        pytest.param(
+            [state(1, node="n2", pulls=True), accepted(1, 1)],
+            Promise.LOSS,
+            (1,),
+            "pushed to n2, but only n1",
+            id="flagged at a node that never had it",
+        ),
+        pytest.param(
+            [state(1), ArrivalsRead(service="leads", node="n1", records=0), sent(1, [1], 0, 1)],
+            Promise.LOSS,
+            (1,),
+            "no node accepted it",
+            id="answered with success and not there",
+        ),
+        pytest.param(
+            [record(1), accepted(1, 1), accepted(1, 2)],
+            Promise.TWICE,
+            (1,),
+            "by n1 again (seq 1 and 2)",
+            id="twice",
+        ),
+        pytest.param(
+            [record(1), accepted(1, 1), accepted(1, 1, time=2, node="n2")],
+            Promise.TWICE,
+            (1,),
+            "by n1 and by n2",
+            id="at two nodes without a move",
+        ),
+        pytest.param(
+            [sent(1, [1], 0, 2), sent(2, [2], 1, 3)],
+            Promise.SENDER,
+            (2,),
+            "both of epoch 1",
+            id="two requests at once",
+        ),
+        pytest.param(
+            [sent(1, [1], 0, 9), sent(2, [2], 1, 2, outcome=WITHHELD, epoch=2)],
+            Promise.SENDER,
+            (2,),
+            "of epochs 1 and 2",
+            id="two senders at once",
+        ),
+        pytest.param(
+            [sent(1, [1], 0, 1, epoch=2), sent(2, [2], 2, 3, outcome=LOST)],
+            Promise.SENDER,
+            (2,),
+            "push request 2 of epoch 1 came to the node after request 1 of epoch 2",
+            id="a sender that came back",
+        ),
+        pytest.param(
+            [*BOTH, accepted(1, 1, epoch=2), accepted(2, 2, epoch=1)],
+            Promise.SENDER,
+            (2,),
+            "under epoch 1, after records of epoch 2",
+            id="accepted from a sender that came back",
+        ),
+        pytest.param(
+            [report(selected=5, pushed=2, refused=1, parked=1, left=0)],
+            Promise.CONSERVATION,
+            (),
+            "selected 5, but reports 2 pushed + 1 refused + 1 parked + 0 left",
+            id="a push that does not add up",
+        ),
+        pytest.param(
+            [report(direction="pull", selected=2, pulled=2, failed=1)],
+            Promise.CONSERVATION,
+            (),
+            "1 failed",
+            id="a pull",
+        ),
+        pytest.param(
+            [report(selected=2, pushed=3, left=-1)],
+            Promise.CONSERVATION,
+            (),
+            "-1 left",
+            id="less than nothing",
+        ),
+        pytest.param(
+            [state(1, push_time=2.0), state(2, push_time=2.0), accepted(1, 1), accepted(2, 2)],
+            Promise.PUSH_TIMES,
+            (1, 2),
+            "the same",
+            id="the same push time",
+        ),
+        pytest.param(
+            [state(1, owner=7, push_time=2.5), state(2, push_time=2.0), accepted(1, 1), accepted(2, 2)],
+            Promise.PUSH_TIMES,
+            (1, 2),
+            "0.500000 s earlier",
+            id="a push time that falls",
+        ),
+        pytest.param(
+            [state(1, push_time=2.5), state(2, owner=7, push_time=2.0), sent(1, [1, 2], 0, 1)],
+            Promise.PUSH_TIMES,
+            (1, 2),
+            "0.500000 s earlier",
+            id="a push time that falls, by the requests",
+        ),
+    ],
+)
+def test_a_broken_promise_is_found_and_told(
+    events: Sequence[Event], promise: Promise, ids: tuple[int, ...], words: str
+) -> None:
+    verdict = check_history(events)
+    (violation,) = verdict.violations
+    assert (violation.promise, violation.ids) == (promise, ids)
+    assert words in violation.sentence
+    assert f"{promise}: leads/lead" in str(verdict)
+    assert verdict.counts[promise] == 1
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        pytest.param([], id="nothing"),
+        pytest.param([*BOTH, accepted(1, 1), accepted(2, 2), state(1), state(2)], id="in order"),
+        pytest.param([record(1), record(2, owner=2), accepted(2, 1), accepted(1, 2)], id="of two owners"),
+        pytest.param(
+            [*LATE, accepted(2, 1, time=5), accepted(1, 2, time=6)], id="written after the acceptance"
+        ),
+        pytest.param(
+            [*LATE, ping(1, 5.4), accepted(2, 1, time=6), accepted(1, 2, time=7, epoch=2)],
+            id="written during the run",
+        ),
+        pytest.param([*BOTH, record(3, written=9.0), record(3, written=8.0)], id="told again"),
+        pytest.param(
+            [*BOTH, accepted(2, 1), resumed(1, 1.5), accepted(1, 2, epoch=2)], id="skipped, and resumed later"
+        ),
+        pytest.param([*BOTH, accepted(2, 1), moved(1.5), accepted(1, 2)], id="moved in between"),
+        pytest.param(
+            [*BOTH, accepted(2, 1), moved(1.5, target="n1"), accepted(1, 2)], id="sent again in between"
+        ),
+        pytest.param([record(1), accepted(1, 1), accepted(1, 1)], id="a log that was read twice"),
+        pytest.param(
+            [record(1), accepted(1, 1), moved(1.5), accepted(1, 1, time=2, node="n2")], id="moved to another"
+        ),
+        pytest.param([record(1), deleted(1), record(2), state(2), accepted(2, 1)], id="deleted by the test"),
+        pytest.param(
+            [state(1, node="n2", pulls=True, pull_success=True), accepted(1, 1)], id="pulled, then moved"
+        ),
+        pytest.param([state(1, node="n2"), accepted(1, 1)], id="pushed, never to be pulled, then moved"),
+        pytest.param([state(1), sent(1, [1], 0, 1)], id="a node without a log that answered success"),
+        pytest.param(
+            [state(1), sent(1, [1], 0, 1), sent(2, [1], 2, 3, epoch=2)],
+            id="sent twice to a node without a log",
+        ),
+        pytest.param(
+            [sent(1, [1], 0, 1), sent(2, [2], 1, 2), sent(3, [1], 0, 9, direction="pull")], id="in turn"
+        ),
+        pytest.param([sent(1, [1], 0, 2), sent(2, [2], 1, 3, node="n2")], id="two lanes side by side"),
+        pytest.param(
+            [sent(1, [1], 0, 2, epoch=2), sent(2, [2], 1, 3, outcome=Outcome.ANSWERED, code=412)],
+            id="a sender that came back and was turned away",
+        ),
+        pytest.param(
+            [sent(1, [1], 0, 1, epoch=2), sent(2, [2], 2, 3, outcome=Outcome.ANSWERED)],
+            id="a sender that came back, and was refused",
+        ),
+        pytest.param([sent(1, [1], 0, 2, epoch=None), sent(2, [2], 1, 3, epoch=None)], id="of no lane"),
+        pytest.param(
+            [
+                sent(1, [1], 0, 1, epoch=2, direction="pull"),
+                sent(2, [1], 2, 3, outcome=LOST, direction="pull"),
+            ],
+            id="results asked for by a sender that came back",
+        ),
+        pytest.param(
+            [
+                report(selected=4, pushed=1, refused=1, parked=1, left=1),
+                report(direction="pull", selected=1, left=1),
+            ],
+            id="reports that add up",
+        ),
+        pytest.param(
+            [
+                *(state(1, push_time=6.0), state(2, push_time=7.0), state(3, owner=2, push_time=5.0)),
+                *(accepted(1, 1, time=1), accepted(2, 2, time=1), accepted(3, 3, time=4, epoch=2)),
+                *(sent(1, [1, 2], 0, 1, outcome=LOST), sent(2, [3, 1, 2], 3, 5, epoch=2)),
+            ],
+            id="push times after a lost answer",
+        ),
+        pytest.param(
+            [state(1, push_time=9.0), state(2), accepted(1, 1), accepted(2, 2), moved(3, target="n1")],
+            id="push times of what was sent again",
+        ),
+    ],
+)
+def test_what_looks_odd_and_is_allowed_is_clean(events: Sequence[Event]) -> None:
+    assert str(check_history(events)).endswith("records: clean")
+    assert check_history(events).clean

@@ -1,0 +1,114 @@
+"""The file of a history: written by many at once, read back as it was, and clear about what is wrong in it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.testing.history.histories import (
+    accepted,
+    deleted,
+    moved,
+    pending,
+    ping,
+    record,
+    report,
+    resumed,
+    sent,
+    state,
+)
+from workmesh_flows.testing import ArrivalsRead, BrokenHistory, Event, History, RecordExists, read_history
+
+ALL: list[Event] = [
+    record(1, written=1.5),
+    RecordExists(service="leads", protocol="ü", id="é-2", owner="x", sort="2026-03-01T12:00:00.000000+00:00"),
+    deleted(2),
+    ping(1, 0.5),
+    sent(2, [1, 2], 1.25, 2.5, refused=("2",), code=200, fault="SlowBody"),
+    accepted(1, 1, epoch=None),
+    ArrivalsRead(service="leads", node="n1", records=1),
+    moved(3.0),
+    resumed(1, 4.0),
+    report(selected=1, pushed=1),
+    state(1, pulls=True, pull_success=False),
+    pending(2, parked="skipped"),
+]
+WRITER = """
+import sys
+from tests.testing.history.histories import sent
+from workmesh_flows.testing import History
+with History(sys.argv[1]) as history:
+    for number in range(200):
+        history.write(sent(number, range(int(sys.argv[2]), int(sys.argv[2]) + 500), 1, 2))
+"""
+
+
+def test_every_kind_of_event_is_read_back_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    with History(path) as history:
+        for event in ALL[:5]:
+            history.write(event)
+    with History(path) as history:
+        for event in ALL[5:]:
+            history.write(event)
+        assert list(read_history(path)) == ALL, "each is in the file when write returns"
+    assert len(path.read_text().splitlines()) == len(ALL)
+    assert repr(history) == f"History({str(path)!r})"
+
+
+def test_processes_and_threads_write_whole_lines_into_one_file(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    root = Path(__file__).parents[2]
+    processes = [
+        subprocess.Popen([sys.executable, "-c", WRITER, str(path), str(1000 * n)], cwd=root) for n in range(2)
+    ]
+    with History(path) as history, ThreadPoolExecutor(4) as pool:
+        for number in range(400):
+            pool.submit(history.write, sent(number, range(9000, 9500), 1, 2))
+    assert [process.wait(60) for process in processes] == [0, 0]
+    events = list(read_history(path))
+    assert Counter(event.ids[0] for event in events if event.event == "sent") == {
+        0: 200,
+        1000: 200,
+        9000: 400,
+    }
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        pytest.param("no JSON", "Invalid JSON", id="no JSON"),
+        pytest.param("[1]", "should be an object", id="no object"),
+        pytest.param("{}", "Unable to extract tag using discriminator 'event'", id="no event"),
+        pytest.param('{"event":"x"}', "does not match any of the expected tags", id="no such event"),
+        pytest.param(
+            '{"event":"accepted","service":"s"}', "accepted.protocol: Field required", id="a field is missing"
+        ),
+        pytest.param('{"event":"moved","service":"s","owner":1', "Invalid JSON: EOF", id="cut"),
+        pytest.param(
+            '{"event":"arrivals","service":"s","node":"n","records":"3"}',
+            "arrivals.records: Input should be a valid integer",
+            id="of another type",
+        ),
+    ],
+)
+def test_a_line_that_is_no_event_is_named(tmp_path: Path, line: str, words: str) -> None:
+    path = tmp_path / "history.jsonl"
+    with History(path) as history:
+        history.write(record(1))
+    with path.open("a") as file:
+        file.write(f"\n{line}\n")
+    with pytest.raises(BrokenHistory, match=r"history\.jsonl, line 3: ") as caught:
+        list(read_history(path))
+    assert words in str(caught.value)
+    assert caught.value.line == 3
+
+
+def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
+    with pytest.raises(BrokenHistory, match=r"none\.jsonl: No such file"):
+        list(read_history(tmp_path / "none.jsonl"))

@@ -1,0 +1,193 @@
+"""Each fault of the proxy, as a master's client sees it, against a real node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import count
+
+import httpx
+import pytest
+
+from workmesh_flows.adapters.node_http.client import PING, HttpNodeClient, Sender, node_client
+from workmesh_flows.domain.limits import Limits
+from workmesh_flows.errors import NodeError, NodeMisconfigured, NodeUnavailable, RequestCrashed
+from workmesh_flows.microservice import NodeProcess
+from workmesh_flows.testing import (
+    TRANSIENT,
+    BrokenJson,
+    Chaos,
+    DropAnswer,
+    Fault,
+    FaultyProxy,
+    HalfClose,
+    Html,
+    Latency,
+    Outcome,
+    Redirect,
+    Request,
+    Reset,
+    SlowBody,
+    Unavailable,
+    inventory_node,
+    running_node,
+)
+
+PUSH = "/api/1.0/order/push.json"
+HURRIED = Limits(connect_timeout=1, read_timeout=0.3)
+_ids = count(1)
+
+
+@pytest.fixture(scope="module")
+def node() -> Iterator[NodeProcess]:
+    with running_node("tests.operations.delivery.micro_orders:orders") as process:
+        yield process
+
+
+@pytest.fixture
+def proxy(node: NodeProcess) -> Iterator[FaultyProxy]:
+    with FaultyProxy(node.url) as made:
+        yield made
+
+
+@pytest.fixture
+def client(node: NodeProcess, proxy: FaultyProxy) -> Iterator[HttpNodeClient]:
+    seen = inventory_node(node, "shop.orders", port=proxy.port)
+    with node_client(seen, HURRIED, sender=Sender("shop.orders/order", 7)) as made:
+        yield made
+
+
+def once(fault: Fault) -> Iterator[Fault | None]:
+    yield fault
+    while True:
+        yield None
+
+
+def strike(proxy: FaultyProxy, fault: Fault) -> None:
+    """The next request meets the fault, those behind it pass."""
+    faults = once(fault)
+    proxy.policy = lambda request: next(faults)
+
+
+def new_order() -> dict[str, list[dict[str, object]]]:
+    return {"orders": [{"id": next(_ids), "text": "an order"}]}
+
+
+def arrived(node: NodeProcess, payload: dict[str, list[dict[str, object]]]) -> int:
+    """How often the node has the order."""
+    return sum(arrival.id == payload["orders"][0]["id"] for arrival in node.arrivals())
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "outcome", "reaches_the_node"),
+    [
+        pytest.param(Reset(), NodeUnavailable, Outcome.WITHHELD, False, id="reset"),
+        pytest.param(Latency(0.5), NodeUnavailable, Outcome.WITHHELD, False, id="latency beyond the timeout"),
+        pytest.param(Latency(0.02), None, Outcome.ACCEPTED, True, id="latency within the timeout"),
+        pytest.param(HalfClose(), NodeUnavailable, Outcome.LOST, True, id="half an answer"),
+        pytest.param(DropAnswer(), NodeUnavailable, Outcome.LOST, True, id="no answer"),
+        pytest.param(SlowBody(0.2), NodeUnavailable, Outcome.LOST, True, id="body beyond the timeout"),
+        pytest.param(SlowBody(0.01), None, Outcome.ACCEPTED, True, id="slow body within the timeout"),
+        pytest.param(BrokenJson(), NodeUnavailable, Outcome.LOST, True, id="half of the JSON"),
+        pytest.param(Unavailable(), NodeUnavailable, Outcome.WITHHELD, False, id="503"),
+        pytest.param(Html(), NodeUnavailable, Outcome.WITHHELD, False, id="a page in HTML"),
+        pytest.param(Redirect(), NodeMisconfigured, Outcome.WITHHELD, False, id="redirect"),
+        pytest.param(
+            Redirect("/500"), RequestCrashed, Outcome.WITHHELD, False, id="redirect to the error page"
+        ),
+    ],
+)
+def test_a_fault_is_the_error_that_the_design_says_and_what_passed_is_known(  # noqa: PLR0917 - a row each
+    node: NodeProcess,
+    proxy: FaultyProxy,
+    client: HttpNodeClient,
+    fault: Fault,
+    error: type[NodeError] | None,
+    outcome: Outcome,
+    reaches_the_node: bool,
+) -> None:
+    payload = new_order()
+    strike(proxy, fault)
+    if error is None:
+        client.post(PUSH, payload)
+    else:
+        with pytest.raises(error) as caught:
+            client.post(PUSH, payload)
+        assert type(caught.value) is error
+    client.ping()  # what comes next passes, on the same client
+    passed, ping = proxy.passed
+    assert (passed.outcome, passed.fault, passed.epoch) == (outcome, type(fault).__name__, 7)
+    assert (passed.protocol, passed.direction) == ("order", "push")
+    assert passed.ids == (payload["orders"][0]["id"],)
+    assert passed.start <= passed.end <= ping.start <= ping.end
+    assert (ping.path, ping.direction, ping.outcome) == (PING, None, Outcome.ACCEPTED)
+    assert ping.protocol in {None, "order"}
+    assert arrived(node, payload) == reaches_the_node
+
+
+@pytest.mark.parametrize(
+    "fault", [DropAnswer(), HalfClose(), BrokenJson()], ids=lambda fault: type(fault).__name__
+)
+def test_what_is_sent_again_after_a_lost_answer_is_accepted_once(
+    node: NodeProcess, proxy: FaultyProxy, client: HttpNodeClient, fault: Fault
+) -> None:
+    payload = new_order()
+    strike(proxy, fault)
+    with pytest.raises(NodeUnavailable):
+        client.post(PUSH, payload)
+    client.post(PUSH, payload)
+    assert [passed.outcome for passed in proxy.passed] == [Outcome.LOST, Outcome.ACCEPTED]
+    assert arrived(node, payload) == 1
+
+
+@pytest.mark.parametrize("kind", ["seconds", "a date", "a naive date"])
+def test_a_node_that_asks_for_a_pause_says_until_when(
+    proxy: FaultyProxy, client: HttpNodeClient, kind: str
+) -> None:
+    date = datetime.now(UTC) + timedelta(seconds=90)
+    kinds: dict[str, int | datetime] = {
+        "seconds": 90,
+        "a date": date,
+        "a naive date": date.replace(tzinfo=None),
+    }
+    strike(proxy, Unavailable(kinds[kind]))
+    with pytest.raises(NodeUnavailable) as caught:
+        client.ping()
+    assert caught.value.retry_at is not None
+    assert abs((caught.value.retry_at - date).total_seconds()) < 20
+
+
+def test_a_policy_sees_the_whole_request_and_shows_no_secret(
+    node: NodeProcess, proxy: FaultyProxy, client: HttpNodeClient
+) -> None:
+    seen: list[Request] = []
+    proxy.policy = seen.append
+    payload = new_order()
+    client.post(PUSH, payload)
+    client.ping()
+    first, second = seen
+    assert (first.number, first.method, first.path, second.number) == (1, "POST", PUSH, 2)
+    assert first.headers["workmesh-epoch"] == "7"
+    assert node.api_key.encode() in first.body
+    assert node.api_key not in repr(seen) + repr(proxy.passed) + repr(proxy)
+
+
+def test_a_request_in_chunks_passes_too(node: NodeProcess, proxy: FaultyProxy) -> None:
+    body = b'{"api_key":"' + node.api_key.encode() + b'"}'
+    seen: list[Request] = []
+    proxy.policy = seen.append
+    url = f"http://127.0.0.1:{proxy.port}{PING}"
+    headers = {"Content-Type": "application/json"}
+    assert httpx.post(url, content=iter([body[:9], body[9:]]), headers=headers).json()["status"] == "success"
+    assert [request.body for request in seen] == [body]
+
+
+def test_chaos_is_the_same_each_time_and_strikes_as_often_as_it_says() -> None:
+    requests = [Request(number, "POST", PUSH, {}, b"{}") for number in range(1, 2001)]
+    fates = [Chaos(5, 0.3)(request) for request in requests]
+    assert fates == [Chaos(5, 0.3)(request) for request in requests]
+    assert fates != [Chaos(6, 0.3)(request) for request in requests]
+    struck = [fate for fate in fates if fate is not None]
+    assert 500 < len(struck) < 700
+    assert {type(fate) for fate in struck} == {type(fault) for fault in TRANSIENT}
+    assert [Chaos(5, 0)(request) for request in requests[:50]] == [None] * 50

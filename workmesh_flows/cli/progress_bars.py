@@ -1,0 +1,30 @@
+"""Progress bars of lanes in the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from workmesh_flows.progress import listening
+
+
+@contextmanager
+def progress_shown(console: Console) -> Iterator[None]:
+    """A bar for each lane that is worked during the block; nothing where the output is no terminal."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    bars: dict[str, TaskID] = {}
+    lock = Lock()
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+
+        def show(lane: str, done: int, total: int) -> None:
+            with lock:
+                if lane not in bars:
+                    bars[lane] = progress.add_task(lane)
+                progress.update(bars[lane], completed=done, total=total, visible=done < total)
+
+        with listening(show):
+            yield

@@ -1,0 +1,195 @@
+"""The demo: the main job on real processes, told while it runs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import SecretStr
+from rich.console import Console
+from sqlalchemy import Engine, event, inspect, make_url
+
+from workmesh_flows.adapters.store.engine import make_engine
+from workmesh_flows.adapters.store.schema import own
+from workmesh_flows.demo.data import remove_sample, write_sample
+from workmesh_flows.demo.mesh import SERVICE, mesh
+from workmesh_flows.errors import RunFailed
+from workmesh_flows.microservice import NodeProcess
+from workmesh_flows.reporting.status_tables import NODE_COLUMNS, SERVICE_COLUMNS
+from workmesh_flows.reporting.terminal import as_table, console
+from workmesh_flows.settings import PREFIX
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CONSOLE = "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"
+"""What a run logs stands on its page; here the demo tells its own story."""
+NODES = ("demo-1", "demo-2", "demo-3")
+MAX_WEIGHT = 1_500
+WHAT_NOW = """
+Look at
+  the code     workmesh_flows/demo/mesh.py declares this mesh, models.py its tables, micro.py the micro-service
+  the UI       workmesh demo --serve keeps server, nodes and deployments up: run flows, read artifacts, edit blocks
+  PostgreSQL   workmesh demo --database postgresql+psycopg://user@host/an_empty_database
+"""
+PULLS, PAUSE = 30, 1.0
+"""Pulls before the demo gives up on a node that does not process, and the seconds between them."""
+
+
+def run_demo(*, database: str | None = None, serve: bool = False) -> None:
+    """Write the sample, start nodes and server, run the flows, show both tables, clean up.
+
+    Raises RunFailed where not every record was processed in the end.
+    """
+    out = console()
+    began = time.monotonic()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that everything is cleaned up then, too
+
+    def say(text: str) -> None:
+        out.print(f"[dim]{time.monotonic() - began:5.1f} s[/dim]  {text}", soft_wrap=True, highlight=False)
+
+    with ExitStack() as stack:
+        home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="workmesh-demo-")))
+        engine = stack.enter_context(_sample(database, home))
+        say(
+            f"wrote 200 accounts and 20,000 records into {make_url(engine.url).render_as_string(hide_password=True)}"
+        )
+        nodes = [stack.enter_context(_node(name, home)) for name in NODES]
+        say("started three nodes: " + ", ".join(f"{node.name} at {node.url}" for node in nodes))
+        stack.enter_context(_environment(home, engine))
+        api = _server(stack, home)
+        say(f"the Prefect server is at {api}")
+        stack.enter_context(_registered(nodes))
+        _run_flows(say)
+        _show(out)
+        out.print(WHAT_NOW, soft_wrap=True, highlight=False)
+        if serve:
+            _serve(out, api)
+    say("cleaned up")
+
+
+@contextmanager
+def _sample(database: str | None, home: Path) -> Iterator[Engine]:
+    """The sample's database; what was created in a database of the user's is dropped again."""
+    engine = make_engine(database or f"sqlite:///{home / 'saas.db'}")
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA journal_mode=WAL"))
+    had_own = bool(set(own.tables) & set(inspect(engine).get_table_names()))
+    write_sample(engine)
+    try:
+        yield engine
+    finally:
+        remove_sample(engine)
+        if not had_own:
+            own.drop_all(engine)
+        engine.dispose()
+
+
+def _node(name: str, home: Path) -> NodeProcess:
+    return NodeProcess("workmesh_flows.demo.micro:timeline", database=home / f"{name}.db")
+
+
+@contextmanager
+def _environment(home: Path, engine: Engine) -> Iterator[None]:
+    """What this process and the flow runs it starts must know; set before Prefect is imported."""
+    wanted = {
+        f"{PREFIX}DATABASE_URL": engine.url.render_as_string(hide_password=False),
+        f"{PREFIX}MESH": "workmesh_flows.demo.mesh:mesh",
+        "PREFECT_LOCAL_STORAGE_PATH": str(home / "results"),
+        CONSOLE: os.environ.get(CONSOLE, "WARNING"),
+    }
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _server(stack: ExitStack, home: Path) -> str:
+    from workmesh_flows.demo.server import prefect_server
+
+    return stack.enter_context(prefect_server(home))
+
+
+@contextmanager
+def _registered(nodes: list[NodeProcess]) -> Iterator[None]:
+    """The nodes' blocks, there for the length of the demo."""
+    from workmesh_flows.blocks import ServiceLimits, WorkmeshNode
+    from workmesh_flows.inventory_writing import writing_nodes
+
+    with writing_nodes() as write:
+        for node in nodes:
+            block = WorkmeshNode(
+                host="127.0.0.1",
+                port=node.port,
+                api_key=SecretStr(node.api_key),
+                services=[SERVICE],
+                limits=[ServiceLimits(service=SERVICE, max_weight=MAX_WEIGHT)],
+                tags=["demo"],
+            )
+            write(node.name, block)
+    try:
+        yield
+    finally:
+        for node in nodes:
+            WorkmeshNode.delete(node.name)
+
+
+def _run_flows(say: Callable[[str], None]) -> None:
+    from prefect import tags
+
+    from workmesh_flows.demo import flows
+    from workmesh_flows.runs.tagging import service_tags
+
+    with tags(*service_tags(SERVICE)):
+        say(f"{SERVICE}.assign: " + flows.assign().message)
+        say(f"{SERVICE}.push: " + flows.push().message)
+        for _ in range(PULLS):
+            say(f"{SERVICE}.pull: " + flows.pull().message)
+            waiting = _waiting()
+            if waiting == 0:
+                return
+            time.sleep(PAUSE)
+    raise RunFailed(f"{waiting:,} records are still not processed")
+
+
+def _waiting() -> int:
+    table = _services()
+    return int(table["pending"].sum() + table["in flight"].sum() + table["unassigned"].sum())
+
+
+def _services() -> pd.DataFrame:
+    from workmesh_flows.status import service_status
+
+    return service_status(mesh)
+
+
+def _show(out: Console) -> None:
+    from workmesh_flows.status import node_status
+
+    out.print(as_table("Nodes", node_status(mesh)[list(NODE_COLUMNS)]))
+    out.print(as_table("Services", _services()[list(SERVICE_COLUMNS)]))
+
+
+def _serve(out: Console, api: str) -> None:
+    """Serve the flows as deployments until Ctrl-C."""
+    from prefect import serve
+
+    from workmesh_flows.serving import deployments
+
+    out.print(
+        f"\nOpen {api.removesuffix('/api')} and look at Deployments, Blocks and Artifacts. Ctrl-C ends it all."
+    )
+    serve(*deployments(mesh))

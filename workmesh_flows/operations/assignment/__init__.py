@@ -1,0 +1,1 @@
+"""Giving entities their nodes."""

@@ -1,0 +1,128 @@
+"""Assign: give each entity without a node one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Engine
+
+from workmesh_flows.adapters.store.assignment import Assigning
+from workmesh_flows.adapters.store.entities import node_of_entity
+from workmesh_flows.domain.node import Inventory
+from workmesh_flows.domain.reports import SHOWN, AssignReport
+from workmesh_flows.domain.service import Mesh, Service
+from workmesh_flows.errors import NoCapacity, StoreError
+from workmesh_flows.operations.assignment.loads import held_of_all, loads_of, runs_of, sharing
+from workmesh_flows.planning.assignment.plan import AssignmentPlan, Part, plan_together
+
+
+def assign(  # noqa: PLR0913 - the last two narrow it down
+    engine: Engine,
+    mesh: Mesh,
+    name: str,
+    inventory: Inventory,
+    *,
+    limit: int | None = None,
+    where: ColumnElement[bool] | None = None,
+) -> AssignReport:
+    """Give a node to each entity of a service that has none (at most ``limit`` of them), in one transaction.
+
+    With ``where`` only those of a condition on the entity's columns.
+
+    Two runs at once wait for each other, so no entity is assigned twice and no cap is exceeded. What fits nowhere
+    stays unassigned and is reported with the cap that binds.
+    """
+    return _assign(engine, mesh, [mesh.service(name)], inventory, limit=limit, where=where)[name]
+
+
+def assign_all(
+    engine: Engine, mesh: Mesh, inventory: Inventory, *, limit: int | None = None
+) -> dict[str, AssignReport]:
+    """The same for all services of a mesh in one transaction, at most ``limit`` entities of each.
+
+    They are planned together: where nodes have a cap that the services share, none takes another one's last room as
+    long as there is a way for all.
+    """
+    return _assign(engine, mesh, mesh.services, inventory, limit=limit)
+
+
+def plan_only(
+    engine: Engine, mesh: Mesh, name: str, inventory: Inventory, *, limit: int | None = None
+) -> AssignmentPlan:
+    """What :func:`assign` would do now; nothing is written."""
+    with runs_of(engine, mesh, [mesh.service(name)], inventory) as runs:
+        return _plan(runs, mesh, inventory, [run.unassigned(limit) for run in runs])[0]
+
+
+def assign_entity(engine: Engine, mesh: Mesh, name: str, inventory: Inventory, key: Any) -> str:  # noqa: ANN401 - any key
+    """The node of one entity, which is given one if it has none.
+
+    Raises NoCapacity with the cap that binds, and UnknownName where there is no such service or entity.
+    """
+    service = mesh.service(name)
+    if (node := node_of_entity(engine, service, key)) is not None:
+        return node
+    with runs_of(engine, mesh, [service], inventory) as (run,):
+        if (node := run.node_of(key)) is not None:  # another run was first
+            return node
+        (plan,) = _plan([run], mesh, inventory, [[(key, run.weight_of(key))]])
+        for _, reason in plan.unassigned:
+            raise NoCapacity(name, str(key), reason)
+        _write(run, plan)
+    return plan.assigned[0][1]
+
+
+def assigned_node(engine: Engine, service: Service, key: Any) -> str | None:  # noqa: ANN401 - any key
+    """The node of one entity, None where it has none; raises UnknownName where there is no such entity."""
+    return node_of_entity(engine, service, key)
+
+
+def _assign(  # noqa: PLR0913 - what assign was asked for
+    engine: Engine,
+    mesh: Mesh,
+    together: Sequence[Service],
+    inventory: Inventory,
+    *,
+    limit: int | None,
+    where: ColumnElement[bool] | None = None,
+) -> dict[str, AssignReport]:
+    with runs_of(engine, mesh, together, inventory) as runs:
+        plans = _plan(runs, mesh, inventory, [run.unassigned(limit, where) for run in runs])
+        for run, plan in zip(runs, plans, strict=True):
+            _write(run, plan)
+    return {
+        service.name: AssignReport(
+            service.name,
+            Counter(node for _, node in plan.assigned),
+            len(plan.unassigned),
+            [(str(key), reason) for key, reason in plan.unassigned[:SHOWN]],
+        )
+        for service, plan in zip(together, plans, strict=True)
+    }
+
+
+def _plan(
+    runs: Sequence[Assigning], mesh: Mesh, inventory: Inventory, entities: Sequence[Iterable[tuple[Any, int]]]
+) -> list[AssignmentPlan]:
+    together = [run.service for run in runs]
+    total = held_of_all(runs[0].connection, mesh, together, inventory)
+    parts = [
+        Part(run.service.name, run.service.criterion, waiting, loads_of(run, inventory, total), run.position)
+        for run, waiting in zip(runs, entities, strict=True)
+    ]
+    free = {
+        node.name: node.shared_cap - total[node.name]
+        for node in sharing(together, inventory)
+        if node.shared_cap is not None
+    }
+    return plan_together(parts, free)
+
+
+def _write(run: Assigning, plan: AssignmentPlan) -> None:
+    written = run.write(plan.assigned)
+    if written != len(plan.assigned):
+        message = f"{len(plan.assigned) - written} entities of {run.service.name} changed meanwhile; run assign again"
+        raise StoreError(message)
+    run.keep_position(plan.position)

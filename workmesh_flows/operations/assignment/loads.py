@@ -1,0 +1,60 @@
+"""What nodes hold and may hold, in the middle of a run that writes assignations."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, Engine
+
+from workmesh_flows.adapters.store.assignment import Assigning, assigning_together
+from workmesh_flows.adapters.store.entities import count_entities
+from workmesh_flows.domain.criteria import EntityWeight
+from workmesh_flows.domain.node import Inventory, Node
+from workmesh_flows.domain.service import Mesh, Service
+from workmesh_flows.planning.assignment.plan import Load
+
+
+@contextmanager
+def runs_of(
+    engine: Engine, mesh: Mesh, together: Sequence[Service], inventory: Inventory
+) -> Iterator[Sequence[Assigning]]:
+    """Runs of these services; those of services that may take room from them, by a shared cap, wait as well."""
+    names = {name for node in sharing(together, inventory) for name in node.services}
+    beside = [service for service in mesh.services if service.name in names]
+    with assigning_together(engine, together, beside) as runs:
+        yield runs
+
+
+def sharing(together: Sequence[Service], inventory: Inventory) -> list[Node]:
+    """Nodes that may take an entity of these services, and have a cap over all services."""
+    return [
+        node
+        for node in inventory.nodes.values()
+        if node.shared_cap is not None and any(node.takes_new(service.name) for service in together)
+    ]
+
+
+def held_of_all(
+    connection: Connection, mesh: Mesh, together: Sequence[Service], inventory: Inventory
+) -> Counter[str | None]:
+    """Entities of all services by node; counted only where a node has a cap that they share."""
+    total = Counter[str | None]()
+    if sharing(together, inventory):
+        for service in mesh.services:
+            total.update(count_entities(connection, service))
+    return total
+
+
+def loads_of(run: Assigning, inventory: Inventory, total: Counter[str | None]) -> list[Load]:
+    """What active nodes hold of a service; ``total`` is what they hold of all, where that counts."""
+    held, service = run.held(), run.service.name
+    weighs = isinstance(run.service.criterion, EntityWeight)
+    loads = []
+    for name, node in inventory.nodes.items():
+        if node.takes_new(service):
+            entities, weight = held.get(name, (0, 0))
+            cap = node.entity_cap(service, elsewhere=total[name] - entities)
+            loads.append(Load(name, entities, weight, cap, node.max_weight.get(service) if weighs else None))
+    return loads

@@ -1,0 +1,1 @@
+"""Pushing records to nodes and pulling their results."""

@@ -1,0 +1,1 @@
+"""Moving entities between nodes."""

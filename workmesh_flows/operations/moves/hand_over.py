@@ -1,0 +1,134 @@
+"""Hand-over: entities leave a node and nothing of them stays behind."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from time import monotonic
+
+from workmesh_flows.adapters.store.assignment import Assigning
+from workmesh_flows.adapters.store.engine import database_clock
+from workmesh_flows.adapters.store.lanes import Hold
+from workmesh_flows.adapters.store.moves import Step, move, places_now
+from workmesh_flows.domain.node import Inventory
+from workmesh_flows.domain.reports import SHOWN, MoveReport
+from workmesh_flows.operations.assignment.loads import held_of_all, loads_of, runs_of
+from workmesh_flows.operations.moves.move_context import REVOKED, Moving, is_revoked, lanes_of
+from workmesh_flows.operations.moves.settle import settle
+
+MOVED_AT_ONCE = 100
+"""Entities that change their node in one transaction."""
+
+
+def hand_over(
+    moving: Moving, steps: Sequence[Step], *, repush: bool = False, plan: str | None = None
+) -> MoveReport:
+    """Move entities away from one node: settle, switch, and make pending again what was pushed but not pulled.
+
+    All steps have one source. Its lanes are held from before the first step to behind the last one, so that no run
+    that was paused meanwhile can still flag a record as pushed there; a lane that is being pushed to the target finds
+    the entities' records in their order. Each transaction moves up to 100 entities with their flags and the move log:
+    whatever is killed in between, each entity has one node, and the same call again does what is left.
+
+    With ``repush`` everything is sent again from the beginning, and no results are waited for. A step whose source and
+    target are the same only does that. Entities that are neither at the source nor at their target any more, and those
+    that fit no more, are skipped. Raises LaneBusy, LaneLost or StoreError.
+    """
+    began, tally = monotonic(), _Tally(len(steps))
+    source = steps[0].source
+    with lanes_of(moving, source) as holds:
+        moving.told("lanes taken")
+        if not repush:
+            pulls = {hold.lane.protocol: hold for hold in holds if hold.lane.direction == "pull"}
+            tally.note = settle(moving, source, pulls, [step.entity for step in steps])
+        moving.told("settled")
+        for start in range(0, len(steps), MOVED_AT_ONCE):
+            if is_revoked(moving, source):
+                tally.note = REVOKED
+                break
+            _switch(moving, holds, steps[start : start + MOVED_AT_ONCE], tally, repush=repush, plan=plan)
+            moving.told("moved")
+    return tally.report(moving.service.name, source, monotonic() - began)
+
+
+@dataclass(slots=True)
+class _Tally:
+    """The figures of a hand-over while it goes on."""
+
+    selected: int
+    moved: int = 0
+    again: int = 0
+    skipped: int = 0
+    note: str = ""
+    targets: Counter[str] = field(default_factory=Counter)
+    reasons: dict[str, str] = field(default_factory=dict)
+
+    def skip(self, step: Step, reason: str) -> None:
+        self.skipped += 1
+        if len(self.reasons) < SHOWN:
+            self.reasons[str(step.entity)] = reason
+
+    def report(self, service: str, source: str, seconds: float) -> MoveReport:
+        left = self.selected - self.moved - self.skipped
+        figures = (self.selected, self.moved, self.skipped, left, self.again)
+        return MoveReport(service, source, *figures, self.targets, seconds, self.reasons, self.note)
+
+
+def _switch(  # noqa: PLR0913 - each is one fact of the transaction
+    moving: Moving,
+    holds: Sequence[Hold],
+    steps: Sequence[Step],
+    tally: _Tally,
+    *,
+    repush: bool,
+    plan: str | None,
+) -> None:
+    """One transaction of a hand-over."""
+    inventory, now = moving.inventory(), database_clock(moving.engine)()
+    skipped, again = list[tuple[Step, str]](), 0
+    with runs_of(moving.engine, moving.mesh, [moving.service], inventory) as (run,):
+        for hold in holds:
+            hold.advance(run.connection)
+        at = places_now(run.connection, moving.service, steps)
+        here = [step for step in steps if at.get(step.entity) == step.source]
+        # Moved by this hand-over's first try, whose answer was lost, or by a run that died.
+        before = [step for step in steps if step not in here and at.get(step.entity) == step.target]
+        gone = [step for step in steps if step not in here and step not in before]
+        skipped += [(step, f"it is not at {step.source} any more") for step in gone]
+        fitting = _fitting(moving, run, inventory, here, skipped)
+        if fitting:
+            again = move(run, fitting, repush=repush, now=now, plan=plan)
+        moving.told("moving")
+    # Counted behind the commit: what was rolled back is no figure.
+    tally.moved += len(fitting) + len(before)
+    tally.targets.update(step.target for step in (*fitting, *before))
+    tally.again += again
+    for step, reason in skipped:
+        tally.skip(step, reason)
+
+
+def _fitting(
+    moving: Moving,
+    run: Assigning,
+    inventory: Inventory,
+    steps: Sequence[Step],
+    skipped: list[tuple[Step, str]],
+) -> list[Step]:
+    """The steps whose target has room now; the others are skipped."""
+    total = held_of_all(run.connection, moving.mesh, [moving.service], inventory)
+    loads = {load.node: load for load in loads_of(run, inventory, total)}
+    fitting = []
+    for step in steps:
+        if step.target == step.source:
+            fitting.append(step)
+            continue
+        load = loads.get(step.target)
+        if load is None:
+            skipped.append((step, f"{step.target} takes nothing new"))
+        elif reason := load.refusal(step.weight):
+            skipped.append((step, reason))
+        else:
+            loads[step.target] = load.with_one_more(step.weight)
+            fitting.append(step)
+    return fitting

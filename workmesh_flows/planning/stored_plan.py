@@ -1,0 +1,70 @@
+"""A plan with the facts it was made from, as text and back: the same plan is the same bytes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from workmesh_flows.planning.moves import Move, MovePlan, NodeLoad
+from workmesh_flows.planning.plan_input import NodeFacts, fingerprint
+
+Kind: TypeAlias = Literal["rebalance", "drain"]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPlan:
+    """A plan of one service: what was asked, what was found, and what is to be done.
+
+    ``options`` are the planner's and the mover's, as JSON has them. In a plan that was read back, the keys of
+    entities are texts.
+    """
+
+    service: str
+    kind: Kind
+    plan: MovePlan
+    facts: Sequence[NodeFacts]
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """Of its input: the same question about the same facts has the same id."""
+        return f"{self.kind}-{fingerprint(self.service, self.kind, self.options, self.facts)}"
+
+    def __str__(self) -> str:
+        """One line for people."""
+        return f"{self.kind} of {self.service}: {self.plan} (plan {self.id})"
+
+    def to_json(self) -> str:
+        """As text, keys sorted."""
+        plan = self.plan
+        told = {
+            "service": self.service,
+            "kind": self.kind,
+            "options": dict(self.options),
+            "facts": [asdict(fact) for fact in self.facts],
+            "plan": {
+                **{name: getattr(plan, name) for name in ("busiest", "busiest_after", "note")},
+                "moves": [{**asdict(move), "entity": str(move.entity)} for move in plan.moves],
+                "nodes": [asdict(node) for node in plan.nodes],
+                "stuck": [[str(key), why] for key, why in plan.stuck],
+            },
+        }
+        return json.dumps(told, sort_keys=True, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> StoredPlan:
+        """Read what :meth:`to_json` wrote."""
+        told = json.loads(text)
+        body = told["plan"]
+        plan = MovePlan(
+            moves=tuple(Move(**move) for move in body["moves"]),
+            nodes=tuple(NodeLoad(**node) for node in body["nodes"]),
+            stuck=tuple((key, why) for key, why in body["stuck"]),
+            busiest=body["busiest"],
+            busiest_after=body["busiest_after"],
+            note=body["note"],
+        )
+        facts = tuple(NodeFacts(**fact) for fact in told["facts"])
+        return cls(told["service"], told["kind"], plan, facts, told["options"])

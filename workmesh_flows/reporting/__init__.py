@@ -1,0 +1,1 @@
+"""Tables, pages and charts about a mesh: for artifacts, the terminal, notebooks and HTML. No Prefect."""

@@ -1,0 +1,82 @@
+"""Plans and the move log as tables, built once for artifacts, command line and notebooks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+from sqlalchemy import Engine, select
+
+from workmesh_flows.adapters.store.engine import translated_errors
+from workmesh_flows.adapters.store.schema import moves
+from workmesh_flows.planning.stored_plan import StoredPlan
+
+MOVE_COLUMNS = ("entity", "from", "to", "weight", "why", "gain", "wave", "service")
+BALANCE_COLUMNS = ("node", "entities", "entities after", "weight", "weight after", "used", "used after")
+LOG_COLUMNS = ("at", "service", "entity", "from", "to", "why", "weight", "again", "epoch", "plan")
+
+
+def moves_table(plans: Sequence[StoredPlan]) -> pd.DataFrame:
+    """One row a move, in the order in which they are made.
+
+    ``gain`` is by how much it brings its two nodes nearer to their even share, in the unit of the weight.
+    """
+    rows = [
+        (
+            str(move.entity),
+            move.source,
+            move.target,
+            move.weight,
+            move.why,
+            round(move.gain, 1),
+            move.wave,
+            plan.service,
+        )
+        for plan in plans
+        for move in plan.plan.moves
+    ]
+    return pd.DataFrame(rows, columns=list(MOVE_COLUMNS))
+
+
+def balance_table(plan: StoredPlan) -> pd.DataFrame:
+    """One row a node, before the plan and after it; ``used`` is the share of the cap that loads are compared by."""
+    rows = [
+        (
+            node.node,
+            node.entities,
+            node.entities_after,
+            node.weight,
+            node.weight_after,
+            _rounded(node.share()),
+            _rounded(node.share(after=True)),
+        )
+        for node in plan.plan.nodes
+    ]
+    return pd.DataFrame(rows, columns=list(BALANCE_COLUMNS), dtype=object)
+
+
+def move_log(engine: Engine, *, limit: int) -> pd.DataFrame:
+    """The latest moves, the newest first; ``again`` are the records that each made pending again."""
+    newest = (
+        select(
+            moves.c.moved_at,
+            moves.c.service,
+            moves.c.entity,
+            moves.c.source,
+            moves.c.target,
+            moves.c.why,
+            moves.c.weight,
+            moves.c.again,
+            moves.c.epoch,
+            moves.c.plan,
+        )
+        .order_by(moves.c.id.desc())
+        .limit(limit)
+    )
+    with translated_errors(), engine.connect() as connection:
+        rows = [tuple(row) for row in connection.execute(newest)]
+    return pd.DataFrame(rows, columns=list(LOG_COLUMNS))
+
+
+def _rounded(share: float | None) -> float | None:
+    return None if share is None else round(share, 3)

@@ -1,0 +1,59 @@
+"""Tables for the terminal."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, Group
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+PLAIN_WIDTH = 120
+"""Columns of an output that is no terminal."""
+
+
+def console() -> Console:
+    """Where tables go: as wide as the terminal, or wide enough for a file."""
+    made = Console()
+    return made if made.is_terminal else Console(width=PLAIN_WIDTH)
+
+
+def as_table(title: str, frame: pd.DataFrame) -> Group:
+    """A frame as a table: numbers to the right with thousands marked, nothing where there is no value."""
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0)
+    numeric = [bool(frame[column].map(_is_number).all()) for column in frame.columns]
+    for column, number in zip(frame.columns, numeric, strict=True):
+        table.add_column(str(column), justify="right" if number else "left", no_wrap=number, overflow="fold")
+    for row in frame.itertuples(index=False, name=None):
+        table.add_row(*(_cell(value) for value in row))
+    return Group(
+        Text(title, style="table.title"), table
+    )  # the table's own title would be as narrow as the table
+
+
+def _is_number(value: object) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+
+
+def _cell(value: object) -> str:  # noqa: PLR0911 - a row a kind
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "yes" if value else "no"
+        case float() if value != value:  # noqa: PLR0124 - NaN
+            return ""
+        case float():
+            return f"{value:.2f}"
+        case datetime():
+            return f"{value:%Y-%m-%d %H:%M:%S}"
+        case int():
+            return f"{value:,}"
+        case _:
+            return str(value)

@@ -1,0 +1,1 @@
+"""A history of what happened in a test, and the checks of it."""
