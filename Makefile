@@ -48,7 +48,7 @@ mutants: $(VENV)/.dev  ## Seed bugs of delivery, one at a time: the tests have t
 	@$(PY) -m tests.reliability.mutants
 
 test-ray: $(VENV)/.ray  ## The tests of lanes on a Ray cluster; it installs Ray
-	@$(BIN)/pytest tests/prefect/test_ray.py $(RAY_ARGS)
+	@$(BIN)/pytest tests/flows/test_ray.py $(RAY_ARGS)
 
 check: $(VENV)/.dev  ## Format, lint, types, the floors (imports go down only), and the documentation's site
 	@$(BIN)/ruff format --check .
@@ -67,7 +67,7 @@ docs-serve: $(VENV)/.dev  ## The site at http://127.0.0.1:8000, made anew when a
 	@$(MKDOCS) serve
 
 screenshots: $(VENV)/.dev  ## The documentation's pictures of the UI, taken anew in Chromium
-	@$(PY) -m tests.prefect.screenshots
+	@$(PY) -m tests.ui.screenshots
 
 bench: $(VENV)/.bench  ## The budgets, measured as ratios in one run
 	@$(PY) -m benchmarks

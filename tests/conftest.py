@@ -5,12 +5,16 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from sqlalchemy import Engine, NullPool, create_engine, event
 
 from tests.support.databases import KINDS, PREPARED, empty_postgresql, running_postgresql
 from workmesh_flows.adapters.store.schema import create_own_tables
+
+if TYPE_CHECKING:
+    from tests.support.fleet import Fleet
 
 
 @pytest.fixture(scope="session")
@@ -31,8 +35,20 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         yield url
 
 
-TWICE_IF_SLOW = ("tests/operations/moves/test_drain_crashes.py::test_a_drain",)
-"""Tests that take long and run on one kind of database only, but for the slow run."""
+SLOW_ON_POSTGRESQL = ("tests/operations/moves/test_drain_crashes.py::test_a_drain",)
+"""Long tests, which the default run runs on SQLite only."""
+SLOW_ON_SQLITE = (
+    "blocks",
+    "cli",
+    "flows",
+    "inventory",
+    "observability",
+    "runs",
+    "tasks",
+    "ui",
+    "test_assignment.py",
+)
+"""Tests of floor 3, which the default run runs on PostgreSQL only: databases differ on floor 2."""
 
 
 LONGEST = ("test_model.py", "test_operating.py", "test_crash_sweep.py", "test_demo.py")
@@ -41,13 +57,16 @@ LONGEST = ("test_model.py", "test_operating.py", "test_crash_sweep.py", "test_de
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest first; the second time of a long test is slow."""
+    """Order the longest files first; mark as slow what runs on a second database for completeness."""
     items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
     for item in items:
-        if item.nodeid.startswith(TWICE_IF_SLOW) and "[postgresql" in item.name:
+        if item.nodeid.startswith(SLOW_ON_POSTGRESQL) and "[postgresql" in item.name:
+            item.add_marker(pytest.mark.slow)
+        if item.path.relative_to(HERE).parts[0] in SLOW_ON_SQLITE and "[sqlite" in item.name:
             item.add_marker(pytest.mark.slow)
 
 
+HERE = Path(__file__).parent
 NOBODY = Path(__file__).parent / "support" / "nobody.pem"
 """The certificate of an authority that signs nothing."""
 
@@ -71,6 +90,17 @@ def engine(request: pytest.FixtureRequest, database_url: str) -> Iterator[Engine
         event.listen(made, "connect", lambda connection, _: connection.execute("PRAGMA journal_mode=WAL"))
     yield made
     made.dispose()
+
+
+@pytest.fixture
+def fleet(prefect: str, engine: Engine) -> Fleet:
+    """The shop's mesh on an empty database, and no node yet."""
+    from tests.support.fleet import Fleet
+    from tests.support.shop import shop_service
+    from workmesh_flows import Mesh
+
+    del prefect
+    return Fleet(Mesh([shop_service()], database=lambda: engine), engine)
 
 
 @pytest.fixture(scope="session")
@@ -123,7 +153,7 @@ def _forget() -> None:
     """Nodes and automations of ours that an earlier test left: these would go on telling of what others do."""
     from prefect.client.orchestration import get_client
 
-    from workmesh_flows.inventory import document_ids
+    from workmesh_flows.inventory.documents import document_ids
 
     with get_client(sync_client=True) as client:
         for document in document_ids().values():

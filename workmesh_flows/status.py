@@ -6,13 +6,24 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from workmesh_flows.domain.service import Mesh
-from workmesh_flows.engines import mesh_engine
-from workmesh_flows.inventory import load_inventory
+from workmesh_flows.inventory.documents import load_inventory
+from workmesh_flows.mesh_database import mesh_engine
+from workmesh_flows.observability.history import node_history, service_history
 from workmesh_flows.operations.probe import probe_nodes
 from workmesh_flows.operations.status import Status, read_status
 
 if TYPE_CHECKING:
     import pandas as pd
+
+__all__ = [
+    "lane_status",
+    "moves_made",
+    "node_history",
+    "node_status",
+    "parked_records",
+    "service_history",
+    "service_status",
+]
 
 
 def node_status(mesh: Mesh) -> pd.DataFrame:

@@ -143,7 +143,7 @@ def wait_for_nodes() -> None:
     """Until no node has a task left: a person types slower than they work."""
     from workmesh_flows.adapters.node_http.client import node_client
     from workmesh_flows.domain.limits import Limits
-    from workmesh_flows.inventory import load_inventory
+    from workmesh_flows.inventory.documents import load_inventory
 
     for node in load_inventory().nodes.values():
         with node_client(node, Limits()) as client:

@@ -14,12 +14,12 @@ from sqlalchemy import create_engine, make_url
 
 from tests.docs.running import Reader
 from tests.docs.shell import wait_for_nodes
-from tests.prefect.reading import api_client, post
+from tests.support.prefect_api import api_client, post
 from workmesh_flows.adapters.store.engine import open_engine
 from workmesh_flows.blocks import WorkmeshNode
 from workmesh_flows.demo.models import Base
 from workmesh_flows.domain.limits import Limits
-from workmesh_flows.inventory import load_inventory
+from workmesh_flows.inventory.documents import load_inventory
 from workmesh_flows.operations.delivery.lane_context import Work
 from workmesh_flows.operations.delivery.pull import pull_lane
 from workmesh_flows.operations.delivery.push import push_lane

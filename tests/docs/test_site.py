@@ -17,8 +17,8 @@ from tests.docs.blocks import ROOT, blocks_of
 from tests.docs.stages import imported
 from tests.support.scripted_node import scripted_node, success
 from workmesh_flows.adapters.store.engine import make_engine, open_engine
-from workmesh_flows.blocks import SITE, WorkmeshNode
-from workmesh_flows.events import Name
+from workmesh_flows.blocks.node import SITE, WorkmeshNode
+from workmesh_flows.observability.events import Name
 from workmesh_flows.operations.delivery.lane_context import Work
 from workmesh_flows.operations.delivery.push import push_lane
 from workmesh_flows.scaffold import write_project

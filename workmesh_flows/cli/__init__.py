@@ -5,19 +5,34 @@ from __future__ import annotations
 import os
 import sys
 
+from workmesh_flows.cli import (
+    assignment,
+    check,
+    delivery,
+    local,
+    moves,
+    nodes,
+    refused,
+    server,
+    status,
+    verify,
+)
 from workmesh_flows.cli.app import app
 from workmesh_flows.errors import WorkmeshError
 
 __all__ = [
     "app",
-    "check_command",
-    "commands",
-    "delivery_commands",
+    "assignment",
+    "check",
+    "delivery",
+    "local",
     "main",
-    "move_commands",
-    "node_commands",
-    "server_commands",
-    "verify_command",
+    "moves",
+    "nodes",
+    "refused",
+    "server",
+    "status",
+    "verify",
 ]
 
 

@@ -9,7 +9,7 @@ from threading import Lock
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from workmesh_flows.progress import listening
+from workmesh_flows.observability.progress_listeners import listening
 
 
 @contextmanager

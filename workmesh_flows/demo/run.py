@@ -127,7 +127,7 @@ def _server(stack: ExitStack, home: Path) -> str:
 def _registered(nodes: list[NodeProcess]) -> Iterator[None]:
     """The nodes' blocks, there for the length of the demo."""
     from workmesh_flows.blocks import ServiceLimits, WorkmeshNode
-    from workmesh_flows.inventory_writing import writing_nodes
+    from workmesh_flows.inventory.bulk_write import writing_nodes
 
     with writing_nodes() as write:
         for node in nodes:
@@ -151,7 +151,7 @@ def _run_flows(say: Callable[[str], None]) -> None:
     from prefect import tags
 
     from workmesh_flows.demo import flows
-    from workmesh_flows.runs.tagging import service_tags
+    from workmesh_flows.observability.tags import service_tags
 
     with tags(*service_tags(SERVICE)):
         say(f"{SERVICE}.assign: " + flows.assign().message)
@@ -187,7 +187,7 @@ def _serve(out: Console, api: str) -> None:
     """Serve the flows as deployments until Ctrl-C."""
     from prefect import serve
 
-    from workmesh_flows.serving import deployments
+    from workmesh_flows.flows.serving import deployments
 
     out.print(
         f"\nOpen {api.removesuffix('/api')} and look at Deployments, Blocks and Artifacts. Ctrl-C ends it all."

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 
 from prefect import get_run_logger
 
-from workmesh_flows import move_tasks, tasks
-from workmesh_flows.artifacts import publish_assignment, publish_moves
 from workmesh_flows.domain.reports import AssignReport, MoveReport
 from workmesh_flows.domain.service import Mesh
 from workmesh_flows.errors import ConfigurationError, NoCapacity, RunFailed
-from workmesh_flows.runs.aside import aside
-from workmesh_flows.runs.outcome import ended
+from workmesh_flows.observability.artifacts import publish_assignment, publish_moves
+from workmesh_flows.observability.best_effort import aside
+from workmesh_flows.runs.finish import ended
 from workmesh_flows.runs.result import Outcome, by_reason, counted
+from workmesh_flows.tasks import assignment as tasks
+from workmesh_flows.tasks import moves as move_tasks
 
 
 @dataclass(frozen=True, slots=True)

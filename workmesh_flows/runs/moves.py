@@ -8,22 +8,22 @@ from dataclasses import dataclass
 from prefect import get_run_logger
 from prefect.futures import PrefectFuture
 
-from workmesh_flows import move_tasks as tasks
-from workmesh_flows.artifacts import publish_moves, publish_plans
 from workmesh_flows.domain.node import Inventory, NodeState
 from workmesh_flows.domain.reports import MoveReport, first_reason
 from workmesh_flows.domain.service import Mesh
 from workmesh_flows.errors import ConfigurationError, RunFailed, UnknownName
-from workmesh_flows.inventory import load_inventory
+from workmesh_flows.inventory.documents import load_inventory
+from workmesh_flows.observability.artifacts import publish_moves, publish_plans
+from workmesh_flows.observability.best_effort import aside
 from workmesh_flows.operations.moves.apply import waves
 from workmesh_flows.operations.moves.plan import Drain, Rebalance
 from workmesh_flows.planning.rebalance.plan import PINNED
 from workmesh_flows.planning.stored_plan import StoredPlan
-from workmesh_flows.runs.aside import aside
-from workmesh_flows.runs.outcome import ended, error_of
+from workmesh_flows.runs.conditions import tell_applied
+from workmesh_flows.runs.finish import ended, error_of
 from workmesh_flows.runs.result import Outcome, by_reason, counted
-from workmesh_flows.runs.telling import tell_applied
-from workmesh_flows.tasks import patient
+from workmesh_flows.tasks import moves as tasks
+from workmesh_flows.tasks.retries import patient
 
 DRY = (
     "A dry run: nothing was moved. To make exactly these moves, run it again with the id of the plan in `plan` and with "

@@ -63,7 +63,7 @@ def test_every_kind_of_event_is_read_back_as_it_was(tmp_path: Path) -> None:
 
 def test_processes_and_threads_write_whole_lines_into_one_file(tmp_path: Path) -> None:
     path = tmp_path / "history.jsonl"
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     processes = [
         subprocess.Popen([sys.executable, "-c", WRITER, str(path), str(1000 * n)], cwd=root) for n in range(2)
     ]

@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from io import BytesIO
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from prefect.testing.standard_test_suites.blocks import BlockStandardTestSuite
+from pydantic import SecretStr, ValidationError
+
+from workmesh_flows.blocks.node import SITE, ServiceLimits, WorkmeshNode
+from workmesh_flows.domain.node import NodeState
+
+DOCS = Path(__file__).parents[2] / "docs"
+KEY = "{5A1D3C52-0C1B-4E7A-8D3F-5B6C7D8E9F01}"
+GOOD: dict[str, Any] = {"host": "10.0.0.7", "port": 8080, "api_key": KEY, "services": ["s"]}
+
+
+def test_the_states_of_the_form_are_those_of_a_node() -> None:
+    assert set(get_args(WorkmeshNode.model_fields["state"].annotation)) == {
+        state.value for state in NodeState
+    }
+
+
+def test_a_block_becomes_a_node_with_all_its_facts() -> None:
+    block = WorkmeshNode(
+        **GOOD,
+        scheme="https",
+        verify=False,
+        ca_file="/etc/ca.pem",
+        state="draining",
+        max_entities=12,
+        limits=[ServiceLimits(service="s", max_entities=10, max_weight=20, max_batch=100, max_rate=0.5)],
+        tags=["eu"],
+    )
+    node = block.to_node("n1")
+    assert (node.name, node.address) == ("n1", "https://10.0.0.7:8080")
+    assert (node.verify, node.ca_file, node.state) == (False, "/etc/ca.pem", NodeState.DRAINING)
+    assert (node.max_entities, node.max_weight, node.tags) == ({"s": 10, "*": 12}, {"s": 20}, ("eu",))
+    assert (node.max_batch, node.max_rate) == ({"s": 100}, {"s": 0.5})
+    assert node.api_key.get_secret_value() == KEY
+
+
+@pytest.mark.parametrize(
+    "host", ["n1", "node-1.example.com", "10.0.0.1", "::1", "fe80::1", " spaced.example "]
+)
+def test_a_host_is_a_name_or_an_address(host: str) -> None:
+    assert WorkmeshNode(**{**GOOD, "host": host}).host == host.strip()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        pytest.param(
+            {"host": "http://n1"}, "without scheme, port, path or spaces", id="a scheme in the host"
+        ),
+        pytest.param({"host": "n1:80"}, "without scheme, port, path or spaces", id="a port in the host"),
+        pytest.param({"host": ""}, "without scheme, port, path or spaces", id="no host"),
+        pytest.param({"port": 0}, "greater than or equal to 1", id="port 0"),
+        pytest.param({"port": 70_000}, "less than or equal to 65535", id="port too high"),
+        pytest.param({"scheme": "ftp"}, "'http' or 'https'", id="another scheme"),
+        pytest.param(
+            {"state": "asleep"}, "'active', 'draining', 'standby' or 'disabled'", id="no such state"
+        ),
+        pytest.param({"api_key": "  "}, "the api key must not be empty", id="an empty key"),
+        pytest.param({"services": []}, "name at least one service", id="no service"),
+        pytest.param({"services": ["s", " "]}, "name at least one service", id="a service without a name"),
+        pytest.param(
+            {"max_entities": -1}, "max_entities\n  Input should be greater", id="a shared cap below 0"
+        ),
+        pytest.param(
+            {"limits": [{"service": "t"}]}, "limits name t, which the node does not run", id="a stranger"
+        ),
+        pytest.param(
+            {"limits": [{"service": "s"}, {"service": "s"}]}, "limits name s twice", id="a service twice"
+        ),
+        pytest.param(
+            {"limits": [{"service": "s", "max_weight": -1}]}, "greater than or equal to 0", id="a cap below 0"
+        ),
+        pytest.param(
+            {"limits": [{"service": "s", "max_batch": 0}]},
+            "greater than or equal to 1",
+            id="no record a batch",
+        ),
+        pytest.param(
+            {"limits": [{"service": "s", "max_rate": 0}]}, "greater than 0", id="no record a second"
+        ),
+        pytest.param(
+            {"limits": [{"service": "s", "max_rate": float("nan")}]}, "finite number", id="a rate of NaN"
+        ),
+        pytest.param(
+            {"limits": [{"service": "s", "most": 3}]}, "Extra inputs are not permitted", id="a misspelt limit"
+        ),
+    ],
+)
+def test_a_wrong_value_is_refused_with_a_sentence_that_does_not_show_the_key(
+    wrong: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ValidationError) as refused:
+        WorkmeshNode(**{**GOOD, **wrong})
+    assert said in str(refused.value)
+    assert KEY not in str(refused.value)
+    assert KEY not in repr(refused.value)
+
+
+def test_neither_block_nor_node_shows_its_key() -> None:
+    block = WorkmeshNode(**GOOD)
+    for thing in (block, block.to_node("n1")):
+        assert KEY not in repr(thing)
+        assert KEY not in str(thing)
+
+
+def test_a_saved_node_comes_back_whole(prefect: str) -> None:
+    del prefect
+    WorkmeshNode(**{**GOOD, "api_key": SecretStr(KEY), "tags": ["a", "b"]}).save("n1")
+    loaded = WorkmeshNode.load("n1")
+    assert isinstance(loaded, WorkmeshNode)
+    assert loaded.to_node("n1") == WorkmeshNode(**{**GOOD, "tags": ["a", "b"]}).to_node("n1")
+
+
+def test_importing_the_blocks_loads_neither_pandas_nor_paramiko() -> None:
+    code = "import sys, workmesh_flows.blocks; print(sorted({'pandas', 'paramiko'} & set(sys.modules)))"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout.strip() == "[]"
+
+
+def test_prefect_finds_the_block_type_through_the_entry_point() -> None:
+    from importlib.metadata import entry_points
+
+    found = entry_points(group="prefect.collections", name="workmesh_flows")
+    assert [point.load().WorkmeshNode for point in found] == [WorkmeshNode]
+
+
+class TestPrefectsOwnSuite(BlockStandardTestSuite):
+    """What Prefect asks of the blocks of an integration."""
+
+    @pytest.fixture
+    def block(self) -> type[WorkmeshNode]:
+        return WorkmeshNode
+
+    @pytest.fixture(autouse=True)
+    def _published(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The logo is looked at as it lies in the repository, not as it is published."""
+
+        def opened(address: str) -> Any:
+            return BytesIO((DOCS / address.removeprefix(f"{SITE}/")).read_bytes())
+
+        monkeypatch.setattr("prefect.testing.standard_test_suites.blocks.urlopen", opened)

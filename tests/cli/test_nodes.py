@@ -1,0 +1,274 @@
+"""`workmesh nodes import`, `export` and `upgrade`, in this process: the server is real, the program's start is tested elsewhere."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.settings import PREFECT_API_URL, temporary_settings
+from pydantic import SecretStr
+from sqlalchemy import create_engine, update
+from typer.testing import CliRunner, Result
+
+from tests.support.prefect_api import api_client
+from tests.support.shop import Shop, write_shops
+from workmesh_flows.blocks import ServiceLimits, WorkmeshNode
+from workmesh_flows.cli import app
+from workmesh_flows.errors import ServerAway
+from workmesh_flows.inventory import documents
+from workmesh_flows.inventory.bulk_write import writing_nodes
+from workmesh_flows.inventory.documents import SLUG, load_inventory, old_documents
+from workmesh_flows.settings import PREFIX
+
+KEY = "{3D1D3C52-0C1B-4E7A-8D3F-5B6C7D8E9F01}"
+FILE = """
+n1: {host: 10.0.0.1, api_key: "${THE_KEY}", services: [s]}
+n2: {host: 10.0.0.2, api_key: "${THE_KEY}", services: [s]}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _the_key(prefect: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    del prefect
+    monkeypatch.setenv("THE_KEY", KEY)
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+def workmesh(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def hosts() -> dict[str, str]:
+    return {name: node.host for name, node in load_inventory().nodes.items()}
+
+
+def test_a_file_becomes_the_inventory_and_a_second_import_changes_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "nodes.yaml"
+    file.write_text(FILE)
+    first = workmesh("nodes", "import", file)
+    assert first.output.splitlines() == ["n1: added", "n2: added", "0 unchanged"]
+    assert hosts() == {"n1": "10.0.0.1", "n2": "10.0.0.2"}
+    file.write_text(FILE.replace("10.0.0.2", "10.0.0.3"))
+    assert workmesh("nodes", "import", file).output.splitlines() == ["n2: changed: host", "1 unchanged"]
+    assert workmesh("nodes", "import", file).output.splitlines() == ["2 unchanged"]
+    assert hosts() == {"n1": "10.0.0.1", "n2": "10.0.0.3"}
+    assert load_inventory().nodes["n2"].api_key.get_secret_value() == KEY
+
+
+def test_an_import_that_died_in_the_middle_is_simply_run_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "nodes.yaml"
+    file.write_text(FILE)
+    with monkeypatch.context() as patch:
+
+        def dies(name: str) -> None:
+            if name.startswith("n1"):  # it is written, and nobody hears of it
+                raise KeyboardInterrupt
+
+        patch.setattr("workmesh_flows.cli.nodes.typer.echo", dies)
+        workmesh("nodes", "import", file)
+    assert hosts() == {"n1": "10.0.0.1"}
+    assert workmesh("nodes", "import", file).output.splitlines() == ["n2: added", "1 unchanged"]
+    assert hosts() == {"n1": "10.0.0.1", "n2": "10.0.0.2"}
+
+
+def test_what_is_written_is_what_prefect_s_own_save_writes_also_where_it_was_written_already() -> None:
+    node = WorkmeshNode(
+        host="10.0.0.1",
+        api_key=SecretStr(KEY),
+        services=["s", "t"],
+        limits=[ServiceLimits(service="s", max_weight=2, max_rate=1.5)],
+        tags=["eu"],
+    )
+    node.save("saved")
+    with writing_nodes() as write:
+        write("written", node)
+        write("written", node)  # the answer to the first was lost
+    with get_client(sync_client=True) as client:
+        found = client.read_block_documents_by_type(SLUG, include_secrets=True)
+    kept = {one.name: (one.data, one.block_schema_id, one.is_anonymous) for one in found}
+    assert kept["written"] == kept["saved"]
+    assert len(found) == 2
+
+
+def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "nodes.yaml"
+    file.write_text(FILE)
+    told = workmesh("nodes", "import", file, "--dry-run").output
+    assert told.startswith("n1: to be added\nn2: to be added\n0 unchanged; nothing was written")
+    assert hosts() == {}
+
+
+def test_a_node_that_the_file_does_not_name_is_deleted_only_when_asked_and_holding_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{tmp_path / 'shop.db'}"
+    monkeypatch.setenv(f"{PREFIX}MESH", "tests.support.shop_mesh:mesh")
+    monkeypatch.setenv(f"{PREFIX}DATABASE_URL", url)
+    engine = create_engine(url)
+    write_shops(engine, ["n2"])
+    file = tmp_path / "nodes.yaml"
+    ours = FILE.replace("[s]", "[shop.orders]")
+    file.write_text(ours)
+    workmesh("nodes", "import", file)
+    file.write_text(ours.strip().splitlines()[0].replace("10.0.0.1", "10.0.0.9"))
+    for more in ([], ["--dry-run"]):
+        ended = workmesh("nodes", "import", file, "--prune", *more)
+        assert str(ended.exception).splitlines()[1:] == [
+            "  n2 holds entities of shop.orders: workmesh drain n2 --apply"
+        ]
+    assert hosts() == {"n1": "10.0.0.1", "n2": "10.0.0.2"}
+    with engine.begin() as connection:
+        connection.execute(update(Shop).values(node="n1"))
+    engine.dispose()
+    assert "n2: to be deleted" in workmesh("nodes", "import", file, "--prune", "--dry-run").output
+    assert list(hosts()) == ["n1", "n2"]
+    workmesh("nodes", "import", file)
+    assert list(hosts()) == ["n1", "n2"]
+    assert "n2: deleted" in workmesh("nodes", "import", file, "--prune").output
+    assert hosts() == {"n1": "10.0.0.9"}
+
+
+def test_a_node_of_another_mesh_on_the_same_server_is_not_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"{PREFIX}MESH", "tests.support.shop_mesh:mesh")
+    monkeypatch.setenv(f"{PREFIX}DATABASE_URL", f"sqlite:///{tmp_path / 'shop.db'}")
+    file = tmp_path / "nodes.yaml"
+    file.write_text(FILE)
+    workmesh("nodes", "import", file)
+    file.write_text(FILE.strip().splitlines()[0])
+    told = workmesh("nodes", "import", file, "--prune").output
+    assert "n2: left, since it runs s, which this mesh does not declare" in told
+    assert list(hosts()) == ["n1", "n2"]
+
+
+def test_nothing_is_deleted_where_nobody_can_say_what_it_holds(tmp_path: Path) -> None:
+    file = tmp_path / "nodes.yaml"
+    file.write_text(FILE)
+    workmesh("nodes", "import", file)
+    file.write_text("")
+    assert "no mesh is named" in str(workmesh("nodes", "import", file, "--prune").exception)
+    assert list(hosts()) == ["n1", "n2"]
+
+
+def test_a_file_with_one_wrong_node_changes_none(tmp_path: Path) -> None:
+    file = tmp_path / "nodes.yaml"
+    file.write_text(FILE.replace("10.0.0.2", "with/a/path"))
+    ended = workmesh("nodes", "import", file)
+    assert "n2: host" in str(ended.exception)
+    assert hosts() == {}
+
+
+def test_what_is_exported_is_imported_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    WorkmeshNode(host="10.0.0.1", api_key=SecretStr(KEY), services=["s"], tags=["eu"]).save("n1")
+    shown = workmesh("nodes", "export")
+    assert KEY not in shown.output
+    assert shown.output.splitlines()[0] == "n1:"
+    file = tmp_path / "nodes.yaml"
+    workmesh("nodes", "export", file)
+    WorkmeshNode.delete("n1")
+    monkeypatch.setenv("WORKMESH_KEY_N1", KEY)
+    assert workmesh("nodes", "import", file).output.splitlines() == ["n1: added", "0 unchanged"]
+    assert load_inventory().nodes["n1"].tags == ("eu",)
+
+
+def test_a_key_that_is_not_set_says_that_a_stored_node_may_keep_its_own(tmp_path: Path) -> None:
+    file = tmp_path / "nodes.yaml"
+    file.write_text(FILE.splitlines()[1])
+    workmesh("nodes", "import", file)
+    file.write_text(FILE.replace("THE_KEY", "NO_SUCH_KEY"))
+    lines = str(workmesh("nodes", "import", file).exception).splitlines()
+    assert lines[1:] == [
+        "  n1: NO_SUCH_KEY, which is to hold its api_key, is not set; without the line api_key it keeps the one that it has",
+        "  n2: NO_SUCH_KEY, which is to hold its api_key, is not set",
+    ]
+    file.write_text("n1: {host: 10.0.0.7, services: [s]}")
+    assert workmesh("nodes", "import", file).output.splitlines() == ["n1: changed: host", "0 unchanged"]
+    assert load_inventory().nodes["n1"].api_key.get_secret_value() == KEY
+
+
+def test_a_service_that_is_spelt_nearly_as_one_of_the_mesh_is_doubted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "nodes.yaml"
+    file.write_text(FILE.replace("[s]", "[shop.order, invoices]", 1).replace("[s]", "[shop.orders]"))
+    doubt = "n1: the mesh has no service shop.order: did you mean shop.orders?"
+    assert doubt not in workmesh("nodes", "import", file, "--dry-run").output, "nobody said which mesh"
+    monkeypatch.setenv(f"{PREFIX}MESH", "tests.support.shop_mesh:mesh")
+    monkeypatch.setenv(f"{PREFIX}DATABASE_URL", f"sqlite:///{tmp_path / 'shop.db'}")
+    write_shops(create_engine(f"sqlite:///{tmp_path / 'shop.db'}"), ["n1"])
+    assert workmesh("nodes", "import", file).output.splitlines() == [
+        "n1: added",
+        "n2: added",
+        "0 unchanged",
+        doubt,
+    ]
+    shown = workmesh("nodes").output
+    assert f"{doubt}; " in shown, "beside what a ping found"
+    assert "n2: the mesh has no" not in shown
+
+
+@pytest.fixture
+def _forgotten_form() -> Iterator[None]:
+    """The server forgets the block type afterwards: forms are made from the schema that came to it last."""
+    yield
+    with get_client(sync_client=True) as client:
+        client.delete_block_type(client.read_block_type_by_slug(SLUG).id)
+
+
+@pytest.mark.usefixtures("_forgotten_form")
+def test_documents_of_an_earlier_form_get_the_newest_one_and_keep_their_values(
+    prefect: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    WorkmeshNode(host="10.0.0.1", api_key=SecretStr(KEY), services=["s"]).save("now")
+    _save_in_an_earlier_form(prefect)
+    assert old_documents() == ["then"]
+    ended = workmesh("nodes", "upgrade")
+    assert ended.output.splitlines() == ["then: upgraded", "1 were up to date"]
+    assert old_documents() == []
+    assert hosts() == {"now": "10.0.0.1", "then": "10.0.0.9"}
+    assert load_inventory().nodes["then"].api_key.get_secret_value() == KEY
+
+
+def _save_in_an_earlier_form(api: str) -> None:
+    """A document as a version of ours would have left it that knew neither tags nor limits."""
+    with get_client(sync_client=True) as client:
+        block_type = client.read_block_type_by_slug(SLUG)
+    fields: dict[str, dict[str, object]] = {
+        name: {"title": name, "type": "string"} for name in ("host", "services")
+    }
+    fields["api_key"] = {"title": "api_key", "type": "string", "writeOnly": True, "format": "password"}
+    earlier = {"title": "WorkmeshNode", "type": "object", "properties": fields, "secret_fields": ["api_key"]}
+    schema = api_client.post(
+        f"{api}/block_schemas/",
+        json={"fields": {**earlier, "block_type_slug": SLUG}, "block_type_id": str(block_type.id)},
+    ).raise_for_status()
+    api_client.post(
+        f"{api}/block_documents/",
+        json={
+            "name": "then",
+            "data": {"host": "10.0.0.9", "services": ["s"], "api_key": KEY},
+            "block_schema_id": schema.json()["id"],
+            "block_type_id": str(block_type.id),
+        },
+    ).raise_for_status()
+
+
+@pytest.mark.parametrize("command", ["nodes", "push", "report --html mesh.html", "automations install"])
+def test_a_server_that_takes_connections_and_never_answers_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(f"{PREFIX}MESH", "tests.support.shop_mesh:mesh")
+    monkeypatch.setattr(documents, "ANSWER_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        api = f"http://127.0.0.1:{silent.getsockname()[1]}/api"
+        with temporary_settings({PREFECT_API_URL: api}):
+            refused = workmesh(*command.split())
+    assert isinstance(refused.exception, ServerAway)
+    assert f"cannot be reached at {api}/: timed out; start it" in str(refused.exception)

@@ -1,0 +1,185 @@
+"""`workmesh init`, `setup`, `serve` and `automations`: what they write and make, and that doing it twice is no harm."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect.flows import load_flow_from_entrypoint
+from pydantic import SecretStr
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from typer.testing import CliRunner, Result
+
+from tests.support.prefect_api import api_client, post
+from workmesh_flows import Mesh, Service
+from workmesh_flows.cli import app
+from workmesh_flows.demo.mesh import mesh
+from workmesh_flows.errors import ConfigurationError
+from workmesh_flows.flows.serving import deployments
+from workmesh_flows.observability.automations import install
+from workmesh_flows.scaffold import write_project
+
+ROOT = Path(__file__).parents[2]
+
+
+def workmesh(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_the_program_says_its_version() -> None:
+    assert re.fullmatch(r"workmesh-flows \d+\.\d+\.\d+, prefect 3\.\d+\.\d+\n", workmesh("--version").output)
+    assert "Hand records to a fleet" in workmesh("--help").output
+
+
+def test_a_written_project_passes_its_own_test(tmp_path: Path) -> None:
+    folder = tmp_path / "my_saas"
+    shown = workmesh("init", folder)
+    assert "prefect deploy --all --no-prompt" in shown.output
+    ended = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join((str(folder), str(ROOT)))},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "1 passed" in ended.stdout, ended.stdout + ended.stderr
+
+
+def test_a_project_s_package_is_called_as_asked_or_as_its_folder(tmp_path: Path) -> None:
+    assert write_project(tmp_path / "My SaaS")[0] == "my_saas"
+    package, written = write_project(tmp_path / "other", "acme")
+    assert package == "acme"
+    assert tmp_path / "other" / "acme" / "mesh.py" in written
+    assert "from acme.models import" in (tmp_path / "other" / "acme" / "mesh.py").read_text()
+    assert not [path for path in written if "{{" in path.read_text()]
+
+
+@pytest.mark.parametrize("name", ["my-saas", "7up", "class", "Acme", ""])
+def test_a_name_that_no_package_can_have_is_refused(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / (name or "...")
+    with pytest.raises(ConfigurationError, match="is no name for a Python package"):
+        write_project(folder, name or None)
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("name", ["json", "tests", "prefect", "workmesh_flows"])
+def test_a_name_that_another_package_has_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigurationError, match="is the name of a Python package that is there already"):
+        write_project(tmp_path, name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_project_is_written_for_the_server_that_is_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", "http://10.0.0.5:4310/api")
+    shown = workmesh("init", tmp_path / "my_saas").output
+    assert "http://10.0.0.5:4310/v2/artifacts/key/workmesh-overview" in shown
+    assert 'url = "http://10.0.0.5:4310/api"' in (tmp_path / "my_saas" / "prefect.toml").read_text()
+
+
+def test_no_file_that_is_there_is_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "prefect.yaml").write_text("mine")
+    with pytest.raises(ConfigurationError, match=r"nothing was written: .*prefect\.yaml"):
+        write_project(tmp_path, "acme")
+    assert [path.name for path in tmp_path.iterdir()] == ["prefect.yaml"]
+
+
+def test_setup_makes_the_pool_and_the_block_type_and_a_second_time_leaves_them(prefect: str) -> None:
+    first, second = workmesh("setup", "--pool", "ours"), workmesh("setup", "--pool", "ours")
+    assert "work pool ours: made" in first.output
+    assert "work pool ours: there already" in second.output
+    assert api_client.get(f"{prefect}/work_pools/ours").json()["type"] == "process"
+    assert api_client.get(f"{prefect}/block_types/slug/workmesh-node").json()["name"] == "Workmesh Node"
+
+
+def test_every_flow_of_a_mesh_is_served_and_found_where_its_deployment_says(
+    prefect: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del prefect
+    monkeypatch.setenv("PREFECT_INTEGRATIONS_WORKMESH_MESH", "workmesh_flows.demo.mesh:mesh")
+    made = deployments(mesh)
+    assert len(made) == 9
+    for deployment in made:
+        assert deployment.entrypoint is not None
+        assert load_flow_from_entrypoint(deployment.entrypoint).name == deployment.flow_name
+    push = next(one for one in made if str(one.flow_name).endswith("timeline.push"))
+    assert set(push.tags) == {"workmesh", "service:micro.emails.timeline"}
+
+
+def test_what_is_no_flow_of_the_mesh_is_not_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    import workmesh_flows.flows.serving as served
+
+    monkeypatch.setenv("PREFECT_INTEGRATIONS_WORKMESH_MESH", "workmesh_flows.demo.mesh:mesh")
+    with pytest.raises(AttributeError, match="mesh_fly"):
+        served.mesh_fly  # noqa: B018
+    monkeypatch.delenv("PREFECT_INTEGRATIONS_WORKMESH_MESH")
+    with pytest.raises(ConfigurationError, match="no mesh is named"):
+        served.mesh_assign  # noqa: B018
+
+
+def automations(api: str) -> dict[str, Any]:
+    return {found["name"]: found for found in post(api, "/automations/filter")}
+
+
+@pytest.mark.filterwarnings("ignore:'imghdr' is deprecated")  # of what Prefect sends notifications with
+def test_automations_are_installed_once_and_stay_as_a_person_left_them(prefect: str) -> None:
+    from prefect.blocks.notifications import SlackWebhook
+
+    assert workmesh("automations", "install").output.count(": installed") == 5
+    made = automations(prefect)
+    assert {one["actions"][0]["type"] for one in made.values()} == {"do-nothing", "change-flow-run-state"}
+    stopped = made["Workmesh: a lane stopped"]
+    api_client.patch(f"{prefect}/automations/{stopped['id']}", json={"enabled": False}).raise_for_status()
+    SlackWebhook(url=SecretStr("https://hooks.example/hush")).save("ops", overwrite=True)
+    again = workmesh("automations", "install", "--notify", "slack-webhook/ops", "--dead-after", "1000")
+    assert again.output.count(": changed") == 5
+    assert "a lane stopped: changed, and switched off as you left it" in again.output
+    now = automations(prefect)
+    assert {name: one["id"] for name, one in now.items()} == {name: one["id"] for name, one in made.items()}
+    assert now["Workmesh: a lane stopped"]["actions"][0]["type"] == "send-notification"
+    assert not now["Workmesh: a lane stopped"]["enabled"]
+    assert now["Workmesh: runs that died are marked"]["trigger"]["within"] == 1000
+    same = workmesh("automations", "install", "--notify", "slack-webhook/ops", "--dead-after", "1000")
+    assert same.output.count(": up to date") == 5
+    assert automations(prefect) == now
+
+
+def test_a_node_cannot_be_told_away_sooner_than_prefect_can_wait(prefect: str) -> None:
+    assert "greater than or equal to" in workmesh("automations", "install", "--away-after", "9").output
+    with pytest.raises(ConfigurationError, match="after 10 seconds at least, not after 9"):
+        install(away_after=9)
+    assert automations(prefect) == {}
+
+
+@pytest.mark.parametrize(
+    ("notify", "said"), [("ops", "write type-slug/name"), ("slack-webhook/nobody", "there is no block slack-webhook/nobody")]
+)  # fmt: skip
+def test_a_block_that_is_not_there_tells_nobody(prefect: str, notify: str, said: str) -> None:
+    del prefect
+    assert said in str(workmesh("automations", "install", "--notify", notify).exception)
+
+
+class Base(DeclarativeBase): ...
+
+
+class Thing(Base):
+    __tablename__ = "thing"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    one: Mapped[str | None]
+    other: Mapped[str | None]
+
+
+def test_services_whose_names_are_too_much_alike_are_not_served_as_one() -> None:
+    alike = [
+        Service(name, entity=Thing, assigned_to=column, protocols=[])
+        for name, column in (("a.b", Thing.one), ("a_b", Thing.other))
+    ]
+    with pytest.raises(ConfigurationError, match=r"too much alike .*serving.a_b_assign"):
+        deployments(Mesh(alike))

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from workmesh_flows.blocks import ServiceLimits, WorkmeshNode
+from workmesh_flows.errors import ConfigurationError
+from workmesh_flows.inventory.yaml_file import changes, read_file, write_file
+
+KEY = "{2C1D3C52-0C1B-4E7A-8D3F-5B6C7D8E9F01}"
+GOOD = """
+n1:
+  host: 10.0.0.7
+  port: 8080
+  api_key: ${N1_KEY}
+  services: [leads.scoring]
+  limits:
+    - {service: leads.scoring, max_entities: 5000}
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("N1_KEY", KEY)
+    return tmp_path / "nodes.yaml"
+
+
+def refusal(file: Path, text: str, stored: dict[str, WorkmeshNode] | None = None) -> str:
+    file.write_text(text)
+    with pytest.raises(ConfigurationError) as refused:
+        read_file(file, stored or {})
+    assert KEY not in str(refused.value)
+    return str(refused.value)
+
+
+def test_a_node_is_read_with_its_key_from_the_environment(file: Path) -> None:
+    file.write_text(GOOD)
+    node = read_file(file, {})["n1"]
+    assert (node.host, node.port, node.services) == ("10.0.0.7", 8080, ["leads.scoring"])
+    assert node.limits == [ServiceLimits(service="leads.scoring", max_entities=5000)]
+    assert node.api_key.get_secret_value() == KEY
+
+
+def test_a_stored_node_keeps_its_key_where_the_file_names_none(file: Path) -> None:
+    stored = WorkmeshNode(host="10.0.0.1", api_key=SecretStr(KEY), services=["leads.scoring"])
+    file.write_text("n1: {host: 10.0.0.2, services: [leads.scoring]}")
+    node = read_file(file, {"n1": stored})["n1"]
+    assert node.api_key.get_secret_value() == KEY
+    assert changes(stored, node) == ["host"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        pytest.param(GOOD.replace("${N1_KEY}", KEY), "api_key must name a variable", id="a key in the file"),
+        pytest.param(GOOD.replace("${N1_KEY}", "'${NOT_SET}'"), "NOT_SET, which is to hold", id="no such variable"),
+        pytest.param("n1: {host: a, services: [s]}", "as in ${WORKMESH_KEY_N1}", id="a new node without a key"),
+        pytest.param(GOOD.replace("host", "hots"), "a node has no hots; its fields are host", id="a stranger"),
+        pytest.param(GOOD.replace("8080", "80800"), "n1: port: Input should be less than", id="a wrong value"),
+        pytest.param(GOOD.replace("n1:", "N 1:"), "N 1: the name of a node is made of", id="a wrong name"),
+        pytest.param(GOOD + GOOD, 'found duplicate key "n1"', id="a node twice"),
+        pytest.param("- n1", "write each node under its name", id="a list"),
+        pytest.param("n1: 7", "n1: write its fields below its name", id="a number for a node"),
+        pytest.param(f"n1: {{api_key: '{KEY}", "is not YAML", id="broken"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_said_with_its_node_and_without_a_key(file: Path, text: str, said: str) -> None:
+    assert said in refusal(file, text)
+
+
+def test_everything_that_is_wrong_is_said_at_once(file: Path) -> None:
+    both = refusal(file, GOOD.replace("8080", "0") + GOOD.replace("n1", "n2").replace("10.0.0.7", "a b"))
+    assert "n1: port" in both
+    assert "n2: host" in both
+    assert "nothing was changed" in both
+
+
+def test_a_file_that_is_not_there_is_named(file: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"nodes\.yaml cannot be read: No such file"):
+        read_file(file, {})
+
+
+def test_an_empty_file_has_no_nodes(file: Path) -> None:
+    file.write_text("# none yet\n")
+    assert read_file(file, {}) == {}
+
+
+def test_what_is_written_is_read_again_as_it_was_and_holds_no_key(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nodes = {
+        "n-1": WorkmeshNode(
+            host="10.0.0.1",
+            port=8080,
+            scheme="https",
+            api_key=SecretStr(KEY),
+            services=["leads.scoring", "leads.mail"],
+            state="standby",
+            max_entities=10,
+            limits=[ServiceLimits(service="leads.mail", max_rate=0.5)],
+            tags=["eu"],
+        ),
+        "n2": WorkmeshNode(host="n2.example", api_key=SecretStr(KEY), services=["leads.scoring"]),
+    }
+    text = write_file(nodes)
+    assert KEY not in text
+    assert "verify" not in text, "what is at its default is left out"
+    file.write_text(text)
+    for variable in ("WORKMESH_KEY_N_1", "WORKMESH_KEY_N2"):
+        monkeypatch.setenv(variable, KEY)
+    assert read_file(file, {}) == nodes
+
+
+def test_no_nodes_are_an_empty_file() -> None:
+    assert write_file({}) == ""

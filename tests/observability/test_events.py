@@ -1,0 +1,183 @@
+"""Events as they reach the server: each once when something begins to need somebody, and once when it is over."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from datetime import UTC, datetime
+from time import monotonic, sleep
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, update
+
+from tests.operations.delivery.parking import impatient, refusing_these
+from tests.support.fleet import Fleet
+from tests.support.prefect_api import post
+from tests.support.scripted_node import API_KEY, Answer, scripted_node
+from tests.support.serving_process import ROOT
+from tests.support.shop import Shop, write_orders, write_shops
+from workmesh_flows import Mesh
+from workmesh_flows.adapters.store.conditions import all_conditions
+from workmesh_flows.blocks import ServiceLimits, WorkmeshNode
+from workmesh_flows.errors import RunFailed
+from workmesh_flows.flows import service_flows
+from workmesh_flows.observability.events import see_off
+
+PATIENCE = 15.0
+
+
+@pytest.fixture
+def seen(prefect: str) -> Any:
+    """The events of ours that occurred since the test began, once so many came to the server."""
+    began = datetime.now(UTC)
+
+    def wait_for(number: int) -> list[dict[str, Any]]:
+        end = monotonic() + PATIENCE
+        while len(found := _events(prefect, began)) < number:
+            assert monotonic() < end, [event["event"] for event in found]
+            sleep(0.2)
+        return sorted(found, key=lambda event: event["occurred"])
+
+    return wait_for
+
+
+def _events(api: str, since: datetime) -> list[dict[str, Any]]:
+    ours = {"event": {"prefix": ["workmesh."]}, "occurred": {"since": since.isoformat()}}
+    asked = {"filter": {**ours, "order": "DESC"}, "limit": 50}
+    events: list[dict[str, Any]] = post(api, "/events/filter", asked)["events"]
+    return events
+
+
+def names(events: list[dict[str, Any]]) -> list[str]:
+    return sorted(event["event"] for event in events)
+
+
+def related(event: dict[str, Any]) -> set[str]:
+    ours = {"node", "service"}
+    return {r["prefect.resource.id"] for r in event["related"] if r["prefect.resource.role"] in ours}
+
+
+def flows_of(fleet: Fleet, attempts: int = 5) -> Any:
+    fleet.mesh = Mesh([impatient(attempts=attempts)], database=lambda: fleet.engine)
+    return service_flows(fleet.mesh, "shop.orders", module=__name__)
+
+
+def stop_a_lane(fleet: Fleet, *, runs: int) -> Any:
+    """The flows of a mesh whose only node refused the key in so many runs."""
+    write_shops(fleet.engine, ["n1"])
+    write_orders(fleet.engine, [1] * 5)
+    flows = flows_of(fleet)
+    with scripted_node(lambda _: Answer(b"", 403)) as node:
+        fleet.register("n1", node.port, API_KEY)
+        for _ in range(runs):
+            with pytest.raises(RunFailed):
+                flows.push()
+    return flows
+
+
+def test_a_lane_that_stops_is_told_once_and_once_when_it_works_again(fleet: Fleet, seen: Any) -> None:
+    flows = stop_a_lane(fleet, runs=2)
+    stopped = seen(2)
+    with scripted_node(refusing_these()) as node:
+        fleet.register("n1", node.port, API_KEY)
+        flows.push()
+    events = seen(4)
+    assert names(events) == [
+        "workmesh.lane.resumed",
+        "workmesh.lane.stopped",
+        "workmesh.node.recovered",
+        "workmesh.node.unreachable",
+    ]
+    (lane,) = (event for event in stopped if event["event"] == "workmesh.lane.stopped")
+    assert lane["resource"]["prefect.resource.id"] == "workmesh.lane.shop.orders/order/n1/push"
+    assert related(lane) == {"workmesh.node.n1", "workmesh.service.shop.orders"}
+    assert lane["payload"]["state"] == "stopped"
+    assert "403" in lane["payload"]["reason"]
+    assert API_KEY not in str(events)
+
+
+def test_what_stood_at_a_node_that_is_no_more_is_over(fleet: Fleet, seen: Any) -> None:
+    flows = stop_a_lane(fleet, runs=1)
+    assert {condition.kind for condition in all_conditions(fleet.engine)} == {
+        "lane stopped",
+        "node unreachable",
+    }
+    with fleet.engine.begin() as connection:
+        connection.execute(update(Shop).values(node=None))  # as a drain does
+    WorkmeshNode.delete("n1")
+    assert flows.status().message == "counted"
+    assert all_conditions(fleet.engine) == []
+    assert names(seen(4))[0::2] == ["workmesh.lane.resumed", "workmesh.node.recovered"]
+
+
+def test_records_set_aside_and_decided_about_are_told(fleet: Fleet, seen: Any) -> None:
+    write_shops(fleet.engine, ["n1", "n1"])
+    write_orders(fleet.engine, [1, 2] * 3)
+    flows = flows_of(fleet, attempts=1)
+    with scripted_node(refusing_these(3)) as node:
+        fleet.register("n1", node.port, API_KEY)
+        flows.push()
+        flows.push()
+        (parked,) = seen(1)
+        assert parked["event"] == "workmesh.record.parked"
+        assert parked["resource"]["prefect.resource.id"] == "workmesh.record.shop.orders/order/3"
+        assert parked["payload"] == {"reason": "no good", "attempts": 1, "waiting": 1, "entity": "1"}
+        assert related(parked) == {"workmesh.node.n1", "workmesh.service.shop.orders"}
+        flows.replay(records=["3"], skip=True)
+    assert names(seen(2)) == ["workmesh.record.parked", "workmesh.record.released"]
+
+
+def test_entities_without_room_are_told_by_runs_that_assign_and_by_no_others(fleet: Fleet, seen: Any) -> None:
+    write_shops(fleet.engine, [None] * 3)
+    flows = flows_of(fleet)
+    with scripted_node(refusing_these()) as node:
+        flows.status()
+        fleet.register(
+            "n1", node.port, API_KEY, limits=[ServiceLimits(service="shop.orders", max_entities=1)]
+        )
+        flows.assign()
+        flows.push()
+        (unassigned,) = seen(1)
+        assert unassigned["event"] == "workmesh.entity.unassigned"
+        assert unassigned["payload"] == {"unassigned": 2}
+        fleet.register("n1", node.port, API_KEY)
+        flows.assign()
+    assert names(seen(2)) == ["workmesh.entity.assigned", "workmesh.entity.unassigned"]
+
+
+def test_what_is_kept_as_told_has_left_the_process_that_is_killed_then(
+    fleet: Fleet, engine: Engine, prefect: str, seen: Any
+) -> None:
+    write_shops(engine, ["n1"])
+    write_orders(engine, [1])
+    with scripted_node(lambda _: Answer(b"", 403)) as node:
+        fleet.register("n1", node.port, API_KEY)
+        environment = {
+            "PREFECT_API_URL": prefect,
+            "PREFECT_INTEGRATIONS_WORKMESH_DATABASE_URL": engine.url.render_as_string(hide_password=False),
+        }
+        ended = subprocess.run(
+            [sys.executable, "-m", "tests.observability.dying_sender"],
+            cwd=ROOT,
+            env={**os.environ, **environment},
+            capture_output=True,
+            check=False,
+        )
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    (told,) = all_conditions(engine)
+    assert told.kind == "lane stopped"
+    assert "workmesh.lane.stopped" in names(seen(1))
+
+
+def test_a_queue_that_does_not_empty_keeps_no_run_from_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    stuck = threading.Event()
+    monkeypatch.setattr(
+        "workmesh_flows.observability.events.EventsWorker.wait_until_empty", lambda _: stuck.wait(30)
+    )
+    assert not see_off(0.05)
+    stuck.set()
+    assert see_off()

@@ -1,0 +1,60 @@
+"""The pages that a run leaves, and the same as a file."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.operations.delivery.parking import refusing_these
+from tests.support.fleet import Fleet
+from tests.support.prefect_api import post
+from tests.support.scripted_node import API_KEY, scripted_node
+from tests.support.shop import write_orders, write_shops
+from workmesh_flows.flows import service_flows
+from workmesh_flows.observability.pages import whole_report
+from workmesh_flows.status import node_history, service_history
+
+S = "shop.orders"
+
+
+@pytest.fixture
+def _its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys of the test's own: the server has those of other tests already."""
+    monkeypatch.setenv("PREFECT_INTEGRATIONS_WORKMESH_ARTIFACT_PREFIX", "pages-test")
+
+
+def page(api: str, key: str) -> str:
+    latest = post(api, "/artifacts/latest/filter", {"artifacts": {"key": {"any_": [key]}}})
+    return str(latest[0]["description"])
+
+
+@pytest.mark.usefixtures("_its_own")
+def test_runs_leave_pages_with_a_history_and_the_report_says_the_same(
+    fleet: Fleet, prefect: str, tmp_path: Path
+) -> None:
+    write_shops(fleet.engine, ["n1", "n1"])
+    write_orders(fleet.engine, [1, 2] * 5)
+    flows: Any = service_flows(fleet.mesh, S, module=__name__)
+    with scripted_node(refusing_these()) as node:
+        fleet.register("n1", node.port, API_KEY)
+        flows.status()
+        flows.push()
+        report = whole_report(fleet.mesh)
+    overview, service = page(prefect, "pages-test-overview"), page(prefect, "pages-test-shop-orders")
+    assert (
+        "| [shop.orders](../../artifacts/key/pages-test-shop-orders) | 1 | 2 | 0 | 0 | 0 | 10 | 0 |"
+        in overview
+    )
+    assert " | [runs](../../runs?tab=task-runs&task-run-search=n1) |" in overview
+    assert re.search(
+        r"\| order \| \[n1\]\(../../blocks/block/[0-9a-f-]+\) \| push \|  \| 0 \| 10 \| 0 \|", service
+    )
+    assert "data:image/png;base64," in service
+    assert [int(n) for n in service_history()["pending"]] == [10, 0]
+    assert [str(name) for name in node_history()["node"]] == ["n1", "n1"]
+    assert '<section id="pages-test-shop-orders">\n<h1>shop.orders</h1>' in report
+    assert '<a href="#pages-test-shop-orders">shop.orders</a>' in report
+    assert API_KEY not in overview + service + report

@@ -1,0 +1,65 @@
+"""Progress of a lane: an artifact and lines of the log, never more than time allows, and no matter of life and death."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from prefect.settings import PREFECT_API_URL, get_current_settings
+
+from tests.support.fleet import Fleet
+from tests.support.prefect_api import latest_run, post
+from tests.support.scripted_node import API_KEY, scripted_node
+from tests.support.shop import with_push_success, write_orders, write_shops
+from workmesh_flows.flows import service_flows
+from workmesh_flows.observability import progress
+
+ORDERS = 45
+
+
+def pushed(fleet: Fleet) -> None:
+    write_shops(fleet.engine, ["n1"])
+    write_orders(fleet.engine, [1] * ORDERS)
+    with scripted_node() as node:
+        fleet.register("n1", node.port, API_KEY)
+        service_flows(fleet.mesh, "shop.orders", module=__name__).push()
+    assert len(with_push_success(fleet.engine, True)) == ORDERS
+
+
+def bars(api: str) -> list[dict[str, Any]]:
+    run = latest_run(api)["id"]
+    wanted = {"flow_runs": {"id": {"any_": [run]}}, "artifacts": {"type": {"any_": ["progress"]}}}
+    found: list[dict[str, Any]] = post(api, "/artifacts/filter", wanted)
+    return found
+
+
+def api() -> str:
+    url = get_current_settings().api.url
+    assert url
+    return url
+
+
+def test_a_long_lane_shows_one_bar_that_ends_full(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "SECONDS", 0.0)
+    pushed(fleet)
+    (bar,) = bars(api())
+    assert (bar["data"], bar["description"]) == (100.0, "order, node n1: pushed")
+
+
+def test_a_short_lane_costs_the_server_no_artifact(fleet: Fleet) -> None:
+    pushed(fleet)
+    assert bars(api()) == []
+
+
+def test_a_server_that_is_away_does_not_stop_the_lane(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def away(*_: object, **__: object) -> None:
+        raise ConnectionError("the server is away")
+
+    monkeypatch.setattr(progress, "SECONDS", 0.0)
+    monkeypatch.setattr(progress, "create_progress_artifact", away)
+    pushed(fleet)
+    assert bars(api()) == []
+    assert caplog.text.count("no progress is shown any more: ConnectionError") <= 1
+    assert PREFECT_API_URL.value()

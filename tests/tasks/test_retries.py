@@ -1,0 +1,80 @@
+"""A lane that is tried again within a run: the run tells what all its tries did, and keeps its bounds over all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+
+from tests.support.fleet import Fleet
+from tests.support.prefect_api import latest_table
+from tests.support.scripted_node import API_KEY, Answer, Asked, scripted_node, success
+from tests.support.shop import with_push_success, write_orders, write_shops
+from workmesh_flows.domain.reports import PullReport, PushReport
+from workmesh_flows.errors import RunFailed
+from workmesh_flows.flows import ServiceFlows, service_flows
+from workmesh_flows.operations.delivery.limits import Bounds
+
+ORDERS, BATCH = 40, 10
+
+
+@dataclass(slots=True)
+class GoesAway:
+    """Takes a batch, and is away after it as long as ``away`` says of the pushes that came since."""
+
+    away: Callable[[int], bool]
+    pushes: int = field(default=0)
+
+    def __call__(self, asked: Asked) -> Answer:
+        if not asked.path.endswith("push.json"):
+            return success()
+        self.pushes += 1
+        return Answer(raw=b"") if self.pushes > 1 and self.away(self.pushes - 1) else success()
+
+
+@pytest.fixture
+def flows(fleet: Fleet) -> ServiceFlows:
+    """Of a mesh whose lanes are tried twice; one shop, whose orders take four batches."""
+    write_shops(fleet.engine, ["n1"])
+    write_orders(fleet.engine, [1] * ORDERS)
+    return service_flows(fleet.mesh, "shop.orders", module=__name__)
+
+
+def test_a_run_whose_lane_comes_to_its_end_in_a_second_try_tells_both(
+    fleet: Fleet, flows: ServiceFlows
+) -> None:
+    with scripted_node(GoesAway(lambda number: number == 1)) as node:
+        fleet.register("n1", node.port, API_KEY)
+        assert flows.push().message == f"pushed {ORDERS} records on 1 lane"
+    assert len(with_push_success(fleet.engine, True)) == ORDERS
+
+
+def test_a_run_whose_lane_stops_in_the_end_tells_what_it_pushed_before(
+    fleet: Fleet, flows: ServiceFlows, prefect: str
+) -> None:
+    with scripted_node(GoesAway(lambda number: True)) as node:
+        fleet.register("n1", node.port, API_KEY)
+        with pytest.raises(RunFailed, match=f"All told: pushed {BATCH} records on 1 lane"):
+            flows.push()
+    (row,) = latest_table(prefect, "workmesh-shop-orders-push")
+    assert (row["state"], row["done"]) == ("stopped", BATCH)
+    assert len(with_push_success(fleet.engine, True)) == BATCH
+
+
+def test_a_limit_is_one_of_the_run_and_not_of_each_try(fleet: Fleet, flows: ServiceFlows) -> None:
+    with scripted_node(GoesAway(lambda number: number == 1)) as node:
+        fleet.register("n1", node.port, API_KEY)
+        assert flows.push(limit=25).message == "pushed 25 records on 1 lane, 15 still pending"
+    assert len(with_push_success(fleet.engine, True)) == 25
+
+
+def test_tries_add_up_what_they_finished_and_leave_what_the_last_one_left() -> None:
+    first = PushReport("order", "n1", selected=20, pushed=10, refused=2, parked=1, left=7, seconds=1.0)
+    last = PushReport("order", "n1", selected=9, pushed=5, refused=1, left=3, unread=4, seconds=2.0)
+    assert last.after(first) == PushReport("order", "n1", 20, 15, 1, 1, 3, 4, 3.0)
+    assert PullReport("order", "n1", 4, 3, 1, seconds=1.0).after(PullReport("order", "n1", 9, 5, 2, 2)) == (
+        PullReport("order", "n1", selected=9, pulled=8, failed=1, left=0, seconds=1.0)
+    )
+    assert Bounds(10, 3.0).after(12, 1.0) == Bounds(0, 2.0)
+    assert Bounds().after(12, 1.0) == Bounds()

@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import BlockDocumentUpdate
+from prefect_sqlalchemy import SqlAlchemyConnector
+from sqlalchemy import inspect
+
+from workmesh_flows import Mesh
+from workmesh_flows.errors import ConfigurationError
+from workmesh_flows.mesh_database import database_of, mesh_engine
+from workmesh_flows.settings import read_settings
+
+PREFIX = "PREFECT_INTEGRATIONS_WORKMESH_"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"{PREFIX}READ_TIMEOUT", "7")
+    assert read_settings().limits.read_timeout == 7
+
+
+def test_settings_come_from_prefect_toml(tmp_path: Path) -> None:
+    (tmp_path / "prefect.toml").write_text("[integrations.workmesh]\nlanes_at_once = 3\n")
+    assert read_settings().lanes_at_once == 3
+
+
+def test_every_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"{PREFIX}READ_TIMEOUT", "-1")
+    monkeypatch.setenv(f"{PREFIX}LANES_AT_ONCE", "many")
+    with pytest.raises(ConfigurationError) as refused:
+        read_settings()
+    assert f"{PREFIX}READ_TIMEOUT: Input should be greater than 0" in str(refused.value)
+    assert f"{PREFIX}LANES_AT_ONCE: Input should be a valid integer" in str(refused.value)
+
+
+def test_a_mesh_without_a_database_says_what_to_set() -> None:
+    with pytest.raises(ConfigurationError, match=f"{PREFIX}DATABASE_URL"):
+        database_of(Mesh([]))
+
+
+def test_the_mesh_s_own_database_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"{PREFIX}DATABASE_URL", "sqlite:///of_the_setting.db")
+    assert database_of(Mesh([])) == "sqlite:///of_the_setting.db"
+    assert database_of(Mesh([], database="sqlite:///of_the_mesh.db")) == "sqlite:///of_the_mesh.db"
+
+
+def test_the_database_address_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"{PREFIX}DATABASE_URL", "postgresql+psycopg://me:hush@host/name")
+    assert "hush" not in repr(read_settings())
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("MEHS", f"did you mean {PREFIX}MESH?"),
+        ("DATABASE", f"did you mean {PREFIX}DATABASE_URL?"),
+        ("COLOUR", "; there are MESH, DATABASE_URL, "),
+    ],
+)
+def test_a_setting_that_there_is_not_is_refused_with_the_one_that_was_meant(
+    monkeypatch: pytest.MonkeyPatch, name: str, said: str
+) -> None:
+    monkeypatch.setenv(f"{PREFIX}{name}", "7")
+    with pytest.raises(ConfigurationError) as refused:
+        read_settings()
+    assert f"there is no setting {PREFIX}{name}" in str(refused.value)
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "said"),
+    [
+        (
+            "prefect.toml",
+            "[integrations.workmesh]\nmax_bach = 3\n",
+            "there is no setting max_bach in prefect.toml; did you mean max_batch?",
+        ),
+        (
+            "pyproject.toml",
+            "[tool.prefect.integrations.workmesh]\ncolour = 3\n",
+            "there is no setting colour in pyproject.toml; there are mesh, database_url, ",
+        ),
+        (".env", f"{PREFIX}MEHS=my:mesh\n", f"there is no setting {PREFIX}MEHS; did you mean {PREFIX}MESH?"),
+        (
+            "profiles.toml",
+            f'active = "mine"\n[profiles.mine]\n{PREFIX}MEHS = "my:mesh"\n',
+            f"there is no setting {PREFIX}MEHS; did you mean {PREFIX}MESH?",
+        ),
+    ],
+    ids=["prefect.toml", "pyproject.toml", ".env", "profile"],
+)
+def test_a_setting_that_there_is_not_is_refused_wherever_it_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, text: str, said: str
+) -> None:
+    monkeypatch.setenv("PREFECT_PROFILES_PATH", str(tmp_path / "profiles.toml"))
+    (tmp_path / file).write_text(text)
+    with pytest.raises(ConfigurationError) as refused:
+        read_settings()
+    assert said in str(refused.value)
+
+
+def test_a_prefix_that_no_key_of_an_artifact_could_have_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"{PREFIX}ARTIFACT_PREFIX", "My Mesh")
+    with pytest.raises(ConfigurationError, match="ARTIFACT_PREFIX: String should match pattern"):
+        read_settings()
+
+
+@pytest.fixture
+def connector(prefect: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A connector block of prefect-sqlalchemy, and the path of the database that it leads to."""
+    del prefect
+    path = tmp_path / "of_the_block.db"
+    SqlAlchemyConnector(connection_info=f"sqlite:///{path}", connect_args={"timeout": 3}).save(
+        "main", overwrite=True
+    )
+    monkeypatch.setenv(f"{PREFIX}DATABASE_BLOCK", "main")
+    return path
+
+
+def test_the_database_may_be_a_block_that_users_have_already(connector: Path) -> None:
+    with mesh_engine(Mesh([])) as engine:
+        assert engine.url.database == str(connector)
+        assert "workmesh_lanes" in inspect(engine).get_table_names()
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({"DATABASE_BLOCK": "nobody"}, "SQLAlchemy Connector block 'nobody' is not there"),
+        ({"DATABASE_URL": "sqlite:///x.db"}, "DATABASE_BLOCK are both set: keep one of them"),
+    ],
+)
+def test_a_block_that_cannot_be_used_is_named(
+    connector: Path, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], said: str
+) -> None:
+    del connector
+    for name, value in environment.items():
+        monkeypatch.setenv(f"{PREFIX}{name}", value)
+    with pytest.raises(ConfigurationError) as refused, mesh_engine(Mesh([])):
+        pass
+    assert said in str(refused.value)
+
+
+def test_a_block_with_an_async_driver_is_refused_without_its_password(connector: Path) -> None:
+    del connector
+    with get_client(sync_client=True) as client:  # as a person would put such an address into a good block
+        document = client.read_block_document_by_name("main", "sqlalchemy-connector")
+        address = {"connection_info": "postgresql+asyncpg://me:hush@host/name"}
+        client.update_block_document(
+            document.id, BlockDocumentUpdate(data=address, merge_existing_data=False)
+        )
+    with pytest.raises(ConfigurationError) as refused, mesh_engine(Mesh([])):
+        pass
+    assert "'main' cannot be used: it wants an address with a driver that is not async" in str(refused.value)
+    assert "hush" not in str(refused.value)

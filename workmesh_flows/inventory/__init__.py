@@ -1,0 +1,1 @@
+"""The inventory: the node blocks of the Prefect server."""

@@ -1,0 +1,43 @@
+"""Tasks that assign entities."""
+
+from __future__ import annotations
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from workmesh_flows.adapters.store.entities import entity_named
+from workmesh_flows.domain.reports import AssignReport
+from workmesh_flows.domain.service import Mesh
+from workmesh_flows.inventory.documents import load_inventory
+from workmesh_flows.mesh_database import mesh_engine
+from workmesh_flows.operations.assignment.assign import assign, assign_all, assign_entity, plan_only
+from workmesh_flows.planning.assignment.plan import AssignmentPlan
+
+
+@task(name="assign", task_run_name="assign {service}", cache_policy=NO_CACHE)
+def assign_entities(mesh: Mesh, service: str, limit: int | None) -> AssignReport:
+    """Give each entity without a node one."""
+    with mesh_engine(mesh) as engine:
+        return assign(engine, mesh, service, load_inventory(), limit=limit)
+
+
+@task(name="assign together", cache_policy=NO_CACHE)
+def assign_together(mesh: Mesh) -> dict[str, AssignReport]:
+    """Give each entity without a node one, for all services in one transaction."""
+    with mesh_engine(mesh) as engine:
+        return assign_all(engine, mesh, load_inventory())
+
+
+@task(name="assign entity", task_run_name="assign {entity}", cache_policy=NO_CACHE)
+def assign_one(mesh: Mesh, service: str, entity: str) -> str:
+    """The node of one entity, which is given one if it has none."""
+    with mesh_engine(mesh) as engine:
+        key = entity_named(mesh.service(service), entity)
+        return assign_entity(engine, mesh, service, load_inventory(), key)
+
+
+@task(name="plan assignment", task_run_name="plan assignment {service}", cache_policy=NO_CACHE)
+def plan_assign(mesh: Mesh, service: str, limit: int | None) -> AssignmentPlan:
+    """Which node each entity without one would get; nothing is written."""
+    with mesh_engine(mesh) as engine:
+        return plan_only(engine, mesh, service, load_inventory(), limit=limit)
