@@ -9,7 +9,7 @@ from time import perf_counter
 
 from benchmarks.planning_optimum import Case, optimum
 from benchmarks.planning_rebalancer import rebalanced
-from workmesh_flows.planning.moves import Held, MovePlan, Objective, Place
+from workmesh_flows.planning.moves import MovePlan, Objective, PlannerEntity, PlannerNode
 from workmesh_flows.planning.rebalance.plan import plan_rebalance
 
 SEEDS = range(12)
@@ -80,12 +80,12 @@ def _quality(title: str, cases: Sequence[Case], objective: Objective) -> None:
     print(line, flush=True)
 
 
-def _facts(case: Case, at: Sequence[int]) -> tuple[list[Held], list[Place]]:
+def _facts(case: Case, at: Sequence[int]) -> tuple[list[PlannerEntity], list[PlannerNode]]:
     held = [
-        Held(entity, f"n{node:03}", weight)
+        PlannerEntity(entity, f"n{node:03}", weight)
         for entity, (node, weight) in enumerate(zip(at, case.weights, strict=True))
     ]
-    return held, [Place(f"n{node:03}", drain=node == case.drain) for node in range(case.nodes)]
+    return held, [PlannerNode(f"n{node:03}", drain=node == case.drain) for node in range(case.nodes)]
 
 
 def _after(case: Case, made: MovePlan) -> list[int]:

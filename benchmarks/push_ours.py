@@ -6,13 +6,13 @@ from sqlalchemy import Engine
 
 from benchmarks.world import service
 from workmesh_flows.domain.node import Node
-from workmesh_flows.operations.delivery.lane_context import Work
-from workmesh_flows.operations.delivery.limits import Bounds
+from workmesh_flows.operations.delivery.lane_context import LaneContext
+from workmesh_flows.operations.delivery.limits import RunLimits
 from workmesh_flows.operations.delivery.push import push_lane
 
 
 def run(engine: Engine, node: Node, records: int, batch_size: int | None) -> int:
     """Push the lane; return the records sent."""
     declared = service(batch_size)
-    work = Work(engine, declared, declared.protocol("record"), node, holder="bench")
-    return push_lane(work, Bounds(records)).pushed
+    work = LaneContext(engine, declared, declared.protocol("record"), node, holder="bench")
+    return push_lane(work, RunLimits(records)).pushed

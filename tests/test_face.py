@@ -86,7 +86,7 @@ RAISED: list[tuple[errors.WorkmeshError, str]] = [
     (errors.UnknownName("entity of s", "9"), "there is no entity of s '9'"),
     (errors.ConfigurationError("no database is set"), "no database is set"),
     (errors.NotFlagged("2 of 3 were not found again"), "2 of 3 were not found again"),
-    (errors.ServerAway("nothing listens"), "nothing listens"),
+    (errors.ServerUnreachable("nothing listens"), "nothing listens"),
     (errors.StartError("the port is taken"), "the port is taken"),
     (
         errors.NoCapacity("s", "7", "every node is at its max_entities"),
@@ -103,7 +103,7 @@ RAISED: list[tuple[errors.WorkmeshError, str]] = [
     (errors.StoreUnavailable("database is locked"), "database is locked"),
     (errors.LaneError("closed"), "closed"),
     (errors.LaneBusy("held by run 7", lane="s/p/n"), "lane s/p/n: held by run 7"),
-    (errors.LaneWaiting("not before noon", lane="s/p/n", until=MOMENT), "lane s/p/n: not before noon"),
+    (errors.LanePaused("not before noon", lane="s/p/n", until=MOMENT), "lane s/p/n: not before noon"),
     (errors.LaneLost("the lease ran out", lane="s/p/n"), "lane s/p/n: the lease ran out"),
     (
         errors.LaneStopped(

@@ -12,7 +12,7 @@ from workmesh_flows.inventory.documents import load_inventory
 from workmesh_flows.mesh_database import mesh_engine
 from workmesh_flows.operations.assignment import assign as assigning
 from workmesh_flows.operations.moves import reassign as reassigning
-from workmesh_flows.tasks.context import moving_entities, this_process
+from workmesh_flows.tasks.context import move_context, this_process
 
 
 def assigned_node(mesh: Mesh, service: str, entity: Any) -> str | None:  # noqa: ANN401 - any key
@@ -39,11 +39,11 @@ def reassign_entity(mesh: Mesh, service: str, entity: Any, *, repush: bool = Fal
     Raises NoCapacity where no other node has room, and LaneBusy where a lane of its node is held for too long: the old
     assignment stands.
     """
-    with moving_entities(mesh, service, holder=this_process()) as moving:
-        return reassigning.reassign(moving, entity, repush=repush)
+    with move_context(mesh, service, holder=this_process()) as context:
+        return reassigning.reassign(context, entity, repush=repush)
 
 
 def repush_entity(mesh: Mesh, service: str, entity: Any) -> MoveReport:  # noqa: ANN401 - any key
     """Send all data of an entity to its node again, from the beginning."""
-    with moving_entities(mesh, service, holder=this_process()) as moving:
-        return reassigning.repush(moving, entity)
+    with move_context(mesh, service, holder=this_process()) as context:
+        return reassigning.repush(context, entity)

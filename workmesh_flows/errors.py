@@ -79,7 +79,7 @@ class ConfigurationError(WorkmeshError):
     """A setting is missing or wrong; the message says which one and what to set."""
 
 
-class ServerAway(ConfigurationError):
+class ServerUnreachable(ConfigurationError):
     """The Prefect server does not answer, or nothing listens at the address that is set for it."""
 
 
@@ -142,7 +142,7 @@ class LaneBusy(LaneError):
     """Another run holds the lane and does the work; nothing is wrong."""
 
 
-class LaneWaiting(LaneError):
+class LanePaused(LaneError):
     """The node asked to be left alone until a time that has not come, or was away too often; see `Work.now`."""
 
     def __init__(self, reason: str, *, lane: str = "", until: datetime | None = None) -> None:
@@ -191,15 +191,15 @@ class NodeError(WorkmeshError):
 class NodeUnavailable(NodeError):
     """Transient: the node is down, busy or unreachable. Nothing was flagged; try later.
 
-    ``went_away`` says that the request was on its way when the node did: it may be what drove it away.
+    ``interrupted`` says that the request was on its way when the node did: it may be what drove it away.
     """
 
     def __init__(
-        self, reason: str, *, node: str = "", retry_at: datetime | None = None, went_away: bool = False
+        self, reason: str, *, node: str = "", retry_at: datetime | None = None, interrupted: bool = False
     ) -> None:
         super().__init__(reason, node=node)
         self.retry_at = retry_at
-        self.went_away = went_away
+        self.interrupted = interrupted
 
 
 class NodeMisconfigured(NodeError):

@@ -20,7 +20,7 @@ __all__ = [
     "moves_made",
     "node_history",
     "node_status",
-    "parked_records",
+    "refused_records",
     "service_history",
     "service_status",
 ]
@@ -48,13 +48,13 @@ def lane_status(mesh: Mesh) -> pd.DataFrame:
         return lanes_table(engine)
 
 
-def parked_records(mesh: Mesh, services: Sequence[str] = ()) -> pd.DataFrame:
+def refused_records(mesh: Mesh, services: Sequence[str] = ()) -> pd.DataFrame:
     """The refused records of these services, or of all, the longest refused first; raises UnknownName."""
-    from workmesh_flows.operations.delivery.replay import list_parked
+    from workmesh_flows.operations.delivery.replay import list_refused
     from workmesh_flows.reporting.status_tables import parked_table
 
     with mesh_engine(mesh) as engine:
-        return parked_table(list_parked(engine, mesh, services))
+        return parked_table(list_refused(engine, mesh, services))
 
 
 def moves_made(mesh: Mesh, *, limit: int = 1_000) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from sqlalchemy import Engine, create_engine
 
 from tests.support.databases import empty_postgresql
 from tests.support.scripted_node import API_KEY, Answer, Asked, scripted_node
-from tests.support.secrecy import assert_kept, told_by
+from tests.support.secrecy import assert_secret, texts_of
 from workmesh_flows.adapters.node_http.client import node_client
 from workmesh_flows.adapters.store.schema import create_own_tables
 from workmesh_flows.domain.limits import Limits
@@ -49,9 +49,9 @@ def ask(caplog: pytest.LogCaptureFixture) -> Ask:
                 outcome = client.post(path, {"a": 1} if payload is None else payload)
             except WorkmeshError as error:
                 outcome = error
-                assert_kept(api_key, *told_by(error))
+                assert_secret(api_key, *texts_of(error))
             assert len(node.asked) == 1, "a request is sent once, and no redirect is followed"
-        assert_kept(api_key, caplog.text)
+        assert_secret(api_key, caplog.text)
         assert "httpx" in caplog.text or isinstance(outcome, WorkmeshError), "logs were looked at"
         assert "httpcore" in caplog.text, "logs were looked at"
         return outcome

@@ -17,10 +17,10 @@ from tests.support.prefect_api import api_client
 from tests.support.shop import Shop, write_shops
 from workmesh_flows.blocks import ServiceLimits, WorkmeshNode
 from workmesh_flows.cli import app
-from workmesh_flows.errors import ServerAway
+from workmesh_flows.errors import ServerUnreachable
 from workmesh_flows.inventory import documents
 from workmesh_flows.inventory.bulk_write import writing_nodes
-from workmesh_flows.inventory.documents import SLUG, load_inventory, old_documents
+from workmesh_flows.inventory.documents import SLUG, load_inventory, outdated_nodes
 from workmesh_flows.settings import PREFIX
 
 KEY = "{3D1D3C52-0C1B-4E7A-8D3F-5B6C7D8E9F01}"
@@ -227,10 +227,10 @@ def test_documents_of_an_earlier_form_get_the_newest_one_and_keep_their_values(
 ) -> None:
     WorkmeshNode(host="10.0.0.1", api_key=SecretStr(KEY), services=["s"]).save("now")
     _save_in_an_earlier_form(prefect)
-    assert old_documents() == ["then"]
+    assert outdated_nodes() == ["then"]
     ended = workmesh("nodes", "upgrade")
     assert ended.output.splitlines() == ["then: upgraded", "1 were up to date"]
-    assert old_documents() == []
+    assert outdated_nodes() == []
     assert hosts() == {"now": "10.0.0.1", "then": "10.0.0.9"}
     assert load_inventory().nodes["then"].api_key.get_secret_value() == KEY
 
@@ -270,5 +270,5 @@ def test_a_server_that_takes_connections_and_never_answers_is_not_waited_for(
         api = f"http://127.0.0.1:{silent.getsockname()[1]}/api"
         with temporary_settings({PREFECT_API_URL: api}):
             refused = workmesh(*command.split())
-    assert isinstance(refused.exception, ServerAway)
+    assert isinstance(refused.exception, ServerUnreachable)
     assert f"cannot be reached at {api}/: timed out; start it" in str(refused.exception)

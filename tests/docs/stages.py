@@ -20,7 +20,7 @@ from workmesh_flows.blocks import WorkmeshNode
 from workmesh_flows.demo.models import Base
 from workmesh_flows.domain.limits import Limits
 from workmesh_flows.inventory.documents import load_inventory
-from workmesh_flows.operations.delivery.lane_context import Work
+from workmesh_flows.operations.delivery.lane_context import LaneContext
 from workmesh_flows.operations.delivery.pull import pull_lane
 from workmesh_flows.operations.delivery.push import push_lane
 from workmesh_flows.scaffold import write_project
@@ -88,14 +88,14 @@ def operated(reader: Reader, limits: Limits = Limits()) -> None:  # noqa: B008 -
         connection.exec_driver_sql("UPDATE account SET scoring_node = 'n1'")
     (service,) = module.mesh.services
     node = load_inventory().node("n1")
-    work = Work(engine, service, service.protocols[0], node, "a run before", limits)
+    work = LaneContext(engine, service, service.protocols[0], node, "a run before", limits)
     push_lane(work)
     wait_for_nodes()
     pull_lane(work)
     engine.dispose()
 
 
-def set_aside(reader: Reader) -> None:
+def has_parked(reader: Reader) -> None:
     """The same, and the first refusal is the last."""
     reader.shell.environment["PREFECT_INTEGRATIONS_WORKMESH_MAX_ATTEMPTS"] = "1"
     operated(reader, Limits(max_attempts=1))
@@ -180,7 +180,7 @@ def score(lead):
 STAGES: dict[str, Callable[[Reader], None]] = {
     "README.md": readme,
     "docs/database.md": on_sqlite,
-    "docs/delivery.md": set_aside,
+    "docs/delivery.md": has_parked,
     "docs/deploying.md": deploying,
     "docs/events.md": served,
     "docs/microservice.md": a_port,

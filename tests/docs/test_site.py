@@ -19,7 +19,7 @@ from tests.support.scripted_node import scripted_node, success
 from workmesh_flows.adapters.store.engine import make_engine, open_engine
 from workmesh_flows.blocks.node import SITE, WorkmeshNode
 from workmesh_flows.observability.events import Name
-from workmesh_flows.operations.delivery.lane_context import Work
+from workmesh_flows.operations.delivery.lane_context import LaneContext
 from workmesh_flows.operations.delivery.push import push_lane
 from workmesh_flows.scaffold import write_project
 
@@ -79,7 +79,7 @@ def test_a_master_sends_what_the_page_of_the_wire_shows(
             connection.execute(insert(models.Lead), leads)
         known = node.node("leads.scoring", api_key=KEY)
         assert known.api_key == SecretStr(KEY)
-        push_lane(Work(engine, project.scoring, project.scoring.protocols[0], known, "a test"))
+        push_lane(LaneContext(engine, project.scoring, project.scoring.protocols[0], known, "a test"))
         engine.dispose()
     asked = node.asked[-1]
     really = {name.lower(): value for name, value in asked.headers.items() if name.lower() not in OF_HTTP}

@@ -17,7 +17,7 @@ from tests.support.prefect_api import everything, latest_run, latest_table, task
 from tests.support.scripted_node import API_KEY, Answer, Asked, failure, scripted_node, success
 from tests.support.shop import Shop, orders, with_push_success, write_orders, write_shops
 from workmesh_flows.adapters.store.engine import database_clock
-from workmesh_flows.adapters.store.lanes import held_lane
+from workmesh_flows.adapters.store.lanes import lease_lane
 from workmesh_flows.blocks import ServiceLimits
 from workmesh_flows.domain.lane import Lane
 from workmesh_flows.errors import RunFailed, UnknownName
@@ -225,7 +225,7 @@ def test_a_lane_that_another_run_holds_is_left_to_it(fleet: Fleet) -> None:
     with scripted_node() as node:
         fleet.register("n1", node.port, API_KEY)
         fleet.register("n2", node.port, API_KEY)
-        with held_lane(fleet.engine, lane, holder="somebody", clock=clock, lease_seconds=30):
+        with lease_lane(fleet.engine, lane, holder="somebody", clock=clock, lease_seconds=30):
             outcome = flows_of(fleet).push()
     assert {lane.node: lane.state for lane in outcome.lanes} == {"n1": "busy", "n2": "done"}
     assert "held by somebody" in outcome.lanes[0].reason

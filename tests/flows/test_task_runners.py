@@ -108,7 +108,7 @@ def test_a_mesh_that_stands_in_a_flow_s_file_does_not_travel_by_the_name_prefect
 
 WHOLE = [
     *(error for error, _ in RAISED),
-    errors.NodeUnavailable("it went away", node="n1", retry_at=MOMENT, went_away=True),
+    errors.NodeUnavailable("it went away", node="n1", retry_at=MOMENT, interrupted=True),
     errors.BatchTooLarge("too large to send", node="n1", unsent=True),
     errors.LaneStopped("it is down", lane="s/p/n", report=PullReport("p", "n", left=2)),
 ]

@@ -9,7 +9,7 @@ from pydantic import SecretStr, ValidationError
 
 from tests.support.prefect_api import api_client
 from workmesh_flows.blocks import WorkmeshNode
-from workmesh_flows.inventory.documents import SLUG, load_inventory, said_of
+from workmesh_flows.inventory.documents import SLUG, describe_errors, load_inventory
 
 KEY = "{1B1D3C52-0C1B-4E7A-8D3F-5B6C7D8E9F01}"
 
@@ -50,7 +50,7 @@ def test_a_document_that_does_not_validate_is_named_and_hides_no_other(prefect: 
 def test_a_field_that_a_form_left_empty_is_named() -> None:
     with pytest.raises(ValidationError) as refused:
         WorkmeshNode.model_validate({"host": "10.0.0.1", "api_key": KEY})
-    assert said_of(refused.value) == "services is not filled in"
+    assert describe_errors(refused.value) == "services is not filled in"
 
 
 def test_a_server_that_does_not_know_the_type_has_no_nodes(prefect: str) -> None:

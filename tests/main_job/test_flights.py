@@ -21,7 +21,7 @@ from workmesh_flows.adapters.store.engine import open_engine
 from workmesh_flows.domain.node import Inventory, Node
 from workmesh_flows.microservice import NodeProcess
 from workmesh_flows.operations.assignment.assign import assign
-from workmesh_flows.operations.delivery.lane_context import Work
+from workmesh_flows.operations.delivery.lane_context import LaneContext
 from workmesh_flows.operations.delivery.pull import pull_lane
 from workmesh_flows.operations.delivery.push import push_lane
 from workmesh_flows.operations.status import read_status
@@ -76,10 +76,10 @@ def inventory_of(nodes: list[NodeProcess]) -> Inventory:
     )
 
 
-def on_all_lanes(operation: Callable[[Work], T], master: Engine, inventory: Inventory) -> list[T]:
+def on_all_lanes(operation: Callable[[LaneContext], T], master: Engine, inventory: Inventory) -> list[T]:
     """One lane a node, side by side."""
     (protocol,) = service.protocols
-    lanes = [Work(master, service, protocol, node, holder="test") for node in inventory.nodes.values()]
+    lanes = [LaneContext(master, service, protocol, node, holder="test") for node in inventory.nodes.values()]
     with ThreadPoolExecutor(len(lanes)) as pool:
         return list(pool.map(operation, lanes))
 

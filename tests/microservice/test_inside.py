@@ -21,7 +21,7 @@ from workmesh_flows.microservice import MicroService, StartError, arrivals, stor
 from workmesh_flows.microservice.backlog import WAITING, settle
 from workmesh_flows.microservice.database import Database
 from workmesh_flows.microservice.epochs import HIGHEST, Sender
-from workmesh_flows.microservice.incoming import Arriving
+from workmesh_flows.microservice.incoming import IncomingRecord
 from workmesh_flows.microservice.results import LATEST
 
 KEY = "{5D4A-KEY}"
@@ -80,7 +80,7 @@ def test_a_transaction_that_fails_leaves_nothing(database: Database) -> None:
 
 
 def test_the_epoch_and_the_records_are_kept_in_one_transaction(database: Database) -> None:
-    arriving = [Arriving(1, {}, "{}"), Arriving(2, {}, HALF)]  # the second cannot be stored
+    arriving = [IncomingRecord(1, {}, "{}"), IncomingRecord(2, {}, HALF)]  # the second cannot be stored
     with pytest.raises(UnicodeEncodeError):
         store_push.accept(database, "delivery", arriving, key=None, sender=Sender("s/p", 7))
     assert database.rows("SELECT * FROM records") == []
@@ -155,9 +155,9 @@ def test_answers_are_remembered_over_a_restart(tmp_path: Path) -> None:
 def test_records_of_a_protocol_that_is_gone_wait_until_it_is_back(tmp_path: Path) -> None:
     path = tmp_path / "node.db"
     with closing(Database(path)) as database:
-        store_push.accept(database, "open", [Arriving(1, {}, '{"key": 1}')], key=None, sender=None)
+        store_push.accept(database, "open", [IncomingRecord(1, {}, '{"key": 1}')], key=None, sender=None)
         store_push.accept(
-            database, "delivery", [Arriving(1, {}, '{"subject": "four"}')], key=None, sender=None
+            database, "delivery", [IncomingRecord(1, {}, '{"subject": "four"}')], key=None, sender=None
         )
     with TestClient(timeline.app(api_key=KEY, database=path)) as client:
         wait_for(lambda: arrivals(path)[1].result == {"score": 4})

@@ -11,7 +11,7 @@ from unittest.mock import patch
 from prefect.events.worker import EventsWorker
 
 from tests.support.shop_mesh import mesh
-from workmesh_flows.adapters.store.conditions import remember
+from workmesh_flows.adapters.store.conditions import save_changes
 from workmesh_flows.flows import service_flows
 
 handle = EventsWorker._handle
@@ -24,7 +24,7 @@ async def handle_slowly(worker: EventsWorker, event: Any) -> None:
 
 
 def remember_and_die(*told: Any) -> None:
-    remember(*told)
+    save_changes(*told)
     os.kill(os.getpid(), signal.SIGKILL)
 
 

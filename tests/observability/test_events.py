@@ -25,7 +25,7 @@ from workmesh_flows.adapters.store.conditions import all_conditions
 from workmesh_flows.blocks import ServiceLimits, WorkmeshNode
 from workmesh_flows.errors import RunFailed
 from workmesh_flows.flows import service_flows
-from workmesh_flows.observability.events import see_off
+from workmesh_flows.observability.events import flush_events
 
 PATIENCE = 15.0
 
@@ -178,6 +178,6 @@ def test_a_queue_that_does_not_empty_keeps_no_run_from_its_end(monkeypatch: pyte
     monkeypatch.setattr(
         "workmesh_flows.observability.events.EventsWorker.wait_until_empty", lambda _: stuck.wait(30)
     )
-    assert not see_off(0.05)
+    assert not flush_events(0.05)
     stuck.set()
-    assert see_off()
+    assert flush_events()

@@ -14,7 +14,7 @@ from tests.support.prefect_api import post
 from tests.support.scripted_node import API_KEY, scripted_node
 from tests.support.shop import write_orders, write_shops
 from workmesh_flows.flows import service_flows
-from workmesh_flows.observability.pages import whole_report
+from workmesh_flows.observability.pages import html_report
 from workmesh_flows.status import node_history, service_history
 
 S = "shop.orders"
@@ -42,7 +42,7 @@ def test_runs_leave_pages_with_a_history_and_the_report_says_the_same(
         fleet.register("n1", node.port, API_KEY)
         flows.status()
         flows.push()
-        report = whole_report(fleet.mesh)
+        report = html_report(fleet.mesh)
     overview, service = page(prefect, "pages-test-overview"), page(prefect, "pages-test-shop-orders")
     assert (
         "| [shop.orders](../../artifacts/key/pages-test-shop-orders) | 1 | 2 | 0 | 0 | 0 | 10 | 0 |"

@@ -18,7 +18,7 @@ from sqlalchemy.orm import mapped_column
 
 from tests.adapters.store.worlds import KEYS, make_world
 from tests.domain.schemas import entity, new_base, record, serve, to
-from tests.support.checking import create_shop, mended, problems, run
+from tests.support.checking import create_shop, fixed, problems, run
 from tests.support.shop import PULL_FLAGS, PUSH_FLAGS, Order, Shop, shop_mesh, write_orders, write_shops
 from workmesh_flows import EntityWeight, Mesh, Protocol, Push, Service, post
 from workmesh_flows.adapters.store.schema import create_own_tables
@@ -34,7 +34,7 @@ def test_a_mesh_on_tables_as_declared_lacks_only_indexes_and_the_ddl_makes_them(
     assert {finding.level for finding in found} == {Level.ADVICE}
     assert found[0].what.split(":")[0] == "no index (order)"
     assert len(found) == 4
-    assert mended(engine) == []
+    assert fixed(engine) == []
 
 
 def test_a_check_changes_nothing(database_url: str) -> None:
@@ -48,7 +48,7 @@ def test_tables_of_our_own_can_be_created_beforehand(database_url: str) -> None:
     engine = create_engine(database_url)
     create_shop(engine)
     assert problems(engine) == []
-    assert mended(engine) == []
+    assert fixed(engine) == []
     create_own_tables(engine)
     assert check_mesh(engine, shop_mesh()) == []
     engine.dispose()
@@ -67,7 +67,7 @@ def test_a_column_of_ours_that_an_older_version_did_not_make_is_added(engine: En
         "workmesh_services.revision",
         "workmesh_services.position",
     ]
-    assert mended(engine) == []
+    assert fixed(engine) == []
     with engine.connect() as connection:
         row = connection.execute(text("SELECT service, revision, position FROM workmesh_services")).one()
     assert tuple(row) == ("s", 0, None)
@@ -79,13 +79,13 @@ def test_odd_names_and_keys_of_any_type_give_no_false_problems(engine: Engine, k
     world.fill(engine, ["n1", None], [1, 2], [1, 2, 2])
     mesh = Mesh([world.service])
     assert problems(engine, mesh) == []
-    assert mended(engine, mesh) == []
+    assert fixed(engine, mesh) == []
 
 
 def test_the_demos_mesh_has_no_problems(engine: Engine) -> None:
     DemoBase.metadata.create_all(engine)
     assert problems(engine, demo_mesh) == []
-    assert mended(engine, demo_mesh) == []
+    assert fixed(engine, demo_mesh) == []
 
 
 def record_columns() -> dict[str, Any]:
@@ -105,8 +105,8 @@ def test_a_record_that_is_its_own_entity_is_well(engine: Engine) -> None:
     base.metadata.create_all(engine)
     alone = serve(crate, crate)
     alone.name = "alone"
-    assert mended(engine, Mesh([serve(order, shop)])) == []
-    assert mended(engine, Mesh([alone])) == []
+    assert fixed(engine, Mesh([serve(order, shop)])) == []
+    assert fixed(engine, Mesh([alone])) == []
 
 
 def test_records_that_reach_no_entity_are_a_problem_and_some_are_a_note(engine: Engine) -> None:
@@ -115,7 +115,7 @@ def test_records_that_reach_no_entity_are_a_problem_and_some_are_a_note(engine: 
     (problem,) = problems(engine)
     assert problem == "select: 0 of the first 2 records reach an entity"
     write_orders(engine, [1], first=3)
-    (note,) = mended(engine)
+    (note,) = fixed(engine)
     assert (note.level, note.what) == (Level.NOTE, "1 of the first 3 records reach an entity")
 
 
@@ -145,7 +145,7 @@ def test_two_protocols_of_one_table_share_what_they_can(engine: Engine) -> None:
     mesh = Mesh([Service("s", entity=Shop, assigned_to=Shop.node, protocols=protocols)])
     statements = missing_ddl(check_mesh(engine, mesh))
     assert len({statement.split(" ON ")[0] for statement in statements}) == len(statements) == 5
-    assert mended(engine, mesh) == []
+    assert fixed(engine, mesh) == []
 
 
 def test_a_weight_that_cannot_be_read_is_a_problem(engine: Engine) -> None:

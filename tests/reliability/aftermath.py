@@ -24,7 +24,7 @@ from tests.reliability.situation import (
 from tests.reliability.stage import LATER_EPOCH, Play
 from workmesh_flows.adapters.store.schema import former_pushes, lanes, parked
 from workmesh_flows.testing import (
-    Outcome,
+    RequestOutcome,
     RequestSent,
     check_history,
     read_history,
@@ -122,7 +122,7 @@ def _sent_alone(play: Play) -> Iterator[tuple[str, int]]:
     """Records that came to the node in a request of their own."""
     for event in read_history(play.history.path):
         match event:
-            case RequestSent(direction="push", ids=(alone,)) if event.outcome is not Outcome.WITHHELD:
+            case RequestSent(direction="push", ids=(alone,)) if event.outcome is not RequestOutcome.WITHHELD:
                 yield str(event.protocol), int(alone)
 
 

@@ -13,7 +13,7 @@ from tests.support.shop import shop_service
 from workmesh_flows.domain.limits import Limits
 from workmesh_flows.domain.node import Node
 from workmesh_flows.errors import LaneLost
-from workmesh_flows.operations.delivery.lane_context import Work
+from workmesh_flows.operations.delivery.lane_context import LaneContext
 from workmesh_flows.operations.delivery.pull import pull_lane
 from workmesh_flows.operations.delivery.push import push_lane
 
@@ -33,7 +33,7 @@ def pull_and_pause(database: str, node: Node) -> None:
     _work_and_pause(pull_lane, database, node)
 
 
-def _work_and_pause(work_lane: Callable[[Work], object], database: str, node: Node) -> None:
+def _work_and_pause(work_lane: Callable[[LaneContext], object], database: str, node: Node) -> None:
     service, batches = shop_service(batch_size=BATCH), [1]
 
     def pause(_done: int, _total: int) -> None:
@@ -44,7 +44,7 @@ def _work_and_pause(work_lane: Callable[[Work], object], database: str, node: No
     engine = create_engine(database, poolclass=NullPool)
     limits = Limits(lease_seconds=LEASE)
     try:
-        work_lane(Work(engine, service, service.protocols[0], node, "paused", limits, pause))
+        work_lane(LaneContext(engine, service, service.protocols[0], node, "paused", limits, pause))
     except LaneLost:
         sys.exit(LOST)
     sys.exit(WENT_ON)

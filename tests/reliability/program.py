@@ -25,9 +25,9 @@ from workmesh_flows.adapters.store.engine import open_engine
 from workmesh_flows.domain.limits import Limits
 from workmesh_flows.domain.node import Node
 from workmesh_flows.domain.reports import PullReport, PushReport
-from workmesh_flows.errors import LaneBusy, LaneError, LaneStopped, LaneWaiting
+from workmesh_flows.errors import LaneBusy, LaneError, LanePaused, LaneStopped
 from workmesh_flows.microservice import arrivals
-from workmesh_flows.operations.delivery.lane_context import Work
+from workmesh_flows.operations.delivery.lane_context import LaneContext
 from workmesh_flows.operations.delivery.pull import pull_lane
 from workmesh_flows.operations.delivery.push import push_lane
 from workmesh_flows.testing import History, record_report
@@ -66,7 +66,7 @@ class Master:
         node = Node(known["name"], "127.0.0.1", SecretStr(known["api_key"]), (SERVICE,), known["port"])
         service = mesh.service(SERVICE)
         limits = Limits(lease_seconds=LEASE, breaker_failures=1, breaker_seconds=BREAKER)
-        work = Work(
+        work = LaneContext(
             self.engine, service, service.protocol(protocol), node, "a master", limits, self._progress
         )
         if direction == "pull":
@@ -80,7 +80,7 @@ class Master:
                 record_report(self.history, cast("PushReport | PullReport", stopped.report), service=SERVICE)
                 time.sleep(5 * BREAKER)  # longer than the pause of an open breaker
                 return False
-            except (LaneBusy, LaneWaiting) as error:
+            except (LaneBusy, LanePaused) as error:
                 self._wait_or_raise(error, end)
         record_report(self.history, report, service=SERVICE)
         return isinstance(report, PullReport) or not (report.pushed or report.refused or report.parked)

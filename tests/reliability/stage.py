@@ -34,10 +34,10 @@ from workmesh_flows.adapters.store.moves import Step
 from workmesh_flows.adapters.store.schema import lanes
 from workmesh_flows.domain.node import Inventory, NodeState
 from workmesh_flows.microservice import NodeProcess
-from workmesh_flows.operations.delivery.lane_context import Work
+from workmesh_flows.operations.delivery.lane_context import LaneContext
 from workmesh_flows.operations.delivery.push import push_lane
 from workmesh_flows.operations.moves.hand_over import hand_over
-from workmesh_flows.operations.moves.move_context import Moving
+from workmesh_flows.operations.moves.move_context import MoveContext
 from workmesh_flows.testing import FaultyProxy, History, inventory_node, record_records, running_node
 
 LATER_EPOCH = 50
@@ -158,7 +158,7 @@ class Stage:
         """An account's deliveries are at the node, and leave it before they are pulled; then the account comes back."""
         service = mesh.service(SERVICE)
         node = inventory_node(self.node, SERVICE)
-        report = push_lane(Work(engine, service, service.protocol("delivery"), node, "the past"))
+        report = push_lane(LaneContext(engine, service, service.protocol("delivery"), node, "the past"))
         assert report.pushed == len(RETURNED_IDS)
         while not all(arrival.processed_at for arrival in self.node.arrivals()):
             time.sleep(0.01)
@@ -170,7 +170,7 @@ class Stage:
                 for name in (source, target)
             }
             inventory = Inventory(nodes)
-            moving = Moving(engine, mesh, service, lambda: inventory, "the past")  # noqa: B023 - called at once
+            moving = MoveContext(engine, mesh, service, lambda: inventory, "the past")  # noqa: B023 - called at once
             assert hand_over(moving, [Step(RETURNED, source, target, 1, "a test")]).moved == 1
 
     def _let_the_node_see_a_later_sender(self, engine: Engine) -> None:

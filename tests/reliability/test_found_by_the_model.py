@@ -16,7 +16,7 @@ from tests.support.scripted_node import Answer, Asked, scripted_node, success
 from tests.support.shop import shop_service, write_orders, write_shops
 from workmesh_flows.domain.node import Node
 from workmesh_flows.domain.service import Service
-from workmesh_flows.operations.delivery.replay import decide_parked
+from workmesh_flows.operations.delivery.replay import decide_refused
 from workmesh_flows.operations.moves.hand_over import hand_over
 from workmesh_flows.operations.moves.reassign import repush
 
@@ -100,7 +100,7 @@ def test_a_record_that_was_skipped_though_its_node_has_it_keeps_back_no_result_o
         lose_the_answer(engine, service, one, n1)
         one.faults.answers_lost = 2
         push_stops(engine, service, n1)  # it was sent twice more, and counts as refused
-        assert decide_parked(engine, service, "skip", records=["3"]) == 1
+        assert decide_refused(engine, service, "skip", records=["3"]) == 1
         one.work(3)
         assert pull(engine, service, n1).pulled == 2
     assert flags(engine, pulled=True) == {1: True, 2: True, 3: None}

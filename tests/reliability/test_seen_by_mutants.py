@@ -12,6 +12,7 @@ from sqlalchemy import Engine, select, update
 from tests.operations.delivery.lane_runs import (
     PUSH,
     QUICK,
+    context_on,
     figures,
     lane_row,
     push,
@@ -19,7 +20,6 @@ from tests.operations.delivery.lane_runs import (
     refusing,
     sent,
     sent_ids,
-    work_on,
 )
 from tests.operations.moves.movers import moving, steps, two_nodes
 from tests.support.scripted_node import Answer, Asked, failure, scripted_node, success
@@ -28,7 +28,7 @@ from workmesh_flows import Push, Service, post
 from workmesh_flows.adapters.store.schema import lanes, parked
 from workmesh_flows.domain.limits import Limits
 from workmesh_flows.domain.protocol import Policy
-from workmesh_flows.errors import LaneStopped, LaneWaiting
+from workmesh_flows.errors import LanePaused, LaneStopped
 from workmesh_flows.operations.delivery.push import push_lane
 from workmesh_flows.operations.moves.hand_over import hand_over
 
@@ -42,7 +42,7 @@ def giving_up(policy: Policy = "park_entity", *, batch_size: int | None = 10) ->
     return shop_service(push=Push(send, flags=PUSH_FLAGS, max_attempts=2, policy=policy))
 
 
-def set_aside(engine: Engine) -> dict[str, tuple[str, int]]:
+def has_parked(engine: Engine) -> dict[str, tuple[str, int]]:
     """State and attempts of each refused record."""
     with engine.connect() as connection:
         rows = connection.execute(select(parked.c.record, parked.c.state, parked.c.attempts))
@@ -50,7 +50,7 @@ def set_aside(engine: Engine) -> dict[str, tuple[str, int]]:
 
 
 def push_within(engine: Engine, limits: Limits, node: Any) -> None:
-    push_lane(work_on(engine, shop_service(), node, limits=limits))
+    push_lane(context_on(engine, shop_service(), node, limits=limits))
 
 
 def test_attempts_are_counted_across_runs_and_the_last_one_parks(engine: Engine) -> None:
@@ -59,10 +59,10 @@ def test_attempts_are_counted_across_runs_and_the_last_one_parks(engine: Engine)
     with scripted_node(refusing(lambda number: number == 3, failure("no"))) as node:
         first = push(engine, giving_up(), node.node())
         assert (first.pushed, first.refused, first.parked, first.left) == (4, 1, 0, 1)
-        assert set_aside(engine) == {"3": ("trying", 1)}
+        assert has_parked(engine) == {"3": ("trying", 1)}
         second = push(engine, giving_up(), node.node())
         assert (second.pushed, second.refused, second.parked, second.left) == (0, 0, 1, 1)
-    assert set_aside(engine) == {"3": ("parked", 2)}
+    assert has_parked(engine) == {"3": ("parked", 2)}
 
 
 @pytest.mark.parametrize("batch_size", [10, None], ids=["batches", "singles"])
@@ -109,7 +109,7 @@ def test_a_breaker_opens_at_the_failure_that_was_declared(engine: Engine) -> Non
             push_within(engine, BREAKER, node.node())
         assert (lane_row(engine).failures, lane_row(engine).breaker) == (3, "open")
         node.asked.clear()
-        with pytest.raises(LaneWaiting, match="away 3 times in a row"):
+        with pytest.raises(LanePaused, match="away 3 times in a row"):
             push_within(engine, BREAKER, node.node())
     assert node.asked == []
 
@@ -119,7 +119,7 @@ def test_a_breaker_that_opens_waits_as_long_as_the_node_asked_where_that_is_long
     write_orders(engine, [1])
     busy = Answer(code=503, headers={"Retry-After": "86400"})
     opens_at_once = replace(BREAKER, breaker_failures=1)
-    before = work_on(engine, shop_service(), None).clock()()  # type: ignore[arg-type]
+    before = context_on(engine, shop_service(), None).clock()()  # type: ignore[arg-type]
     with scripted_node(lambda asked: busy) as node, pytest.raises(LaneStopped):
         push_within(engine, opens_at_once, node.node())
     assert lane_row(engine).breaker == "open"

@@ -13,16 +13,16 @@ from matplotlib.image import imread
 from pydantic import SecretStr
 
 from workmesh_flows.adapters.store.conditions import Condition
-from workmesh_flows.adapters.store.refused_list import ParkedRecord
+from workmesh_flows.adapters.store.refused_list import RefusedRecord
 from workmesh_flows.domain.node import Inventory, Node
 from workmesh_flows.operations.status import Count, Status
-from workmesh_flows.planning.refusals import Standing
+from workmesh_flows.planning.refusals import RefusalState
 from workmesh_flows.reporting.backlog import Backlog
 from workmesh_flows.reporting.charts import history_chart, load_chart
 from workmesh_flows.reporting.html import as_html
 from workmesh_flows.reporting.lane_table import LANE_COLUMNS
 from workmesh_flows.reporting.markdown import link, table
-from workmesh_flows.reporting.page_data import Facts, Run
+from workmesh_flows.reporting.page_data import PageData, Run
 from workmesh_flows.reporting.pages import overview_page, service_page
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -49,18 +49,18 @@ class Anywhere:
         return [("scoring-push", f"form/{service}")]
 
 
-def facts(*conditions: Condition, reason: str = "no good") -> Facts:
+def facts(*conditions: Condition, reason: str = "no good") -> PageData:
     nodes = {
         name: Node(name, "h", SecretStr("k"), (S,), max_entities={S: 10, "*": 12}) for name in ("n1", "n2")
     }
     count = Count(S, "lead", "n1", owned=True, records=9, pending=4, failed=1, in_flight=2, processed=3)
     status = Status(Inventory(nodes), frozenset(), {S: {"n1": (7, 7), None: (2, 2)}}, [count])
     lane = (S, "lead", "n1", "push", None, "open", 5, NOW, 1234, 1, NOW)
-    refused = ParkedRecord(S, "lead", "17", "3", "n1", Standing.PARKED, 5, 2, NOW, reason)
+    refused = RefusedRecord(S, "lead", "17", "3", "n1", RefusalState.PARKED, 5, 2, NOW, reason)
     history = pd.DataFrame(
         {"time": [NOW, NOW + timedelta(minutes=2)], "service": S, "pending": [10, 4], "processed": [0, 3]}
     )
-    return Facts(
+    return PageData(
         NOW, status, conditions, pd.DataFrame([lane], columns=list(LANE_COLUMNS)), [refused], history
     )
 

@@ -18,7 +18,7 @@ from tests.support.prefect_api import everything, latest_run, latest_table, post
 from tests.support.scripted_node import API_KEY, Answer, Asked, ScriptedNode, scripted_node, success
 from tests.support.shop import with_push_success, write_orders, write_shops
 from workmesh_flows.adapters.store.engine import database_clock
-from workmesh_flows.adapters.store.lanes import held_lane
+from workmesh_flows.adapters.store.lanes import lease_lane
 from workmesh_flows.blocks import ServiceLimits
 from workmesh_flows.domain.lane import Lane
 from workmesh_flows.domain.node import NodeState
@@ -260,7 +260,7 @@ def test_a_node_whose_lanes_are_held_fails_the_run_by_name_while_the_others_are_
     lane, clock = Lane("shop.orders", "order", "n1", "push"), database_clock(fleet.engine)
     with nodes(fleet, "n1", "n2", "n3"):
         with (
-            held_lane(fleet.engine, lane, holder="a long push", clock=clock, lease_seconds=30),
+            lease_lane(fleet.engine, lane, holder="a long push", clock=clock, lease_seconds=30),
             pytest.raises(
                 RunFailed, match=r"moved 1 entity(.|\n)*shop.orders, node n1: .*held by a long push"
             ) as failed,

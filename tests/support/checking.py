@@ -28,7 +28,7 @@ def create_shop(engine: Engine, change: Callable[[Table, Table], None] | None = 
     found.create_all(engine)
 
 
-def mended(
+def fixed(
     engine: Engine, mesh: Mesh | None = None, nodes: Collection[str] | None = None
 ) -> Sequence[Finding]:
     """What is left when the DDL was executed."""

@@ -8,9 +8,9 @@ from typing import Any
 from sqlalchemy import NullPool, create_engine, inspect
 
 from tests.support.shop import shop_service
-from workmesh_flows.adapters.store.assignment import assigning
+from workmesh_flows.adapters.store.assignment import writing_assignments
 from workmesh_flows.adapters.store.engine import open_engine
-from workmesh_flows.adapters.store.lanes import leave_lane, take_lane
+from workmesh_flows.adapters.store.lanes import acquire_lane, release_lane
 from workmesh_flows.domain.lane import Lane
 from workmesh_flows.errors import LaneBusy
 from workmesh_flows.planning.assignment.plan import Load, plan_assignment
@@ -34,13 +34,13 @@ def take_at_once(url: str, name: str, rounds: int, barrier: Any, outcomes: Any) 
     for _ in range(rounds):
         barrier.wait(30)
         try:
-            hold = take_lane(engine, lane, holder=name, clock=lambda: datetime.now(UTC), lease_seconds=60)
+            hold = acquire_lane(engine, lane, holder=name, clock=lambda: datetime.now(UTC), lease_seconds=60)
         except LaneBusy:
             hold = None
         epochs.append(hold.epoch if hold else 0)
         barrier.wait(30)
         if hold:
-            leave_lane(engine, hold)
+            release_lane(engine, hold)
     outcomes.put((name, epochs))
 
 
@@ -49,7 +49,7 @@ def assign_at_once(url: str, at_once: int, barrier: Any, outcomes: Any) -> None:
     engine, service, written = create_engine(url, poolclass=NullPool), shop_service(), 0
     barrier.wait(30)
     while True:
-        with assigning(engine, service) as run:
+        with writing_assignments(engine, service) as run:
             held = run.held()
             loads = [Load(name, *held.get(name, (0, 0)), max_entities=20) for name in ("a", "b")]
             plan = plan_assignment(service.criterion, run.unassigned(at_once), loads, run.position)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from urllib.parse import quote
 
 
-def told_by(error: BaseException | None) -> Iterator[str]:
+def texts_of(error: BaseException | None) -> Iterator[str]:
     """Every text that a traceback of this error could show."""
     while error is not None:
         yield from (str(error), repr(error), *getattr(error, "__notes__", ()))
@@ -23,7 +23,7 @@ def forms_of(secret: str) -> set[str]:
     return {form.lower() for form in written}
 
 
-def assert_kept(secret: str, *texts: str) -> None:
+def assert_secret(secret: str, *texts: str) -> None:
     """No text holds the secret, in any letter case, with or without braces."""
     for text in texts:
         shown = text.lower()

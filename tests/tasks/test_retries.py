@@ -14,7 +14,7 @@ from tests.support.shop import with_push_success, write_orders, write_shops
 from workmesh_flows.domain.reports import PullReport, PushReport
 from workmesh_flows.errors import RunFailed
 from workmesh_flows.flows import ServiceFlows, service_flows
-from workmesh_flows.operations.delivery.limits import Bounds
+from workmesh_flows.operations.delivery.limits import RunLimits
 
 ORDERS, BATCH = 40, 10
 
@@ -76,5 +76,5 @@ def test_tries_add_up_what_they_finished_and_leave_what_the_last_one_left() -> N
     assert PullReport("order", "n1", 4, 3, 1, seconds=1.0).after(PullReport("order", "n1", 9, 5, 2, 2)) == (
         PullReport("order", "n1", selected=9, pulled=8, failed=1, left=0, seconds=1.0)
     )
-    assert Bounds(10, 3.0).after(12, 1.0) == Bounds(0, 2.0)
-    assert Bounds().after(12, 1.0) == Bounds()
+    assert RunLimits(10, 3.0).after(12, 1.0) == RunLimits(0, 2.0)
+    assert RunLimits().after(12, 1.0) == RunLimits()

@@ -21,16 +21,16 @@ from workmesh_flows.domain.limits import Limits
 from workmesh_flows.domain.node import Node
 from workmesh_flows.domain.reports import PullReport, PushReport
 from workmesh_flows.errors import LaneError, LaneStopped
-from workmesh_flows.operations.delivery.lane_context import Work
+from workmesh_flows.operations.delivery.lane_context import LaneContext
 from workmesh_flows.operations.delivery.pull import pull_lane
 from workmesh_flows.operations.delivery.push import push_lane
 from workmesh_flows.testing import (
     Chaos,
     FaultyProxy,
     History,
-    Outcome,
     Promise,
     RecordExists,
+    RequestOutcome,
     check_history,
     inventory_node,
     read_history,
@@ -53,10 +53,10 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
     made.dispose()
 
 
-def work(engine: Engine, mesh: Mesh, node: Node) -> Work:
+def work(engine: Engine, mesh: Mesh, node: Node) -> LaneContext:
     (service,) = mesh.services
     limits = Limits(connect_timeout=1, read_timeout=1, breaker_failures=1_000)
-    return Work(engine, service, service.protocols[0], node, holder="a run", limits=limits)
+    return LaneContext(engine, service, service.protocols[0], node, holder="a run", limits=limits)
 
 
 def write_late(engine: Engine) -> None:
@@ -70,7 +70,7 @@ def write_late(engine: Engine) -> None:
         session.commit()
 
 
-def run(history: History, lane: Work, *, push: bool) -> PushReport | PullReport | None:
+def run(history: History, lane: LaneContext, *, push: bool) -> PushReport | PullReport | None:
     """One run, told in the history; None where it stopped."""
     try:
         report = push_lane(lane) if push else pull_lane(lane)
@@ -122,7 +122,7 @@ def test_chaos_between_master_and_nodes_breaks_no_promise(engine: Engine, tmp_pa
         record_state(history, engine, mesh)
     assert len(with_push_success(engine, True)) == COUNT + LATE
     assert faults >= {"BrokenJson", "DropAnswer", "HalfClose", "Reset", "Unavailable"}
-    assert outcomes >= {Outcome.ACCEPTED, Outcome.LOST, Outcome.WITHHELD}
+    assert outcomes >= {RequestOutcome.ACCEPTED, RequestOutcome.LOST, RequestOutcome.WITHHELD}
     events = list(read_history(path))
     verdict = check_history(events, settled=True)
     assert verdict.clean, verdict

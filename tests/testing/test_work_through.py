@@ -14,7 +14,7 @@ from tests.support.scripted_node import API_KEY, scripted_node, success
 from tests.support.shop import Order, shop_mesh, with_push_success, write_orders, write_shops
 from workmesh_flows.domain.node import Node
 from workmesh_flows.errors import ConfigurationError, LaneStopped
-from workmesh_flows.testing import Worked, inventory_node, running_node, work_through
+from workmesh_flows.testing import MeshRun, inventory_node, running_node, work_through
 
 SERVICE = "shop.orders"
 
@@ -36,9 +36,9 @@ def change(engine: Engine, order: int, text: str) -> None:
 def test_all_is_assigned_pushed_and_pulled(shops: Engine) -> None:
     with running_node(orders, name="n1") as one, running_node(orders, name="n2") as two:
         nodes = [inventory_node(node, SERVICE) for node in (one, two)]
-        assert work_through(shop_mesh(), nodes, database=lambda: shops) == Worked(3, 12, 12, 0, 0)
+        assert work_through(shop_mesh(), nodes, database=lambda: shops) == MeshRun(3, 12, 12, 0, 0)
         assert {len(node.arrivals()) for node in (one, two)} == {4, 8}
-        assert work_through(shop_mesh(), nodes, database=lambda: shops) == Worked(0, 0, 0, 0, 0)
+        assert work_through(shop_mesh(), nodes, database=lambda: shops) == MeshRun(0, 0, 0, 0, 0)
 
 
 def test_what_is_refused_or_cannot_be_processed_is_counted_and_does_not_go_on_for_ever(shops: Engine) -> None:
@@ -46,7 +46,7 @@ def test_what_is_refused_or_cannot_be_processed_is_counted_and_does_not_go_on_fo
     change(shops, 12, "impossible")
     with running_node(orders) as node:
         done = work_through(shop_mesh(), [inventory_node(node, SERVICE)], database=lambda: shops)
-    assert done == Worked(assigned=3, pushed=9, pulled=8, pending=3, failed=1)
+    assert done == MeshRun(assigned=3, pushed=9, pulled=8, pending=3, failed=1)
 
 
 def test_results_that_do_not_come_in_time_are_an_error_that_counts_them(shops: Engine) -> None:

@@ -14,7 +14,7 @@ app = typer.Typer(
 )
 
 
-def _say_version(asked: bool) -> None:
+def _print_version(asked: bool) -> None:
     if asked:
         typer.echo(f"workmesh-flows {version('workmesh-flows')}, prefect {version('prefect')}")
         raise typer.Exit
@@ -25,7 +25,7 @@ def program(
     *,
     asked: Annotated[
         bool,
-        typer.Option("--version", callback=_say_version, is_eager=True, help="Say the version, and end."),
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Say the version, and end."),
     ] = False,
 ) -> None:
     """The program itself."""

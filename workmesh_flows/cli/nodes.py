@@ -11,7 +11,7 @@ import typer
 
 from workmesh_flows.cli.app import app
 from workmesh_flows.cli.options import AllOption, MeshOption
-from workmesh_flows.cli.run_flow import mesh_of, see_server, show
+from workmesh_flows.cli.run_flow import mesh_of, require_server, show
 from workmesh_flows.errors import ConfigurationError, RunFailed
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def nodes(context: typer.Context, mesh: MeshOption = None, every: AllOption = Fa
     from workmesh_flows.reporting.status_tables import NODE_COLUMNS
     from workmesh_flows.status import node_status
 
-    see_server()
+    require_server()
     table = node_status(mesh_of(mesh))
     show("Nodes", table, None if every else NODE_COLUMNS)
     for node, trouble in table.loc[table["trouble"].notna(), ["node", "trouble"]].itertuples(index=False):
@@ -54,7 +54,7 @@ def import_nodes(
     from workmesh_flows.inventory.documents import load_blocks
     from workmesh_flows.inventory.yaml_file import changes, read_file
 
-    see_server()
+    require_server()
     stored, problems = load_blocks()
     wanted = read_file(file, stored)
     doubts = _misspelt({name: node.services for name, node in wanted.items()}, mesh)
@@ -62,7 +62,7 @@ def import_nodes(
     foreign = _of_other_meshes(gone, stored, mesh) if gone else {}
     gone = [name for name in gone if name not in foreign]
     if gone:
-        _see_empty(gone, mesh)
+        _require_empty(gone, mesh)
     changed = {name: changes(stored[name], node) for name, node in wanted.items() if name in stored}
     due = {name: node for name, node in wanted.items() if changed.get(name) != []}
     with writing_nodes() if due and not dry_run else nullcontext() as write:
@@ -86,13 +86,13 @@ def import_nodes(
 
 def _misspelt(services: Mapping[str, Sequence[str]], reference: str | None) -> list[str]:
     """Lines about services of nodes that look like one that the mesh has, where it is known which mesh."""
-    from workmesh_flows.domain.node import misspelt
+    from workmesh_flows.domain.node import likely_misspelling
     from workmesh_flows.settings import read_settings
 
     if not (reference or read_settings().mesh):
         return []
     known = [service.name for service in mesh_of(reference).services]
-    found = {name: misspelt(said, known) for name, said in services.items()}
+    found = {name: likely_misspelling(said, known) for name, said in services.items()}
     return [f"{name}: {doubt}" for name, doubt in found.items() if doubt]
 
 
@@ -105,7 +105,7 @@ def _of_other_meshes(
     return {name: services for name, services in found.items() if services}
 
 
-def _see_empty(names: list[str], reference: str | None) -> None:
+def _require_empty(names: list[str], reference: str | None) -> None:
     """Raises ConfigurationError where entities of the mesh are at one of these nodes: deleted, it would leave them behind."""
     from workmesh_flows.mesh_database import mesh_engine
     from workmesh_flows.operations.status import assigned_nodes
@@ -135,7 +135,7 @@ def export_nodes(
     from workmesh_flows.inventory.documents import load_blocks
     from workmesh_flows.inventory.yaml_file import write_file
 
-    see_server()
+    require_server()
     stored, problems = load_blocks()
     text = write_file(stored)
     if file is None:
@@ -155,11 +155,11 @@ def export_nodes(
 def upgrade_nodes() -> None:
     """Bring the blocks of an earlier version to this one's form: until then their edit forms lack its new fields."""
     from workmesh_flows.inventory.bulk_write import writing_nodes
-    from workmesh_flows.inventory.documents import load_blocks, old_documents
+    from workmesh_flows.inventory.documents import load_blocks, outdated_nodes
 
-    see_server()
+    require_server()
     stored, problems = load_blocks()
-    old = [name for name in old_documents() if name in stored]
+    old = [name for name in outdated_nodes() if name in stored]
     with writing_nodes() if old else nullcontext() as write:
         for name in old:
             if write is not None:

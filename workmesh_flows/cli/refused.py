@@ -22,9 +22,9 @@ EntityOption = Annotated[
 @app.command()
 def parked(service: ServiceArgument = None, mesh: MeshOption = None) -> None:
     """Show the refused records: how often each was tried, what waits behind it, since when, and why."""
-    from workmesh_flows.status import parked_records
+    from workmesh_flows.status import refused_records
 
-    frame = parked_records(mesh_of(mesh), [service] if service else [])
+    frame = refused_records(mesh_of(mesh), [service] if service else [])
     if frame.empty:
         typer.echo("no record was refused, or all of them were pushed since")
         return

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from workmesh_flows.errors import ConfigurationError, ServerAway, WorkmeshError
+from workmesh_flows.errors import ConfigurationError, ServerUnreachable, WorkmeshError
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from workmesh_flows.domain.service import Mesh
     from workmesh_flows.flows.factory import ServiceFlow
-    from workmesh_flows.runs.result import Outcome
+    from workmesh_flows.runs.result import RunResult
 
 WENT_AWAY = (
     "the Prefect server went away and was not told how this run ended ({}). What was done is in your database, and "
@@ -35,7 +35,7 @@ def mesh_of(reference: str | None) -> Mesh:
     return load_reference(name, Mesh)
 
 
-def run(action: str, service: str | None, reference: str | None, **parameters: Any) -> Outcome:  # noqa: ANN401
+def run(action: str, service: str | None, reference: str | None, **parameters: Any) -> RunResult:  # noqa: ANN401
     """Run a service's flow here, as a run that the Prefect server sees."""
     _quiet()
     from workmesh_flows.flows import service_flows
@@ -53,7 +53,7 @@ def run(action: str, service: str | None, reference: str | None, **parameters: A
     )
 
 
-def run_of_mesh(action: str, reference: str | None, **parameters: Any) -> Outcome:  # noqa: ANN401
+def run_of_mesh(action: str, reference: str | None, **parameters: Any) -> RunResult:  # noqa: ANN401
     """The same for a flow of the whole mesh."""
     _quiet()
     from workmesh_flows.flows import mesh_flows
@@ -62,7 +62,7 @@ def run_of_mesh(action: str, reference: str | None, **parameters: Any) -> Outcom
     return _outcome(getattr(mesh_flows(mesh_of(reference), module=__name__), action), parameters, mesh_tags())
 
 
-def see_server() -> None:
+def require_server() -> None:
     """Raise ServerAway, and soon, where the Prefect server does not answer; its client tries for minutes."""
     from workmesh_flows.inventory.documents import wait_for_server
 
@@ -74,19 +74,19 @@ def _quiet() -> None:
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "WARNING")
 
 
-def _outcome(flow: ServiceFlow, parameters: dict[str, Any], own: Sequence[str]) -> Outcome:
+def _outcome(flow: ServiceFlow, parameters: dict[str, Any], own: Sequence[str]) -> RunResult:
     import httpx
     from prefect import tags
     from rich.console import Console
 
     from workmesh_flows.cli.progress_bars import progress_shown
 
-    see_server()
+    require_server()
     with tags(*own), progress_shown(Console(stderr=True)):
         try:
-            outcome: Outcome = flow(**parameters)
+            outcome: RunResult = flow(**parameters)
         except httpx.TransportError as error:  # nothing but Prefect's own client lets it out
-            raise ServerAway("\n".join([WENT_AWAY.format(error), *_reasons(error)])) from error
+            raise ServerUnreachable("\n".join([WENT_AWAY.format(error), *_reasons(error)])) from error
     typer.echo(outcome.message)
     return outcome
 
@@ -98,7 +98,7 @@ def _reasons(error: BaseException | None) -> list[str]:
     return [] if error is None else [str(error)]
 
 
-def show_plans(outcome: Outcome) -> None:
+def show_plans(outcome: RunResult) -> None:
     """Every move of the plans, the nodes before and then, and what cannot move."""
     from workmesh_flows.reporting.plan_tables import balance_table, moves_table
 

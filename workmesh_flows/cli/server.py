@@ -10,7 +10,7 @@ import typer
 
 from workmesh_flows.cli.app import app
 from workmesh_flows.cli.options import MeshOption
-from workmesh_flows.cli.run_flow import mesh_of, see_server
+from workmesh_flows.cli.run_flow import mesh_of, require_server
 
 automations_app = typer.Typer(no_args_is_help=True, help="Be told when something needs you.")
 app.add_typer(automations_app, name="automations")
@@ -73,7 +73,7 @@ def serve(mesh: MeshOption = None) -> None:
     from workmesh_flows.settings import PREFIX
 
     made = deployments(mesh_of(mesh))
-    see_server()
+    require_server()
     if mesh is not None:
         os.environ[f"{PREFIX}MESH"] = mesh  # each run is a process of its own
     serve_here(*made)
@@ -96,7 +96,7 @@ def install(
     """Install automations for stopped lanes, records set aside, entities without a node, nodes away, and dead runs."""
     from workmesh_flows.observability.automations import install as install_automations
 
-    see_server()
+    require_server()
     for line in install_automations(notify=notify, away_after=away_after, dead_after=dead_after):
         typer.echo(line)
     if notify is None:

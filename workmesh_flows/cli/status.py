@@ -12,7 +12,7 @@ from workmesh_flows.cli.options import (
     AllOption,
     MeshOption,
 )
-from workmesh_flows.cli.run_flow import mesh_of, see_server, show
+from workmesh_flows.cli.run_flow import mesh_of, require_server, show
 from workmesh_flows.errors import ConfigurationError
 
 
@@ -22,7 +22,7 @@ def services(mesh: MeshOption = None, every: AllOption = False) -> None:
     from workmesh_flows.reporting.status_tables import SERVICE_COLUMNS
     from workmesh_flows.status import service_status
 
-    see_server()
+    require_server()
     show("Services", service_status(mesh_of(mesh)), None if every else SERVICE_COLUMNS)
 
 
@@ -31,10 +31,10 @@ def report(
     html: Annotated[Path, typer.Option("--html", help="File to write.")], mesh: MeshOption = None
 ) -> None:
     """Write the pages of the mesh and of its services into one file, for those who do not see Prefect."""
-    from workmesh_flows.observability.pages import whole_report
+    from workmesh_flows.observability.pages import html_report
 
-    see_server()
-    text = whole_report(mesh_of(mesh))
+    require_server()
+    text = html_report(mesh_of(mesh))
     try:
         html.write_text(text, encoding="utf-8")
     except OSError as error:

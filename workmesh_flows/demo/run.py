@@ -52,27 +52,27 @@ def run_demo(*, database: str | None = None, serve: bool = False) -> None:
     began = time.monotonic()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that everything is cleaned up then, too
 
-    def say(text: str) -> None:
+    def print_line(text: str) -> None:
         out.print(f"[dim]{time.monotonic() - began:5.1f} s[/dim]  {text}", soft_wrap=True, highlight=False)
 
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="workmesh-demo-")))
         engine = stack.enter_context(_sample(database, home))
-        say(
+        print_line(
             f"wrote 200 accounts and 20,000 records into {make_url(engine.url).render_as_string(hide_password=True)}"
         )
         nodes = [stack.enter_context(_node(name, home)) for name in NODES]
-        say("started three nodes: " + ", ".join(f"{node.name} at {node.url}" for node in nodes))
+        print_line("started three nodes: " + ", ".join(f"{node.name} at {node.url}" for node in nodes))
         stack.enter_context(_environment(home, engine))
         api = _server(stack, home)
-        say(f"the Prefect server is at {api}")
+        print_line(f"the Prefect server is at {api}")
         stack.enter_context(_registered(nodes))
-        _run_flows(say)
+        _run_flows(print_line)
         _show(out)
         out.print(WHAT_NOW, soft_wrap=True, highlight=False)
         if serve:
             _serve(out, api)
-    say("cleaned up")
+    print_line("cleaned up")
 
 
 @contextmanager
@@ -147,17 +147,17 @@ def _registered(nodes: list[NodeProcess]) -> Iterator[None]:
             WorkmeshNode.delete(node.name)
 
 
-def _run_flows(say: Callable[[str], None]) -> None:
+def _run_flows(print_line: Callable[[str], None]) -> None:
     from prefect import tags
 
     from workmesh_flows.demo import flows
     from workmesh_flows.observability.tags import service_tags
 
     with tags(*service_tags(SERVICE)):
-        say(f"{SERVICE}.assign: " + flows.assign().message)
-        say(f"{SERVICE}.push: " + flows.push().message)
+        print_line(f"{SERVICE}.assign: " + flows.assign().message)
+        print_line(f"{SERVICE}.push: " + flows.push().message)
         for _ in range(PULLS):
-            say(f"{SERVICE}.pull: " + flows.pull().message)
+            print_line(f"{SERVICE}.pull: " + flows.pull().message)
             waiting = _waiting()
             if waiting == 0:
                 return

@@ -110,8 +110,8 @@ def read_answer(answer: RawAnswer, *, path: str, scrub: Scrub, now: datetime) ->
     if code == _CRASH:
         raise RequestCrashed(f"{path} answers 500")
     if code in _UNAVAILABLE or code > _SERVER_ERRORS:
-        retry_at, went_away = _retry_at(answer.headers, now), code in _GATEWAYS
-        raise NodeUnavailable(f"{path} answers {code}", retry_at=retry_at, went_away=went_away)
+        retry_at, interrupted = _retry_at(answer.headers, now), code in _GATEWAYS
+        raise NodeUnavailable(f"{path} answers {code}", retry_at=retry_at, interrupted=interrupted)
     raise RecordRefused(f"{path} answers {code}: {_text(answer, scrub) or NO_REASON}")
 
 

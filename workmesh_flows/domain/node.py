@@ -101,7 +101,7 @@ class Inventory:
         return None
 
 
-def misspelt(services: Iterable[str], known: Iterable[str]) -> str:
+def likely_misspelling(services: Iterable[str], known: Iterable[str]) -> str:
     """What to say of services that are not known and look like one that is; empty where there are none.
 
     Others are not spoken of: one inventory may be that of several meshes.

@@ -16,17 +16,17 @@ from workmesh_flows.domain.service import Mesh
 from workmesh_flows.flows.run_names import run_name
 from workmesh_flows.flows.task_runners import make_runner
 from workmesh_flows.observability.tags import tag_run
-from workmesh_flows.runs.result import Outcome
+from workmesh_flows.runs.result import RunResult
 from workmesh_flows.settings import read_settings
 
-ServiceFlow: TypeAlias = Flow[..., Outcome]
+ServiceFlow: TypeAlias = Flow[..., RunResult]
 """Called, it gives its Outcome or raises one of our errors; its run ends in a state whose message says the same."""
 
 MADE_UP = re.compile(r"[a-z]+-[a-z]+", re.IGNORECASE)
 """A run's name that Prefect made up, as in ``sandy-cockatoo`` or ``Generic-Quokka``; any other one was given by somebody, and is kept."""
 
 
-def as_flow(mesh: Mesh, function: Callable[..., Outcome], subject: str, module: str) -> ServiceFlow:
+def as_flow(mesh: Mesh, function: Callable[..., RunResult], subject: str, module: str) -> ServiceFlow:
     """The flow ``<subject>.<function>``, which a deployment finds as ``module:function``.
 
     The function is renamed before it becomes a flow: Prefect keeps where it found it.
@@ -47,7 +47,7 @@ def as_flow(mesh: Mesh, function: Callable[..., Outcome], subject: str, module: 
     return made
 
 
-def run(action: Callable[..., Outcome], *arguments: Any, tags: Sequence[str] = ()) -> Outcome:  # noqa: ANN401 - the action's own
+def run(action: Callable[..., RunResult], *arguments: Any, tags: Sequence[str] = ()) -> RunResult:  # noqa: ANN401 - the action's own
     """The state in which the run ends: its message is the sentence that people read; ``tags`` are added to the run's.
 
     To Prefect it is a state; whoever called the flow gets the outcome in it. A failure is raised, not returned as
@@ -63,7 +63,7 @@ def run(action: Callable[..., Outcome], *arguments: Any, tags: Sequence[str] = (
         _failed_here.add(this)
         raise
     state: State[Any] = Completed(message=outcome.message, data=outcome)
-    return outcome if this in _failed_here else cast("Outcome", state)
+    return outcome if this in _failed_here else cast("RunResult", state)
 
 
 _failed_here: set[str] = set()

@@ -8,11 +8,11 @@ from workmesh_flows.domain.service import Mesh
 from workmesh_flows.flows.factory import ServiceFlow, as_flow, run
 from workmesh_flows.flows.form_types import Bound, NodeName
 from workmesh_flows.observability.tags import service_tag
-from workmesh_flows.operations.moves.plan import Drain
+from workmesh_flows.operations.moves.plan import DrainRequest
 from workmesh_flows.runs import assign as assigning
 from workmesh_flows.runs import moves
-from workmesh_flows.runs.moves import How
-from workmesh_flows.runs.result import Outcome
+from workmesh_flows.runs.moves import MoveOptions
+from workmesh_flows.runs.result import RunResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ def mesh_flows(mesh: Mesh, *, module: str) -> MeshFlows:
     """The flows of a mesh, to be bound in ``module`` under the names of `MeshFlows`."""
     tags = [service_tag(service.name) for service in mesh.services]  # such a run is about each of them
 
-    def assign() -> Outcome:
+    def assign() -> RunResult:
         """Give each entity without a node one, for all services together: none takes another one's last room."""
         return run(assigning.assign_mesh, mesh, tags=tags)
 
@@ -40,7 +40,7 @@ def mesh_flows(mesh: Mesh, *, module: str) -> MeshFlows:
         max_moves: Bound = 0,
         at_once: Bound = 0,
         repush: bool = False,
-    ) -> Outcome:
+    ) -> RunResult:
         """Empty nodes, for all their services; as a dry run, only show the plans.
 
         Args:
@@ -55,7 +55,7 @@ def mesh_flows(mesh: Mesh, *, module: str) -> MeshFlows:
         """
         if revoke:
             return run(moves.revoke, mesh, nodes, tags=tags)
-        asked = Drain(nodes, pinned, max_moves or None, at_once or None)
-        return run(moves.drain, mesh, asked, plan, How(dry_run, repush), tags=tags)
+        asked = DrainRequest(nodes, pinned, max_moves or None, at_once or None)
+        return run(moves.drain, mesh, asked, plan, MoveOptions(dry_run, repush), tags=tags)
 
     return MeshFlows(as_flow(mesh, assign, "mesh", module), as_flow(mesh, drain, "mesh", module))

@@ -21,14 +21,14 @@ from pydantic import Field
 from workmesh_flows.domain.service import Mesh
 from workmesh_flows.flows.factory import ServiceFlow, as_flow, run
 from workmesh_flows.flows.form_types import Bound, NodeName, Seconds
-from workmesh_flows.operations.delivery.limits import Bounds
-from workmesh_flows.operations.moves.plan import Rebalance
+from workmesh_flows.operations.delivery.limits import RunLimits
+from workmesh_flows.operations.moves.plan import RebalanceRequest
 from workmesh_flows.planning.moves import Objective
 from workmesh_flows.runs import assign as assigning
 from workmesh_flows.runs import lanes, moves
-from workmesh_flows.runs.finish import count
-from workmesh_flows.runs.moves import How
-from workmesh_flows.runs.result import Outcome
+from workmesh_flows.runs.finish import count_only
+from workmesh_flows.runs.moves import MoveOptions
+from workmesh_flows.runs.result import RunResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def service_flows(mesh: Mesh, name: str, *, module: str) -> ServiceFlows:
         limit: Bound = 0,
         reassign: bool = False,
         repush: bool = False,
-    ) -> Outcome:
+    ) -> RunResult:
         """Give each entity without a node one, by the service's criterion and within the caps of the nodes.
 
         Args:
@@ -70,7 +70,9 @@ def service_flows(mesh: Mesh, name: str, *, module: str) -> ServiceFlows:
             reassign: Give the entities named above another node. Without room elsewhere the old one stands.
             repush: Send all data of the entities named above again, from the beginning.
         """
-        how = assigning.Assigning(entities, limit or None, reassign=reassign, repush=repush, dry_run=dry_run)
+        how = assigning.AssignRequest(
+            entities, limit or None, reassign=reassign, repush=repush, dry_run=dry_run
+        )
         return run(assigning.assign, mesh, name, how)
 
     def push(
@@ -79,7 +81,7 @@ def service_flows(mesh: Mesh, name: str, *, module: str) -> ServiceFlows:
         limit: Bound = 0,
         seconds: Seconds = 0,
         now: bool = False,
-    ) -> Outcome:
+    ) -> RunResult:
         """Send pending records to their nodes, in order; lanes of different nodes side by side.
 
         Args:
@@ -93,15 +95,15 @@ def service_flows(mesh: Mesh, name: str, *, module: str) -> ServiceFlows:
             lanes.push,
             mesh,
             name,
-            lanes.Chosen(nodes, protocols, now),
-            Bounds(limit or None, seconds or None),
+            lanes.LaneSelection(nodes, protocols, now),
+            RunLimits(limit or None, seconds or None),
         )
 
     def pull(
         nodes: list[NodeName] = [],  # noqa: B006
         protocols: list[str] = [],  # noqa: B006
         now: bool = False,
-    ) -> Outcome:
+    ) -> RunResult:
         """Collect the results of the records that the nodes have processed.
 
         Args:
@@ -109,7 +111,7 @@ def service_flows(mesh: Mesh, name: str, *, module: str) -> ServiceFlows:
             protocols: Only these protocols. None chosen: all, in declared order.
             now: Ask nodes at once, even those in a pause: they were away too often, or asked for it.
         """
-        return run(lanes.pull, mesh, name, lanes.Chosen(nodes, protocols, now))
+        return run(lanes.pull, mesh, name, lanes.LaneSelection(nodes, protocols, now))
 
     def sync(
         nodes: list[NodeName] = [],  # noqa: B006
@@ -117,7 +119,7 @@ def service_flows(mesh: Mesh, name: str, *, module: str) -> ServiceFlows:
         limit: Bound = 0,
         seconds: Seconds = 0,
         now: bool = False,
-    ) -> Outcome:
+    ) -> RunResult:
         """Assign, push and pull, one after the other.
 
         Args:
@@ -131,8 +133,8 @@ def service_flows(mesh: Mesh, name: str, *, module: str) -> ServiceFlows:
             lanes.sync,
             mesh,
             name,
-            lanes.Chosen(nodes, protocols, now),
-            Bounds(limit or None, seconds or None),
+            lanes.LaneSelection(nodes, protocols, now),
+            RunLimits(limit or None, seconds or None),
         )
 
     def replay(
@@ -141,7 +143,7 @@ def service_flows(mesh: Mesh, name: str, *, module: str) -> ServiceFlows:
         protocols: list[str] = [],  # noqa: B006
         skip: bool = False,
         push: bool = True,
-    ) -> Outcome:
+    ) -> RunResult:
         """Decide about records that were set aside after their last refusal: send them again, or skip them.
 
         Args:
@@ -151,7 +153,7 @@ def service_flows(mesh: Mesh, name: str, *, module: str) -> ServiceFlows:
             skip: Do not send the records named above any more; what waits behind them goes on.
             push: Push all lanes of these protocols afterwards.
         """
-        asked = lanes.Replay(records, entities, protocols, skip=skip, push=push)
+        asked = lanes.ReplayRequest(records, entities, protocols, skip=skip, push=push)
         return run(lanes.replay, mesh, name, asked)
 
     def rebalance(  # noqa: PLR0913, PLR0917 - each is a field of the form
@@ -165,7 +167,7 @@ def service_flows(mesh: Mesh, name: str, *, module: str) -> ServiceFlows:
         max_moves: Bound = 0,
         at_once: Bound = 0,
         repush: bool = False,
-    ) -> Outcome:
+    ) -> RunResult:
         """Even out the nodes with as little movement as it takes; as a dry run, only show the plan.
 
         Args:
@@ -180,19 +182,19 @@ def service_flows(mesh: Mesh, name: str, *, module: str) -> ServiceFlows:
             at_once: At most this many moves out of a node, and into a node, at a time. 0: as the caps allow.
             repush: Send all data of the moved entities again, from the beginning, not only what was not pulled.
         """
-        asked = Rebalance(
+        asked = RebalanceRequest(
             tolerance, objective, emergency, sources, pinned, max_moves or None, at_once or None
         )
-        return run(moves.rebalance, mesh, name, asked, plan, How(dry_run, repush))
+        return run(moves.rebalance, mesh, name, asked, plan, MoveOptions(dry_run, repush))
 
-    def status() -> Outcome:
+    def status() -> RunResult:
         """Count what is where, what waits and what failed, and publish both tables."""
-        return run(count, mesh, name)
+        return run(count_only, mesh, name)
 
     for function in (push, pull, sync, replay):
         function.__annotations__["protocols"] = list[choice]
 
-    def made(function: Callable[..., Outcome]) -> ServiceFlow:
+    def made(function: Callable[..., RunResult]) -> ServiceFlow:
         return as_flow(mesh, function, name, module)
 
     return ServiceFlows(

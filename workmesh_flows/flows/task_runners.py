@@ -30,7 +30,7 @@ def make_runner(settings: WorkmeshSettings, mesh: Mesh) -> AnyRunner:
     """
     address, lanes = settings.task_runner_address, settings.lanes_at_once
     if settings.task_runner != "threads":
-        _see_that_it_travels(mesh, settings.task_runner)
+        _require_picklable(mesh, settings.task_runner)
     match settings.task_runner:
         case "threads":
             if address is not None:
@@ -92,7 +92,7 @@ def _runner_class(extra: Literal["dask", "ray"], name: str) -> Callable[..., Any
     return made
 
 
-def _see_that_it_travels(mesh: Mesh, kind: str) -> None:
+def _require_picklable(mesh: Mesh, kind: str) -> None:
     try:
         pickle.dumps(mesh)
     except TypeError as error:

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from workmesh_flows.blocks import WorkmeshNode
 from workmesh_flows.domain.node import Inventory, NodeState
-from workmesh_flows.errors import ServerAway, UnknownName
+from workmesh_flows.errors import ServerUnreachable, UnknownName
 
 SLUG = "workmesh-node"
 ANSWER_SECONDS = 10.0
@@ -30,20 +30,20 @@ _OURS = "Value error, "
 
 
 @contextmanager
-def keeping_inventory() -> Iterator[None]:
+def inventory_read_once() -> Iterator[None]:
     """Read the inventory once for the tasks of a block.
 
     Lanes that this process works begin without asking the Prefect server, also while it is away. A block within
     another one keeps what that one read.
     """
-    before = _kept.set(kept_inventory())
+    before = _kept.set(current_inventory())
     try:
         yield
     finally:
         _kept.reset(before)
 
 
-def kept_inventory() -> Inventory:
+def current_inventory() -> Inventory:
     """The inventory of the block around; in another process, or outside of a block, what the server has now."""
     kept = _kept.get()
     return load_inventory() if kept is None else kept
@@ -68,11 +68,11 @@ def load_blocks() -> tuple[dict[str, WorkmeshNode], dict[str, str]]:
         try:
             blocks[document.name] = WorkmeshNode.model_validate(document.data)
         except ValidationError as error:
-            problems[document.name] = said_of(error)
+            problems[document.name] = describe_errors(error)
     return blocks, problems
 
 
-def old_documents() -> list[str]:
+def outdated_nodes() -> list[str]:
     """The nodes whose documents have the form of an earlier version: new fields are missing in their edit form."""
     checksum = WorkmeshNode._calculate_schema_checksum()  # noqa: SLF001 - Prefect compares schemas by nothing else
     return sorted(
@@ -109,14 +109,14 @@ def wait_for_server(seconds: float, waiting: Callable[[object], None] | None = N
     ):
         while (error := client.api_healthcheck()) is not None:
             if time.monotonic() >= end:
-                raise ServerAway(_away(client.api_url, error)) from error
+                raise ServerUnreachable(_unreachable(client.api_url, error)) from error
             if waiting is not None:
                 waiting(client.api_url)
                 waiting = None
             time.sleep(0.5)
 
 
-def _away(address: object, error: Exception) -> str:
+def _unreachable(address: object, error: Exception) -> str:
     return (
         f"the Prefect server cannot be reached at {address}: {error}; start it (prefect server start), or set "
         "PREFECT_API_URL"
@@ -128,7 +128,7 @@ def _documents(*, secrets: bool = True) -> list[BlockDocument]:
         try:
             return client.read_block_documents_by_type(SLUG, include_secrets=secrets)
         except httpx.TransportError as error:
-            raise ServerAway(_away(client.api_url, error)) from error
+            raise ServerUnreachable(_unreachable(client.api_url, error)) from error
         except PrefectHTTPStatusError as error:
             if error.response.status_code != HTTPStatus.NOT_FOUND:
                 raise
@@ -139,7 +139,7 @@ def _schema_of(document: BlockDocument) -> str | None:
     return document.block_schema.checksum if document.block_schema else None
 
 
-def said_of(error: ValidationError) -> str:
+def describe_errors(error: ValidationError) -> str:
     """What is wrong, field by field, without the values: one of them may be a key."""
     return "; ".join(
         f"{'.'.join(str(part) for part in problem['loc']) or 'node'}"

@@ -22,7 +22,7 @@ from ruamel.yaml.error import MarkedYAMLError
 
 from workmesh_flows.blocks import WorkmeshNode
 from workmesh_flows.errors import ConfigurationError
-from workmesh_flows.inventory.documents import said_of
+from workmesh_flows.inventory.documents import describe_errors
 
 REFERENCE = re.compile(r"\$\{(?P<variable>[A-Za-z_][A-Za-z0-9_]*)\}")
 NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
@@ -106,7 +106,7 @@ def _node(name: str, said: object, stored: WorkmeshNode | None) -> WorkmeshNode:
     try:
         return WorkmeshNode(**fields)
     except ValidationError as error:
-        raise ConfigurationError(f"{name}: {said_of(error)}") from None
+        raise ConfigurationError(f"{name}: {describe_errors(error)}") from None
 
 
 def _key(name: str, said: object, stored: WorkmeshNode | None) -> SecretStr:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from workmesh_flows.microservice.api_key import ApiKey
-from workmesh_flows.microservice.envelope import Denied
+from workmesh_flows.microservice.envelope import RequestDenied
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -37,13 +37,13 @@ class Call:
 
 
 async def admit(request: Request, key: ApiKey, body_limit: int) -> Call:
-    """Read and judge a request; raises `Denied` with a text that quotes nothing of it."""
+    """Read and judge a request; raises `RequestDenied` with a text that quotes nothing of it."""
     body = parse(await read(request, body_limit))
     presented = body.pop("api_key", None)
     if presented is None:
-        raise Denied(KEY_MISSING)
+        raise RequestDenied(KEY_MISSING)
     if not isinstance(presented, str) or not key.matches(presented):
-        raise Denied(KEY_WRONG)
+        raise RequestDenied(KEY_WRONG)
     return Call(
         body, _idempotency_key(request), _header(request, "Workmesh-Epoch"), _header(request, "Workmesh-Lane")
     )
@@ -56,7 +56,7 @@ async def read(request: Request, limit: int) -> bytes:
         size += len(chunk)
         if size > limit:
             message = f"the body has more than {limit} bytes"
-            raise Denied(message, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+            raise RequestDenied(message, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         chunks.append(chunk)
     return b"".join(chunks)
 
@@ -66,9 +66,9 @@ def parse(body: bytes) -> dict[str, Any]:
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError:
-        raise Denied(NOT_JSON, HTTPStatus.BAD_REQUEST) from None  # the cause carries the whole body
+        raise RequestDenied(NOT_JSON, HTTPStatus.BAD_REQUEST) from None  # the cause carries the whole body
     if not isinstance(value, dict):
-        raise Denied(NOT_AN_OBJECT, HTTPStatus.BAD_REQUEST)
+        raise RequestDenied(NOT_AN_OBJECT, HTTPStatus.BAD_REQUEST)
     return value
 
 
@@ -76,7 +76,7 @@ def _idempotency_key(request: Request) -> str | None:
     key = _header(request, "Idempotency-Key")
     if key is not None and len(key) > KEY_LIMIT:
         message = f"Idempotency-Key has more than {KEY_LIMIT} characters"
-        raise Denied(message, HTTPStatus.BAD_REQUEST)
+        raise RequestDenied(message, HTTPStatus.BAD_REQUEST)
     return key or None
 
 

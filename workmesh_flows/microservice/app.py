@@ -11,8 +11,8 @@ from starlette.concurrency import run_in_threadpool
 
 from workmesh_flows.errors import StartError
 from workmesh_flows.microservice.database import Database
-from workmesh_flows.microservice.endpoints import access_points
-from workmesh_flows.microservice.process_lock import Exclusive
+from workmesh_flows.microservice.endpoints import endpoints
+from workmesh_flows.microservice.process_lock import ProcessLock
 from workmesh_flows.microservice.protocol import Protocol
 from workmesh_flows.microservice.settings import Settings
 from workmesh_flows.microservice.web import web
@@ -40,7 +40,7 @@ class NodeApp:
         """Raises `StartError` if the database is in use or cannot be used."""
         with ExitStack() as opened:
             path = self.settings.database
-            exclusive = Exclusive(path)
+            exclusive = ProcessLock(path)
             opened.callback(exclusive.release)
             database, workers_own = Database(path), Database(path)
             opened.callback(database.close)
@@ -48,7 +48,7 @@ class NodeApp:
             worker = Worker({protocol.name: protocol for protocol in self.protocols}, workers_own)
             opened.callback(self._stop_worker, worker)
             worker.start()
-            points = access_points(self.version, self.protocols, database, stored=worker.wake)
+            points = endpoints(self.version, self.protocols, database, stored=worker.wake)
             self._web = web(points, self.settings)
             self._open = opened.pop_all()
 

@@ -25,7 +25,7 @@ class Waiting:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ProcessingResult:
     """What became of a record: a result (JSON object) or the reason of its failure, never both."""
 
     seq: int
@@ -43,7 +43,7 @@ def next_waiting(database: Database, protocols: Sequence[str], *, after: int = 0
     return Waiting(*found[0]) if found else None
 
 
-def settle(database: Database, outcomes: Sequence[Outcome]) -> None:
+def settle(database: Database, outcomes: Sequence[ProcessingResult]) -> None:
     """Record what became of a chunk of records, in one transaction."""
     now = datetime.now(UTC).isoformat(timespec="microseconds")
     with database.transaction() as cursor:

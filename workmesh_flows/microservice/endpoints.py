@@ -10,7 +10,7 @@ import orjson
 from workmesh_flows.microservice.admission import Call
 from workmesh_flows.microservice.backlog import workload
 from workmesh_flows.microservice.database import Database
-from workmesh_flows.microservice.envelope import Denied
+from workmesh_flows.microservice.envelope import RequestDenied
 from workmesh_flows.microservice.epochs import note_epoch, read_sender
 from workmesh_flows.microservice.incoming import check_records, read_records
 from workmesh_flows.microservice.protocol import ID_LIMIT, Protocol, RecordId, is_id
@@ -18,10 +18,10 @@ from workmesh_flows.microservice.results import latest_processed, pulled
 from workmesh_flows.microservice.store_push import accept, known_ids, remembered_answer
 
 Answer: TypeAlias = Callable[[Call], object]
-"""Gives the value of a successful answer, or raises `Denied`; called in a thread, some at a time."""
+"""Gives the value of a successful answer, or raises `RequestDenied`; called in a thread, some at a time."""
 
 
-def access_points(
+def endpoints(
     version: str, protocols: Iterable[Protocol], database: Database, stored: Callable[[], None]
 ) -> dict[str, Answer]:
     """Path by path; `stored` is called after each push that was committed."""
@@ -31,11 +31,13 @@ def access_points(
         "/api/1.0/workload.json": lambda _: workload(database),
     }
     for protocol in protocols:
-        points |= _protocol_points(protocol, database, stored)
+        points |= _protocol_endpoints(protocol, database, stored)
     return points
 
 
-def _protocol_points(protocol: Protocol, database: Database, stored: Callable[[], None]) -> dict[str, Answer]:
+def _protocol_endpoints(
+    protocol: Protocol, database: Database, stored: Callable[[], None]
+) -> dict[str, Answer]:
     path = f"/api/1.0/{protocol.name}"
 
     def push(call: Call) -> object:
@@ -62,5 +64,5 @@ def _ids(payload: dict[str, Any]) -> list[RecordId]:
     ids = payload.get("ids")
     if not isinstance(ids, list) or not all(is_id(id_) for id_ in ids):
         message = f"ids must be a list of integers and texts of 1 to {ID_LIMIT} characters"
-        raise Denied(message)
+        raise RequestDenied(message)
     return ids

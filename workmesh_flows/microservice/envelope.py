@@ -12,7 +12,7 @@ TEXT_LIMIT = 2000
 """Characters kept of a text that explains something; masters keep no more either."""
 
 
-class Denied(Exception):
+class RequestDenied(Exception):
     """A request that gets an answer other than success; carries what to say, and with which HTTP status."""
 
     def __init__(self, status: str, http: HTTPStatus = HTTPStatus.OK, *, value: object = "") -> None:
@@ -29,10 +29,10 @@ def success(value: object) -> Response:
 
 def failure(status: str, http: HTTPStatus = HTTPStatus.OK, value: object = "") -> Response:
     """The answer to a request that was not; HTTP 200 unless the request never got as far as a protocol."""
-    return _answer(sayable(status), value, http)
+    return _answer(printable(status), value, http)
 
 
-def sayable(text: str) -> str:
+def printable(text: str) -> str:
     """A text cut to the limit, and fit for JSON and SQLite: both refuse half a surrogate pair."""
     return text[:TEXT_LIMIT].encode(errors="backslashreplace").decode()
 

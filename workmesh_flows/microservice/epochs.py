@@ -9,7 +9,7 @@ from http import HTTPStatus
 
 from workmesh_flows.microservice.admission import Call
 from workmesh_flows.microservice.database import Database
-from workmesh_flows.microservice.envelope import Denied
+from workmesh_flows.microservice.envelope import RequestDenied
 
 EPOCH_LIMIT = 2**63 - 1
 """The largest integer SQLite keeps."""
@@ -35,20 +35,20 @@ class Sender:
 
 
 def read_sender(call: Call, path: str) -> Sender | None:
-    """The sender of a push to `path`, None if it names no epoch; raises `Denied` for headers that are wrong."""
+    """The sender of a push to `path`, None if it names no epoch; raises `RequestDenied` for headers that are wrong."""
     if call.epoch is None:
         return None
     number = NUMBER.fullmatch(call.epoch)
     if number is None or int(number[1]) > EPOCH_LIMIT:
         message = f"Workmesh-Epoch must be an integer from 0 to {EPOCH_LIMIT}"
-        raise Denied(message, HTTPStatus.BAD_REQUEST)
+        raise RequestDenied(message, HTTPStatus.BAD_REQUEST)
     if not call.lane:
         return Sender(path, int(number[1]))
     if len(call.lane) > LANE_LIMIT or LANE.fullmatch(call.lane) is None:
         message = (
             f"Workmesh-Lane must be <service>/<protocol>, percent-encoded, in up to {LANE_LIMIT} characters"
         )
-        raise Denied(message, HTTPStatus.BAD_REQUEST)
+        raise RequestDenied(message, HTTPStatus.BAD_REQUEST)
     return Sender(call.lane, int(number[1]))
 
 
@@ -64,13 +64,13 @@ def note_epoch(database: Database, sender: Sender | None) -> None:
 
 
 def raise_epoch(cursor: sqlite3.Cursor, sender: Sender | None) -> None:
-    """Inside a transaction: raises `Denied` if the lane has seen a higher epoch, or else keeps this one."""
+    """Inside a transaction: raises `RequestDenied` if the lane has seen a higher epoch, or else keeps this one."""
     if sender is None:
         return
     found = cursor.execute(HIGHEST, (sender.lane,)).fetchone()
     highest = -1 if found is None else int(found[0])
     if sender.epoch < highest:
-        raise Denied(
+        raise RequestDenied(
             f"stale epoch: this lane has been sent to under epoch {highest}, this request has {sender.epoch}",
             HTTPStatus.PRECONDITION_FAILED,
             value={"epoch": highest},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import traceback
 
-from workmesh_flows.microservice.envelope import sayable
+from workmesh_flows.microservice.envelope import printable
 
 logger = logging.getLogger(__name__)
 
@@ -23,4 +23,4 @@ def reason_of(error: BaseException) -> str:
     except Exception:  # noqa: BLE001 - the user's own __str__
         text = "(its text cannot be read)"
     name = type(error).__name__
-    return sayable(f"{name}: {text}" if text else name)
+    return printable(f"{name}: {text}" if text else name)

@@ -9,12 +9,12 @@ from typing import Any
 import orjson
 
 from workmesh_flows.errors import RecordRefused
-from workmesh_flows.microservice.envelope import Denied
+from workmesh_flows.microservice.envelope import RequestDenied
 from workmesh_flows.microservice.protocol import ID_LIMIT, Protocol, Record, RecordId, is_id
 
 
 @dataclass(frozen=True)
-class Arriving:
+class IncomingRecord:
     """A record on its way into the store; `body` is the JSON of what came, before any check touched it."""
 
     id: RecordId
@@ -22,24 +22,26 @@ class Arriving:
     body: str
 
     @property
-    def known_as(self) -> str:
+    def id_text(self) -> str:
         """The id as text: 12 and "12" are the same record, because a pull names both "12"."""
         return str(self.id)
 
 
-def read_records(protocol: Protocol, payload: dict[str, Any]) -> list[Arriving]:
+def read_records(protocol: Protocol, payload: dict[str, Any]) -> list[IncomingRecord]:
     """One record or a batch, under the only key of the payload, whatever its name."""
     if len(payload) != 1:
         message = f"beside api_key one key with a record or a list of records is expected, not {len(payload)}"
-        raise Denied(message)
+        raise RequestDenied(message)
     (content,) = payload.values()
     records = content if isinstance(content, list) else [content]
     size = len(records)
-    return [_arriving(protocol, record, f"record {at} of {size}") for at, record in enumerate(records, 1)]
+    return [
+        _incoming_record(protocol, record, f"record {at} of {size}") for at, record in enumerate(records, 1)
+    ]
 
 
-def check_records(protocol: Protocol, arriving: Sequence[Arriving], known: Collection[str]) -> None:
-    """Call the user's check on what is new; raises `Denied` with the first reason, naming the record.
+def check_records(protocol: Protocol, arriving: Sequence[IncomingRecord], known: Collection[str]) -> None:
+    """Call the user's check on what is new; raises `RequestDenied` with the first reason, naming the record.
 
     One refused record refuses its whole batch. To store the others would let the later records of the same
     account overtake the refused one, which its master has yet to decide about. The master finds the culprit
@@ -49,25 +51,25 @@ def check_records(protocol: Protocol, arriving: Sequence[Arriving], known: Colle
     if protocol.check is None:
         return
     for item in arriving:
-        if item.known_as in known:
+        if item.id_text in known:
             continue
         try:
             protocol.check(item.record)
         except RecordRefused as refused:
             message = f"record {item.id}: {refused.reason}"
-            raise Denied(message) from refused
+            raise RequestDenied(message) from refused
 
 
-def _arriving(protocol: Protocol, record: object, place: str) -> Arriving:
+def _incoming_record(protocol: Protocol, record: object, place: str) -> IncomingRecord:
     if not isinstance(record, dict):
         message = f"{place} is not a JSON object"
-        raise Denied(message)
+        raise RequestDenied(message)
     given = record.get(protocol.id_key)
     if not is_id(given):
         message = f"{place} needs an integer or a text of 1 to {ID_LIMIT} characters as {protocol.id_key!r}"
-        raise Denied(message)
+        raise RequestDenied(message)
     try:
-        return Arriving(given, record, orjson.dumps(record).decode())
+        return IncomingRecord(given, record, orjson.dumps(record).decode())
     except orjson.JSONEncodeError as error:  # orjson reads deeper nesting than it writes
         message = f"record {given} is nested too deeply"
-        raise Denied(message) from error
+        raise RequestDenied(message) from error

@@ -13,7 +13,7 @@ except ImportError:  # Windows has no advisory locks: there it stays the user's 
     fcntl = None  # type: ignore[assignment]
 
 
-class Exclusive:
+class ProcessLock:
     """Held from creation to `release`, or to the end of the process, however it ends.
 
     The lock is on a file of its own: closing a descriptor of the database file would drop SQLite's locks.

@@ -9,7 +9,7 @@ import orjson
 
 from workmesh_flows.microservice.database import Database
 from workmesh_flows.microservice.epochs import Sender, raise_epoch
-from workmesh_flows.microservice.incoming import Arriving
+from workmesh_flows.microservice.incoming import IncomingRecord
 
 REMEMBERED_ANSWERS = 10_000
 """A master repeats a request soon or never; older keys are forgotten, ids still make a repeat harmless."""
@@ -31,14 +31,19 @@ def remembered_answer(database: Database, protocol: str, key: str | None) -> str
     return found[0][0] if found else None
 
 
-def known_ids(database: Database, protocol: str, arriving: Sequence[Arriving]) -> set[str]:
+def known_ids(database: Database, protocol: str, arriving: Sequence[IncomingRecord]) -> set[str]:
     """The ids, as text, of those records that are stored already."""
-    found = database.rows_for("SELECT id FROM records", protocol, [item.known_as for item in arriving])
-    return {known_as for (known_as,) in found}
+    found = database.rows_for("SELECT id FROM records", protocol, [item.id_text for item in arriving])
+    return {id_text for (id_text,) in found}
 
 
 def accept(
-    database: Database, protocol: str, arriving: Sequence[Arriving], *, key: str | None, sender: Sender | None
+    database: Database,
+    protocol: str,
+    arriving: Sequence[IncomingRecord],
+    *,
+    key: str | None,
+    sender: Sender | None,
 ) -> str:
     """Store a batch and remember its answer in one transaction; gives the answer's value as JSON.
 
@@ -54,7 +59,7 @@ def accept(
         now = datetime.now(UTC).isoformat(timespec="microseconds")
         cursor.executemany(
             STORE,
-            [(protocol, item.known_as, isinstance(item.id, int), now, epoch, item.body) for item in arriving],
+            [(protocol, item.id_text, isinstance(item.id, int), now, epoch, item.body) for item in arriving],
         )
         stored = cursor.rowcount if arriving else 0  # the rows inserted over all of the batch
         value = orjson.dumps({"stored": stored, "known": len(arriving) - stored}).decode()

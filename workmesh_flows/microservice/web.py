@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from workmesh_flows.microservice.admission import admit
 from workmesh_flows.microservice.endpoints import Answer
-from workmesh_flows.microservice.envelope import Denied, failure, success
+from workmesh_flows.microservice.envelope import RequestDenied, failure, success
 from workmesh_flows.microservice.exceptions import log_crash
 from workmesh_flows.microservice.settings import Settings
 
@@ -38,7 +38,7 @@ def _route(path: str, answer: Answer, settings: Settings) -> Route:
         try:
             call = await admit(request, settings.api_key, settings.body_limit)
             return success(await run_in_threadpool(answer, call))
-        except Denied as denied:
+        except RequestDenied as denied:
             return failure(denied.status, denied.http, denied.value)
         except ClientDisconnect:
             return failure("the caller hung up", HTTPStatus.BAD_REQUEST)

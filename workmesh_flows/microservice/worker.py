@@ -10,7 +10,7 @@ from time import monotonic
 import orjson
 
 from workmesh_flows.errors import RecordRefused
-from workmesh_flows.microservice.backlog import Outcome, Waiting, next_waiting, settle
+from workmesh_flows.microservice.backlog import ProcessingResult, Waiting, next_waiting, settle
 from workmesh_flows.microservice.database import Database
 from workmesh_flows.microservice.exceptions import log_crash, reason_of
 from workmesh_flows.microservice.protocol import Protocol
@@ -68,7 +68,7 @@ class Worker:
 
     def _work_a_chunk(self) -> bool:
         """Process, then store all results in one transaction; after a crash in between it runs again."""
-        outcomes: list[Outcome] = []
+        outcomes: list[ProcessingResult] = []
         names = tuple(self._protocols)
         end = monotonic() + CHUNK_SECONDS
         seq = 0
@@ -82,16 +82,16 @@ class Worker:
             settle(self._database, outcomes)
         return bool(outcomes)
 
-    def _outcome(self, waiting: Waiting) -> Outcome:
+    def _outcome(self, waiting: Waiting) -> ProcessingResult:
         process = self._protocols[waiting.protocol].process
         try:
             result = process(orjson.loads(waiting.body))
-            return Outcome(waiting.seq, result=_as_json(result))
+            return ProcessingResult(waiting.seq, result=_as_json(result))
         except RecordRefused as refused:
-            return Outcome(waiting.seq, error=reason_of(refused))
+            return ProcessingResult(waiting.seq, error=reason_of(refused))
         except BaseException as error:  # noqa: BLE001 - not even a sys.exit() may end this thread
             log_crash(f"processing record number {waiting.seq} of protocol {waiting.protocol}", error)
-            return Outcome(waiting.seq, error=reason_of(error))
+            return ProcessingResult(waiting.seq, error=reason_of(error))
 
 
 def _as_json(result: object) -> str:

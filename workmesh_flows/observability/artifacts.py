@@ -15,7 +15,7 @@ from workmesh_flows.settings import artifact_key
 if TYPE_CHECKING:
     import pandas as pd
 
-    from workmesh_flows.adapters.store.refused_list import ParkedRecord
+    from workmesh_flows.adapters.store.refused_list import RefusedRecord
     from workmesh_flows.domain.reports import MoveReport
     from workmesh_flows.operations.status import Status
     from workmesh_flows.planning.assignment.plan import AssignmentPlan
@@ -86,7 +86,7 @@ def publish_page(key: str, page: str) -> None:
     )
 
 
-def publish_parked(records: Sequence[ParkedRecord]) -> None:
+def publish_parked(records: Sequence[RefusedRecord]) -> None:
     """The refused records, the longest refused first."""
     from workmesh_flows.reporting.status_tables import parked_table
 

@@ -9,7 +9,7 @@ from prefect import get_run_logger
 
 
 @contextmanager
-def aside(what: str) -> Iterator[None]:
+def best_effort(what: str) -> Iterator[None]:
     """What a run shows besides its work: where that fails the run says so, and ends as it would have."""
     try:
         yield

@@ -32,7 +32,7 @@ SECONDS = 5.0
 """That a run waits at most for its events to leave the process."""
 
 
-def send(
+def emit(
     name: Name,
     resource: str,
     *,
@@ -52,7 +52,7 @@ def send(
     )
 
 
-def see_off(seconds: float = SECONDS) -> bool:
+def flush_events(seconds: float = SECONDS) -> bool:
     """Wait until Prefect's queue of events is empty, for so long at most; return whether it is.
 
     Prefect sends from a thread of its own, and a process that is killed takes along what is still in the queue.

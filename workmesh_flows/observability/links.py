@@ -102,13 +102,13 @@ def _runs(service: str, root: str) -> list[Run]:
             f"{root}/runs/flow-run/{run.id}",
             run.state_name or "",
             run.start_time,
-            _said(run.state.message or "") if run.state else "",
+            _message(run.state.message or "") if run.state else "",
         )
         for run in found
     ]
 
 
-def _said(message: str) -> str:
+def _message(message: str) -> str:
     """A state's message on one line, without what Prefect writes before an error's own text."""
     text = " ".join(_PREFECTS.sub("", message).split())
     return text if len(text) <= SAID else text[: SAID - 1] + "…"

@@ -12,7 +12,7 @@ from workmesh_flows.domain.service import Mesh
 from workmesh_flows.inventory.documents import load_inventory
 from workmesh_flows.mesh_database import mesh_engine
 from workmesh_flows.observability.history import service_history
-from workmesh_flows.operations.delivery.replay import list_parked
+from workmesh_flows.operations.delivery.replay import list_refused
 from workmesh_flows.operations.probe import probe_nodes
 from workmesh_flows.operations.status import Status, read_status
 from workmesh_flows.settings import artifact_key
@@ -20,27 +20,27 @@ from workmesh_flows.settings import artifact_key
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from workmesh_flows.adapters.store.refused_list import ParkedRecord
-    from workmesh_flows.reporting.page_data import Facts
+    from workmesh_flows.adapters.store.refused_list import RefusedRecord
+    from workmesh_flows.reporting.page_data import PageData
 
 OVERVIEW = "overview"
 """Key of the mesh's own page; a service's is its name."""
 
 
 def run_pages(
-    engine: Engine, mesh: Mesh, status: Status, refused: Sequence[ParkedRecord], services: Sequence[str]
+    engine: Engine, mesh: Mesh, status: Status, refused: Sequence[RefusedRecord], services: Sequence[str]
 ) -> dict[str, str]:
     """By key, the pages that a run leaves: of the mesh, and of the services that it was about."""
     from workmesh_flows.observability.links import read_links
     from workmesh_flows.reporting.pages import overview_page, service_page
 
-    facts = _facts(engine, status, refused)
+    facts = _page_data(engine, status, refused)
     links = read_links([service.name for service in mesh.services], services)
     pages = {service: service_page(service, facts, links) for service in services}
     return {OVERVIEW: overview_page(facts, links), **pages}
 
 
-def whole_report(mesh: Mesh) -> str:
+def html_report(mesh: Mesh) -> str:
     """The mesh and all its services as one page of HTML that needs nothing else; links lead to Prefect's UI."""
     from workmesh_flows.observability.links import read_links, ui_address
     from workmesh_flows.reporting.html import as_html
@@ -50,7 +50,7 @@ def whole_report(mesh: Mesh) -> str:
     inventory = load_inventory()
     with mesh_engine(mesh) as engine:
         status = read_status(engine, mesh, inventory, probe_nodes(inventory.nodes.values()))
-        facts = _facts(engine, status, list_parked(engine, mesh))
+        facts = _page_data(engine, status, list_refused(engine, mesh))
     places = {name: artifact_key(name) for name in names}
     links = replace(
         read_links(names, names, root=ui_address()),
@@ -61,8 +61,10 @@ def whole_report(mesh: Mesh) -> str:
     return as_html("Workmesh", pages)
 
 
-def _facts(engine: Engine, status: Status, refused: Sequence[ParkedRecord]) -> Facts:
+def _page_data(engine: Engine, status: Status, refused: Sequence[RefusedRecord]) -> PageData:
     from workmesh_flows.reporting.lane_table import lanes_table
-    from workmesh_flows.reporting.page_data import Facts
+    from workmesh_flows.reporting.page_data import PageData
 
-    return Facts(utc_now(), status, all_conditions(engine), lanes_table(engine), refused, service_history())
+    return PageData(
+        utc_now(), status, all_conditions(engine), lanes_table(engine), refused, service_history()
+    )

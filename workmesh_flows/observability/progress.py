@@ -18,7 +18,7 @@ from typing import Any
 
 from prefect import get_run_logger
 
-from workmesh_flows.observability.progress_listeners import tell
+from workmesh_flows.observability.progress_listeners import notify
 
 SECONDS = 5.0
 """Between two lines of the log, and two updates of the artifact: a short lane has neither."""
@@ -39,7 +39,7 @@ class LaneProgress:
 
     def __call__(self, done: int, total: int) -> None:
         """Tell whoever listens; the Prefect server only now and then, and when the lane is done."""
-        tell(self.lane, done, total)
+        notify(self.lane, done, total)
         now, percent = time.monotonic(), 100.0 * done / max(total, 1)
         ended = done >= total and self._bar is not None and percent > self._percent
         if not ended and (now - self._told < SECONDS or percent - self._percent < STEP):

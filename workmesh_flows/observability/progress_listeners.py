@@ -22,7 +22,7 @@ def listening(listener: Listener) -> Iterator[None]:
         _listeners.remove(listener)
 
 
-def tell(lane: str, done: int, total: int) -> None:
+def notify(lane: str, done: int, total: int) -> None:
     """Tell all listeners."""
     for listener in tuple(_listeners):
         listener(lane, done, total)

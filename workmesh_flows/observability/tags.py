@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from prefect.client.orchestration import get_client
 from prefect.runtime import flow_run
 
-from workmesh_flows.observability.best_effort import aside
+from workmesh_flows.observability.best_effort import best_effort
 
 TAG = "workmesh"
 """All flow runs of ours have it where they come from our deployments or commands: automations go by it."""
@@ -42,5 +42,5 @@ def tag_run(tags: Sequence[str] = ()) -> None:
     parameters = flow_run.parameters
     names = parameters.get("nodes") or parameters.get("sources") or []
     if wanted := [*tags, *(node_tag(str(name)) for name in names)]:
-        with aside("its tags"), get_client(sync_client=True) as client:
+        with best_effort("its tags"), get_client(sync_client=True) as client:
             client.update_flow_run(flow_run.id, tags=sorted({*flow_run.tags, *wanted}))

@@ -11,13 +11,13 @@ from sqlalchemy import Column, Engine, Table
 from workmesh_flows.adapters.store.check.column_checks import column_findings, table_findings
 from workmesh_flows.adapters.store.check.finding import Finding, Level
 from workmesh_flows.adapters.store.check.index_checks import index_findings, key_findings, path_key_findings
-from workmesh_flows.adapters.store.check.live_schema import Catalogue
+from workmesh_flows.adapters.store.check.live_schema import LiveSchema
 from workmesh_flows.adapters.store.check.own_tables import own_findings
 from workmesh_flows.adapters.store.check.required_columns import (
-    Demand,
-    entity_demands,
-    path_demands,
-    record_demands,
+    RequiredColumn,
+    required_of_entity,
+    required_of_path,
+    required_of_record,
 )
 from workmesh_flows.adapters.store.check.required_indexes import entity_indexes, record_indexes
 from workmesh_flows.adapters.store.check.row_checks import (
@@ -45,7 +45,7 @@ def check_mesh(engine: Engine, mesh: Mesh, nodes: Collection[str] | None = None)
         what = f"the database is {engine.dialect.name}, which is not known here"
         return [Finding(Level.PROBLEM, "the database", what, f"use one of {', '.join(DIALECTS)}")]
     with translated_errors(), engine.connect() as connection:
-        catalogue = Catalogue(connection)
+        catalogue = LiveSchema(connection)
         found = list(own_findings(catalogue))
         for service in mesh.services:
             found += [
@@ -64,9 +64,9 @@ def missing_ddl(findings: Iterable[Finding]) -> list[str]:
 
 
 def _service_findings(
-    engine: Engine, catalogue: Catalogue, service: Service, nodes: Collection[str] | None
+    engine: Engine, catalogue: LiveSchema, service: Service, nodes: Collection[str] | None
 ) -> Iterator[Finding]:
-    entity, demands = table_of(service.entity), entity_demands(service)
+    entity, demands = table_of(service.entity), required_of_entity(service)
     broken = list(table_findings(catalogue, entity, demands))
     yield from broken
     yield from column_findings(catalogue, demands, nodes)
@@ -81,11 +81,11 @@ def _service_findings(
 
 
 def _protocol_findings(
-    engine: Engine, catalogue: Catalogue, service: Service, protocol: Protocol, *, sound: bool
+    engine: Engine, catalogue: LiveSchema, service: Service, protocol: Protocol, *, sound: bool
 ) -> Iterator[Finding]:
     """``sound`` says that the entity's table is as it is declared."""
-    record, demands = table_of(protocol.record), record_demands(protocol)
-    joined = dict(path_demands(protocol))
+    record, demands = table_of(protocol.record), required_of_record(protocol)
+    joined = dict(required_of_path(protocol))
     broken = [*table_findings(catalogue, record, demands)] if record is not table_of(service.entity) else []
     for table, columns in joined.items():
         if table not in {record, table_of(service.entity)}:
@@ -103,13 +103,13 @@ def _protocol_findings(
             yield from sort_findings(engine, protocol, catalogue.write.alter_column)
 
 
-def _may_be_null(catalogue: Catalogue, table: Table, column: Column[Any]) -> bool:
+def _may_be_null(catalogue: LiveSchema, table: Table, column: Column[Any]) -> bool:
     found, name = catalogue.table(table), catalogue.name(column.name)
     # SQLite says so of a primary key, too, where it is not.
     return found is not None and found.plain and found.columns[name]["nullable"] and found.key != {name}
 
 
-def _coming(demands: Iterable[Demand]) -> set[Column[Any]]:
+def _coming(demands: Iterable[RequiredColumn]) -> set[Column[Any]]:
     return {demand.column for demand in demands if demand.added}
 
 

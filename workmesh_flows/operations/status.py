@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Engine
 
 from workmesh_flows.adapters.store.engine import translated_errors
-from workmesh_flows.adapters.store.entities import Held, held_by_nodes
+from workmesh_flows.adapters.store.entities import NodeTotals, totals_by_node
 from workmesh_flows.adapters.store.statements import records as statements
 from workmesh_flows.domain.criteria import EntityWeight
 from workmesh_flows.domain.node import Inventory
@@ -42,7 +42,7 @@ class Status:
 
     inventory: Inventory
     weighed: frozenset[str]
-    held: Mapping[str, Held]
+    held: Mapping[str, NodeTotals]
     counts: Sequence[Count]
     probes: Mapping[str, Probe] = field(default_factory=dict)
 
@@ -51,7 +51,7 @@ def read_status(
     engine: Engine, mesh: Mesh, inventory: Inventory, probes: Mapping[str, Probe] | None = None
 ) -> Status:
     """Count everything: one grouped query a table."""
-    held = {service.name: held_by_nodes(engine, service) for service in mesh.services}
+    held = {service.name: totals_by_node(engine, service) for service in mesh.services}
     counts = [count for service in mesh.services for count in _counts(engine, service)]
     weighed = frozenset(s.name for s in mesh.services if isinstance(s.criterion, EntityWeight))
     return Status(inventory, weighed, held, counts, probes or {})
@@ -59,7 +59,7 @@ def read_status(
 
 def assigned_nodes(engine: Engine, service: Service) -> list[str]:
     """The names of all nodes that hold an entity of the service, whether the inventory knows them or not."""
-    return sorted(node for node in held_by_nodes(engine, service) if node is not None)
+    return sorted(node for node in totals_by_node(engine, service) if node is not None)
 
 
 def _counts(engine: Engine, service: Service) -> list[Count]:

@@ -15,13 +15,13 @@ TICK = timedelta(microseconds=1)
 class Sendable:
     """A record to be sent, its id and its owner's key.
 
-    ``waits`` is the id of the record that it follows, where that one was not pushed when this one was read.
+    ``depends_on`` is the id of the record that it follows, where that one was not pushed when this one was read.
     """
 
     record: Any
     id: Any
     owner: Any
-    waits: Any = None
+    depends_on: Any = None
 
 
 class Bisection:

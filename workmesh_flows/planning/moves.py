@@ -14,7 +14,7 @@ Why: TypeAlias = Literal["drain", "over cap", "balance", "make room"]
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class PlannerEntity:
     """An entity, the node that holds it, and its weight: 1 where the criterion counts entities."""
 
     key: Any
@@ -23,7 +23,7 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PlannerNode:
     """A node as planners see it; a cap of None is no cap.
 
     ``max_entities`` is what is left of it for this service, where services share it. ``max_weight`` is set where the

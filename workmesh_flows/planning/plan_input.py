@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from workmesh_flows.planning.moves import Held, Place
+from workmesh_flows.planning.moves import PlannerEntity, PlannerNode
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +29,9 @@ class NodeFacts:
     digest: str
 
 
-def facts_of(held: Sequence[Held], places: Sequence[Place]) -> tuple[NodeFacts, ...]:
+def facts_of(held: Sequence[PlannerEntity], places: Sequence[PlannerNode]) -> tuple[NodeFacts, ...]:
     """The facts, a row a node, by name."""
-    by_node: dict[str, list[Held]] = defaultdict(list)
+    by_node: dict[str, list[PlannerEntity]] = defaultdict(list)
     for entity in held:
         by_node[entity.node].append(entity)
     return tuple(

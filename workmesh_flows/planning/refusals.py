@@ -7,10 +7,10 @@ from enum import StrEnum
 from workmesh_flows.domain.protocol import Policy
 
 
-class Standing(StrEnum):
+class RefusalState(StrEnum):
     """What is to become of a record that was refused."""
 
-    TRYING = "trying"
+    RETRYING = "trying"
     """It is tried again in the next run; what follows it of its owner waits."""
     PARKED = "parked"
     """Neither it nor what follows it of its owner is sent, until a person decides."""
@@ -20,12 +20,12 @@ class Standing(StrEnum):
     """It is not sent any more; what follows it goes on."""
 
 
-def standing_after(attempts: int, *, most: int, policy: Policy) -> Standing:
+def state_after(attempts: int, *, most: int, policy: Policy) -> RefusalState:
     """What becomes of a record that was refused so often."""
     if attempts < most:
-        return Standing.TRYING
+        return RefusalState.RETRYING
     return {
-        "park_entity": Standing.PARKED,
-        "block": Standing.BLOCKING,
-        "skip_record": Standing.SKIPPED,
+        "park_entity": RefusalState.PARKED,
+        "block": RefusalState.BLOCKING,
+        "skip_record": RefusalState.SKIPPED,
     }[policy]

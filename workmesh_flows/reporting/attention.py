@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 
 from workmesh_flows.adapters.store.conditions import Condition
-from workmesh_flows.domain.node import misspelt
+from workmesh_flows.domain.node import likely_misspelling
 from workmesh_flows.reporting.markdown import brief, escaped, linked, moment
-from workmesh_flows.reporting.page_data import Facts, Links
+from workmesh_flows.reporting.page_data import Links, PageData
 
 SHOWN = 10
 """Things of a kind that need somebody, of which a page tells."""
@@ -20,7 +20,7 @@ HELP = {
 }
 
 
-def head(facts: Facts, conditions: Sequence[Condition], links: Links, services: Collection[str]) -> str:
+def head(facts: PageData, conditions: Sequence[Condition], links: Links, services: Collection[str]) -> str:
     """Since when it is true, and whether anything of these services needs somebody; a node left out may be of any.
 
     Lanes of a node that is not reached stand for nothing of their own.
@@ -29,7 +29,7 @@ def head(facts: Facts, conditions: Sequence[Condition], links: Links, services: 
     away = {condition.subject for condition in conditions if condition.kind == "node unreachable"}
     told = {
         kind: [
-            _told(alike, links)
+            _lines(alike, links)
             for alike in _alike(condition for condition in conditions if condition.kind == kind)
             if kind != "lane stopped" or _node_of_lane(alike[0].subject) not in away
         ]
@@ -42,7 +42,7 @@ def head(facts: Facts, conditions: Sequence[Condition], links: Links, services: 
     blocks += [
         f"- node **{escaped(name)}**: {escaped(doubt)} Mend its {_block(name, links)}."
         for name, node in sorted(facts.status.inventory.nodes.items())
-        if (doubt := misspelt(node.services, facts.status.held))
+        if (doubt := likely_misspelling(node.services, facts.status.held))
     ]
     groups = [told["node unreachable"], told["lane stopped"], blocks]
     groups += [told["entities unassigned"], told["record parked"], _unprocessed(facts, links, services)]
@@ -52,7 +52,7 @@ def head(facts: Facts, conditions: Sequence[Condition], links: Links, services: 
     return f"**{need}** {at}\n\n" + "\n".join(line for lines in groups for line in _first(lines))
 
 
-def _unprocessed(facts: Facts, links: Links, services: Collection[str]) -> list[str]:
+def _unprocessed(facts: PageData, links: Links, services: Collection[str]) -> list[str]:
     """Records that a node took, and then could not process: no run heals them."""
     return [
         f"- results missing: **{linked(f'{count.service}/{count.protocol}/{count.node}', links.service(count.service))}**, "
@@ -85,7 +85,7 @@ def _alike(conditions: Iterable[Condition]) -> list[list[Condition]]:
     return list(found.values())
 
 
-def _told(alike: Sequence[Condition], links: Links) -> str:
+def _lines(alike: Sequence[Condition], links: Links) -> str:
     """One line: what, since when, why, and what to do. Of several alike the first, and how many there are."""
     first = alike[0]
     others = f" and {len(alike) - 1:,} more {OTHERS[first.kind]}" if len(alike) > 1 else ""

@@ -10,7 +10,7 @@ from typing import Protocol
 import pandas as pd
 
 from workmesh_flows.adapters.store.conditions import Condition
-from workmesh_flows.adapters.store.refused_list import ParkedRecord
+from workmesh_flows.adapters.store.refused_list import RefusedRecord
 from workmesh_flows.operations.status import Status
 
 
@@ -36,12 +36,12 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class PageData:
     """All that pages are made from; ``history`` has a backlog for each service, the oldest first."""
 
     now: datetime
     status: Status
     conditions: Sequence[Condition]
     lanes: pd.DataFrame
-    refused: Sequence[ParkedRecord]
+    refused: Sequence[RefusedRecord]
     history: pd.DataFrame

@@ -8,16 +8,16 @@ from datetime import datetime
 import pandas as pd
 
 from workmesh_flows.operations.status import Status
-from workmesh_flows.planning.refusals import Standing
+from workmesh_flows.planning.refusals import RefusalState
 from workmesh_flows.reporting.attention import head
 from workmesh_flows.reporting.backlog import Backlog
 from workmesh_flows.reporting.charts import history_chart, load_chart
 from workmesh_flows.reporting.markdown import brief, escaped, link, linked, picture, table
-from workmesh_flows.reporting.page_data import Facts, Links, Run
+from workmesh_flows.reporting.page_data import Links, PageData, Run
 from workmesh_flows.reporting.status_tables import NODE_COLUMNS, SERVICE_COLUMNS, nodes_table, services_table
 
 
-def overview_page(facts: Facts, links: Links) -> str:
+def overview_page(facts: PageData, links: Links) -> str:
     """The whole mesh."""
     services = [
         [linked(row["service"], links.service(row["service"])), *(row[name] for name in SERVICE_COLUMNS[1:])]
@@ -41,12 +41,12 @@ def overview_page(facts: Facts, links: Links) -> str:
         "## Nodes",
         table([*NODE_COLUMNS, "last"], rows)
         or "No node is in the inventory yet: add a block of type Workmesh Node.",
-        _strangers(facts.status),
+        _unknown_services(facts.status),
         *_load(facts.status, None),
     )
 
 
-def service_page(name: str, facts: Facts, links: Links) -> str:
+def service_page(name: str, facts: PageData, links: Links) -> str:
     """One service."""
     of_service = [
         condition
@@ -73,7 +73,7 @@ def _actions(actions: Sequence[tuple[str, str]]) -> str:
     return "Run: " + " · ".join(link(action, address) for action, address in actions) if actions else ""
 
 
-def _strangers(status: Status) -> str:
+def _unknown_services(status: Status) -> str:
     """Services that nodes name and this mesh does not declare: of another mesh on this server, or misspelt."""
     named = {
         name: sorted(set(node.services) - set(status.held)) for name, node in status.inventory.nodes.items()
@@ -84,7 +84,7 @@ def _strangers(status: Status) -> str:
     return f"Nodes with services that this mesh does not declare: {', '.join(told)}." if told else ""
 
 
-def _lanes(name: str, facts: Facts, links: Links) -> str:
+def _lanes(name: str, facts: PageData, links: Links) -> str:
     pending = {
         (count.protocol, count.node): count.pending for count in facts.status.counts if count.service == name
     }
@@ -128,7 +128,7 @@ def _this_day(time: datetime | None, now: datetime) -> str | datetime | None:
     return f"{time:%H:%M:%S}" if time.date() == now.date() else time
 
 
-def _refused(name: str, facts: Facts) -> Iterable[str]:
+def _refused(name: str, facts: PageData) -> Iterable[str]:
     """What is to be decided stands first; ids, which are long, last."""
     rows = [
         (
@@ -142,7 +142,7 @@ def _refused(name: str, facts: Facts) -> Iterable[str]:
             r.record,
         )
         for r in facts.refused
-        if r.service == name and r.state is not Standing.SKIPPED
+        if r.service == name and r.state is not RefusalState.SKIPPED
     ]
     if rows:
         yield "## Refused records"

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
-from workmesh_flows.adapters.store.refused_list import ParkedRecord
-from workmesh_flows.domain.node import Node, misspelt
+from workmesh_flows.adapters.store.refused_list import RefusedRecord
+from workmesh_flows.domain.node import Node, likely_misspelling
 from workmesh_flows.operations.status import Count, Status
 
 NODE_COLUMNS = (
@@ -52,7 +52,7 @@ PARKED_COLUMNS = (
 """Columns of the table of refused records."""
 
 
-def parked_table(records: Sequence[ParkedRecord]) -> pd.DataFrame:
+def parked_table(records: Sequence[RefusedRecord]) -> pd.DataFrame:
     """One row a refused record: its state, how often it was refused, what waits behind it, since when and why."""
     rows = [
         (
@@ -129,7 +129,10 @@ def _trouble(status: Status, name: str) -> str | None:
     if name not in status.inventory.nodes:
         return "it is not in the inventory, and entities are assigned to it: add its block, or reassign them"
     probe = status.probes.get(name)
-    found = [misspelt(status.inventory.nodes[name].services, status.held), probe.trouble if probe else ""]
+    found = [
+        likely_misspelling(status.inventory.nodes[name].services, status.held),
+        probe.trouble if probe else "",
+    ]
     return "; ".join(trouble for trouble in found if trouble) or None
 
 

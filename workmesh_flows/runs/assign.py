@@ -11,15 +11,15 @@ from workmesh_flows.domain.reports import AssignReport, MoveReport
 from workmesh_flows.domain.service import Mesh
 from workmesh_flows.errors import ConfigurationError, NoCapacity, RunFailed
 from workmesh_flows.observability.artifacts import publish_assignment, publish_moves
-from workmesh_flows.observability.best_effort import aside
-from workmesh_flows.runs.finish import ended
-from workmesh_flows.runs.result import Outcome, by_reason, counted
+from workmesh_flows.observability.best_effort import best_effort
+from workmesh_flows.runs.finish import finish_run
+from workmesh_flows.runs.result import RunResult, by_reason, counted
 from workmesh_flows.tasks import assignment as tasks
 from workmesh_flows.tasks import moves as move_tasks
 
 
 @dataclass(frozen=True, slots=True)
-class Assigning:
+class AssignRequest:
     """What is asked of an assignment run: of all entities without a node, or of some by key."""
 
     entities: Sequence[str] = ()
@@ -38,25 +38,25 @@ class Assigning:
             raise ConfigurationError("a dry run is for all entities without a node: name none")
 
 
-def assign(mesh: Mesh, name: str, how: Assigning) -> Outcome:
+def assign(mesh: Mesh, name: str, how: AssignRequest) -> RunResult:
     """Assign, then count."""
     if how.dry_run:
         plan = tasks.plan_assign(mesh, name, how.limit)
         publish_assignment(name, plan)
-        return Outcome(f"dry run, nothing was assigned: {plan}")
+        return RunResult(f"dry run, nothing was assigned: {plan}")
     if how.entities:
-        return ended(mesh, _assign_named(mesh, name, how), name)
+        return finish_run(mesh, _assign_named(mesh, name, how), name)
     report = assign_all(mesh, name, how.limit)
-    return ended(mesh, Outcome(str(report), assigned=report, assigning=how.limit is None), name)
+    return finish_run(mesh, RunResult(str(report), assigned=report, assigning=how.limit is None), name)
 
 
-def assign_mesh(mesh: Mesh) -> Outcome:
+def assign_mesh(mesh: Mesh) -> RunResult:
     """Assign all services together, then count."""
     reports = tasks.assign_together(mesh)
     for name, report in reports.items():
         _log(name, report)
-    return ended(
-        mesh, Outcome("; ".join(f"{name}: {report}" for name, report in reports.items()), assigning=True)
+    return finish_run(
+        mesh, RunResult("; ".join(f"{name}: {report}" for name, report in reports.items()), assigning=True)
     )
 
 
@@ -73,7 +73,7 @@ def _log(name: str, report: AssignReport) -> None:
         get_run_logger().warning("no node for entities of %s (%s): %s", name, entities, reason)
 
 
-def _assign_named(mesh: Mesh, name: str, how: Assigning) -> Outcome:
+def _assign_named(mesh: Mesh, name: str, how: AssignRequest) -> RunResult:
     """One entity after the other; what fits nowhere does not keep the others waiting, and fails the run."""
     told, refused, moves = [], [], []
     for entity in how.entities:
@@ -86,11 +86,11 @@ def _assign_named(mesh: Mesh, name: str, how: Assigning) -> Outcome:
         except NoCapacity as error:
             refused.append(str(error))
     if moves:
-        with aside("the hand-overs"):
+        with best_effort("the hand-overs"):
             publish_moves(moves)
     if refused:
         raise RunFailed("; ".join([*told, *refused]))
-    return Outcome("; ".join(told), moves=moves)
+    return RunResult("; ".join(told), moves=moves)
 
 
 def _moved(entity: str, report: MoveReport) -> str:

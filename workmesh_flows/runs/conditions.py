@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from prefect import get_run_logger
 from sqlalchemy import Engine
 
-from workmesh_flows.adapters.store.conditions import Kind, News, news, remember
+from workmesh_flows.adapters.store.conditions import ConditionChanges, Kind, compare_conditions, save_changes
 from workmesh_flows.adapters.store.engine import utc_now
-from workmesh_flows.adapters.store.refused_list import ParkedRecord
-from workmesh_flows.observability.events import Name, see_off, send
+from workmesh_flows.adapters.store.refused_list import RefusedRecord
+from workmesh_flows.observability.events import Name, emit, flush_events
 from workmesh_flows.operations.status import Status
-from workmesh_flows.planning.refusals import Standing
+from workmesh_flows.planning.refusals import RefusalState
 from workmesh_flows.planning.stored_plan import StoredPlan
-from workmesh_flows.runs.result import LaneResult, Outcome
+from workmesh_flows.runs.result import LaneResult, RunResult
 
 BEGINS: dict[Kind, Name] = {
     "lane stopped": "workmesh.lane.stopped",
@@ -30,24 +30,26 @@ ENDS: dict[Kind, Name] = {
 }
 
 
-def tell(engine: Engine, outcome: Outcome, status: Status, refused: Sequence[ParkedRecord]) -> None:
+def report_conditions(
+    engine: Engine, outcome: RunResult, status: Status, refused: Sequence[RefusedRecord]
+) -> None:
     """Send what is new, and keep that it was sent once it has left the process."""
     told = [
-        _tell_lanes(engine, outcome.lanes, status),
-        _tell_nodes(engine, status),
-        _tell_parked(engine, refused),
+        _report_lanes(engine, outcome.lanes, status),
+        _report_nodes(engine, status),
+        _report_parked(engine, refused),
     ]
     if outcome.assigning:
-        told.append(_tell_unassigned(engine, status))
-    if any(found.begun or found.over for found in told) and not see_off():
+        told.append(_report_unassigned(engine, status))
+    if any(found.started or found.resolved for found in told) and not flush_events():
         get_run_logger().warning("the Prefect server is slow to take events: some of this run's may be lost")
     for found in told:
-        remember(engine, found, utc_now())
+        save_changes(engine, found, utc_now())
 
 
-def tell_applied(plan: StoredPlan, moved: int) -> None:
+def report_plan_applied(plan: StoredPlan, moved: int) -> None:
     """A plan is done, or all of it that could be."""
-    send(
+    emit(
         "workmesh.plan.applied",
         f"plan/{plan.id}",
         service=plan.service,
@@ -58,10 +60,10 @@ def tell_applied(plan: StoredPlan, moved: int) -> None:
             "stuck": len(plan.plan.stuck),
         },
     )
-    see_off()
+    flush_events()
 
 
-def _tell_lanes(engine: Engine, lanes: Sequence[LaneResult], status: Status) -> News:
+def _report_lanes(engine: Engine, lanes: Sequence[LaneResult], status: Status) -> ConditionChanges:
     by_subject = {f"{lane.service}/{lane.protocol}/{lane.node}/{lane.direction}": lane for lane in lanes}
     stopped = {subject: lane.reason for subject, lane in by_subject.items() if lane.state == "stopped"}
 
@@ -71,36 +73,38 @@ def _tell_lanes(engine: Engine, lanes: Sequence[LaneResult], status: Status) -> 
         emptied = service in status.held and node not in status.held[service]
         return emptied or (subject in by_subject and by_subject[subject].state == "done")
 
-    found = news(engine, "lane stopped", stopped, is_known)
+    found = compare_conditions(engine, "lane stopped", stopped, is_known)
     for subject, reason, name in _each(found):
         service, _, node, _ = subject.split("/")
         row = by_subject[subject].row() if subject in by_subject else {}
         figures = {key: value for key, value in row.items() if key != "reason"}
-        send(name, f"lane/{subject}", node=node, service=service, payload={"reason": reason, **figures})
+        emit(name, f"lane/{subject}", node=node, service=service, payload={"reason": reason, **figures})
     return found
 
 
-def _tell_nodes(engine: Engine, status: Status) -> News:
+def _report_nodes(engine: Engine, status: Status) -> ConditionChanges:
     """All nodes of the inventory were probed: what was told of others is over, they are none any more."""
     away = {name: probe.trouble for name, probe in status.probes.items() if not probe.reachable}
-    found = news(engine, "node unreachable", away)
+    found = compare_conditions(engine, "node unreachable", away)
     for node, trouble, name in _each(found):
         pending = sum(count.pending for count in status.counts if count.node == node)
-        send(name, f"node/{node}", node=node, payload={"trouble": trouble, "pending": pending})
+        emit(name, f"node/{node}", node=node, payload={"trouble": trouble, "pending": pending})
     return found
 
 
-def _tell_parked(engine: Engine, refused: Sequence[ParkedRecord]) -> News:
+def _report_parked(engine: Engine, refused: Sequence[RefusedRecord]) -> ConditionChanges:
     aside = {
         f"{record.service}/{record.protocol}/{record.record}": record
         for record in refused
-        if record.state in {Standing.PARKED, Standing.BLOCKING}
+        if record.state in {RefusalState.PARKED, RefusalState.BLOCKING}
     }
-    found = news(engine, "record parked", {subject: record.reason for subject, record in aside.items()})
+    found = compare_conditions(
+        engine, "record parked", {subject: record.reason for subject, record in aside.items()}
+    )
     for subject, reason, name in _each(found):
         record = aside.get(subject)
         service = subject.partition("/")[0]
-        send(
+        emit(
             name,
             f"record/{subject}",
             node=record.node if record else None,
@@ -115,18 +119,18 @@ def _tell_parked(engine: Engine, refused: Sequence[ParkedRecord]) -> News:
     return found
 
 
-def _tell_unassigned(engine: Engine, status: Status) -> News:
+def _report_unassigned(engine: Engine, status: Status) -> ConditionChanges:
     left = {service: held[None][0] for service, held in status.held.items() if held.get(None, (0, 0))[0]}
-    found = news(
+    found = compare_conditions(
         engine,
         "entities unassigned",
         {service: f"{number} without a node" for service, number in left.items()},
     )
     for service, _, name in _each(found):
-        send(name, f"service/{service}", service=service, payload={"unassigned": left.get(service, 0)})
+        emit(name, f"service/{service}", service=service, payload={"unassigned": left.get(service, 0)})
     return found
 
 
-def _each(found: News) -> list[tuple[str, str, Name]]:
-    begun = [(subject, said, BEGINS[found.kind]) for subject, said in found.begun.items()]
-    return begun + [(subject, said, ENDS[found.kind]) for subject, said in found.over.items()]
+def _each(found: ConditionChanges) -> list[tuple[str, str, Name]]:
+    started = [(subject, said, BEGINS[found.kind]) for subject, said in found.started.items()]
+    return started + [(subject, said, ENDS[found.kind]) for subject, said in found.resolved.items()]

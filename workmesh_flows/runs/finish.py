@@ -12,36 +12,36 @@ from workmesh_flows.errors import RunFailed
 from workmesh_flows.inventory.documents import load_inventory
 from workmesh_flows.mesh_database import mesh_engine
 from workmesh_flows.observability.artifacts import publish_lanes, publish_page, publish_parked, publish_status
-from workmesh_flows.observability.best_effort import aside
+from workmesh_flows.observability.best_effort import best_effort
 from workmesh_flows.observability.pages import run_pages
-from workmesh_flows.operations.delivery.replay import list_parked
+from workmesh_flows.operations.delivery.replay import list_refused
 from workmesh_flows.operations.status import Status, read_status
-from workmesh_flows.runs.conditions import tell
-from workmesh_flows.runs.result import Outcome, counted
+from workmesh_flows.runs.conditions import report_conditions
+from workmesh_flows.runs.result import RunResult, counted
 from workmesh_flows.tasks.nodes import probe
 
 
-def count(mesh: Mesh, service: str) -> Outcome:
+def count_only(mesh: Mesh, service: str) -> RunResult:
     """Only count: a run that cannot show what it counted has failed."""
-    outcome = Outcome("counted")
+    outcome = RunResult("counted")
     _show(mesh, outcome, service)
     return outcome
 
 
-def ended(mesh: Mesh, outcome: Outcome, service: str | None = None) -> Outcome:
+def finish_run(mesh: Mesh, outcome: RunResult, service: str | None = None) -> RunResult:
     """Publish tables and pages; fail the run, with every reason, where a lane stopped.
 
     The run was about one service, or about all of them.
     """
-    with aside("the status at its end"):
+    with best_effort("the status at its end"):
         _show(mesh, outcome, service)
     if any(lane.state == "stopped" for lane in outcome.lanes):
-        raise RunFailed(_stopped(outcome))
+        raise RunFailed(_failure_message(outcome))
     get_run_logger().info("%s", outcome.message)
     return outcome
 
 
-def _show(mesh: Mesh, outcome: Outcome, service: str | None) -> None:
+def _show(mesh: Mesh, outcome: RunResult, service: str | None) -> None:
     for direction in dict.fromkeys(lane.direction for lane in outcome.lanes):
         mine = [lane for lane in outcome.lanes if lane.direction == direction]
         publish_lanes(mine[0].service, direction, [lane.row() for lane in mine])
@@ -50,17 +50,17 @@ def _show(mesh: Mesh, outcome: Outcome, service: str | None) -> None:
         get_run_logger().warning("node %s is left out, its block does not validate: %s", document, problem)
     probes = probe({name: node.address for name, node in inventory.nodes.items()})
     with mesh_engine(mesh) as engine:
-        status, refused = read_status(engine, mesh, inventory, probes), list_parked(engine, mesh)
+        status, refused = read_status(engine, mesh, inventory, probes), list_refused(engine, mesh)
         publish_status(status)
         publish_parked(refused)
-        tell(engine, outcome, status, refused)
+        report_conditions(engine, outcome, status, refused)
         _warn_of_unassigned(status, outcome)
         services = [known.name for known in mesh.services] if service is None else [service]
         for key, page in run_pages(engine, mesh, status, refused, services).items():
             publish_page(key, page)
 
 
-def _warn_of_unassigned(status: Status, outcome: Outcome) -> None:
+def _warn_of_unassigned(status: Status, outcome: RunResult) -> None:
     """Records that no run can send, since their entities have no node: a push that sent nothing should say so."""
     remedy = "add a node, or raise a cap" if outcome.assigned or outcome.assigning else "run assign"
     for service in sorted({lane.service for lane in outcome.lanes} or set(status.held)):
@@ -74,13 +74,13 @@ def _warn_of_unassigned(status: Status, outcome: Outcome) -> None:
             )
 
 
-def _stopped(outcome: Outcome) -> str:
+def _failure_message(outcome: RunResult) -> str:
     """What stopped, lane by lane, and what to do."""
     stopped = [lane for lane in outcome.lanes if lane.state == "stopped"]
     behind = sum(lane.state == "behind" for lane in outcome.lanes)
     them = "it" if len(stopped) == 1 else "them"
     waiting = f", {counted(behind, 'lane')} behind {them}" if behind else ""
-    now = " with now (--now), which waits for no pause" if any(lane.waits for lane in stopped) else ""
+    now = " with now (--now), which waits for no pause" if any(lane.paused for lane in stopped) else ""
     reasons = "\n".join(
         f"  {lane.direction} of {lane.protocol}, node {lane.node}: {lane.reason.rstrip('.')}."
         for lane in stopped
@@ -92,7 +92,7 @@ def _stopped(outcome: Outcome) -> str:
     )
 
 
-def error_of(future: PrefectFuture[Any]) -> object:
+def task_error(future: PrefectFuture[Any]) -> object:
     """Why a task did not complete, also where the process that worked it is no more."""
     try:
         return future.result(raise_on_failure=False)

@@ -14,16 +14,16 @@ from workmesh_flows.domain.service import Mesh
 from workmesh_flows.errors import ConfigurationError, RunFailed, UnknownName
 from workmesh_flows.inventory.documents import load_inventory
 from workmesh_flows.observability.artifacts import publish_moves, publish_plans
-from workmesh_flows.observability.best_effort import aside
+from workmesh_flows.observability.best_effort import best_effort
 from workmesh_flows.operations.moves.apply import waves
-from workmesh_flows.operations.moves.plan import Drain, Rebalance
+from workmesh_flows.operations.moves.plan import DrainRequest, RebalanceRequest
 from workmesh_flows.planning.rebalance.plan import PINNED
 from workmesh_flows.planning.stored_plan import StoredPlan
-from workmesh_flows.runs.conditions import tell_applied
-from workmesh_flows.runs.finish import ended, error_of
-from workmesh_flows.runs.result import Outcome, by_reason, counted
+from workmesh_flows.runs.conditions import report_plan_applied
+from workmesh_flows.runs.finish import finish_run, task_error
+from workmesh_flows.runs.result import RunResult, by_reason, counted
 from workmesh_flows.tasks import moves as tasks
-from workmesh_flows.tasks.retries import patient
+from workmesh_flows.tasks.retries import with_retries
 
 DRY = (
     "A dry run: nothing was moved. To make exactly these moves, run it again with the id of the plan in `plan` and with "
@@ -32,22 +32,22 @@ DRY = (
 
 
 @dataclass(frozen=True, slots=True)
-class How:
+class MoveOptions:
     """How plans are applied: not at all in a dry run; with ``repush`` all data of a moved entity is sent again."""
 
     dry_run: bool = True
     repush: bool = False
 
 
-def rebalance(mesh: Mesh, name: str, asked: Rebalance, plan: str, how: How) -> Outcome:
+def rebalance(mesh: Mesh, name: str, asked: RebalanceRequest, plan: str, how: MoveOptions) -> RunResult:
     """Plan, or take the plan of that id, and apply it unless the run is dry."""
     made = tasks.plan_moves(mesh, name, asked) if not plan else tasks.check(mesh, plan)
     if (made.service, made.kind) != (name, "rebalance"):
         raise ConfigurationError(f"plan {plan} is a {made.kind} of {made.service}, not a rebalance of {name}")
-    return _carried_out(mesh, [made], how, name)
+    return _run_plans(mesh, [made], how, name)
 
 
-def drain(mesh: Mesh, asked: Drain, plan: str, how: How) -> Outcome:
+def drain(mesh: Mesh, asked: DrainRequest, plan: str, how: MoveOptions) -> RunResult:
     """Have the nodes take nothing new, then move all that they hold; a run that died is simply run again."""
     if not asked.nodes:
         raise ConfigurationError("name the nodes to drain")
@@ -61,7 +61,7 @@ def drain(mesh: Mesh, asked: Drain, plan: str, how: How) -> Outcome:
         if kept.kind != "drain" or set(kept.options["nodes"]) != set(asked.nodes):
             raise ConfigurationError(f"plan {plan} is no drain of {', '.join(asked.nodes)}")
         plans = [kept]
-    alone = _without_takers(mesh, asked.nodes, inventory)
+    alone = _no_targets_left(mesh, asked.nodes, inventory)
     if not how.dry_run:
         tasks.check_names(mesh, asked)
         if alone:
@@ -70,10 +70,10 @@ def drain(mesh: Mesh, asked: Drain, plan: str, how: How) -> Outcome:
             if node in inventory.nodes and inventory.nodes[node].state is not NodeState.DISABLED:
                 tasks.set_state(node, NodeState.DRAINING.value)
     doubt = f"; it would be refused as it is: {alone}, so add a node, or drain fewer" if alone else ""
-    return _carried_out(mesh, plans, how, doubt=doubt)
+    return _run_plans(mesh, plans, how, doubt=doubt)
 
 
-def _without_takers(mesh: Mesh, nodes: Collection[str], inventory: Inventory) -> str:
+def _no_targets_left(mesh: Mesh, nodes: Collection[str], inventory: Inventory) -> str:
     """What is wrong with draining these nodes; empty where other nodes are left for each service."""
     for service in mesh.services:
         takers = {name for name, node in inventory.nodes.items() if node.takes_new(service.name)}
@@ -82,7 +82,7 @@ def _without_takers(mesh: Mesh, nodes: Collection[str], inventory: Inventory) ->
     return ""
 
 
-def revoke(mesh: Mesh, nodes: Sequence[str]) -> Outcome:
+def revoke(mesh: Mesh, nodes: Sequence[str]) -> RunResult:
     """Let draining nodes take entities again; a drain that runs stops, and what it moved stays where it is."""
     inventory = load_inventory()
     for node in nodes:
@@ -90,12 +90,12 @@ def revoke(mesh: Mesh, nodes: Sequence[str]) -> Outcome:
             raise UnknownName("node", node, sorted(inventory.nodes))
         if inventory.nodes[node].state is NodeState.DRAINING:
             tasks.set_state(node, NodeState.ACTIVE.value)
-    return ended(mesh, Outcome(f"active again: {', '.join(nodes)}; what was moved stays where it is"))
+    return finish_run(mesh, RunResult(f"active again: {', '.join(nodes)}; what was moved stays where it is"))
 
 
-def _carried_out(
-    mesh: Mesh, made: Iterable[StoredPlan], how: How, service: str | None = None, doubt: str = ""
-) -> Outcome:
+def _run_plans(
+    mesh: Mesh, made: Iterable[StoredPlan], how: MoveOptions, service: str | None = None, doubt: str = ""
+) -> RunResult:
     """Show each plan as it is made; unless the run is dry, apply it before the next one is made.
 
     ``doubt`` is what else a dry run has to say.
@@ -112,19 +112,19 @@ def _carried_out(
         if how.dry_run:
             publish_plans(plans, DRY)
             continue
-        with aside("the plan"):
+        with best_effort("the plan"):
             publish_plans(plans, "Is being applied by the run that shows it.")
         if plan.plan.moves:
             _apply(mesh, plan, how, reports, problems)
     if how.dry_run:
-        return Outcome(
+        return RunResult(
             f"dry run, nothing was moved: {'; '.join(str(plan) for plan in plans)}{doubt}", plans=plans
         )
-    told = _told(plans, reports)
-    with aside("what became of the plans"):
+    told = _summary(plans, reports)
+    with best_effort("what became of the plans"):
         publish_plans(plans, f"Applied: {told}.")
         publish_moves(reports)
-    outcome = ended(mesh, Outcome(told, plans=plans, moves=reports), service)
+    outcome = finish_run(mesh, RunResult(told, plans=plans, moves=reports), service)
     stuck = [
         plan for plan in plans if plan.kind == "drain" and any(why != PINNED for _, why in plan.plan.stuck)
     ]
@@ -141,7 +141,7 @@ def _carried_out(
     return outcome
 
 
-def _told(plans: Sequence[StoredPlan], reports: Sequence[MoveReport]) -> str:
+def _summary(plans: Sequence[StoredPlan], reports: Sequence[MoveReport]) -> str:
     """What was done, in one sentence, and what was not and why."""
     moved, skipped = (sum(getattr(report, what) for report in reports) for what in ("moved", "skipped"))
     planned = sum(len(plan.plan.moves) for plan in plans)
@@ -160,10 +160,12 @@ def _told(plans: Sequence[StoredPlan], reports: Sequence[MoveReport]) -> str:
     return "; ".join([", ".join(parts), *notes])
 
 
-def _apply(mesh: Mesh, plan: StoredPlan, how: How, reports: list[MoveReport], problems: list[str]) -> None:
+def _apply(
+    mesh: Mesh, plan: StoredPlan, how: MoveOptions, reports: list[MoveReport], problems: list[str]
+) -> None:
     """Wave after wave, the sources of a wave side by side; no wave begins behind one that failed."""
-    tasks.begin(mesh, plan.id)
-    task = patient(tasks.hand_over_wave)
+    tasks.start(mesh, plan.id)
+    task = with_retries(tasks.hand_over_wave)
     for wave, sources in waves(plan):
         futures: list[tuple[str, PrefectFuture[MoveReport]]] = [
             (source, task.submit(mesh, plan.service, plan.id, source, wave, how.repush)) for source in sources
@@ -178,8 +180,8 @@ def _apply(mesh: Mesh, plan: StoredPlan, how: How, reports: list[MoveReport], pr
                 failed = failed or bool(report.left)
             else:
                 failed = True
-                problems.append(f"{plan.service}, node {source}: {error_of(future)}")
+                problems.append(f"{plan.service}, node {source}: {task_error(future)}")
         if failed:
             return
-    tell_applied(plan, sum(report.moved for report in reports if report.service == plan.service))
-    tasks.end(mesh, plan.id)
+    report_plan_applied(plan, sum(report.moved for report in reports if report.service == plan.service))
+    tasks.finish(mesh, plan.id)

@@ -18,7 +18,7 @@ Report: TypeAlias = PushReport | PullReport
 class LaneResult:
     """What became of one lane: ``behind`` is not begun, because the lane before it stopped or was busy.
 
-    ``waits``: it makes no request before its pause is over.
+    ``paused``: it makes no request before its pause is over.
     """
 
     service: str
@@ -28,7 +28,7 @@ class LaneResult:
     state: LaneState
     report: Report | None = None
     reason: str = ""
-    waits: bool = False
+    paused: bool = False
 
     def row(self) -> dict[str, Any]:
         """For the lanes table."""
@@ -52,7 +52,7 @@ class LaneResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class RunResult:
     """What a run did, in a sentence and in figures; ``assigning``: all entities without a node were to get one."""
 
     message: str

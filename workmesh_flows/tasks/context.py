@@ -10,11 +10,11 @@ from contextlib import closing, contextmanager
 from prefect.runtime import flow_run
 
 from workmesh_flows.domain.service import Mesh
-from workmesh_flows.inventory.documents import kept_inventory, load_inventory
+from workmesh_flows.inventory.documents import current_inventory, load_inventory
 from workmesh_flows.mesh_database import mesh_engine
 from workmesh_flows.observability.progress import LaneProgress
-from workmesh_flows.operations.delivery.lane_context import Work
-from workmesh_flows.operations.moves.move_context import Moving
+from workmesh_flows.operations.delivery.lane_context import LaneContext
+from workmesh_flows.operations.moves.move_context import MoveContext
 from workmesh_flows.settings import read_settings
 
 
@@ -24,11 +24,11 @@ def this_process() -> str:
 
 
 @contextmanager
-def moving_entities(mesh: Mesh, service: str, *, holder: str) -> Iterator[Moving]:
+def move_context(mesh: Mesh, service: str, *, holder: str) -> Iterator[MoveContext]:
     """Entities of a service on the move; the database is closed at the end."""
     settings = read_settings()
     with mesh_engine(mesh) as engine:
-        yield Moving(
+        yield MoveContext(
             engine,
             mesh,
             mesh.service(service),
@@ -46,17 +46,17 @@ def this_run() -> str:
 
 
 @contextmanager
-def lane_work(  # noqa: PLR0913 - each is a fact of the lane's work
+def lane_context(  # noqa: PLR0913 - each is a fact of the lane's work
     mesh: Mesh, service: str, protocol: str, node: str, verb: str, *, now: bool
-) -> Iterator[Work]:
+) -> Iterator[LaneContext]:
     """Everything a lane needs, opened here and closed at the end."""
     declared = mesh.service(service)
     with mesh_engine(mesh) as engine, closing(LaneProgress(f"{protocol}, node {node}", verb)) as progress:
-        yield Work(
+        yield LaneContext(
             engine,
             declared,
             declared.protocol(protocol),
-            kept_inventory().node(node),
+            current_inventory().node(node),
             holder=this_run(),
             limits=read_settings().limits,
             progress=progress,

@@ -14,11 +14,11 @@ from workmesh_flows.domain.reports import PullReport, PushReport
 from workmesh_flows.domain.service import Mesh
 from workmesh_flows.mesh_database import mesh_engine
 from workmesh_flows.operations.delivery import replay
-from workmesh_flows.operations.delivery.limits import Bounds
+from workmesh_flows.operations.delivery.limits import RunLimits
 from workmesh_flows.operations.delivery.pull import pull_lane
 from workmesh_flows.operations.delivery.push import push_lane
-from workmesh_flows.tasks.context import lane_work
-from workmesh_flows.tasks.retries import is_transient, key_in_run, with_tries
+from workmesh_flows.tasks.context import lane_context
+from workmesh_flows.tasks.retries import is_transient, key_in_run, with_attempts
 
 
 @task(
@@ -29,16 +29,16 @@ from workmesh_flows.tasks.retries import is_transient, key_in_run, with_tries
     retry_condition_fn=is_transient,
 )
 def push(  # noqa: PLR0913, PLR0917 - each is a fact of the lane's work
-    mesh: Mesh, service: str, protocol: str, node: str, now: bool, bounds: Bounds
+    mesh: Mesh, service: str, protocol: str, node: str, now: bool, bounds: RunLimits
 ) -> PushReport:
     """Send a lane's pending records."""
-    with lane_work(mesh, service, protocol, node, "pushed", now=now) as work:
+    with lane_context(mesh, service, protocol, node, "pushed", now=now) as work:
 
-        def one_try(before: PushReport) -> PushReport:
+        def one_attempt(before: PushReport) -> PushReport:
             done = before.pushed + before.parked
             return push_lane(work, bounds.after(done, before.seconds))
 
-        return with_tries(PushReport(protocol, node), one_try)
+        return with_attempts(PushReport(protocol, node), one_attempt)
 
 
 @task(
@@ -50,8 +50,8 @@ def push(  # noqa: PLR0913, PLR0917 - each is a fact of the lane's work
 )
 def pull(mesh: Mesh, service: str, protocol: str, node: str, now: bool) -> PullReport:
     """Collect a lane's results."""
-    with lane_work(mesh, service, protocol, node, "pulled", now=now) as work:
-        return with_tries(PullReport(protocol, node), lambda _: pull_lane(work))
+    with lane_context(mesh, service, protocol, node, "pulled", now=now) as work:
+        return with_attempts(PullReport(protocol, node), lambda _: pull_lane(work))
 
 
 @task(
@@ -60,7 +60,7 @@ def pull(mesh: Mesh, service: str, protocol: str, node: str, now: bool) -> PullR
     persist_result=True,
     cache_key_fn=key_in_run,
 )
-def decide_parked(  # noqa: PLR0913, PLR0917 - each narrows the choice
+def decide_refused(  # noqa: PLR0913, PLR0917 - each narrows the choice
     mesh: Mesh,
     service: str,
     decision: Decision,
@@ -72,6 +72,6 @@ def decide_parked(  # noqa: PLR0913, PLR0917 - each narrows the choice
     declared = mesh.service(service)
     chosen = [declared.protocol(protocol) for protocol in protocols]
     with mesh_engine(mesh) as engine:
-        return replay.decide_parked(
+        return replay.decide_refused(
             engine, declared, decision, protocols=chosen, records=records, entities=entities
         )

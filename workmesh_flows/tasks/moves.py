@@ -19,33 +19,33 @@ from workmesh_flows.mesh_database import mesh_engine
 from workmesh_flows.operations.moves import reassign as operations
 from workmesh_flows.operations.moves.apply import steps_of
 from workmesh_flows.operations.moves.hand_over import hand_over
-from workmesh_flows.operations.moves.move_context import Moving
+from workmesh_flows.operations.moves.move_context import MoveContext
 from workmesh_flows.operations.moves.plan import (
-    Drain,
-    Rebalance,
-    begin_plan,
+    DrainRequest,
+    RebalanceRequest,
     check_plan,
-    end_plan,
+    finish_plan,
     make_plan,
-    see_known,
+    require_known,
+    start_plan,
 )
 from workmesh_flows.planning.stored_plan import StoredPlan
-from workmesh_flows.tasks.context import moving_entities, this_run
+from workmesh_flows.tasks.context import move_context, this_run
 from workmesh_flows.tasks.retries import is_transient
 
 
 @task(name="plan", task_run_name="plan {service}", cache_policy=NO_CACHE)
-def plan_moves(mesh: Mesh, service: str, asked: Rebalance | Drain) -> StoredPlan:
+def plan_moves(mesh: Mesh, service: str, asked: RebalanceRequest | DrainRequest) -> StoredPlan:
     """Plan moves and keep the plan."""
     with mesh_engine(mesh) as engine:
         return make_plan(engine, mesh, service, load_inventory(), asked)
 
 
 @task(name="check names", cache_policy=NO_CACHE)
-def check_names(mesh: Mesh, asked: Drain) -> None:
+def check_names(mesh: Mesh, asked: DrainRequest) -> None:
     """See that the nodes and the pinned entities are known, before anything is changed."""
     with mesh_engine(mesh) as engine:
-        see_known(engine, mesh.services, load_inventory(), asked)
+        require_known(engine, mesh.services, load_inventory(), asked)
 
 
 @task(name="check plan", task_run_name="check {plan}", cache_policy=NO_CACHE)
@@ -56,17 +56,17 @@ def check(mesh: Mesh, plan: str) -> StoredPlan:
 
 
 @task(name="begin plan", task_run_name="begin {plan}", cache_policy=NO_CACHE)
-def begin(mesh: Mesh, plan: str) -> None:
+def start(mesh: Mesh, plan: str) -> None:
     """See that a plan is not stale, or go on with one that was begun."""
     with mesh_engine(mesh) as engine:
-        begin_plan(engine, mesh, plan, load_inventory())
+        start_plan(engine, mesh, plan, load_inventory())
 
 
 @task(name="end plan", task_run_name="end {plan}", cache_policy=NO_CACHE)
-def end(mesh: Mesh, plan: str) -> None:
+def finish(mesh: Mesh, plan: str) -> None:
     """Note that a plan is done."""
     with mesh_engine(mesh) as engine:
-        end_plan(engine, plan)
+        finish_plan(engine, plan)
 
 
 @task(name="set state", task_run_name="{node} is {state}", cache_policy=NO_CACHE)
@@ -85,22 +85,24 @@ def hand_over_wave(  # noqa: PLR0913, PLR0917 - names and numbers alone
     mesh: Mesh, service: str, plan: str, source: str, wave: int, repush: bool
 ) -> MoveReport:
     """Make the moves of a plan that leave one node in one wave."""
-    with _moving(mesh, service) as moving:
-        kept = read_plan(moving.engine, plan).plan
-        steps = steps_of(moving.service, kept, wave, source)
-        return hand_over(replace(moving, revocable=kept.kind == "drain"), steps, repush=repush, plan=plan)
+    with _move_context(mesh, service) as context:
+        kept = read_plan(context.engine, plan).plan
+        steps = steps_of(context.service, kept, wave, source)
+        return hand_over(replace(context, revocable=kept.kind == "drain"), steps, repush=repush, plan=plan)
 
 
 @task(name="reassign", task_run_name="reassign {entity}", cache_policy=NO_CACHE)
 def reassign(mesh: Mesh, service: str, entity: str, another: bool, repush: bool) -> MoveReport:
     """Give an entity another node, or only send its data again."""
-    with _moving(mesh, service) as moving:
-        key = entity_named(moving.service, entity)
-        return operations.reassign(moving, key, repush=repush) if another else operations.repush(moving, key)
+    with _move_context(mesh, service) as context:
+        key = entity_named(context.service, entity)
+        return (
+            operations.reassign(context, key, repush=repush) if another else operations.repush(context, key)
+        )
 
 
 @contextmanager
-def _moving(mesh: Mesh, service: str) -> Iterator[Moving]:
+def _move_context(mesh: Mesh, service: str) -> Iterator[MoveContext]:
     """The parties of a hand-over, whose steps go into the run's log."""
-    with moving_entities(mesh, service, holder=this_run()) as moving:
-        yield replace(moving, told=get_run_logger().debug)
+    with move_context(mesh, service, holder=this_run()) as context:
+        yield replace(context, told=get_run_logger().debug)

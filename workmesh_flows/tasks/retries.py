@@ -28,7 +28,7 @@ def is_transient(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
     return isinstance(error, StoreUnavailable) or (isinstance(error, LaneStopped) and error.transient)
 
 
-def patient(task: Task[..., Any]) -> Task[..., Any]:
+def with_retries(task: Task[..., Any]) -> Task[..., Any]:
     """A task that works lanes, with the settings' tries."""
     settings = read_settings()
     return task.with_options(
@@ -47,7 +47,7 @@ def key_in_run(context: TaskRunContext, parameters: dict[str, Any]) -> str | Non
     return "-".join(str(part) for part in ("workmesh", context.task.name, run, *named))
 
 
-class _OneLine(logging.Filter):
+class _WithoutTraceback(logging.Filter):
     """Our own errors say all in their text: the trace of a lane that stopped would only bury it."""
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -59,31 +59,31 @@ class _OneLine(logging.Filter):
 R = TypeVar("R", PushReport, PullReport)
 
 
-MOST = 1_000
+MOST_REMEMBERED = 1_000
 """Lanes of which it is kept what their last try did: those that are not tried again are forgotten in the end."""
 
 
-_before: dict[str, PushReport | PullReport] = {}
+_earlier_attempts: dict[str, PushReport | PullReport] = {}
 """By task run: Prefect tries a task again in the process in which it failed."""
 
 
-def with_tries(nothing: R, work: Callable[[R], R]) -> R:
+def with_attempts(nothing: R, work: Callable[[R], R]) -> R:
     """Work a lane; its report, also that of an error which ends it, counts what earlier tries of this task run did.
 
     ``work`` is told what they did; ``nothing`` is the report of a try that did nothing.
     """
     run = str(task_run.id)
-    earlier = _before.pop(run, nothing)
+    earlier = _earlier_attempts.pop(run, nothing)
     assert isinstance(earlier, type(nothing))  # noqa: S101 - a task run works one lane
     try:
         return work(earlier).after(earlier)
     except WorkmeshError as error:
         now = error.report if isinstance(error.report, type(nothing)) else nothing
-        error.report = _before[run] = now.after(earlier)
-        if len(_before) > MOST:
-            del _before[next(iter(_before))]
+        error.report = _earlier_attempts[run] = now.after(earlier)
+        if len(_earlier_attempts) > MOST_REMEMBERED:
+            del _earlier_attempts[next(iter(_earlier_attempts))]
         raise
 
 
 for _name in ("prefect.task_runs", "prefect.flow_runs"):
-    logging.getLogger(_name).addFilter(_OneLine())
+    logging.getLogger(_name).addFilter(_WithoutTraceback())

@@ -16,12 +16,12 @@ from workmesh_flows.testing.history.events import (
     EntityMoved,
     Event,
     LaneReported,
-    Outcome,
     RecordAccepted,
     RecordDeleted,
     RecordExists,
-    RecordResumed,
+    RecordReplayed,
     RecordState,
+    RequestOutcome,
     RequestSent,
 )
 from workmesh_flows.testing.history.file import BrokenHistory, History, read_history
@@ -50,7 +50,7 @@ from workmesh_flows.testing.proxy.faults import (
 )
 from workmesh_flows.testing.proxy.proxy import FaultyProxy
 from workmesh_flows.testing.proxy.requests import Carried, Reading, Request, carried_by
-from workmesh_flows.testing.work_through import Worked, work_through
+from workmesh_flows.testing.work_through import MeshRun, work_through
 
 __all__ = [
     "TRANSIENT",
@@ -69,24 +69,24 @@ __all__ = [
     "Html",
     "LaneReported",
     "Latency",
-    "Outcome",
+    "MeshRun",
     "Policy",
     "Promise",
     "Reading",
     "RecordAccepted",
     "RecordDeleted",
     "RecordExists",
-    "RecordResumed",
+    "RecordReplayed",
     "RecordState",
     "Redirect",
     "Request",
+    "RequestOutcome",
     "RequestSent",
     "Reset",
     "SlowBody",
     "Unavailable",
     "Verdict",
     "Violation",
-    "Worked",
     "carried_by",
     "check_history",
     "inventory_node",

@@ -14,7 +14,7 @@ from workmesh_flows.domain.node import Inventory, Node
 from workmesh_flows.domain.service import Database, Mesh, Service
 from workmesh_flows.errors import ConfigurationError
 from workmesh_flows.operations.assignment.assign import assign_all
-from workmesh_flows.operations.delivery.lane_context import Work
+from workmesh_flows.operations.delivery.lane_context import LaneContext
 from workmesh_flows.operations.delivery.pull import pull_lane
 from workmesh_flows.operations.delivery.push import push_lane
 from workmesh_flows.operations.status import assigned_nodes, read_status
@@ -24,7 +24,7 @@ PAUSE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Worked:
+class MeshRun:
     """What was done: entities ``assigned``, records ``pushed`` and ``pulled``, and what is left at the end.
 
     ``pending`` records were refused, or wait behind one that was; ``failed`` ones could not be processed by their node.
@@ -44,7 +44,7 @@ def work_through(
     database: Database | None = None,
     seconds: float = 30.0,
     limits: Limits | None = None,
-) -> Worked:
+) -> MeshRun:
     """Assign, then push and pull in rounds, as a schedule would, until nothing more comes of it.
 
     ``nodes`` are the inventory, as `inventory_node` gives them; ``database`` takes the place of the mesh's own. Raises
@@ -57,13 +57,13 @@ def work_through(
         raise ConfigurationError("the mesh names no database: give work_through(..., database=...)")
     engine = open_engine(where)
     try:
-        return _worked(engine, mesh, inventory, limits or Limits(), time.monotonic() + seconds)
+        return _run_result(engine, mesh, inventory, limits or Limits(), time.monotonic() + seconds)
     finally:
         if not callable(where):
             engine.dispose()
 
 
-def _worked(engine: Engine, mesh: Mesh, inventory: Inventory, limits: Limits, end: float) -> Worked:
+def _run_result(engine: Engine, mesh: Mesh, inventory: Inventory, limits: Limits, end: float) -> MeshRun:
     assigned = sum(report.total for report in assign_all(engine, mesh, inventory).values())
     pushed = pulled = 0
     while True:
@@ -75,7 +75,7 @@ def _worked(engine: Engine, mesh: Mesh, inventory: Inventory, limits: Limits, en
         failed = sum(count.unprocessed for count in counts)
         missing = sum(count.in_flight for count in counts) - failed
         if not missing and pushed + pulled == before:
-            return Worked(assigned, pushed, pulled, sum(count.pending for count in counts), failed)
+            return MeshRun(assigned, pushed, pulled, sum(count.pending for count in counts), failed)
         if time.monotonic() > end:
             raise TimeoutError(
                 f"results of {missing} records are still missing; {pushed} were pushed, {pulled} pulled"
@@ -83,9 +83,9 @@ def _worked(engine: Engine, mesh: Mesh, inventory: Inventory, limits: Limits, en
         time.sleep(PAUSE)
 
 
-def _lanes(engine: Engine, service: Service, inventory: Inventory, limits: Limits) -> list[Work]:
+def _lanes(engine: Engine, service: Service, inventory: Inventory, limits: Limits) -> list[LaneContext]:
     return [
-        Work(engine, service, protocol, inventory.node(node), "a test", limits)
+        LaneContext(engine, service, protocol, inventory.node(node), "a test", limits)
         for node in assigned_nodes(engine, service)
         for protocol in service.protocols
     ]

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from tests.adapters.conftest import QUICK, Ask
 from tests.support.misbehaving import reset, said_then_reset, silence, trickle
 from tests.support.scripted_node import API_KEY, Answer, Asked, scripted_node, success
-from tests.support.secrecy import assert_kept, told_by
+from tests.support.secrecy import assert_secret, texts_of
 from workmesh_flows.adapters.node_http.client import Sender, node_client
 from workmesh_flows.adapters.node_http.errors import translated_http_errors
 from workmesh_flows.domain.node import Node
@@ -33,7 +33,7 @@ def refusal(node: Node) -> NodeError:
     """The error that asking this node ends in."""
     with pytest.raises(NodeError) as raised, node_client(node, QUICK) as client:
         client.post("/x.json", {"a": 1})
-    assert_kept(API_KEY, *told_by(raised.value))
+    assert_secret(API_KEY, *texts_of(raised.value))
     assert raised.value.node == "n1"
     return raised.value
 
@@ -46,7 +46,7 @@ def test_nobody_listens(caplog: pytest.LogCaptureFixture) -> None:
     assert type(error) is NodeUnavailable
     assert "no connection" in str(error)
     assert "refused" in str(error)
-    assert_kept(API_KEY, caplog.text)
+    assert_secret(API_KEY, caplog.text)
 
 
 def test_the_host_has_no_address() -> None:

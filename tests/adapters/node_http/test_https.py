@@ -9,7 +9,7 @@ import pytest
 from tests.adapters.conftest import QUICK
 from tests.support.certificates import Authority, make_authority
 from tests.support.scripted_node import API_KEY, ScriptedNode, scripted_node
-from tests.support.secrecy import assert_kept, told_by
+from tests.support.secrecy import assert_secret, texts_of
 from workmesh_flows.adapters.node_http.client import node_client
 from workmesh_flows.domain.node import Node
 from workmesh_flows.errors import NodeError, NodeMisconfigured, NodeUnavailable
@@ -23,7 +23,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 def refusal(node: Node) -> NodeError:
     with pytest.raises(NodeError) as raised, node_client(node, QUICK) as client:
         client.ping()
-    assert_kept(API_KEY, *told_by(raised.value))
+    assert_secret(API_KEY, *texts_of(raised.value))
     assert raised.value.node == "n1"
     return raised.value
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.adapters.conftest import QUICK
 from tests.support.scripted_node import API_KEY, Answer, Asked, failure, scripted_node, success
-from tests.support.secrecy import assert_kept, told_by
+from tests.support.secrecy import assert_secret, texts_of
 from workmesh_flows.adapters.node_http.client import PING, VERSION, WORKLOAD, node_client
 from workmesh_flows.errors import NodeError, NodeMisconfigured, NodeUnavailable
 
@@ -67,8 +67,8 @@ def test_what_a_node_says_for_a_number_or_a_version_may_echo_the_key() -> None:
         return success(f"you said {asked.raw.decode()} {'x' * 5_000}")
 
     with scripted_node(script) as node, node_client(node.node(), QUICK) as client:
-        assert_kept(API_KEY, client.version())
+        assert_secret(API_KEY, client.version())
         with pytest.raises(NodeMisconfigured) as raised:
             client.workload()
-    assert_kept(API_KEY, *told_by(raised.value))
+    assert_secret(API_KEY, *texts_of(raised.value))
     assert len(str(raised.value)) < 200

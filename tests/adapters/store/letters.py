@@ -25,13 +25,13 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session, registry
 
 from workmesh_flows import Flags, Protocol, Pull, Push, Service, get, post
-from workmesh_flows.adapters.store.lanes import Hold, take_lane
+from workmesh_flows.adapters.store.lanes import LaneLease, acquire_lane
 from workmesh_flows.adapters.store.pull_flags import flag_pulled
 from workmesh_flows.adapters.store.push_flags import push_flags
 from workmesh_flows.adapters.store.refused_records import Refusal
 from workmesh_flows.adapters.store.schema import lanes
 from workmesh_flows.domain.lane import Lane
-from workmesh_flows.planning.refusals import Standing
+from workmesh_flows.planning.refusals import RefusalState
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 999_998, tzinfo=UTC)
 
@@ -92,19 +92,19 @@ class Letters:
                 insert(letter), [{"id": number, "shop_id": 1} for number in (-1, *range(1, count + 1))]
             )
             session.commit()
-        self.hold = self.take("a")
+        self.lease = self.take("a")
 
-    def take(self, holder: str, clock: datetime = NOW) -> Hold:
+    def take(self, holder: str, clock: datetime = NOW) -> LaneLease:
         lane = Lane("letters", "letter", "n1")
-        return take_lane(self.engine, lane, holder=holder, clock=lambda: clock, lease_seconds=30)
+        return acquire_lane(self.engine, lane, holder=holder, clock=lambda: clock, lease_seconds=30)
 
     def push(self, pushed: list[int], refused: dict[int, str] | None = None, now: datetime = NOW) -> None:
-        refusals = {key: Refusal(why, 1, now, Standing.TRYING) for key, why in (refused or {}).items()}
-        with push_flags(self.engine, self.hold, self.service, self.protocol) as flags:
+        refusals = {key: Refusal(why, 1, now, RefusalState.RETRYING) for key, why in (refused or {}).items()}
+        with push_flags(self.engine, self.lease, self.service, self.protocol) as flags:
             flags.write(pushed, refusals, now, answered=True)
 
     def pull(self, results: dict[int, Any]) -> dict[int, str]:
-        return flag_pulled(self.engine, self.hold, self.protocol, results, NOW)
+        return flag_pulled(self.engine, self.lease, self.protocol, results, NOW)
 
     def rows(self) -> dict[int, Row[Any]]:
         with self.engine.connect() as connection:

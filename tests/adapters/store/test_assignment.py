@@ -29,8 +29,12 @@ from tests.support.racing import assign_at_once
 from tests.support.shop import Shop, shop_service, write_shops
 from workmesh_flows import EntityNumber, EntityWeight, RoundRobin, Service
 from workmesh_flows.adapters.store import assignment as adapter
-from workmesh_flows.adapters.store.assignment import Assigning, assigning, assigning_together
-from workmesh_flows.adapters.store.entities import held_by_nodes
+from workmesh_flows.adapters.store.assignment import (
+    AssignmentWriter,
+    writing_all_assignments,
+    writing_assignments,
+)
+from workmesh_flows.adapters.store.entities import totals_by_node
 from workmesh_flows.adapters.store.schema import services
 from workmesh_flows.domain.criteria import Criterion
 from workmesh_flows.errors import StoreError
@@ -44,7 +48,7 @@ def nodes_of(engine: Engine) -> dict[int, str | None]:
 
 def assign(engine: Engine, service: Service, caps: dict[str, int | None], limit: int | None = None) -> int:
     """One assignment run, as the operation does it; gives the number of entities that were written."""
-    with assigning(engine, service) as run:
+    with writing_assignments(engine, service) as run:
         held = run.held()
         loads = [Load(name, *held.get(name, (0, 0)), max_entities=cap) for name, cap in caps.items()]
         plan = plan_assignment(service.criterion, run.unassigned(limit), loads, run.position)
@@ -58,7 +62,7 @@ def test_entities_get_nodes_and_round_robin_goes_on_where_it_stood(engine: Engin
     service = shop_service()
     assert assign(engine, service, {"a": None, "b": None, "c": None}, limit=2) == 2
     assert nodes_of(engine) == {1: "a", 2: "b", 3: None, 4: None, 5: None}
-    with assigning(engine, service) as run:
+    with writing_assignments(engine, service) as run:
         assert run.position == "b"
     assert assign(engine, service, {"a": None, "b": None, "c": None}) == 3
     assert nodes_of(engine) == {1: "a", 2: "b", 3: "c", 4: "a", 5: "b"}
@@ -105,11 +109,11 @@ def test_a_second_run_waits_for_the_first_and_sees_what_it_did(engine: Engine) -
     service, inside, seen = shop_service(), Event(), list[Any]()
 
     def second() -> None:
-        with assigning(engine, service) as run:
+        with writing_assignments(engine, service) as run:
             seen.extend(run.unassigned(None))
 
     with ThreadPoolExecutor(1) as pool:
-        with assigning(engine, service) as first:
+        with writing_assignments(engine, service) as first:
             waiting = pool.submit(second)
             inside.wait(0.2)
             assert not waiting.done()
@@ -121,18 +125,18 @@ def test_a_second_run_waits_for_the_first_and_sees_what_it_did(engine: Engine) -
 def test_runs_of_two_services_do_not_wait_for_each_other(postgresql: Engine) -> None:
     write_shops(postgresql, [None, None])
     one, other = shop_service(), make_world().service
-    with assigning(postgresql, one) as first, assigning(postgresql, other):
+    with writing_assignments(postgresql, one) as first, writing_assignments(postgresql, other):
         first.write([(1, "a")])
 
 
 def test_a_failure_leaves_everything_as_it_was(engine: Engine) -> None:
     write_shops(engine, ["a", None, None])
     service = shop_service()
-    with assigning(engine, service) as run:
+    with writing_assignments(engine, service) as run:
         run.keep_position("a")
 
     def fail() -> None:
-        with assigning(engine, service) as run:
+        with writing_assignments(engine, service) as run:
             assert run.write([(2, "b")]) == 1
             run.keep_position("b")
             raise ZeroDivisionError
@@ -140,13 +144,13 @@ def test_a_failure_leaves_everything_as_it_was(engine: Engine) -> None:
     with pytest.raises(ZeroDivisionError):
         fail()
     assert nodes_of(engine) == {1: "a", 2: None, 3: None}
-    with assigning(engine, service) as run:
+    with writing_assignments(engine, service) as run:
         assert run.position == "a"
 
 
 def test_a_value_that_the_database_refuses_leaves_everything_as_it_was(postgresql: Engine) -> None:
     write_shops(postgresql, [None, None])
-    with pytest.raises(StoreError, match="too long"), assigning(postgresql, shop_service()) as run:
+    with pytest.raises(StoreError, match="too long"), writing_assignments(postgresql, shop_service()) as run:
         run.write([(1, "a"), (2, "n" * 51)])
     assert nodes_of(postgresql) == {1: None, 2: None}
 
@@ -154,7 +158,7 @@ def test_a_value_that_the_database_refuses_leaves_everything_as_it_was(postgresq
 def test_an_entity_that_somebody_else_assigned_meanwhile_keeps_its_node(postgresql: Engine) -> None:
     """The master's own code does not wait for us; in SQLite it has to, since a file has one writer."""
     write_shops(postgresql, [None, None, None])
-    with assigning(postgresql, shop_service()) as run:
+    with writing_assignments(postgresql, shop_service()) as run:
         found = run.unassigned(None)
         with Session(postgresql) as session:
             session.execute(update(Shop).where(Shop.id == 2).values(node="theirs"))
@@ -166,7 +170,7 @@ def test_an_entity_that_somebody_else_assigned_meanwhile_keeps_its_node(postgres
 
 def test_an_entity_that_has_a_node_is_not_written_over(engine: Engine) -> None:
     write_shops(engine, [None, "theirs"])
-    with assigning(engine, shop_service()) as run:
+    with writing_assignments(engine, shop_service()) as run:
         assert run.write([(1, "ours"), (2, "ours")]) == 1
         assert run.write([]) == 0
     assert nodes_of(engine) == {1: "ours", 2: "theirs"}
@@ -176,7 +180,7 @@ def test_more_entities_than_one_statement_takes(engine: Engine, monkeypatch: pyt
     monkeypatch.setattr(adapter, "SENT_AT_ONCE", 3)
     monkeypatch.setattr(adapter, "LISTED_AT_ONCE", 3)
     write_shops(engine, [None] * 8)
-    with assigning(engine, shop_service()) as run:
+    with writing_assignments(engine, shop_service()) as run:
         assert run.write([(number, "a") for number in range(1, 9)]) == 8
 
 
@@ -198,7 +202,7 @@ def test_the_column_of_the_node_may_be_of_any_type_that_holds_text(engine: Engin
     with Session(engine) as session:
         session.execute(insert(thing), [{"id": number} for number in range(1, 4)])
         session.commit()
-    with assigning(engine, Service("things", entity=thing, assigned_to=thing.node)) as run:
+    with writing_assignments(engine, Service("things", entity=thing, assigned_to=thing.node)) as run:
         assert run.write([(1, "a"), (3, "b")]) == 2
     with engine.connect() as connection:
         found = connection.execute(text("SELECT node FROM thing ORDER BY id")).scalars().all()
@@ -210,7 +214,7 @@ def test_the_column_of_the_node_may_be_of_any_type_that_holds_text(engine: Engin
 def test_entities_have_keys_of_any_type(engine: Engine, kind: str) -> None:
     world = make_world(kind)
     world.fill(engine, ["a", None, None, "b", None], [], [])
-    with assigning(engine, world.service) as run:
+    with writing_assignments(engine, world.service) as run:
         assert run.unassigned(2) == [(world.key(2), 1), (world.key(3), 1)]
         assert run.write([(world.key(2), "a"), (world.key(5), "b")]) == 2
         assert run.held() == {"a": (2, 2), "b": (2, 2), None: (1, 1)}
@@ -224,7 +228,7 @@ def test_runs_of_several_services_wait_for_each_other_in_one_order(engine: Engin
     def run(order: tuple[Service, ...]) -> None:
         barrier.wait()
         for _ in range(20):
-            with assigning_together(engine, order[:1], beside=order[1:]) as (first,):
+            with writing_all_assignments(engine, order[:1], beside=order[1:]) as (first,):
                 assert first.service is order[0]
 
     with ThreadPoolExecutor(2) as pool:
@@ -238,17 +242,17 @@ def test_the_revision_counts_the_runs_that_gave_an_entity_a_node(engine: Engine)
         with engine.connect() as connection:
             return connection.scalar(select(services.c.revision))
 
-    with assigning(engine, shop_service()) as run:
+    with writing_assignments(engine, shop_service()) as run:
         run.keep_position("a")
     assert revision() == 0
-    with assigning(engine, shop_service()) as run:
+    with writing_assignments(engine, shop_service()) as run:
         run.write([(1, "a")])
         run.write([(2, "a")])
     assert revision() == 1
-    with assigning(engine, shop_service()) as run:
+    with writing_assignments(engine, shop_service()) as run:
         run.write([(1, "b")])
     assert revision() == 1, "it had a node"
-    with assigning(engine, shop_service()) as run:
+    with writing_assignments(engine, shop_service()) as run:
         run.written += 1
     assert revision() == 2, "somebody else wrote in this block, and told"
 
@@ -259,7 +263,7 @@ def test_the_row_of_a_service_is_made_once(engine: Engine) -> None:
 
     def run(_: int) -> None:
         barrier.wait()
-        with assigning(engine, service):
+        with writing_assignments(engine, service):
             pass
 
     with ThreadPoolExecutor(4) as pool:
@@ -269,8 +273,8 @@ def test_the_row_of_a_service_is_made_once(engine: Engine) -> None:
 
 
 def test_a_missing_table_is_named(engine: Engine) -> None:
-    with pytest.raises(StoreError, match="Shop"), assigning(engine, shop_service()) as run:
+    with pytest.raises(StoreError, match="Shop"), writing_assignments(engine, shop_service()) as run:
         run.unassigned(None)
     with pytest.raises(StoreError, match="Shop"):
-        held_by_nodes(engine, shop_service())
-    assert isinstance(run, Assigning)
+        totals_by_node(engine, shop_service())
+    assert isinstance(run, AssignmentWriter)

@@ -17,7 +17,7 @@ from sqlalchemy import Engine, MetaData, Table, create_engine, inspect, make_url
 from sqlalchemy.pool import QueuePool
 
 from tests.support.racing import open_at_once
-from tests.support.secrecy import assert_kept, told_by
+from tests.support.secrecy import assert_secret, texts_of
 from workmesh_flows.adapters.store.engine import database_clock, open_engine, translated_errors
 from workmesh_flows.adapters.store.schema import own
 from workmesh_flows.domain.service import Database
@@ -39,7 +39,7 @@ OWN = {
 def refusal(database: Database, secret: str = PASSWORD) -> WorkmeshError:
     with pytest.raises(WorkmeshError) as raised:
         open_engine(database)
-    assert_kept(secret, *told_by(raised.value))
+    assert_secret(secret, *texts_of(raised.value))
     return raised.value
 
 
@@ -228,7 +228,7 @@ def test_values_of_records_are_not_told(database_url: str) -> None:
         connection.execute(text("CREATE TABLE things (id integer PRIMARY KEY, name varchar(50))"))
     error = failing(engine, "INSERT INTO things (id, nam) VALUES (1, :name)", name="a customer's name")
     engine.dispose()
-    for told in told_by(error):
+    for told in texts_of(error):
         assert "a customer's name" not in told
 
 

@@ -14,10 +14,17 @@ import pytest
 from sqlalchemy import Connection, Engine, Row, event, select, text, update
 
 from tests.support.racing import take_at_once
-from workmesh_flows.adapters.store.lanes import Hold, held_lane, leave_lane, note_on_lane, row_of, take_lane
+from workmesh_flows.adapters.store.lanes import (
+    LaneLease,
+    acquire_lane,
+    lease_lane,
+    release_lane,
+    row_of,
+    update_lane,
+)
 from workmesh_flows.adapters.store.schema import lanes
 from workmesh_flows.domain.lane import Lane
-from workmesh_flows.errors import LaneBusy, LaneError, LaneLost, LaneWaiting, StoreError
+from workmesh_flows.errors import LaneBusy, LaneError, LaneLost, LanePaused, StoreError
 
 LANE = Lane("shop.orders", "order", "n1")
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -36,8 +43,8 @@ class Watch:
         self.now += timedelta(seconds=seconds)
 
 
-def take(engine: Engine, watch: Watch, holder: str = "a", lane: Lane = LANE) -> Hold:
-    return take_lane(engine, lane, holder=holder, clock=watch, lease_seconds=30)
+def take(engine: Engine, watch: Watch, holder: str = "a", lane: Lane = LANE) -> LaneLease:
+    return acquire_lane(engine, lane, holder=holder, clock=watch, lease_seconds=30)
 
 
 def row(engine: Engine, lane: Lane = LANE) -> Row[Any]:
@@ -47,8 +54,8 @@ def row(engine: Engine, lane: Lane = LANE) -> Row[Any]:
 
 def test_a_lane_that_was_never_taken_is_free(engine: Engine) -> None:
     watch = Watch()
-    hold = take(engine, watch)
-    assert (hold.epoch, hold.holder, hold.last_push_time, hold.batch_limit) == (1, "a", None, None)
+    lease = take(engine, watch)
+    assert (lease.epoch, lease.holder, lease.last_push_time, lease.batch_limit) == (1, "a", None, None)
     found = row(engine)
     assert (found.holder, found.epoch, found.lease_until) == ("a", 1, NOON + timedelta(seconds=30))
 
@@ -88,17 +95,17 @@ def test_lanes_do_not_stand_in_each_others_way(engine: Engine, other: Lane) -> N
 def test_a_lane_that_was_left_is_free_and_its_epoch_rises(engine: Engine) -> None:
     watch = Watch()
     for epoch in (1, 2, 3):
-        hold = take(engine, watch)
-        assert hold.epoch == epoch
-        leave_lane(engine, hold)
+        lease = take(engine, watch)
+        assert lease.epoch == epoch
+        release_lane(engine, lease)
         assert row(engine).holder is None
 
 
 def test_what_was_noted_is_there_for_the_next_run(engine: Engine) -> None:
     watch = Watch()
-    hold = take(engine, watch)
-    note_on_lane(engine, hold, batch_limit=7, last_push_time=NOON)
-    leave_lane(engine, hold)
+    lease = take(engine, watch)
+    update_lane(engine, lease, batch_limit=7, last_push_time=NOON)
+    release_lane(engine, lease)
     again = take(engine, watch, "b")
     assert (again.batch_limit, again.last_push_time) == (7, NOON)
 
@@ -124,8 +131,8 @@ def test_a_holder_that_stays_silent_for_a_lease_loses_the_lane_and_writes_nothin
         write_late()
     assert raised.value.lane == "order to n1"
     with pytest.raises(LaneLost):
-        note_on_lane(engine, old, batch_limit=3)
-    leave_lane(engine, old)  # the new holder's lane stays its own
+        update_lane(engine, old, batch_limit=3)
+    release_lane(engine, old)  # the new holder's lane stays its own
     with engine.begin() as connection:
         assert connection.scalar(text("SELECT count(*) FROM written")) == 0
         new.advance(connection)
@@ -136,7 +143,7 @@ def test_who_lost_a_lane_once_does_not_write_even_if_it_is_free_again(engine: En
     watch = Watch()
     old = take(engine, watch, "old")
     watch.tick(31)
-    leave_lane(engine, take(engine, watch, "new"))
+    release_lane(engine, take(engine, watch, "new"))
     for _ in range(2):
         with pytest.raises(LaneLost), engine.begin() as connection:
             old.advance(connection)
@@ -150,33 +157,33 @@ def test_a_holder_of_the_same_name_is_another_one(engine: Engine) -> None:
     watch.tick(31)
     take(engine, watch, "run")
     with pytest.raises(LaneLost):
-        note_on_lane(engine, old, batch_limit=3)
+        update_lane(engine, old, batch_limit=3)
 
 
 def test_a_lane_waits_until_the_time_that_the_node_named(engine: Engine) -> None:
     watch = Watch()
-    hold = take(engine, watch)
-    note_on_lane(engine, hold, retry_at=NOON + timedelta(minutes=5))
-    with pytest.raises(LaneWaiting, match=re.escape("until 2026-03-01 12:05:00 UTC")) as raised:
+    lease = take(engine, watch)
+    update_lane(engine, lease, retry_at=NOON + timedelta(minutes=5))
+    with pytest.raises(LanePaused, match=re.escape("until 2026-03-01 12:05:00 UTC")) as raised:
         take(engine, watch, "b")
-    leave_lane(engine, hold)
-    with pytest.raises(LaneWaiting) as raised:
+    release_lane(engine, lease)
+    with pytest.raises(LanePaused) as raised:
         take(engine, watch, "b")
     assert raised.value.until == NOON + timedelta(minutes=5)
     watch.tick(300)
-    leave_lane(engine, take(engine, watch, "b"))
+    release_lane(engine, take(engine, watch, "b"))
     assert row(engine).retry_at is None
 
 
 def test_a_lane_that_is_left_while_another_run_looks_is_still_reported(postgresql: Engine) -> None:
     """The holder leaves between two statements of the run that finds it there; SQLite lets nobody write then."""
     watch, lefts = Watch(), list[str]()
-    hold = take(postgresql, watch)
+    lease = take(postgresql, watch)
 
     def left(conn: Connection, cursor: Any, statement: str, *rest: Any) -> None:
         if statement.startswith("UPDATE workmesh_lanes SET epoch") and not lefts:
             lefts.append(statement)
-            leave_lane(postgresql, hold)
+            release_lane(postgresql, lease)
 
     event.listen(postgresql, "after_cursor_execute", left)
     with pytest.raises(LaneBusy, match="a moment ago"):
@@ -186,11 +193,14 @@ def test_a_lane_that_is_left_while_another_run_looks_is_still_reported(postgresq
 
 def test_a_lane_is_left_when_the_block_ends_well_or_badly(engine: Engine) -> None:
     watch, before = Watch(), active_count()
-    with held_lane(engine, LANE, holder="a", clock=watch, lease_seconds=30) as hold:
+    with lease_lane(engine, LANE, holder="a", clock=watch, lease_seconds=30) as lease:
         assert row(engine).holder == "a"
-        assert hold.epoch == 1
+        assert lease.epoch == 1
     assert row(engine).holder is None
-    with pytest.raises(ZeroDivisionError), held_lane(engine, LANE, holder="a", clock=watch, lease_seconds=30):
+    with (
+        pytest.raises(ZeroDivisionError),
+        lease_lane(engine, LANE, holder="a", clock=watch, lease_seconds=30),
+    ):
         raise ZeroDivisionError
     assert (row(engine).holder, row(engine).lease_until) == (None, None)
     assert active_count() == before
@@ -200,14 +210,14 @@ def test_a_lease_is_renewed_while_the_work_goes_on(engine: Engine) -> None:
     def clock() -> datetime:
         return datetime.now(UTC)
 
-    with held_lane(engine, LANE, holder="a", clock=clock, lease_seconds=0.3) as hold:
+    with lease_lane(engine, LANE, holder="a", clock=clock, lease_seconds=0.3) as lease:
         began = monotonic()
         while monotonic() - began < 1.0:
             with pytest.raises(LaneBusy):
-                take_lane(engine, LANE, holder="b", clock=clock, lease_seconds=0.3)
+                acquire_lane(engine, LANE, holder="b", clock=clock, lease_seconds=0.3)
             sleep(0.05)
         with engine.begin() as connection:
-            hold.advance(connection)
+            lease.advance(connection)
         assert row(engine).epoch == 1
 
 
@@ -215,13 +225,13 @@ def test_a_lease_is_not_renewed_for_a_lane_that_was_lost(engine: Engine) -> None
     def clock() -> datetime:
         return datetime.now(UTC)
 
-    with held_lane(engine, LANE, holder="a", clock=clock, lease_seconds=0.15) as hold:
+    with lease_lane(engine, LANE, holder="a", clock=clock, lease_seconds=0.15) as lease:
         with engine.begin() as connection:  # as if this process had been asleep and another had come
             later = clock() + timedelta(seconds=60)
             connection.execute(update(lanes).values(holder="b", epoch=lanes.c.epoch + 1, lease_until=later))
-        assert hold.lost.wait(5)
+        assert lease.lost.wait(5)
         with pytest.raises(LaneLost), engine.begin() as connection:
-            hold.advance(connection)
+            lease.advance(connection)
     found = row(engine)
     assert (found.holder, found.epoch, found.lease_until) == ("b", 2, later)
 
@@ -230,7 +240,7 @@ def test_a_keeper_goes_on_after_a_time_without_the_database(engine: Engine) -> N
     def clock() -> datetime:
         return datetime.now(UTC)
 
-    with held_lane(engine, LANE, holder="a", clock=clock, lease_seconds=0.15):
+    with lease_lane(engine, LANE, holder="a", clock=clock, lease_seconds=0.15):
         with engine.begin() as connection:
             connection.execute(text("ALTER TABLE workmesh_lanes RENAME TO away"))
         sleep(0.2)
@@ -243,7 +253,7 @@ def test_a_keeper_goes_on_after_a_time_without_the_database(engine: Engine) -> N
 
 def test_a_database_that_is_away_at_the_end_hides_nothing(engine: Engine) -> None:
     def fail() -> None:
-        with held_lane(engine, LANE, holder="a", clock=Watch(), lease_seconds=30):
+        with lease_lane(engine, LANE, holder="a", clock=Watch(), lease_seconds=30):
             lanes.drop(engine)
             raise ZeroDivisionError
 

@@ -16,7 +16,7 @@ from workmesh_flows import Mesh
 from workmesh_flows.adapters.store.schema import parked
 from workmesh_flows.domain.columns import table_of
 from workmesh_flows.errors import ConfigurationError, UnknownName
-from workmesh_flows.operations.delivery.replay import decide_parked, list_parked
+from workmesh_flows.operations.delivery.replay import decide_refused, list_refused
 
 
 def run(engine: Engine, there: World, times: int = 1) -> list[Any]:
@@ -45,7 +45,7 @@ def test_attempts_are_counted_under_keys_of_any_type(engine: Engine, kind: str) 
     assert states(engine) == [("parked", 3)]
     assert run(engine, there) == []
     there.bad.clear()
-    assert decide_parked(engine, there.service, "replay") == 1
+    assert decide_refused(engine, there.service, "replay") == 1
     assert run(engine, there) == [key(101), key(102)]
     assert states(engine) == []
 
@@ -69,13 +69,13 @@ def test_a_record_or_an_entity_is_named_as_people_write_it(engine: Engine, kind:
     for record, entity in spellings:
         run(engine, there)
         assert states(engine) == [("parked", 1)] * 2
-        assert decide_parked(engine, there.service, "replay", records=[record]) == 1
+        assert decide_refused(engine, there.service, "replay", records=[record]) == 1
         assert states(engine) == [("parked", 1)]
         run(engine, there)
-        assert decide_parked(engine, there.service, "replay", entities=[entity]) == 1
+        assert decide_refused(engine, there.service, "replay", entities=[entity]) == 1
         assert states(engine) == [("parked", 1)]
     run(engine, there)
-    assert decide_parked(engine, there.service, "skip", records=[spellings[-1][0]]) == 1
+    assert decide_refused(engine, there.service, "skip", records=[spellings[-1][0]]) == 1
     assert states(engine) == [("parked", 1), ("skipped", 1)]
 
 
@@ -86,13 +86,13 @@ def test_names_that_are_unknown_change_nothing(engine: Engine) -> None:
     run(engine, there)
     known = str(kind.key(101))
     with pytest.raises(UnknownName, match="there is no refused record of items 'no uuid'"):
-        decide_parked(engine, there.service, "replay", records=[known, "no uuid"])
+        decide_refused(engine, there.service, "replay", records=[known, "no uuid"])
     with pytest.raises(UnknownName, match=f"no entity with refused records of items '{kind.key(2)}'"):
-        decide_parked(engine, there.service, "skip", records=[known], entities=[str(kind.key(2))])
+        decide_refused(engine, there.service, "skip", records=[known], entities=[str(kind.key(2))])
     with pytest.raises(ConfigurationError, match="name the records or entities to skip"):
-        decide_parked(engine, there.service, "skip")
+        decide_refused(engine, there.service, "skip")
     assert states(engine) == [("parked", 1)]
-    assert decide_parked(engine, there.service, "replay", records=[known, known.upper()]) == 1
+    assert decide_refused(engine, there.service, "replay", records=[known, known.upper()]) == 1
 
 
 def test_what_waits_behind_is_counted(engine: Engine) -> None:
@@ -100,14 +100,14 @@ def test_what_waits_behind_is_counted(engine: Engine) -> None:
     there = world(engine, kind, [1, 1, 1, 2, 2, 3], attempts=2)
     there.bad.update({kind.key(101), kind.key(104)})
     run(engine, there, 2)
-    first, second = list_parked(engine, Mesh([there.service]))
+    first, second = list_refused(engine, Mesh([there.service]))
     told = {(one.state.value, one.attempts, one.waiting, one.node, one.reason) for one in (first, second)}
     assert told == {("parked", 2, 2, "n1", "bad"), ("parked", 2, 1, "n1", "bad")}
-    decide_parked(engine, there.service, "skip", records=[str(kind.key(101))])
-    counts = {one.state.value: one.waiting for one in list_parked(engine, Mesh([there.service]), ["items"])}
+    decide_refused(engine, there.service, "skip", records=[str(kind.key(101))])
+    counts = {one.state.value: one.waiting for one in list_refused(engine, Mesh([there.service]), ["items"])}
     assert counts == {"skipped": 0, "parked": 1}
     with pytest.raises(UnknownName):
-        list_parked(engine, Mesh([there.service]), ["item"])
+        list_refused(engine, Mesh([there.service]), ["item"])
 
 
 def test_behind_a_record_that_blocks_the_whole_lane_waits(engine: Engine) -> None:
@@ -116,7 +116,7 @@ def test_behind_a_record_that_blocks_the_whole_lane_waits(engine: Engine) -> Non
     there.bad.add(kind.key(101))
     with pytest.raises(Exception, match="blocks it: bad"):
         run(engine, there)
-    (one,) = list_parked(engine, Mesh([there.service]))
+    (one,) = list_refused(engine, Mesh([there.service]))
     assert (one.state.value, one.waiting) == ("blocking", 3)
 
 
@@ -176,7 +176,7 @@ def test_a_record_that_came_to_another_owner_stays_parked(engine: Engine) -> Non
         connection.execute(update(there.item).values(owner_id=key(2)))
     there.bad.clear()
     assert run(engine, there) == []
-    decide_parked(engine, there.service, "replay")
+    decide_refused(engine, there.service, "replay")
     assert run(engine, there) == [key(101)]
 
 

@@ -100,13 +100,13 @@ def test_flags_and_values_are_written_by_id(dialect: Dialect) -> None:
 
 
 def test_a_node_is_written_only_where_there_is_none(dialect: Dialect) -> None:
-    text = sql(assignment.write_assignation(SERVICE), dialect)
+    text = sql(assignment.write_assignment(SERVICE), dialect)
     assert text.startswith('UPDATE "Account" SET "order"=? WHERE "Account"."Key" IN (')
     assert text.endswith(' AND "Account"."order" IS NULL')
 
 
 def test_nodes_of_many_entities_are_written_at_once_and_never_cut_to_a_length() -> None:
-    text = " ".join(str(assignment.write_assignations(SERVICE).compile(dialect=POSTGRESQL)).split())
+    text = " ".join(str(assignment.write_assignments(SERVICE).compile(dialect=POSTGRESQL)).split())
     assert text.startswith('UPDATE "Account" SET "order"=((%(workmesh_nodes)s::VARCHAR[])[')
     assert " FROM unnest(%(workmesh_keys)s::" in text
     assert text.endswith(' AND "Account"."order" IS NULL')

@@ -26,8 +26,8 @@ from sqlalchemy.types import TypeEngine
 from tests.support.shop import Base, Shop, shop_service, write_shops
 from workmesh_flows import EntityNumber, EntityWeight, RoundRobin, Service
 from workmesh_flows.adapters.store import weights as adapter
-from workmesh_flows.adapters.store.assignment import assigning
-from workmesh_flows.adapters.store.entities import held_by_nodes
+from workmesh_flows.adapters.store.assignment import writing_assignments
+from workmesh_flows.adapters.store.entities import totals_by_node
 from workmesh_flows.domain.criteria import Criterion
 from workmesh_flows.errors import DefinitionError
 
@@ -49,27 +49,27 @@ WEIGHTS = [
 def test_entities_weigh_what_the_criterion_says(engine: Engine, criterion: Criterion) -> None:
     write_shops(engine, ["a", None, "a", None, "b", None])
     service = shop_service(criterion=criterion)
-    with assigning(engine, service) as run:
+    with writing_assignments(engine, service) as run:
         assert run.unassigned(None) == [(2, 2), (4, 4), (6, 6)]
         assert run.unassigned(2) == [(2, 2), (4, 4)]
         assert run.unassigned(0) == []
         assert run.held() == {"a": (2, 4), "b": (1, 5), None: (3, 12)}
-    assert held_by_nodes(engine, service) == {"a": (2, 4), "b": (1, 5), None: (3, 12)}
+    assert totals_by_node(engine, service) == {"a": (2, 4), "b": (1, 5), None: (3, 12)}
 
 
 @pytest.mark.parametrize("criterion", [RoundRobin(), EntityNumber()])
 def test_without_weights_each_entity_counts_one(engine: Engine, criterion: Criterion) -> None:
     write_shops(engine, ["a", None, "a"])
     service = shop_service(criterion=criterion)
-    assert held_by_nodes(engine, service) == {"a": (2, 2), None: (1, 1)}
-    with assigning(engine, service) as run:
+    assert totals_by_node(engine, service) == {"a": (2, 2), None: (1, 1)}
+    with writing_assignments(engine, service) as run:
         assert run.unassigned(None) == [(2, 1)]
 
 
 def test_no_entities_are_held_by_nobody(engine: Engine) -> None:
     Base.metadata.create_all(engine)
     for criterion in (RoundRobin(), EntityWeight(Shop.size), EntityWeight(lambda shop: shop.size)):
-        assert held_by_nodes(engine, shop_service(criterion=criterion)) == {}
+        assert totals_by_node(engine, shop_service(criterion=criterion)) == {}
 
 
 def weighed(engine: Engine, kind: TypeEngine[Any], weights: list[Any], *, by_function: bool) -> Service:
@@ -106,7 +106,7 @@ def test_a_weight_is_a_whole_number(
     engine: Engine, by_function: bool, kind: TypeEngine[Any], weights: list[Any], read: list[int]
 ) -> None:
     service = weighed(engine, kind, weights, by_function=by_function)
-    with assigning(engine, service) as run:
+    with writing_assignments(engine, service) as run:
         assert [weight for _, weight in run.unassigned(None)] == read
         assert run.held() == {None: (3, 3)}
 
@@ -126,7 +126,7 @@ def test_a_weight_that_is_none_names_the_entity(
     engine: Engine, by_function: bool, kind: TypeEngine[Any], bad: Any
 ) -> None:
     service = weighed(engine, kind, [bad], by_function=by_function)
-    with pytest.raises(DefinitionError) as raised, assigning(engine, service) as run:
+    with pytest.raises(DefinitionError) as raised, writing_assignments(engine, service) as run:
         run.unassigned(None)
     assert f"entity 1 weighs {bad!r}" in str(raised.value)
     assert "a weight is a whole number from 0 up" in str(raised.value)
@@ -137,8 +137,8 @@ def test_a_function_that_weighs_badly_is_a_wrong_declaration(engine: Engine, bad
     write_shops(engine, ["a", None])
     service = shop_service(criterion=EntityWeight(lambda shop: bad))
     with pytest.raises(DefinitionError, match="weighs"):
-        held_by_nodes(engine, service)
-    with pytest.raises(DefinitionError, match="weighs"), assigning(engine, service) as run:
+        totals_by_node(engine, service)
+    with pytest.raises(DefinitionError, match="weighs"), writing_assignments(engine, service) as run:
         run.unassigned(None)
     assert nodes_of(engine) == {1: "a", 2: None}
 
@@ -148,7 +148,7 @@ def test_a_function_that_fails_leaves_everything_as_it_was(engine: Engine) -> No
     service = shop_service(criterion=EntityWeight(lambda shop: 1 // (2 - shop.id)))
 
     def fail() -> None:
-        with assigning(engine, service) as run:
+        with writing_assignments(engine, service) as run:
             run.write([(1, "a")])
             run.unassigned(None)
 
@@ -202,7 +202,7 @@ def test_a_function_weighs_by_relationships_page_by_page_and_saves_nothing(
         return weight
 
     service = Service("farms", entity=farm, assigned_to=farm.node, criterion=EntityWeight(legs))
-    with assigning(engine, service) as run:
+    with writing_assignments(engine, service) as run:
         assert run.unassigned(None) == [(names[0], 0), (names[2], 8), (names[3], 12), (names[4], 16)]
         assert run.unassigned(3) == [(names[0], 0), (names[2], 8), (names[3], 12)]
         assert run.held() == {None: (4, 36), "a": (1, 4)}

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from tests.support.accounts import CALLS, MAILS, Account, account_mesh, held, inventory, node, write_accounts
 from workmesh_flows import EntityWeight
-from workmesh_flows.adapters.store.assignment import assigning
+from workmesh_flows.adapters.store.assignment import writing_assignments
 from workmesh_flows.adapters.store.schema import services
 from workmesh_flows.domain.criteria import Weight
 from workmesh_flows.domain.node import NodeState
@@ -61,7 +61,7 @@ def test_an_entity_keeps_a_node_that_takes_nothing_new_or_is_unknown(engine: Eng
 def test_an_entity_with_a_node_does_not_wait_for_a_run(engine: Engine) -> None:
     write_accounts(engine, [{"mail_node": "n1"}])
     mesh = account_mesh()
-    with assigning(engine, mesh.service(MAILS)):
+    with writing_assignments(engine, mesh.service(MAILS)):
         assert assign_entity(engine, mesh, MAILS, inventory(node("n1")), 1) == "n1"
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from tests.operations.processes import go, started
 from tests.support.accounts import CALLS, MAILS, Account, account_mesh, held, inventory, node, write_accounts
 from workmesh_flows import EntityNumber, EntityWeight
-from workmesh_flows.adapters.store.assignment import assigning
+from workmesh_flows.adapters.store.assignment import writing_assignments
 from workmesh_flows.adapters.store.schema import services
 from workmesh_flows.domain.node import Inventory, NodeState
 from workmesh_flows.errors import DefinitionError
@@ -53,7 +53,7 @@ def test_a_service_that_the_node_no_longer_runs_counts_as_well(engine: Engine) -
 def test_without_a_shared_cap_services_do_not_wait_for_each_other(engine: Engine) -> None:
     write_accounts(engine, [{}])
     mesh = account_mesh()
-    with assigning(engine, mesh.service(CALLS)):
+    with writing_assignments(engine, mesh.service(CALLS)):
         assert assign(engine, mesh, MAILS, inventory(node("n1"), node("n2", services=[CALLS]))).total == 1
 
 

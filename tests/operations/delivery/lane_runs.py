@@ -23,8 +23,8 @@ from workmesh_flows.domain.reports import PullReport, PushReport
 from workmesh_flows.domain.service import Service
 from workmesh_flows.errors import LaneStopped
 from workmesh_flows.microservice import NodeProcess
-from workmesh_flows.operations.delivery.lane_context import Work
-from workmesh_flows.operations.delivery.limits import Bounds
+from workmesh_flows.operations.delivery.lane_context import LaneContext
+from workmesh_flows.operations.delivery.limits import RunLimits
 from workmesh_flows.operations.delivery.pull import pull_lane
 from workmesh_flows.operations.delivery.push import push_lane
 
@@ -36,7 +36,7 @@ QUICK = Limits(connect_timeout=1, read_timeout=5)
 
 
 @dataclass(frozen=True)
-class ClockedWork(Work):
+class ClockedContext(LaneContext):
     """A lane worked under a clock of the test's."""
 
     time: Clock = lambda: datetime.now(UTC)
@@ -45,22 +45,22 @@ class ClockedWork(Work):
         return self.time
 
 
-def work_on(engine: Engine, service: Service, node: Node, *, limits: Limits = QUICK) -> Work:
+def context_on(engine: Engine, service: Service, node: Node, *, limits: Limits = QUICK) -> LaneContext:
     """The first lane of a service."""
-    return Work(engine, service, service.protocols[0], node, holder="test", limits=limits)
+    return LaneContext(engine, service, service.protocols[0], node, holder="test", limits=limits)
 
 
-def work_at(time: Clock, engine: Engine, service: Service, node: Node) -> Work:
+def context_at(time: Clock, engine: Engine, service: Service, node: Node) -> LaneContext:
     """The first lane of a service, at a time that the test makes up."""
-    return ClockedWork(engine, service, service.protocols[0], node, holder="test", limits=QUICK, time=time)
+    return ClockedContext(engine, service, service.protocols[0], node, holder="test", limits=QUICK, time=time)
 
 
 def push(engine: Engine, service: Service, node: Node, *, limit: int | None = None) -> PushReport:
-    return push_lane(work_on(engine, service, node), Bounds(limit))
+    return push_lane(context_on(engine, service, node), RunLimits(limit))
 
 
 def pull(engine: Engine, service: Service, node: Node) -> PullReport:
-    return pull_lane(work_on(engine, service, node))
+    return pull_lane(context_on(engine, service, node))
 
 
 def push_stops(engine: Engine, service: Service, node: Node) -> LaneStopped:

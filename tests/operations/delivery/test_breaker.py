@@ -9,14 +9,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import Engine, select, update
 
-from tests.operations.delivery.lane_runs import PING, PUSH, QUICK, STATUS, ClockedWork, lane_row, sent
+from tests.operations.delivery.lane_runs import PING, PUSH, QUICK, STATUS, ClockedContext, lane_row, sent
 from tests.support.scripted_node import Answer, Asked, failure, scripted_node, success
 from tests.support.shop import shop_service, with_push_success, write_orders, write_shops
 from workmesh_flows.adapters.store.breaker import LONGEST_PAUSE, pause_after
 from workmesh_flows.adapters.store.schema import lanes
 from workmesh_flows.domain.limits import Limits
 from workmesh_flows.domain.node import Node
-from workmesh_flows.errors import LaneLost, LaneStopped, LaneWaiting
+from workmesh_flows.errors import LaneLost, LanePaused, LaneStopped
 from workmesh_flows.operations.delivery.pull import pull_lane
 from workmesh_flows.operations.delivery.push import push_lane
 
@@ -44,9 +44,9 @@ class Trial:
     hour: Hour
 
     @property
-    def work(self) -> ClockedWork:
+    def work(self) -> ClockedContext:
         service = shop_service()
-        return ClockedWork(
+        return ClockedContext(
             self.engine, service, service.protocols[0], self.node, "test", limits=SOON, time=self.hour
         )
 
@@ -55,8 +55,8 @@ class Trial:
             push_lane(self.work)
         return stopped.value
 
-    def waits(self) -> LaneWaiting:
-        with pytest.raises(LaneWaiting) as waiting:
+    def waits(self) -> LanePaused:
+        with pytest.raises(LanePaused) as waiting:
             push_lane(self.work)
         return waiting.value
 
@@ -213,7 +213,7 @@ def test_the_pull_lane_has_a_breaker_of_its_own(orders: Engine) -> None:
         for _ in range(3):
             with pytest.raises(LaneStopped):
                 pull_lane(trial.work)
-        with pytest.raises(LaneWaiting, match="circuit breaker is open"):
+        with pytest.raises(LanePaused, match="circuit breaker is open"):
             pull_lane(trial.work)
         assert lane_row(orders, "pull").breaker == "open"
         assert push_lane(trial.work).pushed == 25

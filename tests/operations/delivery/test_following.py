@@ -25,13 +25,15 @@ from tests.support.scripted_node import Answer, Asked, ScriptedNode, failure, sc
 from workmesh_flows import Protocol, Service
 from workmesh_flows.domain.node import Node
 from workmesh_flows.domain.reports import PushReport
-from workmesh_flows.operations.delivery.lane_context import Work
+from workmesh_flows.operations.delivery.lane_context import LaneContext
 from workmesh_flows.operations.delivery.push import push_lane
-from workmesh_flows.operations.delivery.replay import decide_parked
+from workmesh_flows.operations.delivery.replay import decide_refused
 
 
 def push(engine: Engine, service: Service, protocol: str, node: Node) -> PushReport:
-    return push_lane(Work(engine, service, service.protocol(protocol), node, holder="test", limits=QUICK))
+    return push_lane(
+        LaneContext(engine, service, service.protocol(protocol), node, holder="test", limits=QUICK)
+    )
 
 
 def ids(asked: Asked) -> list[int]:
@@ -100,7 +102,7 @@ def test_a_record_waits_for_one_that_is_refused_or_parked(engine: Engine) -> Non
             push(engine, service, "comment", node.node())
             assert pushed(engine, Comment) == [2]
         node.script = lambda asked: success()
-        decide_parked(engine, service, "replay")
+        decide_refused(engine, service, "replay")
         push(engine, service, "topic", node.node())
         assert figures(push(engine, service, "comment", node.node())) == (2, 2, 0, 0, 0)
     assert pushed(engine, Comment) == [1, 2, 3]
@@ -143,7 +145,7 @@ def test_an_answer_to_a_refused_comment_is_not_sent(engine: Engine) -> None:
         assert figures(push(engine, service, "comment", node.node())) == (2, 0, 0, 0, 2)
         node.script = lambda asked: success()
         node.asked.clear()
-        decide_parked(engine, service, "replay")
+        decide_refused(engine, service, "replay")
         assert figures(push(engine, service, "comment", node.node())) == (3, 3, 0, 0, 0)
     assert sent(node) == [[1], [2, 3]]
 

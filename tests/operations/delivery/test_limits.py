@@ -17,27 +17,29 @@ from tests.support.shop import Order, shop_service, with_push_success, write_ord
 from workmesh_flows.domain.limits import Limits
 from workmesh_flows.domain.node import Node
 from workmesh_flows.domain.reports import PushReport
-from workmesh_flows.operations.delivery.lane_context import Work
-from workmesh_flows.operations.delivery.limits import Bounds, Pace
+from workmesh_flows.operations.delivery.lane_context import LaneContext
+from workmesh_flows.operations.delivery.limits import RateLimiter, RunLimits
 from workmesh_flows.operations.delivery.push import batch_size, push_lane
 
 SERVICE = "shop.orders"
 
 
-def bounded(engine: Engine, node: Node, bounds: Bounds, size: int | None = 10, **limits: Any) -> PushReport:
+def bounded(
+    engine: Engine, node: Node, bounds: RunLimits, size: int | None = 10, **limits: Any
+) -> PushReport:
     service = shop_service(batch_size=size)
     known = Limits(connect_timeout=1, read_timeout=5, **limits)
-    return push_lane(Work(engine, service, service.protocols[0], node, "test", limits=known), bounds)
+    return push_lane(LaneContext(engine, service, service.protocols[0], node, "test", limits=known), bounds)
 
 
 def test_a_number_of_records_bounds_a_run_and_the_rest_is_told(engine: Engine) -> None:
     write_shops(engine, ["n1"])
     write_orders(engine, [1] * 25)
     with scripted_node() as node:
-        report = bounded(engine, node.node(), Bounds(records=12))
+        report = bounded(engine, node.node(), RunLimits(records=12))
         assert (figures(report), report.unread) == ((12, 12, 0, 0, 0), 13)
         assert str(report) == "order to n1: pushed 12 of 12, 13 still pending"
-        report = bounded(engine, node.node(), Bounds(records=13))
+        report = bounded(engine, node.node(), RunLimits(records=13))
         assert (figures(report), report.unread) == ((13, 13, 0, 0, 0), 0)
     assert [len(batch) for batch in sent(node.asked)] == [10, 2, 10, 3]
 
@@ -46,7 +48,7 @@ def test_a_refused_record_counts_as_one_of_them(engine: Engine) -> None:
     write_shops(engine, ["n1"] * 25)
     write_orders(engine, range(1, 26))
     with scripted_node(refusing_these(2)) as node:
-        report = bounded(engine, node.node(), Bounds(records=5))
+        report = bounded(engine, node.node(), RunLimits(records=5))
     assert (figures(report), report.unread) == ((5, 4, 1, 0, 0), 20)
 
 
@@ -60,14 +62,14 @@ def test_a_time_bounds_a_run_between_two_batches(engine: Engine) -> None:
         return success()
 
     with scripted_node(script) as node:
-        report = bounded(engine, node.node(), Bounds(seconds=0.3))
+        report = bounded(engine, node.node(), RunLimits(seconds=0.3))
         count = len(sent(node.asked))
         assert 1 <= count <= 2
         assert (report.pushed, report.unread) == (count * 10, 100 - count * 10)
         assert with_push_success(engine, True) == list(range(1, count * 10 + 1))
         assert lane_row(engine).holder is None
         node.script = lambda asked: success()
-        assert bounded(engine, node.node(), Bounds()).pushed == 100 - count * 10
+        assert bounded(engine, node.node(), RunLimits()).pushed == 100 - count * 10
     assert sent_ids(node.asked) == list(range(1, 101))
 
 
@@ -110,7 +112,7 @@ def test_a_batch_has_as_many_records_as_all_allow(
     way = service.protocols[0].push
     assert way is not None
     node = Node(name="n1", host="h", api_key="k", services=(SERVICE,), **more)  # type: ignore[arg-type]
-    work = Work(None, service, service.protocols[0], node, "test", Limits(max_batch=setting))  # type: ignore[arg-type]
+    work = LaneContext(None, service, service.protocols[0], node, "test", Limits(max_batch=setting))  # type: ignore[arg-type]
     assert batch_size(work, way) == min(size, setting or size)
 
 
@@ -120,13 +122,13 @@ def test_a_node_is_sent_no_more_records_a_second_than_it_takes(engine: Engine, s
     write_orders(engine, [1] * 30)
     with scripted_node() as node:
         began = time.monotonic()
-        report = bounded(engine, node.node(max_rate={SERVICE: 40.0}), Bounds(), size)
+        report = bounded(engine, node.node(max_rate={SERVICE: 40.0}), RunLimits(), size)
     assert report.pushed == 30
     assert time.monotonic() - began >= (30 - (size or 1)) / 40
 
 
 def test_the_pace_lets_the_first_go_at_once_and_gives_back_what_was_not_sent() -> None:
-    pace, stop = Pace(100.0), threading.Event()
+    pace, stop = RateLimiter(100.0), threading.Event()
     began = time.monotonic()
     pace.wait(20, stop)
     assert time.monotonic() - began < 0.15
@@ -136,11 +138,11 @@ def test_the_pace_lets_the_first_go_at_once_and_gives_back_what_was_not_sent() -
     pace.wait(1, stop)
     assert time.monotonic() - began >= 0.1
     stop.set()
-    Pace(0.001).wait(1, stop)
-    slow = Pace(0.001)
+    RateLimiter(0.001).wait(1, stop)
+    slow = RateLimiter(0.001)
     slow.wait(1, stop)
     slow.wait(1, stop)  # a thousand seconds, were it not for the stop
-    Pace(None).wait(10_000, threading.Event())
+    RateLimiter(None).wait(10_000, threading.Event())
 
 
 def test_a_batch_of_too_many_bytes_is_split_for_this_time_only(engine: Engine) -> None:
@@ -150,7 +152,7 @@ def test_a_batch_of_too_many_bytes_is_split_for_this_time_only(engine: Engine) -
         session.execute(update(Order).where(Order.id.in_([11, 14])).values(text="x" * 150))
     with scripted_node() as node:
         bare = len(_payload(node.node(), 10))
-        report = bounded(engine, node.node(), Bounds(), max_request_bytes=bare + 100)
+        report = bounded(engine, node.node(), RunLimits(), max_request_bytes=bare + 100)
     assert figures(report) == (30, 30, 0, 0, 0)
     assert [len(batch) for batch in sent(node.asked)] == [10, 5, 5, 10]
     assert max(len(asked.raw) for asked in node.asked) <= bare + 100 + 80, "the key comes on top"
@@ -169,7 +171,7 @@ def test_a_single_record_of_too_many_bytes_is_sent(engine: Engine) -> None:
     write_shops(engine, ["n1"])
     write_orders(engine, [1] * 5)
     with scripted_node() as node:
-        assert figures(bounded(engine, node.node(), Bounds(), max_request_bytes=10)) == (5, 5, 0, 0, 0)
+        assert figures(bounded(engine, node.node(), RunLimits(), max_request_bytes=10)) == (5, 5, 0, 0, 0)
         assert [len(batch) for batch in sent(node.asked)] == [1] * 5
         write_orders(engine, [1] * 10, first=6)
         push(engine, shop_service(), node.node())

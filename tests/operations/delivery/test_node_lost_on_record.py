@@ -12,9 +12,9 @@ from tests.support.shop import orders, shop_service, with_push_success, write_or
 from workmesh_flows import Service
 from workmesh_flows.domain.limits import Limits
 from workmesh_flows.errors import LaneStopped
-from workmesh_flows.operations.delivery.lane_context import Work
+from workmesh_flows.operations.delivery.lane_context import LaneContext
 from workmesh_flows.operations.delivery.push import push_lane
-from workmesh_flows.operations.delivery.replay import decide_parked
+from workmesh_flows.operations.delivery.replay import decide_refused
 
 NEVER_OPEN = Limits(connect_timeout=1, read_timeout=5, breaker_failures=1_000)
 GONE = Answer(raw=b"")
@@ -22,7 +22,7 @@ GONE = Answer(raw=b"")
 
 def run(engine: Engine, service: Service, node: ScriptedNode) -> bool:
     """One run, whose breaker does not open; whether it came to its end."""
-    work = Work(engine, service, service.protocols[0], node.node(), holder="test", limits=NEVER_OPEN)
+    work = LaneContext(engine, service, service.protocols[0], node.node(), holder="test", limits=NEVER_OPEN)
     try:
         push_lane(work)
     except LaneStopped:
@@ -51,7 +51,7 @@ def test_a_record_with_which_the_node_goes_away_is_found_and_parked(
         assert lane_row(engine).next_batch is None
         assert (lane_row(engine).done, lane_row(engine).refused) == (26, 3)
         node.script = lambda asked: success()
-        decide_parked(engine, service, "replay")
+        decide_refused(engine, service, "replay")
         assert figures(push(engine, service, node.node())) == (6, 6, 0, 0, 0)
 
 
@@ -85,7 +85,7 @@ def test_the_growth_is_kept_where_a_run_has_only_one_batch(engine: Engine) -> No
     with scripted_node(script) as node:
         assert not run(engine, service, node)
         assert lane_row(engine).next_batch == 1
-        work = Work(engine, service, service.protocols[0], node.node(), holder="test", limits=QUICK)
+        work = LaneContext(engine, service, service.protocols[0], node.node(), holder="test", limits=QUICK)
         push_lane(work)
         assert lane_row(engine).next_batch is None
         failures = iter([True])

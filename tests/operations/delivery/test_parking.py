@@ -22,7 +22,7 @@ from tests.support.shop import (
 )
 from workmesh_flows import Push, RecordRefused
 from workmesh_flows.domain.protocol import Policy
-from workmesh_flows.operations.delivery.replay import decide_parked
+from workmesh_flows.operations.delivery.replay import decide_refused
 
 
 def test_a_record_that_is_refused_for_the_last_time_is_parked_and_only_its_owner_waits(
@@ -116,7 +116,7 @@ def test_a_replay_gives_a_record_its_tries_anew_and_what_waits_follows_in_order(
         for _ in range(2):
             push(engine, service, node.node())
         assert kept(engine) == {"2": ("parked", 2)}
-        assert decide_parked(engine, service, "replay") == 1
+        assert decide_refused(engine, service, "replay") == 1
         assert kept(engine) == {}
         assert figures(push(engine, service, node.node())) == (3, 0, 1, 0, 2)
         assert kept(engine) == {"2": ("trying", 1)}
@@ -144,7 +144,7 @@ def test_a_parked_record_that_was_edited_is_sent_as_it_is_now(engine: Engine) ->
         with Session(engine) as session, session.begin():
             session.execute(update(Order).values(text="mended"))
         assert push(engine, service, node.node()).selected == 0
-        decide_parked(engine, service, "replay", records=["1"])
+        decide_refused(engine, service, "replay", records=["1"])
         assert push(engine, service, node.node()).pushed == 1
     assert node.asked[-1].body["orders"][0]["text"] == "mended"
     assert orders(engine)[1].push_error is None
@@ -171,7 +171,7 @@ def test_a_record_that_blocks_stops_its_lane_until_a_person_decides(engine: Engi
         assert node.asked == []
         assert lane_row(engine).holder is None
         assert push(engine, service, other.node(name="n2")).pushed == 4, "the lanes of other nodes go on"
-        decide_parked(engine, service, "skip", records=["4"])
+        decide_refused(engine, service, "skip", records=["4"])
         assert figures(push(engine, service, node.node())) == (2, 2, 0, 0, 0)
         assert sent(node.asked) == [[7], [10]]
         assert kept(engine) == {"4": ("skipped", 2)}
@@ -185,7 +185,7 @@ def test_a_record_that_blocks_is_sent_first_after_a_replay(engine: Engine) -> No
         push_stops(engine, service, node.node())
         node.script = lambda asked: success()
         node.asked.clear()
-        decide_parked(engine, service, "replay")
+        decide_refused(engine, service, "replay")
         assert figures(push(engine, service, node.node())) == (3, 3, 0, 0, 0)
     assert sent_ids(node.asked) == [1, 2, 3]
 
@@ -204,8 +204,8 @@ def test_a_record_that_is_skipped_by_the_policy_holds_back_nobody_and_is_sent_by
         write_orders(engine, [1], first=5)
         assert figures(push(engine, service, node.node())) == (1, 1, 0, 0, 0)
         assert sent_ids(node.asked) == [5]
-        assert decide_parked(engine, service, "replay") == 0, "it was decided already, by the policy"
-        assert decide_parked(engine, service, "replay", records=["2"]) == 1
+        assert decide_refused(engine, service, "replay") == 0, "it was decided already, by the policy"
+        assert decide_refused(engine, service, "replay", records=["2"]) == 1
         node.script = lambda asked: success()
         assert figures(push(engine, service, node.node())) == (1, 1, 0, 0, 0)
     assert with_push_success(engine, True) == [1, 2, 3, 4, 5]
@@ -238,7 +238,7 @@ def test_each_kind_of_refusal_counts_one_attempt_a_run(
         assert with_push_success(engine, False) == [3]
         assert {1, 2, 4, 6, 8} <= set(with_push_success(engine, True))
         node.script = lambda asked: success()
-        decide_parked(engine, service, "replay")
+        decide_refused(engine, service, "replay")
         push(engine, service, node.node())
     assert with_push_success(engine, True) == list(range(1, 9))
 

@@ -17,18 +17,18 @@ from tests.operations.delivery.lane_runs import (
     PULL,
     STATUS,
     as_node,
+    context_on,
     figures,
     lane_row,
     order_node,
     pull,
     pull_stops,
     push,
-    work_on,
 )
 from tests.support.scripted_node import API_KEY, Answer, Asked, ScriptedNode, failure, scripted_node, success
 from tests.support.shop import PULL_FLAGS, Order, Shop, orders, shop_service, write_orders, write_shops
 from workmesh_flows import Pull
-from workmesh_flows.errors import LaneWaiting
+from workmesh_flows.errors import LanePaused
 from workmesh_flows.operations.delivery.pull import pull_lane
 
 
@@ -60,7 +60,7 @@ def pulled(engine: Engine) -> list[int]:
 def test_a_pull_says_how_much_of_all_is_done(engine: Engine) -> None:
     told: list[tuple[int, int]] = []
     with pushed(engine, 25, latest=25) as node:
-        lane = work_on(engine, shop_service(), node.node())
+        lane = context_on(engine, shop_service(), node.node())
         pull_lane(replace(lane, progress=lambda *figures: told.append(figures)))
     assert told == [(10, 25), (20, 25), (25, 25)]
 
@@ -228,7 +228,7 @@ def test_a_pause_that_a_node_asks_for_holds_for_pulling_alone(engine: Engine) ->
         node.script = lambda asked: Answer(code=429, headers={"Retry-After": "60"})
         pull_stops(engine, shop_service(), node.node())
         node.script, node.asked[:] = script, []
-        with pytest.raises(LaneWaiting):
+        with pytest.raises(LanePaused):
             pull(engine, shop_service(), node.node())
         assert node.asked == []
         write_orders(engine, [1], first=4)

@@ -10,17 +10,17 @@ from sqlalchemy import Engine
 from tests.operations.delivery.lane_runs import (
     PING,
     PUSH,
+    context_at,
     figures,
     lane_row,
     push,
     push_stops,
     sent,
     sent_ids,
-    work_at,
 )
 from tests.support.scripted_node import Answer, Asked, Script, scripted_node, success
 from tests.support.shop import orders, shop_service, with_push_success, write_orders, write_shops
-from workmesh_flows.errors import LaneBusy, LaneStopped, LaneWaiting
+from workmesh_flows.errors import LaneBusy, LanePaused, LaneStopped
 from workmesh_flows.operations.delivery.push import push_lane
 
 TOO_LARGE = Answer(b"<h1>413</h1>", code=413)
@@ -98,11 +98,11 @@ def test_a_pause_that_a_node_asks_for_is_kept_in_the_database(engine: Engine, pa
         assert timedelta(seconds=115) < until - before < timedelta(seconds=125)
         node.asked.clear()
         node.script = lambda asked: success()
-        with pytest.raises(LaneWaiting, match="asked to be left alone until") as waiting:
+        with pytest.raises(LanePaused, match="asked to be left alone until") as waiting:
             push(engine, shop_service(), node.node())
         assert waiting.value.until == until
         assert node.asked == []
-        later = work_at(lambda: until + timedelta(seconds=1), engine, shop_service(), node.node())
+        later = context_at(lambda: until + timedelta(seconds=1), engine, shop_service(), node.node())
         assert figures(push_lane(later)) == (5, 5, 0, 0)
     assert lane_row(engine).retry_at is None
 

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Engine, update
 from sqlalchemy.orm import Session
 
-from tests.operations.delivery.lane_runs import PING, figures, lane_row, push, sent, sent_ids, work_at
+from tests.operations.delivery.lane_runs import PING, context_at, figures, lane_row, push, sent, sent_ids
 from tests.support.scripted_node import Answer, Asked, failure, scripted_node, success
 from tests.support.shop import (
     START,
@@ -151,9 +151,9 @@ def test_push_times_increase_even_when_the_clock_goes_back(engine: Engine) -> No
     write_orders(engine, [1] * 15)
     noon = datetime(2026, 5, 1, 12, tzinfo=UTC)
     with scripted_node() as node:
-        push_lane(work_at(lambda: noon, engine, shop_service(), node.node()))
+        push_lane(context_at(lambda: noon, engine, shop_service(), node.node()))
         write_orders(engine, [1] * 15, first=16)
-        push_lane(work_at(lambda: noon - timedelta(hours=1), engine, shop_service(), node.node()))
+        push_lane(context_at(lambda: noon - timedelta(hours=1), engine, shop_service(), node.node()))
     times = [order.push_time for order in orders(engine).values()]
     assert len(set(times)) == 30
     assert sorted(times, key=str) == times

@@ -13,7 +13,7 @@ from tests.operations.moves.movers import moving, two_nodes
 from tests.support.scripted_node import Answer, Asked, Script, scripted_node, success
 from tests.support.shop import PUSH_FLAGS, Order, shop_service, with_push_success, write_orders, write_shops
 from workmesh_flows import NodeClient, Push
-from workmesh_flows.operations.delivery.replay import decide_parked
+from workmesh_flows.operations.delivery.replay import decide_refused
 from workmesh_flows.operations.moves.reassign import reassign, repush
 
 
@@ -42,7 +42,7 @@ def test_a_replay_during_a_push_sends_what_comes_free_in_order(engine: Engine) -
         push(engine, service, node.node())
         write_orders(engine, [2] * 30 + [1] * 3, first=61)
         node.asked.clear()
-        node.script = once(lambda: decide_parked(engine, service, "replay"))
+        node.script = once(lambda: decide_refused(engine, service, "replay"))
         report = push(engine, service, node.node())
     assert figures(report) == (63, 63, 0, 0, 0)
     arrived = sent_ids(node.asked)
@@ -62,7 +62,7 @@ def test_a_record_that_is_skipped_during_a_push_is_not_sent_by_it(engine: Engine
         write_orders(engine, range(3, 33), first=1_001)
         _before(engine, 1_001)
         node.asked.clear()
-        node.script = once(lambda: decide_parked(engine, service, "skip", records=["31"]))
+        node.script = once(lambda: decide_refused(engine, service, "skip", records=["31"]))
         report = push(engine, service, node.node())
     assert figures(report) == (32, 32, 0, 0, 0)
     assert [number for number in sent_ids(node.asked) if number < 1_000] == [32, 33]
@@ -89,7 +89,7 @@ def test_a_record_that_is_skipped_while_it_is_refused_stays_skipped(engine: Engi
     def send(batch: list[Order], node: NodeClient) -> dict[str, str]:
         del node
         if kept(engine):
-            decisions.append(decide_parked(engine, service, "skip", records=["1"]))
+            decisions.append(decide_refused(engine, service, "skip", records=["1"]))
         return {str(order.id): "no" for order in batch if order.id == 1}
 
     service = shop_service(push=Push(send, flags=PUSH_FLAGS, batch_size=1, max_attempts=5))
@@ -112,7 +112,7 @@ def test_a_move_keeps_what_is_parked_at_the_new_node(engine: Engine) -> None:
         reassign(there, 1)
         assert kept(engine) == {"3": ("parked", 1)}
         assert push(engine, service, n2).selected == 0, "its entity waits as a whole"
-        decide_parked(engine, service, "replay", entities=["1"])
+        decide_refused(engine, service, "replay", entities=["1"])
         assert figures(push(engine, service, n2)) == (3, 3, 0, 0, 0)
     assert sent_ids(two.asked) == [1, 3, 5]
 

@@ -20,7 +20,7 @@ from workmesh_flows.adapters.store.engine import open_engine
 from workmesh_flows.domain.limits import Limits
 from workmesh_flows.domain.node import Node
 from workmesh_flows.errors import LaneBusy, LaneError, LaneStopped
-from workmesh_flows.operations.delivery.lane_context import Work
+from workmesh_flows.operations.delivery.lane_context import LaneContext
 from workmesh_flows.operations.delivery.pull import pull_lane
 from workmesh_flows.operations.delivery.push import push_lane
 
@@ -36,7 +36,7 @@ def _worked(engine: Engine, order: Mapping[str, Any], node: Mapping[str, Any], e
     service = shop_service(batch_size=order["batch_size"])
     known = Node(node["name"], "127.0.0.1", SecretStr(node["api_key"]), ("shop.orders",), node["port"])
     limits = Limits(lease_seconds=order["lease_seconds"])
-    work = Work(engine, service, service.protocols[0], known, order["holder"], limits)
+    work = LaneContext(engine, service, service.protocols[0], known, order["holder"], limits)
     while True:
         try:
             report = push_lane(work) if order["action"] == "push" else pull_lane(work)

@@ -22,8 +22,8 @@ from workmesh_flows.domain.limits import Limits
 from workmesh_flows.domain.node import Inventory, Node, NodeState
 from workmesh_flows.operations.moves import hand_over
 from workmesh_flows.operations.moves.apply import apply_plan
-from workmesh_flows.operations.moves.move_context import Moving
-from workmesh_flows.operations.moves.plan import Drain, make_plan
+from workmesh_flows.operations.moves.move_context import MoveContext
+from workmesh_flows.operations.moves.plan import DrainRequest, make_plan
 
 SERVICE = "shop.orders"
 
@@ -50,9 +50,9 @@ def main(order: Mapping[str, Any]) -> None:
     }
     inventory, mesh, engine = Inventory(nodes), shop_mesh(), open_engine(order["database"])
     wait_for_go()
-    plan = make_plan(engine, mesh, SERVICE, inventory, Drain(["n1"], at_once=3))
+    plan = make_plan(engine, mesh, SERVICE, inventory, DrainRequest(["n1"], at_once=3))
     told("planned")
-    moving = Moving(
+    moving = MoveContext(
         engine,
         mesh,
         mesh.service(SERVICE),

@@ -16,15 +16,15 @@ from workmesh_flows import Mesh, Service
 from workmesh_flows.adapters.store.moves import Step
 from workmesh_flows.adapters.store.schema import former_pushes, moves
 from workmesh_flows.domain.node import Inventory, Node
-from workmesh_flows.operations.moves.move_context import Moving
+from workmesh_flows.operations.moves.move_context import MoveContext
 
 
-def moving(engine: Engine, service: Service, *nodes: Node, **more: Any) -> Moving:
+def moving(engine: Engine, service: Service, *nodes: Node, **more: Any) -> MoveContext:
     """Entities on the move between these nodes; nothing is waited for unless a test says so."""
     inventory = Inventory({node.name: node for node in nodes})
     options: dict[str, Any] = {"settle_seconds": 0, "wait_seconds": 0, "limits": QUICK}
     options |= {"inventory": lambda: inventory} | more
-    return Moving(engine, Mesh([service]), service, holder="a test", **options)
+    return MoveContext(engine, Mesh([service]), service, holder="a test", **options)
 
 
 def _content(asked: Asked) -> Answer:

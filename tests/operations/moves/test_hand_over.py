@@ -29,7 +29,7 @@ from tests.support.scripted_node import Answer, Asked, Script, scripted_node, su
 from tests.support.shop import orders, shop_service, write_orders, write_shops
 from workmesh_flows import Protocol, Service
 from workmesh_flows.adapters.store.engine import database_clock
-from workmesh_flows.adapters.store.lanes import held_lane, take_lane
+from workmesh_flows.adapters.store.lanes import acquire_lane, lease_lane
 from workmesh_flows.adapters.store.push_flags import push_flags
 from workmesh_flows.adapters.store.schema import lanes
 from workmesh_flows.domain.lane import Lane
@@ -264,7 +264,7 @@ def test_a_lane_that_is_being_worked_is_waited_for(engine: Engine) -> None:
     write_shops(engine, ["n1"])
     lane, clock = Lane("shop.orders", "order", "n1", "push"), database_clock(engine)
     with two_nodes() as (_, _, n1, n2):
-        with held_lane(engine, lane, holder="a push", clock=clock, lease_seconds=30):
+        with lease_lane(engine, lane, holder="a push", clock=clock, lease_seconds=30):
             with pytest.raises(LaneBusy, match="held by a push"):
                 hand_over(moving(engine, service, n1, n2), steps([1], "n1", "n2"))
             assert nodes_of_shops(engine) == {1: "n1"}
@@ -284,7 +284,7 @@ def test_a_sender_that_was_paused_can_flag_nothing_after_the_entity_left(engine:
     write_shops(engine, ["n1"])
     write_orders(engine, [1])
     lane, clock = Lane("shop.orders", "order", "n1", "push"), database_clock(engine)
-    paused = take_lane(engine, lane, holder="a paused run", clock=clock, lease_seconds=-1)
+    paused = acquire_lane(engine, lane, holder="a paused run", clock=clock, lease_seconds=-1)
     with two_nodes() as (_, two, n1, n2):
         hand_over(moving(engine, service, n1, n2), steps([1], "n1", "n2"))
         now = clock()

@@ -18,7 +18,13 @@ from workmesh_flows import EntityWeight, Mesh
 from workmesh_flows.adapters.store.plans import read_plan
 from workmesh_flows.domain.node import Inventory, Node, NodeState
 from workmesh_flows.errors import ConfigurationError, StalePlan, UnknownName
-from workmesh_flows.operations.moves.plan import Drain, Rebalance, begin_plan, end_plan, make_plan
+from workmesh_flows.operations.moves.plan import (
+    DrainRequest,
+    RebalanceRequest,
+    finish_plan,
+    make_plan,
+    start_plan,
+)
 from workmesh_flows.planning.stored_plan import StoredPlan
 
 S = "shop.orders"
@@ -39,7 +45,7 @@ def ends(plan: StoredPlan) -> list[tuple[str, str, str]]:
 def test_a_rebalance_moves_as_little_weight_as_it_takes(engine: Engine) -> None:
     write_shops(engine, ["n1"] * 4)  # they weigh 1, 2, 3, 4
     mesh = shop_mesh(criterion=EntityWeight(Shop.size))
-    plan = make_plan(engine, mesh, S, inventory(node("n1"), node("n2")), Rebalance())
+    plan = make_plan(engine, mesh, S, inventory(node("n1"), node("n2")), RebalanceRequest())
     assert plan.plan.moved_weight == 5
     assert {(source, target) for _, source, target in ends(plan)} == {("n1", "n2")}
     assert nodes_of_shops(engine) == dict.fromkeys([1, 2, 3, 4], "n1")
@@ -47,7 +53,9 @@ def test_a_rebalance_moves_as_little_weight_as_it_takes(engine: Engine) -> None:
 
 def test_without_weights_each_entity_counts_one(engine: Engine) -> None:
     write_shops(engine, ["n1"] * 6)
-    plan = make_plan(engine, shop_mesh(), S, inventory(node("n1"), node("n2"), node("n3")), Rebalance())
+    plan = make_plan(
+        engine, shop_mesh(), S, inventory(node("n1"), node("n2"), node("n3")), RebalanceRequest()
+    )
     assert len(plan.plan.moves) == 4
 
 
@@ -56,7 +64,7 @@ def test_a_drain_empties_its_nodes_and_nothing_lands_on_them_or_on_those_that_ta
 ) -> None:
     write_shops(engine, ["n1", "n2", "n1", "n2", "gone", "n3"])
     known = inventory(node("n1"), node("n2"), node("n3"), node("n4", state=NodeState.STANDBY), node("n5"))
-    plan = make_plan(engine, shop_mesh(), S, known, Drain(["n1", "n2", "gone"]))
+    plan = make_plan(engine, shop_mesh(), S, known, DrainRequest(["n1", "n2", "gone"]))
     assert {(entity, source) for entity, source, _ in ends(plan)} == {
         ("1", "n1"),
         ("2", "n2"),
@@ -70,7 +78,11 @@ def test_a_drain_empties_its_nodes_and_nothing_lands_on_them_or_on_those_that_ta
 def test_a_rebalance_empties_a_draining_node_too(engine: Engine) -> None:
     write_shops(engine, ["n1", "n2"])
     plan = make_plan(
-        engine, shop_mesh(), S, inventory(node("n1", state=NodeState.DRAINING), node("n2")), Rebalance()
+        engine,
+        shop_mesh(),
+        S,
+        inventory(node("n1", state=NodeState.DRAINING), node("n2")),
+        RebalanceRequest(),
     )
     assert ends(plan) == [("1", "n1", "n2")]
     assert [move.why for move in plan.plan.moves] == ["drain"]
@@ -79,7 +91,7 @@ def test_a_rebalance_empties_a_draining_node_too(engine: Engine) -> None:
 def test_a_cap_that_services_share_bounds_a_plan(engine: Engine) -> None:
     write_shops(engine, ["n1"] * 4)
     plan = make_plan(
-        engine, shop_mesh(), S, inventory(node("n1"), node("n2", max_entities={"*": 1})), Drain(["n1"])
+        engine, shop_mesh(), S, inventory(node("n1"), node("n2", max_entities={"*": 1})), DrainRequest(["n1"])
     )
     assert len(plan.plan.moves) == 1
     assert len(plan.plan.stuck) == 3
@@ -88,13 +100,13 @@ def test_a_cap_that_services_share_bounds_a_plan(engine: Engine) -> None:
 def test_pinned_entities_stay(engine: Engine) -> None:
     write_shops(engine, ["n1", "n1"])
     known = inventory(node("n1"), node("n2"))
-    plan = make_plan(engine, shop_mesh(), S, known, Drain(["n1"], pinned=["2"]))
+    plan = make_plan(engine, shop_mesh(), S, known, DrainRequest(["n1"], pinned=["2"]))
     assert ends(plan) == [("1", "n1", "n2")]
     assert [str(entity) for entity, _ in plan.plan.stuck] == ["2"]
     with pytest.raises(UnknownName, match="'two'"):
-        make_plan(engine, shop_mesh(), S, known, Drain(["n1"], pinned=["two"]))
+        make_plan(engine, shop_mesh(), S, known, DrainRequest(["n1"], pinned=["two"]))
     with pytest.raises(UnknownName, match=r"no entity of shop\.orders '9'$"):
-        make_plan(engine, shop_mesh(), S, known, Drain(["n1"], pinned=["9"]))
+        make_plan(engine, shop_mesh(), S, known, DrainRequest(["n1"], pinned=["9"]))
 
 
 def test_a_drain_of_a_whole_mesh_takes_nodes_and_entities_that_only_one_service_knows(engine: Engine) -> None:
@@ -103,14 +115,14 @@ def test_a_drain_of_a_whole_mesh_takes_nodes_and_entities_that_only_one_service_
     parcels = parcel_service()
     mesh = Mesh([*shop_mesh().services, parcels])
     known = inventory(node("n1"), Node("n2", "127.0.0.1", SecretStr(API_KEY), (parcels.name,)))
-    asked = Drain(["gone"], pinned=["2"])
+    asked = DrainRequest(["gone"], pinned=["2"])
     assert ends(make_plan(engine, mesh, S, known, asked)) == [("1", "gone", "n1")]
     assert ends(make_plan(engine, mesh, parcels.name, known, asked)) == []
 
 
 def test_an_unknown_node_is_named_with_those_there_are(engine: Engine) -> None:
     write_shops(engine, ["n1"])
-    for asked in (Drain(["n9"]), Rebalance(sources=["n9"])):
+    for asked in (DrainRequest(["n9"]), RebalanceRequest(sources=["n9"])):
         with pytest.raises(UnknownName, match="no node 'n9'; known: n1, n2"):
             make_plan(engine, shop_mesh(), S, inventory(node("n1"), node("n2")), asked)
 
@@ -118,16 +130,16 @@ def test_an_unknown_node_is_named_with_those_there_are(engine: Engine) -> None:
 def test_the_same_question_about_the_same_facts_is_the_same_plan_byte_for_byte(engine: Engine) -> None:
     write_shops(engine, ["n1"] * 9)
     known = inventory(node("n1"), node("n2"))
-    first = make_plan(engine, shop_mesh(), S, known, Rebalance())
-    second = make_plan(engine, shop_mesh(), S, inventory(node("n2"), node("n1")), Rebalance())
+    first = make_plan(engine, shop_mesh(), S, known, RebalanceRequest())
+    second = make_plan(engine, shop_mesh(), S, inventory(node("n2"), node("n1")), RebalanceRequest())
     assert first.to_json() == second.to_json()
     assert first.id == second.id
-    assert make_plan(engine, shop_mesh(), S, known, Rebalance(objective="moves")).id != first.id
+    assert make_plan(engine, shop_mesh(), S, known, RebalanceRequest(objective="moves")).id != first.id
 
 
 def test_a_plan_is_read_back_as_it_was_kept(engine: Engine) -> None:
     write_shops(engine, ["n1"] * 5)
-    made = make_plan(engine, shop_mesh(), S, inventory(node("n1"), node("n2")), Rebalance())
+    made = make_plan(engine, shop_mesh(), S, inventory(node("n1"), node("n2")), RebalanceRequest())
     kept = read_plan(engine, made.id)
     assert kept.state == "planned"
     assert kept.plan.to_json() == made.to_json()
@@ -175,11 +187,11 @@ def test_a_stale_plan_is_refused_and_says_what_changed(
 ) -> None:
     write_shops(engine, ["n1"] * 4)
     mesh = shop_mesh(criterion=EntityWeight(Shop.size))
-    plan = make_plan(engine, mesh, S, inventory(node("n1"), node("n2")), Rebalance())
+    plan = make_plan(engine, mesh, S, inventory(node("n1"), node("n2")), RebalanceRequest())
     if change is not None:
         change(engine)
     with pytest.raises(StalePlan) as stale:
-        begin_plan(engine, mesh, plan.id, inventory(*nodes))
+        start_plan(engine, mesh, plan.id, inventory(*nodes))
     assert list(stale.value.changes) == said
     assert read_plan(engine, plan.id).state == "planned"
 
@@ -187,10 +199,10 @@ def test_a_stale_plan_is_refused_and_says_what_changed(
 def test_a_plan_that_was_begun_goes_on_and_one_that_was_applied_does_not(engine: Engine) -> None:
     write_shops(engine, ["n1"] * 4)
     mesh, known = shop_mesh(), inventory(node("n1"), node("n2"))
-    plan = make_plan(engine, mesh, S, known, Rebalance())
-    begin_plan(engine, mesh, plan.id, known)
+    plan = make_plan(engine, mesh, S, known, RebalanceRequest())
+    start_plan(engine, mesh, plan.id, known)
     move_one(engine)  # as the first step of the plan, before the run died
-    assert begin_plan(engine, mesh, plan.id, known).state == "applying"
-    end_plan(engine, plan.id)
+    assert start_plan(engine, mesh, plan.id, known).state == "applying"
+    finish_plan(engine, plan.id)
     with pytest.raises(ConfigurationError, match="was applied already; plan again"):
-        begin_plan(engine, mesh, plan.id, known)
+        start_plan(engine, mesh, plan.id, known)

@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 
 from workmesh_flows.errors import UnknownName
-from workmesh_flows.planning.moves import Held, MovePlan, Place
+from workmesh_flows.planning.moves import MovePlan, PlannerEntity, PlannerNode
 from workmesh_flows.planning.rebalance.plan import plan_drain, plan_rebalance
 
-A, B, C = Place("a"), Place("b"), Place("c")
+A, B, C = PlannerNode("a"), PlannerNode("b"), PlannerNode("c")
 
 
-def holding(**nodes: list[int]) -> list[Held]:
+def holding(**nodes: list[int]) -> list[PlannerEntity]:
     """Entities a1, a2, ... of these weights on node a, and so on."""
     return [
-        Held(f"{node}{number}", node, weight)
+        PlannerEntity(f"{node}{number}", node, weight)
         for node, weights in nodes.items()
         for number, weight in enumerate(weights, start=1)
     ]
@@ -27,7 +27,7 @@ def ways(plan: MovePlan) -> str:
     return " ".join(f"{move.entity}>{move.target}" for move in plan.moves)
 
 
-def after(held: list[Held], plan: MovePlan) -> list[Held]:
+def after(held: list[PlannerEntity], plan: MovePlan) -> list[PlannerEntity]:
     at = {move.entity: move.target for move in plan.moves}
     return [replace(one, node=at.get(one.key, one.node)) for one in held]
 
@@ -51,7 +51,9 @@ def after(held: list[Held], plan: MovePlan) -> list[Held]:
         pytest.param(holding(a=[1] * 5, b=[1] * 5, c=[]), [A, B, C], "a1>c b1>c", id="a new node is filled from all"),
     ],
 )  # fmt: skip
-def test_entities_move_until_the_nodes_are_even(held: list[Held], places: list[Place], moved: str) -> None:
+def test_entities_move_until_the_nodes_are_even(
+    held: list[PlannerEntity], places: list[PlannerNode], moved: str
+) -> None:
     plan = plan_rebalance(held, places)
     assert ways(plan) == moved
     assert not plan_rebalance(after(held, plan), places).moves
@@ -62,14 +64,14 @@ def test_entities_move_until_the_nodes_are_even(held: list[Held], places: list[P
     [
         pytest.param(holding(a=[100], b=[9] * 10), [A, B, C], [100, 45, 45], id="the others are even"),
         pytest.param(holding(a=[100, 9, 9], b=[9] * 8), [A, B, C], [100, 45, 45], id="it has a node to itself"),
-        pytest.param(holding(a=[100, 80], b=[9] * 8), [A, B, C, Place("d")], [100, 36, 80, 36], id="so have two"),
-        pytest.param(holding(a=[100], b=[9] * 10), [replace(A, drain=True), B, C, Place("d")], [0, 45, 100, 45],
+        pytest.param(holding(a=[100, 80], b=[9] * 8), [A, B, C, PlannerNode("d")], [100, 36, 80, 36], id="so have two"),
+        pytest.param(holding(a=[100], b=[9] * 10), [replace(A, drain=True), B, C, PlannerNode("d")], [0, 45, 100, 45],
             id="also when it has to move"),
         pytest.param(holding(a=[100], b=[9] * 10), [A, replace(B, max_weight=99), C], [100, 45, 45], id="beside a cap"),
     ],
 )  # fmt: skip
 def test_an_entity_that_outweighs_the_even_share_keeps_nobody_from_being_even(
-    held: list[Held], places: list[Place], loads: list[int]
+    held: list[PlannerEntity], places: list[PlannerNode], loads: list[int]
 ) -> None:
     plan = plan_rebalance(held, places)
     assert [node.weight_after for node in plan.nodes] == loads
@@ -97,27 +99,31 @@ def test_within_the_tolerance_nothing_moves() -> None:
 
 
 def test_a_new_node_is_filled_and_nothing_moves_between_the_old_ones() -> None:
-    held = [Held(number, f"n{number % 9}", 1 + number % 7) for number in range(900)]
-    held = after(held, plan_rebalance(held, places := [Place(f"n{number}") for number in range(9)]))
-    plan = plan_rebalance(held, [*places, Place("new")])
+    held = [PlannerEntity(number, f"n{number % 9}", 1 + number % 7) for number in range(900)]
+    held = after(held, plan_rebalance(held, places := [PlannerNode(f"n{number}") for number in range(9)]))
+    plan = plan_rebalance(held, [*places, PlannerNode("new")])
     assert {move.target for move in plan.moves} == {"new"}
     assert plan.busiest_after <= 1.01
 
 
 def test_an_exchange_without_room_goes_over_a_third_node() -> None:
     held = holding(a=[6, 6, 1], b=[3, 3, 1], c=[8])
-    places = [Place("a", max_weight=13), Place("b", max_weight=13), Place("c", max_weight=13)]
+    places = [
+        PlannerNode("a", max_weight=13),
+        PlannerNode("b", max_weight=13),
+        PlannerNode("c", max_weight=13),
+    ]
     plan = plan_rebalance(held, places, tolerance=0)
     assert plan.busiest_after < plan.busiest
 
 
 def test_full_nodes_that_would_have_to_exchange_use_a_detour_or_say_what_is_in_the_way() -> None:
     held = holding(a=[4, 4], b=[2, 2], c=[6])
-    full = [Place("a", 2), Place("b", 2)]
+    full = [PlannerNode("a", 2), PlannerNode("b", 2)]
     stuck = plan_rebalance(held, full, tolerance=0)
     assert not stuck.moves
     assert (stuck.stuck, stuck.note) == ([], "no way to a balance within 0 % was found")
-    plan = plan_rebalance(held, [*full, Place("c", 2)], tolerance=0)
+    plan = plan_rebalance(held, [*full, PlannerNode("c", 2)], tolerance=0)
     assert [move.why for move in plan.moves].count("make room") == 1
     assert not plan.stuck
     assert plan.busiest_after == 1.0
@@ -132,7 +138,7 @@ def test_emergency_moves_only_what_is_over_a_cap() -> None:
 
 def test_what_outweighs_all_other_caps_is_borne_and_what_is_beside_it_moves() -> None:
     held = holding(a=[500, 30, 20], b=[50], c=[60])
-    places = [Place(name, max_weight=100) for name in "abc"]
+    places = [PlannerNode(name, max_weight=100) for name in "abc"]
     for plan in (plan_rebalance(held, places, emergency=True), plan_rebalance(held, places)):
         assert {move.entity for move in plan.moves} == {"a2", "a3"}
         assert plan.stuck == [("a1", "its weight 500 is over every other max_weight (largest 100, on b)")]
@@ -141,7 +147,8 @@ def test_what_outweighs_all_other_caps_is_borne_and_what_is_beside_it_moves() ->
 def test_a_drain_says_nothing_of_what_is_over_a_cap_elsewhere() -> None:
     held = holding(a=[0], b=[9])
     plan = plan_drain(
-        held, [replace(A, drain=True), Place("b", max_weight=1, takes=False), Place("c", max_weight=1)]
+        held,
+        [replace(A, drain=True), PlannerNode("b", max_weight=1, takes=False), PlannerNode("c", max_weight=1)],
     )
     assert (ways(plan), plan.stuck) == ("a1>c", [])
 
@@ -156,13 +163,13 @@ def test_sources_and_pinned_narrow_down_what_moves() -> None:
 
 def test_what_fits_nowhere_is_reported_with_the_cap_that_binds() -> None:
     held = holding(a=[40, 5], b=[5])
-    heavy = plan_drain(held, [replace(A, drain=True), Place("b", max_weight=35)])
+    heavy = plan_drain(held, [replace(A, drain=True), PlannerNode("b", max_weight=35)])
     assert ways(heavy) == "a2>b"
     assert heavy.stuck == [("a1", "its weight 40 is over every other max_weight (largest 35, on b)")]
     held = holding(a=[30, 5], b=[10])
-    room = plan_drain(held, [replace(A, drain=True), Place("b", max_weight=35)])
+    room = plan_drain(held, [replace(A, drain=True), PlannerNode("b", max_weight=35)])
     assert room.stuck == [("a1", "its weight 30 is over what max_weight leaves on any node (20)")]
-    full = plan_drain(held, [replace(A, drain=True), Place("b", max_entities=1)])
+    full = plan_drain(held, [replace(A, drain=True), PlannerNode("b", max_entities=1)])
     assert {reason for _, reason in full.stuck} == {"every node is at its max_entities"}
     alone = plan_drain(held, [replace(A, drain=True)])
     assert {reason for _, reason in alone.stuck} == {"no other node takes entities"}
@@ -179,7 +186,9 @@ def test_a_drain_moves_only_what_is_drained_and_to_the_least_loaded() -> None:
 
 def test_tight_nodes_are_packed_exactly() -> None:
     held = holding(a=[6, 5, 5, 4, 4, 3, 3])
-    plan = plan_drain(held, [replace(A, drain=True), Place("b", max_weight=15), Place("c", max_weight=15)])
+    plan = plan_drain(
+        held, [replace(A, drain=True), PlannerNode("b", max_weight=15), PlannerNode("c", max_weight=15)]
+    )
     assert not plan.stuck
 
 
@@ -202,7 +211,7 @@ def test_max_moves_and_at_once_bound_a_plan() -> None:
         (holding(a=[9], b=[1]), [A, B], "the heaviest entity weighs more than the even share"),
     ],
 )
-def test_an_empty_plan_says_why(held: list[Held], places: list[Place], note: str) -> None:
+def test_an_empty_plan_says_why(held: list[PlannerEntity], places: list[PlannerNode], note: str) -> None:
     plan = plan_rebalance(held, places)
     assert (plan.moves, plan.note) == ([], note)
 
@@ -226,8 +235,8 @@ def test_gains_and_loads_are_told() -> None:
         ({"max_moves": 0}, "max_moves is at least 1, not 0"),
         ({"at_once": -1}, "at_once is at least 1, not -1"),
         ({"objective": "speed"}, "objective is one of weight, moves, not 'speed'"),
-        ({"held": [Held(1, "a"), Held(1, "b")]}, "entity 1 is there twice"),
-        ({"held": [Held(1, "a", -2)]}, "entity 1 has a weight below 0: -2"),
+        ({"held": [PlannerEntity(1, "a"), PlannerEntity(1, "b")]}, "entity 1 is there twice"),
+        ({"held": [PlannerEntity(1, "a", -2)]}, "entity 1 has a weight below 0: -2"),
         ({"places": [A, A]}, "node 'a' is there twice"),
     ],
 )

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from workmesh_flows.planning.moves import Held, MovePlan, Place
+from workmesh_flows.planning.moves import MovePlan, PlannerEntity, PlannerNode
 from workmesh_flows.planning.rebalance.plan import plan_drain, plan_rebalance
 
 KEYS: dict[str, Callable[[int], Any]] = {
@@ -26,8 +26,8 @@ DRAIN_OPTIONS = ("pinned", "at_once", "objective")
 
 @dataclass(frozen=True)
 class Mesh:
-    held: list[Held]
-    places: list[Place]
+    held: list[PlannerEntity]
+    places: list[PlannerNode]
     options: dict[str, Any]
 
     def plan(self, **changes: Any) -> MovePlan:
@@ -46,7 +46,9 @@ def meshes(draw: st.DrawFn, *, tight: bool = False) -> Mesh:
     key = KEYS[draw(st.sampled_from(sorted(KEYS)))]
     weights = draw(st.lists(st.integers(draw(st.sampled_from([0, 1])), heaviest), max_size=24))
     held = [
-        Held(key(number), draw(st.sampled_from([*names, "elsewhere"] if number % 7 == 0 else names)), weight)
+        PlannerEntity(
+            key(number), draw(st.sampled_from([*names, "elsewhere"] if number % 7 == 0 else names)), weight
+        )
         for number, weight in enumerate(weights)
     ]
     load: Counter[str] = Counter()
@@ -64,7 +66,7 @@ def meshes(draw: st.DrawFn, *, tight: bool = False) -> Mesh:
         return max(0, base + draw(slack) * step)
 
     places = [
-        Place(
+        PlannerNode(
             name,
             max_entities=cap(counted, count[name], 1),
             max_weight=cap(weighed, load[name], max(1, heaviest // 5)),
@@ -211,14 +213,14 @@ def check_drain(mesh: Mesh, shuffled: Mesh) -> None:
 
 
 @st.composite
-def balanced(draw: st.DrawFn) -> tuple[list[Held], list[Place], float]:
+def balanced(draw: st.DrawFn) -> tuple[list[PlannerEntity], list[PlannerNode], float]:
     """Nodes that are even, with entities that are small against what a node holds."""
     count, tolerance = draw(st.integers(1, 8)), draw(st.sampled_from([0.01, 0.02, 0.05]))
-    places = [Place(f"n{number}") for number in range(count)]
+    places = [PlannerNode(f"n{number}") for number in range(count)]
     weights = draw(
         st.lists(st.integers(1, draw(st.integers(1, 20))), min_size=30 * count, max_size=40 * count)
     )
-    held = [Held(number, f"n{number % count}", weight) for number, weight in enumerate(weights)]
+    held = [PlannerEntity(number, f"n{number % count}", weight) for number, weight in enumerate(weights)]
     mesh = Mesh(held, places, {"tolerance": tolerance})
     held = mesh.after(mesh.plan()).held
     load = Counter({place.node: 0 for place in places})
@@ -228,8 +230,8 @@ def balanced(draw: st.DrawFn) -> tuple[list[Held], list[Place], float]:
     return held, places, tolerance
 
 
-def check_new_node(held: list[Held], places: list[Place], tolerance: float) -> None:
-    plan = plan_rebalance(held, [*places, Place("a new one")], tolerance=tolerance)
+def check_new_node(held: list[PlannerEntity], places: list[PlannerNode], tolerance: float) -> None:
+    plan = plan_rebalance(held, [*places, PlannerNode("a new one")], tolerance=tolerance)
     assert {move.target for move in plan.moves} <= {"a new one"}
 
 
@@ -250,7 +252,9 @@ def test_every_drain_keeps_its_promises(both: tuple[Mesh, Mesh]) -> None:
 
 @given(balanced())
 @settings(max_examples=30, deadline=None)
-def test_a_new_node_moves_nothing_between_the_old_ones(mesh: tuple[list[Held], list[Place], float]) -> None:
+def test_a_new_node_moves_nothing_between_the_old_ones(
+    mesh: tuple[list[PlannerEntity], list[PlannerNode], float],
+) -> None:
     check_new_node(*mesh)
 
 
@@ -275,6 +279,6 @@ def test_ten_thousand_drains_keep_their_promises(both: tuple[Mesh, Mesh]) -> Non
 @given(balanced())
 @settings(max_examples=2_000, deadline=None, suppress_health_check=list(HealthCheck))
 def test_two_thousand_new_nodes_move_nothing_between_the_old_ones(
-    mesh: tuple[list[Held], list[Place], float],
+    mesh: tuple[list[PlannerEntity], list[PlannerNode], float],
 ) -> None:
     check_new_node(*mesh)

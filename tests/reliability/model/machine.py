@@ -15,8 +15,8 @@ from tests.reliability.model.world import NODES, OWNERS, Places
 from tests.support.shop import START, Order
 from workmesh_flows.domain.protocol import Policy
 from workmesh_flows.errors import UnknownName
-from workmesh_flows.operations.delivery.limits import Bounds
-from workmesh_flows.operations.delivery.replay import decide_parked
+from workmesh_flows.operations.delivery.limits import RunLimits
+from workmesh_flows.operations.delivery.replay import decide_refused
 from workmesh_flows.operations.moves.reassign import reassign, repush
 
 nodes = st.sampled_from(NODES)
@@ -129,18 +129,18 @@ class Shops(RuleBasedStateMachine):
         self.scene.write_now(owner, places)
         if late and self.scene.later:
             self.scene.commit()
-        self.scene.push_once(name, Bounds())
+        self.scene.push_once(name, RunLimits())
 
     @rule(name=nodes, limit=st.none() | st.integers(1, 5), max_batch=st.none() | st.integers(1, 3))
     def push_within_bounds(self, name: str, limit: int | None, max_batch: int | None) -> None:
-        self.scene.push_once(name, Bounds(limit), max_batch)
+        self.scene.push_once(name, RunLimits(limit), max_batch)
 
     @rule(name=nodes, owner=owners, places=st.lists(sorts, max_size=8), at=moments)
     def push_while(self, name: str, owner: int, places: list[int], at: At) -> None:
         """Something happens in the middle of a push, which is not kept from it by a dead run."""
         self.scene.write_now(owner, places)
         self.scene.expire_leases()
-        self.scene.push_once(name, Bounds(), at=at)
+        self.scene.push_once(name, RunLimits(), at=at)
 
     @rule(name=nodes, count=st.integers(0, 8), at=st.none() | pull_moments)
     def pull(self, name: str, count: int, at: At | None) -> None:
@@ -168,7 +168,7 @@ class Shops(RuleBasedStateMachine):
         named = {"entities": [str(owner)]} if whole else {"records": [str(record)]}
         self_decision = "replay" if decision == "replay" else "skip"
         try:
-            decide_parked(self.places.engine, self.scene.service, self_decision, **named)  # type: ignore[arg-type]
+            decide_refused(self.places.engine, self.scene.service, self_decision, **named)  # type: ignore[arg-type]
         except UnknownName:
             assert decision == "skip"
         if decision == "replay":

@@ -12,7 +12,7 @@ from tests.reliability.model.forgetful_node import ForgetfulNode
 from tests.reliability.model.watched import Killed, Moment
 from tests.reliability.model.world import NODES, Places, Row
 from workmesh_flows.domain.reports import PullReport, PushReport
-from workmesh_flows.planning.refusals import Standing
+from workmesh_flows.planning.refusals import RefusalState
 
 
 @dataclass
@@ -89,7 +89,7 @@ class Promises:
         """
         rows, homes, aside = self.places.rows(), self.places.homes(), self.places.parked()
         assert len(set(ids)) == len(ids)
-        parked_owners = {owner for owner, state, _ in aside.values() if state == Standing.PARKED}
+        parked_owners = {owner for owner, state, _ in aside.values() if state == RefusalState.PARKED}
         sent: set[int] = set()
         for id_ in ids:
             if id_ not in rows:
@@ -101,7 +101,7 @@ class Promises:
             assert not row.pushed, f"record {id_} is sent, it was pushed already"
             if not self.decided:
                 assert row.owner not in parked_owners, f"record {id_} is sent, its owner is parked"
-                assert id_ not in aside or aside[id_][1] == Standing.TRYING, (
+                assert id_ not in aside or aside[id_][1] == RefusalState.RETRYING, (
                     f"record {id_} is sent, it is set aside"
                 )
             before = [
@@ -112,7 +112,7 @@ class Promises:
                 and not other.pushed
                 and other.id not in sent
                 and other.id not in self.late
-                and (other.id not in aside or aside[other.id][1] != Standing.SKIPPED)
+                and (other.id not in aside or aside[other.id][1] != RefusalState.SKIPPED)
             ]
             assert not before or id_ in self.late, f"record {id_} of {row.owner} is sent before {before}"
             sent.add(id_)
@@ -136,8 +136,8 @@ class Promises:
 
     def eligible(self, rows: dict[int, Row], aside: dict[int, tuple[int, str, int]]) -> list[int]:
         """What is pending and not set aside."""
-        parked_owners = {owner for owner, state, _ in aside.values() if state == Standing.PARKED}
-        skipped = {id_ for id_, (_, state, _) in aside.items() if state == Standing.SKIPPED}
+        parked_owners = {owner for owner, state, _ in aside.values() if state == RefusalState.PARKED}
+        skipped = {id_ for id_, (_, state, _) in aside.items() if state == RefusalState.SKIPPED}
         return [
             row.id
             for row in rows.values()
@@ -195,7 +195,7 @@ class Promises:
     def check_end(self) -> None:
         """Nothing is lost: each record that was not skipped was accepted, processed and pulled."""
         aside = self.places.parked()
-        skipped = {record for record, (_, state, _) in aside.items() if state == Standing.SKIPPED}
+        skipped = {record for record, (_, state, _) in aside.items() if state == RefusalState.SKIPPED}
         rows = [row for row in self.places.rows().values() if row.id not in skipped]
         assert [row.id for row in rows if not row.pushed] == [], "not pushed in the end"
         assert [row.id for row in rows if not row.pulled] == [], "not pulled in the end"

@@ -19,13 +19,13 @@ from workmesh_flows.domain.node import Inventory
 from workmesh_flows.domain.protocol import Policy
 from workmesh_flows.domain.reports import PullReport, PushReport
 from workmesh_flows.errors import LaneBusy, LaneLost, LaneStopped
-from workmesh_flows.operations.delivery.lane_context import Work
-from workmesh_flows.operations.delivery.limits import Bounds
+from workmesh_flows.operations.delivery.lane_context import LaneContext
+from workmesh_flows.operations.delivery.limits import RunLimits
 from workmesh_flows.operations.delivery.pull import pull_lane
 from workmesh_flows.operations.delivery.push import push_lane
-from workmesh_flows.operations.delivery.replay import decide_parked
+from workmesh_flows.operations.delivery.replay import decide_refused
 from workmesh_flows.operations.moves.hand_over import hand_over
-from workmesh_flows.operations.moves.move_context import Moving
+from workmesh_flows.operations.moves.move_context import MoveContext
 from workmesh_flows.operations.moves.reassign import repush
 
 ROUNDS = 2
@@ -65,16 +65,16 @@ class Scene:
         with self.places.engine.begin() as connection:
             self.places.write(connection, ids, owner, places)
 
-    def work(self, name: str, max_batch: int | None = None) -> Work:
+    def work(self, name: str, max_batch: int | None = None) -> LaneContext:
         self.holder += 1
         node = self.places.node(self.nodes[name], max_batch)
-        return Work(
+        return LaneContext(
             self.places.engine, self.service, self.service.protocols[0], node, f"run {self.holder}", LIMITS
         )
 
-    def moving(self, told: Callable[[str], None] = lambda step: None) -> Moving:
+    def moving(self, told: Callable[[str], None] = lambda step: None) -> MoveContext:
         known = Inventory({name: self.places.node(node) for name, node in self.nodes.items()})
-        return Moving(
+        return MoveContext(
             self.places.engine,
             Mesh([self.service]),
             self.service,
@@ -139,7 +139,7 @@ class Scene:
             self.promises.not_written()
 
     def push_once(
-        self, name: str, bounds: Bounds, max_batch: int | None = None, at: At | None = None
+        self, name: str, bounds: RunLimits, max_batch: int | None = None, at: At | None = None
     ) -> None:
         moment = None if at is None else Moment(at[0], at[1], self.events(name)[at[2]])
         before, homes, aside = self.places.rows(), self.places.homes(), self.places.parked()
@@ -205,7 +205,9 @@ class Scene:
         pulled = [row.id for row in now.values() if row.pulled and not before[row.id].pulled]
         assert report.pulled == len(pulled)
 
-    def move(self, owner: int, killed: str | None, act: Callable[[Moving], object], *, again: bool) -> None:
+    def move(
+        self, owner: int, killed: str | None, act: Callable[[MoveContext], object], *, again: bool
+    ) -> None:
         source = self.places.homes()[owner]
         self.promises.run_begins(None)
 
@@ -230,7 +232,7 @@ class Scene:
     def replay_all(self) -> None:
         self.promises.decided = True
         aside = self.places.parked()
-        decide_parked(self.places.engine, self.service, "replay")
+        decide_refused(self.places.engine, self.service, "replay")
         for record in aside:
             if aside[record][1] in {"parked", "blocking"}:
                 self.promises.forget(record)
@@ -264,13 +266,13 @@ class Scene:
         """Push and pull one node's lanes, where there is something to do."""
         mine = [row for row in self.places.rows().values() if self.places.homes()[row.owner] == name]
         if any(not row.pushed for row in mine):
-            self.push_once(name, Bounds())
+            self.push_once(name, RunLimits())
         self.nodes[name].work(1000)
         if all(row.pulled for row in mine):
             return
         if self.names_a_deleted_one(name):  # the next record puts that right
             self.write_now(mine[0].owner, [9])
-            self.push_once(name, Bounds())
+            self.push_once(name, RunLimits())
             self.nodes[name].work(1000)
         self.pull_once(name)
 

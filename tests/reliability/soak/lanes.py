@@ -16,18 +16,18 @@ from workmesh_flows.domain.reports import PullReport, PushReport
 from workmesh_flows.errors import (
     LaneBusy,
     LaneLost,
+    LanePaused,
     LaneStopped,
-    LaneWaiting,
     NodeUnavailable,
     NotFlagged,
     StoreUnavailable,
 )
-from workmesh_flows.operations.delivery.lane_context import Work
+from workmesh_flows.operations.delivery.lane_context import LaneContext
 from workmesh_flows.operations.delivery.pull import pull_lane
 from workmesh_flows.operations.delivery.push import push_lane
 from workmesh_flows.testing import History, record_report
 
-Lane: TypeAlias = tuple[Work, Literal["push", "pull"]]
+Lane: TypeAlias = tuple[LaneContext, Literal["push", "pull"]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Runs:
     def lanes(self, holder: str) -> list[Lane]:
         """Node by node, protocols as declared, push before pull."""
         return [
-            (Work(self.engine, service, protocol, node, holder, self.limits), direction)
+            (LaneContext(self.engine, service, protocol, node, holder, self.limits), direction)
             for node in self.nodes
             for protocol in service.protocols
             for direction in ("push", "pull")
@@ -55,7 +55,7 @@ class Runs:
         with self.notes.watching(name):
             try:
                 report = push_lane(work) if direction == "push" else pull_lane(work)
-            except (LaneBusy, LaneWaiting, LaneLost) as error:
+            except (LaneBusy, LanePaused, LaneLost) as error:
                 self.notes.write(type(error).__name__, f"{name}: {error.reason}")
             except StoreUnavailable as error:
                 self.notes.write("StoreUnavailable", f"{name}: {error}")

@@ -23,7 +23,7 @@ from workmesh_flows.adapters.store.engine import open_engine
 from workmesh_flows.domain.limits import Limits
 from workmesh_flows.domain.node import Inventory, Node
 from workmesh_flows.errors import LaneError, NoCapacity, StoreError
-from workmesh_flows.operations.moves.move_context import Moving
+from workmesh_flows.operations.moves.move_context import MoveContext
 from workmesh_flows.operations.moves.reassign import reassign, repush
 from workmesh_flows.testing import History
 
@@ -85,7 +85,7 @@ def _hand_over(runs: Runs, holder: str, moves: queue.Queue[Any]) -> None:
     inventory = Inventory({node.name: node for node in runs.nodes})
     while True:
         entity, how, seconds = moves.get()
-        moving = Moving(
+        moving = MoveContext(
             runs.engine,
             mesh,
             service,

@@ -19,7 +19,7 @@ from tests.reliability.soak.notes import Notes
 from tests.reliability.soak.settings import Settings, Span
 from tests.reliability.soak.world import Letter, mesh, service
 from workmesh_flows.errors import StoreError, UnknownName
-from workmesh_flows.operations.delivery.replay import decide_parked, list_parked
+from workmesh_flows.operations.delivery.replay import decide_refused, list_refused
 
 MENDED = 0.8
 """The share of replayed records that were mended before."""
@@ -113,7 +113,7 @@ class Strikes:
 
 def replay(engine: Engine, chance: random.Random | None = None) -> int:
     """Let go what is parked, most of it mended, or all of it mended where nothing is left to chance; how many."""
-    listed = [(one.protocol, one.record) for one in list_parked(engine, mesh) if one.state == "parked"]
+    listed = [(one.protocol, one.record) for one in list_refused(engine, mesh) if one.state == "parked"]
     replayed = 0
     for protocol in service.protocols:
         records = [record for of, record in listed if of == protocol.name]
@@ -127,5 +127,5 @@ def replay(engine: Engine, chance: random.Random | None = None) -> int:
             with suppress(
                 UnknownName, StoreError
             ):  # its entity was sent again meanwhile, which forgets refusals
-                replayed += decide_parked(engine, service, "replay", protocols=[protocol], records=records)
+                replayed += decide_refused(engine, service, "replay", protocols=[protocol], records=records)
     return replayed

@@ -8,12 +8,12 @@ from typing import Any
 from workmesh_flows.testing import (
     EntityMoved,
     LaneReported,
-    Outcome,
     RecordAccepted,
     RecordDeleted,
     RecordExists,
-    RecordResumed,
+    RecordReplayed,
     RecordState,
+    RequestOutcome,
     RequestSent,
 )
 
@@ -46,7 +46,7 @@ def pending(number: int, **more: Any) -> RecordState:
 def sent(number: int, ids: Sequence[int], start: float, end: float, **more: Any) -> RequestSent:
     given: dict[str, Any] = {
         "epoch": 1,
-        "outcome": Outcome.ACCEPTED,
+        "outcome": RequestOutcome.ACCEPTED,
         "node": "n1",
         "direction": "push",
         **more,
@@ -65,7 +65,7 @@ def ping(number: int, start: float, *, epoch: int = 1) -> RequestSent:
         epoch=epoch,
         start=start,
         end=start,
-        outcome=Outcome.ACCEPTED,
+        outcome=RequestOutcome.ACCEPTED,
     )
 
 
@@ -73,8 +73,8 @@ def moved(time: float, *, owner: int = 1, source: str = "n1", target: str = "n2"
     return EntityMoved(service="leads", owner=owner, source=source, target=target, time=time)
 
 
-def resumed(number: int, time: float) -> RecordResumed:
-    return RecordResumed(**LEADS, id=number, time=time)
+def resumed(number: int, time: float) -> RecordReplayed:
+    return RecordReplayed(**LEADS, id=number, time=time)
 
 
 def deleted(number: int) -> RecordDeleted:

@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 from tests.testing.history.histories import accepted, moved, pending, ping, record, report, sent, state
-from workmesh_flows.testing import ArrivalsRead, Event, Outcome, RecordExists
+from workmesh_flows.testing import ArrivalsRead, Event, RecordExists, RequestOutcome
 
 BATCH = 3
 
@@ -67,18 +67,22 @@ class World:
         selected, pushed, refused = self.pending(node), 0, set[int]()
         for at in range(0, len(selected), BATCH):
             batch = [key for key in selected[at : at + BATCH] if self.owner(key) not in refused]
-            fate = Outcome.ACCEPTED if safe else self.chance.choice([*[Outcome.ACCEPTED] * 6, *Outcome])
+            fate = (
+                RequestOutcome.ACCEPTED
+                if safe
+                else self.chance.choice([*[RequestOutcome.ACCEPTED] * 6, *RequestOutcome])
+            )
             if not batch:
                 continue
             said_no = [] if safe or self.chance.random() < 0.8 else batch[-1:]
             self.number += 1
             start, end = self.tick(), self.tick()
-            if fate in {Outcome.ACCEPTED, Outcome.LOST}:
+            if fate in {RequestOutcome.ACCEPTED, RequestOutcome.LOST}:
                 self.accept(node, [key for key in batch if key not in said_no], end, epoch)
-            told = said_no if fate is Outcome.ACCEPTED else []
+            told = said_no if fate is RequestOutcome.ACCEPTED else []
             extra = {"node": node, "epoch": epoch, "outcome": fate, "refused": tuple(told)}
             self.events.append(sent(self.number, batch, start, end, **extra))
-            if fate is not Outcome.ACCEPTED:
+            if fate is not RequestOutcome.ACCEPTED:
                 break
             for key in batch:
                 if key not in said_no:

@@ -17,11 +17,11 @@ from tests.testing.history.histories import (
     sent,
     state,
 )
-from workmesh_flows.testing import ArrivalsRead, Event, Outcome, Promise, check_history
+from workmesh_flows.testing import ArrivalsRead, Event, Promise, RequestOutcome, check_history
 
 BOTH = [record(1), record(2)]
 LATE = [record(1, written=5.5), record(2)]
-LOST, WITHHELD = Outcome.LOST, Outcome.WITHHELD
+LOST, WITHHELD = RequestOutcome.LOST, RequestOutcome.WITHHELD
 
 
 @pytest.mark.parametrize(
@@ -245,11 +245,11 @@ def test_a_broken_promise_is_found_and_told(
         ),
         pytest.param([sent(1, [1], 0, 2), sent(2, [2], 1, 3, node="n2")], id="two lanes side by side"),
         pytest.param(
-            [sent(1, [1], 0, 2, epoch=2), sent(2, [2], 1, 3, outcome=Outcome.ANSWERED, code=412)],
+            [sent(1, [1], 0, 2, epoch=2), sent(2, [2], 1, 3, outcome=RequestOutcome.ANSWERED, code=412)],
             id="a sender that came back and was turned away",
         ),
         pytest.param(
-            [sent(1, [1], 0, 1, epoch=2), sent(2, [2], 2, 3, outcome=Outcome.ANSWERED)],
+            [sent(1, [1], 0, 1, epoch=2), sent(2, [2], 2, 3, outcome=RequestOutcome.ANSWERED)],
             id="a sender that came back, and was refused",
         ),
         pytest.param([sent(1, [1], 0, 2, epoch=None), sent(2, [2], 1, 3, epoch=None)], id="of no lane"),

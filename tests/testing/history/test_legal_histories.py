@@ -17,11 +17,11 @@ from workmesh_flows.testing import (
     EntityMoved,
     Event,
     LaneReported,
-    Outcome,
     Promise,
     RecordAccepted,
     RecordExists,
     RecordState,
+    RequestOutcome,
     RequestSent,
     check_history,
 )
@@ -93,7 +93,7 @@ def come_back(events: list[Event], chance: Random) -> list[Event]:
     requests = [
         event
         for event in of(RequestSent, events)
-        if event.direction and event.outcome is not Outcome.WITHHELD
+        if event.direction and event.outcome is not RequestOutcome.WITHHELD
     ]
     last = max((one for one in requests if one.node == "n1"), key=lambda one: one.start, default=None)
     assume(
@@ -102,7 +102,7 @@ def come_back(events: list[Event], chance: Random) -> list[Event]:
         and any(one.epoch != last.epoch for one in requests if one.node == "n1")
     )
     assert last is not None
-    return [*events, replace(last, epoch=0, start=1e6, end=1e6, outcome=Outcome.LOST)]
+    return [*events, replace(last, epoch=0, start=1e6, end=1e6, outcome=RequestOutcome.LOST)]
 
 
 def miscount(events: list[Event], chance: Random) -> list[Event]:

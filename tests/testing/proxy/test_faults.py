@@ -23,9 +23,9 @@ from workmesh_flows.testing import (
     HalfClose,
     Html,
     Latency,
-    Outcome,
     Redirect,
     Request,
+    RequestOutcome,
     Reset,
     SlowBody,
     Unavailable,
@@ -81,19 +81,21 @@ def arrived(node: NodeProcess, payload: dict[str, list[dict[str, object]]]) -> i
 @pytest.mark.parametrize(
     ("fault", "error", "outcome", "reaches_the_node"),
     [
-        pytest.param(Reset(), NodeUnavailable, Outcome.WITHHELD, False, id="reset"),
-        pytest.param(Latency(0.5), NodeUnavailable, Outcome.WITHHELD, False, id="latency beyond the timeout"),
-        pytest.param(Latency(0.02), None, Outcome.ACCEPTED, True, id="latency within the timeout"),
-        pytest.param(HalfClose(), NodeUnavailable, Outcome.LOST, True, id="half an answer"),
-        pytest.param(DropAnswer(), NodeUnavailable, Outcome.LOST, True, id="no answer"),
-        pytest.param(SlowBody(0.2), NodeUnavailable, Outcome.LOST, True, id="body beyond the timeout"),
-        pytest.param(SlowBody(0.01), None, Outcome.ACCEPTED, True, id="slow body within the timeout"),
-        pytest.param(BrokenJson(), NodeUnavailable, Outcome.LOST, True, id="half of the JSON"),
-        pytest.param(Unavailable(), NodeUnavailable, Outcome.WITHHELD, False, id="503"),
-        pytest.param(Html(), NodeUnavailable, Outcome.WITHHELD, False, id="a page in HTML"),
-        pytest.param(Redirect(), NodeMisconfigured, Outcome.WITHHELD, False, id="redirect"),
+        pytest.param(Reset(), NodeUnavailable, RequestOutcome.WITHHELD, False, id="reset"),
         pytest.param(
-            Redirect("/500"), RequestCrashed, Outcome.WITHHELD, False, id="redirect to the error page"
+            Latency(0.5), NodeUnavailable, RequestOutcome.WITHHELD, False, id="latency beyond the timeout"
+        ),
+        pytest.param(Latency(0.02), None, RequestOutcome.ACCEPTED, True, id="latency within the timeout"),
+        pytest.param(HalfClose(), NodeUnavailable, RequestOutcome.LOST, True, id="half an answer"),
+        pytest.param(DropAnswer(), NodeUnavailable, RequestOutcome.LOST, True, id="no answer"),
+        pytest.param(SlowBody(0.2), NodeUnavailable, RequestOutcome.LOST, True, id="body beyond the timeout"),
+        pytest.param(SlowBody(0.01), None, RequestOutcome.ACCEPTED, True, id="slow body within the timeout"),
+        pytest.param(BrokenJson(), NodeUnavailable, RequestOutcome.LOST, True, id="half of the JSON"),
+        pytest.param(Unavailable(), NodeUnavailable, RequestOutcome.WITHHELD, False, id="503"),
+        pytest.param(Html(), NodeUnavailable, RequestOutcome.WITHHELD, False, id="a page in HTML"),
+        pytest.param(Redirect(), NodeMisconfigured, RequestOutcome.WITHHELD, False, id="redirect"),
+        pytest.param(
+            Redirect("/500"), RequestCrashed, RequestOutcome.WITHHELD, False, id="redirect to the error page"
         ),
     ],
 )
@@ -103,7 +105,7 @@ def test_a_fault_is_the_error_that_the_design_says_and_what_passed_is_known(  # 
     client: HttpNodeClient,
     fault: Fault,
     error: type[NodeError] | None,
-    outcome: Outcome,
+    outcome: RequestOutcome,
     reaches_the_node: bool,
 ) -> None:
     payload = new_order()
@@ -120,7 +122,7 @@ def test_a_fault_is_the_error_that_the_design_says_and_what_passed_is_known(  # 
     assert (passed.protocol, passed.direction) == ("order", "push")
     assert passed.ids == (payload["orders"][0]["id"],)
     assert passed.start <= passed.end <= ping.start <= ping.end
-    assert (ping.path, ping.direction, ping.outcome) == (PING, None, Outcome.ACCEPTED)
+    assert (ping.path, ping.direction, ping.outcome) == (PING, None, RequestOutcome.ACCEPTED)
     assert ping.protocol in {None, "order"}
     assert arrived(node, payload) == reaches_the_node
 
@@ -136,7 +138,7 @@ def test_what_is_sent_again_after_a_lost_answer_is_accepted_once(
     with pytest.raises(NodeUnavailable):
         client.post(PUSH, payload)
     client.post(PUSH, payload)
-    assert [passed.outcome for passed in proxy.passed] == [Outcome.LOST, Outcome.ACCEPTED]
+    assert [passed.outcome for passed in proxy.passed] == [RequestOutcome.LOST, RequestOutcome.ACCEPTED]
     assert arrived(node, payload) == 1
 
 

@@ -21,8 +21,8 @@ from workmesh_flows.testing import (
     FaultyProxy,
     History,
     Latency,
-    Outcome,
     Request,
+    RequestOutcome,
     RequestSent,
     carried_by,
     read_history,
@@ -83,30 +83,30 @@ def test_answers_come_through_in_whatever_form(node: ScriptedNode, proxy: Faulty
     node.script = lambda asked: Answer(raw=raw)
     for _ in range(2):
         assert httpx.post(f"http://127.0.0.1:{proxy.port}/a.json", json={}).json() == {"status": "success"}
-    assert [passed.outcome for passed in proxy.passed] == [Outcome.ACCEPTED] * 2
+    assert [passed.outcome for passed in proxy.passed] == [RequestOutcome.ACCEPTED] * 2
 
 
 @pytest.mark.parametrize(
     ("answer", "outcome"),
     [
-        pytest.param(Answer(b'{"status":"Wrong api_key"}'), Outcome.ANSWERED, id="a refusal"),
-        pytest.param(Answer(b"<html>"), Outcome.ANSWERED, id="no JSON"),
-        pytest.param(Answer(b'{"status":"success"}', code=500), Outcome.ANSWERED, id="a crash"),
-        pytest.param(Answer(raw=b""), Outcome.LOST, id="hangs up"),
+        pytest.param(Answer(b'{"status":"Wrong api_key"}'), RequestOutcome.ANSWERED, id="a refusal"),
+        pytest.param(Answer(b"<html>"), RequestOutcome.ANSWERED, id="no JSON"),
+        pytest.param(Answer(b'{"status":"success"}', code=500), RequestOutcome.ANSWERED, id="a crash"),
+        pytest.param(Answer(raw=b""), RequestOutcome.LOST, id="hangs up"),
         pytest.param(
-            Answer(raw=b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"), Outcome.LOST, id="dies"
+            Answer(raw=b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"), RequestOutcome.LOST, id="dies"
         ),
-        pytest.param(Answer(raw=b"SSH-2.0\r\n\r\n"), Outcome.LOST, id="speaks another language"),
+        pytest.param(Answer(raw=b"SSH-2.0\r\n\r\n"), RequestOutcome.LOST, id="speaks another language"),
     ],
 )
 def test_what_the_node_makes_of_a_request_is_told(
-    node: ScriptedNode, proxy: FaultyProxy, client: httpx.Client, answer: Answer, outcome: Outcome
+    node: ScriptedNode, proxy: FaultyProxy, client: httpx.Client, answer: Answer, outcome: RequestOutcome
 ) -> None:
     node.script = lambda asked: answer
     try:
         client.post("/a.json", json={})
     except httpx.TransportError:
-        assert outcome is Outcome.LOST
+        assert outcome is RequestOutcome.LOST
     assert [passed.outcome for passed in proxy.passed] == [outcome]
 
 
@@ -134,7 +134,7 @@ def test_closing_cuts_what_is_under_way_at_once(proxy: FaultyProxy, client: http
         proxy.close()
         assert isinstance(asking.exception(), httpx.TransportError)
     assert time.monotonic() - began < 2
-    assert [passed.outcome for passed in proxy.passed] == [Outcome.WITHHELD]
+    assert [passed.outcome for passed in proxy.passed] == [RequestOutcome.WITHHELD]
 
 
 def test_a_node_that_is_not_there_got_nothing() -> None:
@@ -143,7 +143,7 @@ def test_a_node_that_is_not_there_got_nothing() -> None:
     with FaultyProxy(f"http://127.0.0.1:{free}/") as proxy:
         with pytest.raises(httpx.RemoteProtocolError):
             httpx.post(f"http://127.0.0.1:{proxy.port}/a.json", json={})
-        assert [passed.outcome for passed in proxy.passed] == [Outcome.WITHHELD]
+        assert [passed.outcome for passed in proxy.passed] == [RequestOutcome.WITHHELD]
 
 
 def test_a_request_is_over_when_its_sender_gives_it_up(node: ScriptedNode, proxy: FaultyProxy) -> None:
@@ -164,7 +164,7 @@ def test_a_request_is_over_when_its_sender_gives_it_up(node: ScriptedNode, proxy
     working.set()
     proxy.close()
     in_order = sorted(proxy.passed, key=lambda passed: passed.number)
-    assert [passed.outcome for passed in in_order] == [Outcome.LOST, Outcome.ACCEPTED] * 5
+    assert [passed.outcome for passed in in_order] == [RequestOutcome.LOST, RequestOutcome.ACCEPTED] * 5
     assert all(one.end <= two.start for one, two in pairwise(in_order))
 
 
@@ -225,8 +225,13 @@ def test_what_passes_is_in_the_history_without_key_and_content(node: ScriptedNod
     assert isinstance(first, RequestSent)
     assert isinstance(second, RequestSent)
     assert (first.service, first.node, first.protocol, first.epoch) == ("leads", "n1", "lead", 4)
-    assert (first.ids, first.refused, first.outcome, first.code) == ((1, 2), ("2",), Outcome.ACCEPTED, 200)
-    assert (second.outcome, second.fault) == (Outcome.LOST, "DropAnswer")
+    assert (first.ids, first.refused, first.outcome, first.code) == (
+        (1, 2),
+        ("2",),
+        RequestOutcome.ACCEPTED,
+        200,
+    )
+    assert (second.outcome, second.fault) == (RequestOutcome.LOST, "DropAnswer")
     text = path.read_text()
     assert not any(secret in text for secret in ("s3cret", "ann@", "own words", "t0ken"))
 

@@ -126,7 +126,7 @@ class HttpNodeClient:
             body += piece
             if monotonic() > deadline:
                 why = f"its answer takes longer than {self._limits.read_timeout:g} s to arrive"
-                raise NodeUnavailable(why, went_away=True)
+                raise NodeUnavailable(why, interrupted=True)
             if len(body) > limit:
                 return RawAnswer(response.status_code, headers, bytes(body[:limit]), cut=True)
         return RawAnswer(response.status_code, headers, bytes(body))
@@ -153,7 +153,7 @@ def node_client(node: Node, limits: Limits, *, sender: Sender | None = None) -> 
             follow_redirects=False,
             # A compressed answer would grow past max_answer_bytes before anyone could stop it.
             headers={"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "identity"},
-            event_hooks={"response": [_set_redirect_aside]},
+            event_hooks={"response": [_keep_redirect_unread]},
         )
     with http:
         yield HttpNodeClient(node, http, limits, sender)
@@ -168,7 +168,7 @@ def _named(node: Node) -> Iterator[None]:
         raise
 
 
-def _set_redirect_aside(response: httpx.Response) -> None:
+def _keep_redirect_unread(response: httpx.Response) -> None:
     """Httpx reads a redirect's address even where it follows none, and fails on one that is long or odd."""
     if "location" in response.headers:
         response.extensions["location"] = response.headers.pop("location")

@@ -31,7 +31,7 @@ def _translation(error: Exception) -> NodeError:  # noqa: PLR0911 - a table of c
     match error:
         case httpx.RemoteProtocolError():  # its text goes on with what the node sent, after a colon
             why = f"the answer did not arrive whole, or is no HTTP: {detail.partition(':')[0]}"
-            return NodeUnavailable(why, went_away=True)
+            return NodeUnavailable(why, interrupted=True)
         case httpx.HTTPStatusError():
             return NodeUnavailable(f"it answers {error.response.status_code}")
         case httpx.ConnectError() if _is_certificate(error):
@@ -43,12 +43,12 @@ def _translation(error: Exception) -> NodeError:  # noqa: PLR0911 - a table of c
         case httpx.ConnectTimeout() | httpx.ConnectError():
             return NodeUnavailable(f"no connection ({type(error).__name__}: {detail})")
         case httpx.TimeoutException():
-            return NodeUnavailable(f"no answer in time ({type(error).__name__})", went_away=True)
+            return NodeUnavailable(f"no answer in time ({type(error).__name__})", interrupted=True)
         case httpx.TooManyRedirects() | httpx.CookieConflict():
             return NodeMisconfigured(f"its answer cannot be followed: {detail}")
         case _:
             why = f"the answer did not arrive whole ({type(error).__name__}: {detail})"
-            return NodeUnavailable(why, went_away=True)
+            return NodeUnavailable(why, interrupted=True)
 
 
 def _is_certificate(error: BaseException) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Engine, Enum, String, select, update
 
 from workmesh_flows.adapters.store.engine import translated_errors
-from workmesh_flows.adapters.store.entities import Held, held_by_node, node_of, unknown_entity
+from workmesh_flows.adapters.store.entities import NodeTotals, node_of, read_totals, unknown_entity
 from workmesh_flows.adapters.store.schema import ensure_row, services
 from workmesh_flows.adapters.store.statements import assignment
 from workmesh_flows.adapters.store.statements import records as statements
@@ -29,7 +29,7 @@ LISTED_AT_ONCE = 5_000
 
 
 @dataclass(slots=True)
-class Assigning:
+class AssignmentWriter:
     """A service's assignation inside one transaction; another run waits until it ends.
 
     ``written`` counts the entities that were given a node. Add to it what you write yourself: where it is above 0 at
@@ -41,9 +41,9 @@ class Assigning:
     position: str | None
     written: int = 0
 
-    def held(self) -> Held:
+    def held(self) -> NodeTotals:
         """What each node holds now."""
-        return held_by_node(self.connection, self.service)
+        return read_totals(self.connection, self.service)
 
     def unassigned(
         self, limit: int | None, where: ColumnElement[bool] | None = None
@@ -81,19 +81,21 @@ class Assigning:
 
 
 @contextmanager
-def assigning(engine: Engine, service: Service, beside: Collection[Service] = ()) -> Iterator[Assigning]:
+def writing_assignments(
+    engine: Engine, service: Service, beside: Collection[Service] = ()
+) -> Iterator[AssignmentWriter]:
     """One assignment run: read and write in this block; it commits at the end, or not at all.
 
     Runs of the services ``beside`` wait too: what their entities take of a shared cap stays as it is meanwhile.
     """
-    with assigning_together(engine, [service], beside) as (run,):
+    with writing_all_assignments(engine, [service], beside) as (run,):
         yield run
 
 
 @contextmanager
-def assigning_together(
+def writing_all_assignments(
     engine: Engine, together: Sequence[Service], beside: Collection[Service] = ()
-) -> Iterator[tuple[Assigning, ...]]:
+) -> Iterator[tuple[AssignmentWriter, ...]]:
     """The same for several services in one transaction: one run each, in the order given."""
     names = sorted({service.name for service in (*together, *beside)})
     with translated_errors():
@@ -109,7 +111,9 @@ def assigning_together(
                 select(services.c.service, services.c.position).where(services.c.service.in_(names))
             )
             positions = dict(rows.tuples().all())
-            runs = tuple(Assigning(connection, service, positions[service.name]) for service in together)
+            runs = tuple(
+                AssignmentWriter(connection, service, positions[service.name]) for service in together
+            )
             yield runs
             wrote = [run.service.name for run in runs if run.written]
             if wrote:
@@ -119,7 +123,7 @@ def assigning_together(
 
 def _write_arrays(connection: Connection, service: Service, assigned: Sequence[tuple[Any, str]]) -> int:
     """On PostgreSQL: one statement for entities of any nodes."""
-    statement, written = assignment.write_assignations(service), 0
+    statement, written = assignment.write_assignments(service), 0
     by_key = sorted(assigned, key=itemgetter(0))  # neighbours in the index lie in one statement
     for start in range(0, len(by_key), SENT_AT_ONCE):
         places: dict[str, int] = {}
@@ -134,7 +138,7 @@ def _write_arrays(connection: Connection, service: Service, assigned: Sequence[t
 
 def _write_lists(connection: Connection, service: Service, assigned: Sequence[tuple[Any, str]]) -> int:
     """Elsewhere: one statement for entities of one node."""
-    statement, written = assignment.write_assignation(service), 0
+    statement, written = assignment.write_assignment(service), 0
     keys = defaultdict[str, list[Any]](list)
     for key, node in assigned:
         keys[node].append(key)

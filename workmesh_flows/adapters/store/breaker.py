@@ -12,7 +12,7 @@ from random import uniform
 
 from sqlalchemy import Engine
 
-from workmesh_flows.adapters.store.lanes import Hold, note_on_lane
+from workmesh_flows.adapters.store.lanes import LaneLease, update_lane
 from workmesh_flows.adapters.store.values import stored_text
 from workmesh_flows.domain.limits import Limits
 from workmesh_flows.errors import NodeUnavailable
@@ -21,39 +21,39 @@ LONGEST_PAUSE = 600.0
 """Seconds that an open breaker waits at most."""
 
 
-def note_failure(
-    engine: Engine, hold: Hold, limits: Limits, error: NodeUnavailable, *, now: datetime
+def save_failure(
+    engine: Engine, lease: LaneLease, limits: Limits, error: NodeUnavailable, *, now: datetime
 ) -> datetime | None:
     """Keep why the node was away, and how long it asked to be left alone; return when it may be asked again.
 
     Raises LaneLost or StoreError.
     """
     until = error.retry_at
-    hold.failures += 1
-    if hold.failures >= limits.breaker_failures:
-        hold.breaker = "open"
+    lease.failures += 1
+    if lease.failures >= limits.breaker_failures:
+        lease.breaker = "open"
         pause = timedelta(
-            seconds=pause_after(hold.failures - limits.breaker_failures, limits.breaker_seconds)
+            seconds=pause_after(lease.failures - limits.breaker_failures, limits.breaker_seconds)
         )
         until = max(now + pause, until or now)
     kept = until if until is not None and until > now else None
-    note_on_lane(
+    update_lane(
         engine,
-        hold,
-        failures=hold.failures,
-        breaker=hold.breaker,
+        lease,
+        failures=lease.failures,
+        breaker=lease.breaker,
         retry_at=kept,
         last_failure=stored_text(error.reason),
-        next_batch=hold.next_batch,
+        next_batch=lease.next_batch,
     )
     return kept
 
 
-def note_recovery(engine: Engine, hold: Hold) -> None:
+def save_recovery(engine: Engine, lease: LaneLease) -> None:
     """Keep that the node answered, where that is news."""
-    if hold.failures or hold.breaker != "closed":
-        note_on_lane(engine, hold, failures=0, breaker="closed")
-        hold.failures, hold.breaker = 0, "closed"
+    if lease.failures or lease.breaker != "closed":
+        update_lane(engine, lease, failures=0, breaker="closed")
+        lease.failures, lease.breaker = 0, "closed"
 
 
 def pause_after(failures: int, first: float) -> float:

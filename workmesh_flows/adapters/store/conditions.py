@@ -31,21 +31,21 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True)
-class News:
+class ConditionChanges:
     """By subject: what is told for the first time, what is over, and what goes on for another reason than was kept.
 
     Of what is over it has what was said last.
     """
 
     kind: Kind
-    begun: Mapping[str, str]
-    over: Mapping[str, str]
+    started: Mapping[str, str]
+    resolved: Mapping[str, str]
     changed: Mapping[str, str] = field(default_factory=dict)
 
 
-def news(
+def compare_conditions(
     engine: Engine, kind: Kind, holding: Mapping[str, str], is_known: Callable[[str], bool] = lambda _: True
-) -> News:
+) -> ConditionChanges:
     """Compare what holds now with what was told.
 
     ``holding`` has what is to be said by subject; ``is_known`` says of a subject whether this run can speak of it.
@@ -55,35 +55,35 @@ def news(
         told = dict(
             connection.execute(select(conditions.c.subject, conditions.c.detail).where(known)).tuples().all()
         )
-    begun = [subject for subject in holding if subject not in told and len(subject) <= NAME_LENGTH]
-    over = [subject for subject in told if subject not in holding and is_known(subject)]
+    started = [subject for subject in holding if subject not in told and len(subject) <= NAME_LENGTH]
+    resolved = [subject for subject in told if subject not in holding and is_known(subject)]
     changed = [name for name, detail in holding.items() if name in told and told[name] != stored_text(detail)]
-    return News(
+    return ConditionChanges(
         kind,
-        {name: holding[name] for name in begun[:MOST]},
-        {name: told[name] for name in over[:MOST]},
+        {name: holding[name] for name in started[:MOST]},
+        {name: told[name] for name in resolved[:MOST]},
         {name: holding[name] for name in changed[:MOST]},
     )
 
 
-def remember(engine: Engine, told: News, now: datetime) -> None:
+def save_changes(engine: Engine, told: ConditionChanges, now: datetime) -> None:
     """Keep that these news were told. Where another run keeps some of them at this moment, what begins is told again.
 
     What goes on for another reason keeps its time; the page says the new reason, no event does.
     """
     mine = conditions.c.kind == told.kind
-    if told.over:
+    if told.resolved:
         with translated_errors(), engine.begin() as connection:
-            connection.execute(delete(conditions).where(mine, conditions.c.subject.in_(list(told.over))))
+            connection.execute(delete(conditions).where(mine, conditions.c.subject.in_(list(told.resolved))))
     if told.changed:
         with translated_errors(), engine.begin() as connection:
             for subject, detail in told.changed.items():
                 now_so = update(conditions).where(mine, conditions.c.subject == subject)
                 connection.execute(now_so.values(detail=stored_text(detail)))
-    if told.begun:
+    if told.started:
         rows = [
             {"kind": told.kind, "subject": subject, "since": now, "detail": stored_text(detail)}
-            for subject, detail in told.begun.items()
+            for subject, detail in told.started.items()
         ]
         with translated_errors(), suppress(IntegrityError), engine.begin() as connection:
             connection.execute(insert(conditions), rows)

@@ -14,7 +14,7 @@ from workmesh_flows.domain.columns import column_of
 from workmesh_flows.domain.service import Service
 from workmesh_flows.errors import UnknownName
 
-Held: TypeAlias = dict[str | None, tuple[int, int]]
+NodeTotals: TypeAlias = dict[str | None, tuple[int, int]]
 """Entities and weight by node; under None what has no node."""
 
 
@@ -24,10 +24,10 @@ def count_entities(connection: Connection, service: Service) -> dict[str | None,
     return {row.node: row.entities for row in rows}
 
 
-def held_by_nodes(engine: Engine, service: Service) -> Held:
+def totals_by_node(engine: Engine, service: Service) -> NodeTotals:
     """Entities and their weight by node."""
     with translated_errors(), engine.connect() as connection:
-        return held_by_node(connection, service)
+        return read_totals(connection, service)
 
 
 def node_of_entity(engine: Engine, service: Service, key: Any) -> str | None:  # noqa: ANN401 - any key
@@ -61,13 +61,13 @@ def unknown_entity(service: Service, key: Any) -> UnknownName:  # noqa: ANN401 -
     return UnknownName(f"entity of {service.name}", str(key), hint=hint)
 
 
-def held_by_node(connection: Connection, service: Service) -> Held:
+def read_totals(connection: Connection, service: Service) -> NodeTotals:
     """Number and weight of the entities of each node, read in a transaction of the caller's."""
     weight = weight_column(service)
     if weight is not None:
         rows = connection.execute(statements.entity_counts(service, weight))
         return {row.node: (row.entities, int(row.weight)) for row in rows}
-    held: Held = {}
+    held: NodeTotals = {}
     for _, node, entity_weight in weighed_by_function(connection, service):
         entities, total = held.get(node, (0, 0))
         held[node] = (entities + 1, total + entity_weight)

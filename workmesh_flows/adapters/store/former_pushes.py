@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, and_, delete, insert, 
 
 from workmesh_flows.adapters.store.engine import translated_errors
 from workmesh_flows.adapters.store.keys import parse_key
-from workmesh_flows.adapters.store.lanes import Hold, note_on_lane
+from workmesh_flows.adapters.store.lanes import LaneLease, update_lane
 from workmesh_flows.adapters.store.schema import NAME_LENGTH, former_pushes
 from workmesh_flows.domain.columns import column_of
 from workmesh_flows.domain.lane import Lane
@@ -86,17 +86,17 @@ def former_push_time(engine: Engine, lane: Lane, record_id: Any) -> datetime | N
     return found
 
 
-def remember_latest(engine: Engine, hold: Hold, record_id: Any, time: datetime) -> None:  # noqa: ANN401 - any key
+def remember_latest(engine: Engine, lease: LaneLease, record_id: Any, time: datetime) -> None:  # noqa: ANN401 - any key
     """Keep which record the node named, and when that was pushed: it may be gone when it is named again."""
     latest = (_text(record_id), time)
-    if hold.latest != latest:
-        note_on_lane(engine, hold, latest_id=latest[0], latest_time=latest[1])
-        hold.latest = latest
+    if lease.latest != latest:
+        update_lane(engine, lease, latest_id=latest[0], latest_time=latest[1])
+        lease.latest = latest
 
 
-def remembered_time(hold: Hold, record_id: Any) -> datetime | None:  # noqa: ANN401 - any key
+def remembered_time(lease: LaneLease, record_id: Any) -> datetime | None:  # noqa: ANN401 - any key
     """When a record was pushed that the node named at the last pull, too."""
-    return hold.latest[1] if hold.latest is not None and hold.latest[0] == _text(record_id) else None
+    return lease.latest[1] if lease.latest is not None and lease.latest[0] == _text(record_id) else None
 
 
 def _of(lane: Lane) -> ColumnElement[bool]:

@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Row, and_, case, or_, 
 from workmesh_flows.adapters.store.engine import Clock, translated_errors
 from workmesh_flows.adapters.store.schema import ensure_row, lanes
 from workmesh_flows.domain.lane import Lane
-from workmesh_flows.errors import LaneBusy, LaneLost, LaneWaiting, StoreError
+from workmesh_flows.errors import LaneBusy, LaneLost, LanePaused, StoreError
 
 
 def row_of(lane: Lane) -> ColumnElement[bool]:
@@ -25,7 +25,7 @@ def row_of(lane: Lane) -> ColumnElement[bool]:
 
 
 @dataclass(slots=True)
-class Hold:
+class LaneLease:
     """A lane that is ours while its epoch is; what was known of it when it was taken.
 
     ``latest`` is the record that the node named last as processed, and when that was pushed. ``failures`` are the times
@@ -93,30 +93,33 @@ class Pause(Enum):
 
 
 @contextmanager
-def held_lane(  # noqa: PLR0913 - each is one fact of the lease
+def lease_lane(  # noqa: PLR0913 - each is one fact of the lease
     engine: Engine, lane: Lane, *, holder: str, clock: Clock, lease_seconds: float, pause: Pause = Pause.HEED
-) -> Iterator[Hold]:
+) -> Iterator[LaneLease]:
     """Hold a lane for the length of a block, its lease renewed meanwhile; raises LaneBusy or LaneWaiting."""
     began = monotonic()
-    hold = take_lane(engine, lane, holder=holder, clock=clock, lease_seconds=lease_seconds, pause=pause)
-    hold.fresh_until = began + lease_seconds
+    lease = acquire_lane(engine, lane, holder=holder, clock=clock, lease_seconds=lease_seconds, pause=pause)
+    lease.fresh_until = began + lease_seconds
     done = threading.Event()
     keeper = threading.Thread(
-        target=_keep, args=(engine, hold, clock, lease_seconds, done), name=f"lease of {lane}", daemon=True
+        target=_keep_renewing,
+        args=(engine, lease, clock, lease_seconds, done),
+        name=f"lease of {lane}",
+        daemon=True,
     )
     keeper.start()
     try:
-        yield hold
+        yield lease
     finally:
         done.set()
         keeper.join()
         with suppress(StoreError):  # the database is away: the lease runs out by itself
-            leave_lane(engine, hold)
+            release_lane(engine, lease)
 
 
-def take_lane(  # noqa: PLR0913 - each is one fact of the lease
+def acquire_lane(  # noqa: PLR0913 - each is one fact of the lease
     engine: Engine, lane: Lane, *, holder: str, clock: Clock, lease_seconds: float, pause: Pause = Pause.HEED
-) -> Hold:
+) -> LaneLease:
     """Take a lane that nobody holds, or whose holder has been silent for a whole lease; its epoch rises by one.
 
     Raises LaneBusy, or LaneWaiting for a pause that is not over and is to be heeded.
@@ -141,7 +144,7 @@ def take_lane(  # noqa: PLR0913 - each is one fact of the lease
             )
             row = connection.execute(select(lanes).where(row_of(lane))).one()
     if taken.rowcount == 1:
-        return _hold(lane, holder, row)
+        return _lease(lane, holder, row)
     if pause is Pause.HEED and row.retry_at is not None and row.retry_at > now:
         reason = f"the node asked to be left alone until {row.retry_at:%Y-%m-%d %H:%M:%S} UTC"
         if row.breaker == "open":
@@ -149,37 +152,39 @@ def take_lane(  # noqa: PLR0913 - each is one fact of the lease
                 f"its circuit breaker is open until {row.retry_at:%Y-%m-%d %H:%M:%S} UTC: the node was away "
                 f"{row.failures} times in a row, at last: {row.last_failure}"
             )
-        raise LaneWaiting(reason, lane=str(lane), until=row.retry_at)
+        raise LanePaused(reason, lane=str(lane), until=row.retry_at)
     until = f"{row.lease_until:%H:%M:%S} UTC or longer" if row.lease_until else "a moment ago"
     raise LaneBusy(f"held by {row.holder or 'another run'} until {until}", lane=str(lane))
 
 
-def _hold(lane: Lane, holder: str, row: Row[Any]) -> Hold:
+def _lease(lane: Lane, holder: str, row: Row[Any]) -> LaneLease:
     latest = None if row.latest_id is None else (row.latest_id, row.latest_time)
     known = {name: getattr(row, name) for name in _KNOWN}
-    return Hold(lane, holder, row.epoch, latest=latest, **known)
+    return LaneLease(lane, holder, row.epoch, latest=latest, **known)
 
 
 _KNOWN = ("last_push_time", "batch_limit", "retry_at", "breaker", "failures", "next_batch")
 
 
-def note_on_lane(engine: Engine, hold: Hold, **changes: Any) -> None:  # noqa: ANN401 - columns of the lane
+def update_lane(engine: Engine, lease: LaneLease, **changes: Any) -> None:  # noqa: ANN401 - columns of the lane
     """Keep something for the next runs, in a transaction of its own; raises LaneLost."""
     with translated_errors(), engine.begin() as connection:
-        hold.advance(connection, **changes)
+        lease.advance(connection, **changes)
 
 
-def leave_lane(engine: Engine, hold: Hold) -> None:
+def release_lane(engine: Engine, lease: LaneLease) -> None:
     """Give a lane back; one that was lost is left to its new holder."""
     with translated_errors(), engine.begin() as connection:
-        connection.execute(update(lanes).where(hold.mine).values(holder=None, lease_until=None))
+        connection.execute(update(lanes).where(lease.mine).values(holder=None, lease_until=None))
 
 
-def _keep(engine: Engine, hold: Hold, clock: Clock, lease_seconds: float, done: threading.Event) -> None:
+def _keep_renewing(
+    engine: Engine, lease: LaneLease, clock: Clock, lease_seconds: float, done: threading.Event
+) -> None:
     """Renew the lease three times in its length, until told to stop or the lane is lost."""
     while not done.wait(lease_seconds / 3):
         try:
-            hold.renew(engine, clock, lease_seconds)
+            lease.renew(engine, clock, lease_seconds)
         except StoreError:  # the database is away; the next write of the lane says so
             continue
         except LaneLost:

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
-from workmesh_flows.adapters.store.assignment import Assigning
+from workmesh_flows.adapters.store.assignment import AssignmentWriter
 from workmesh_flows.adapters.store.former_pushes import write_former_pushes
 from workmesh_flows.adapters.store.refused_records import forget_refusals_of_owners
 from workmesh_flows.adapters.store.schema import moves, services
@@ -37,7 +37,7 @@ class Step:
     why: str
 
 
-def places_now(connection: Connection, service: Service, steps: Sequence[Step]) -> dict[Any, str | None]:
+def current_nodes(connection: Connection, service: Service, steps: Sequence[Step]) -> dict[Any, str | None]:
     """The nodes of the steps' entities; one that is no more is left out."""
     places: dict[Any, str | None] = {}
     for keys in _some([step.entity for step in steps]):
@@ -46,7 +46,7 @@ def places_now(connection: Connection, service: Service, steps: Sequence[Step]) 
 
 
 def move(
-    run: Assigning, steps: Sequence[Step], *, repush: bool, now: datetime, plan: str | None = None
+    run: AssignmentWriter, steps: Sequence[Step], *, repush: bool, now: datetime, plan: str | None = None
 ) -> int:
     """Give entities their new nodes inside an assignment run; return how many records are to be pushed again.
 
@@ -89,10 +89,10 @@ def move(
     return again.total()
 
 
-def count_on_their_way(connection: Connection, service: Service, entities: Sequence[Any]) -> int:
+def count_in_flight(connection: Connection, service: Service, entities: Sequence[Any]) -> int:
     """Records of these entities that were pushed and are not pulled."""
     return sum(
-        connection.scalar(statements.count_on_their_way(service, protocol, keys)) or 0
+        connection.scalar(statements.count_in_flight(service, protocol, keys)) or 0
         for protocol in service.protocols
         if protocol.push is not None and protocol.pull is not None
         for keys in _some(entities)
@@ -110,7 +110,7 @@ def _write_node(
             )
 
 
-def _reset(run: Assigning, protocol: Protocol, steps: Sequence[Step], *, repush: bool) -> Counter[Any]:
+def _reset(run: AssignmentWriter, protocol: Protocol, steps: Sequence[Step], *, repush: bool) -> Counter[Any]:
     """Make records pending again; return how many of each entity."""
     again = Counter[Any]()
     if protocol.pull is None and not repush:

@@ -18,7 +18,7 @@ KNOWN_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
-class KeptPlan:
+class SavedPlan:
     """A plan as the database has it."""
 
     id: str
@@ -27,7 +27,7 @@ class KeptPlan:
     plan: StoredPlan
 
 
-def keep_plan(engine: Engine, plan: StoredPlan, now: datetime) -> None:
+def save_plan(engine: Engine, plan: StoredPlan, now: datetime) -> None:
     """Keep a plan under its id; the same plan made again takes the place of the first, whatever became of that."""
     with translated_errors(), engine.begin() as connection:
         connection.execute(delete(plans).where(plans.c.id == plan.id))
@@ -43,12 +43,12 @@ def keep_plan(engine: Engine, plan: StoredPlan, now: datetime) -> None:
         )
 
 
-def read_plan(engine: Engine, plan_id: str) -> KeptPlan:
+def read_plan(engine: Engine, plan_id: str) -> SavedPlan:
     """The plan of that id; raises UnknownName, which lists the latest ones."""
     with translated_errors(), engine.connect() as connection:
         row = connection.execute(select(plans).where(plans.c.id == plan_id)).mappings().first()
         if row is not None:
-            return _kept(row)
+            return _saved(row)
         said = select(plans.c.id, plans.c.kind, plans.c.service)
         latest = connection.execute(said.order_by(plans.c.planned_at.desc(), plans.c.id).limit(KNOWN_SHOWN))
         raise UnknownName(
@@ -61,5 +61,5 @@ def mark_plan(connection: Connection, plan_id: str, state: PlanState) -> None:
     connection.execute(update(plans).where(plans.c.id == plan_id).values(state=state))
 
 
-def _kept(row: RowMapping) -> KeptPlan:
-    return KeptPlan(row["id"], row["state"], row["planned_at"], StoredPlan.from_json(row["body"]))
+def _saved(row: RowMapping) -> SavedPlan:
+    return SavedPlan(row["id"], row["state"], row["planned_at"], StoredPlan.from_json(row["body"]))

@@ -11,7 +11,7 @@ from sqlalchemy.exc import StatementError
 
 from workmesh_flows.adapters.store.engine import refuses_value, translated_errors
 from workmesh_flows.adapters.store.flag_rows import flag_row, write_rows
-from workmesh_flows.adapters.store.lanes import Hold
+from workmesh_flows.adapters.store.lanes import LaneLease
 from workmesh_flows.adapters.store.schema import lanes
 from workmesh_flows.adapters.store.statements import records as statements
 from workmesh_flows.domain.columns import column_of, first_line
@@ -20,7 +20,7 @@ from workmesh_flows.domain.protocol import Protocol
 
 def flag_pulled(
     engine: Engine,
-    hold: Hold,
+    lease: LaneLease,
     protocol: Protocol,
     results: Mapping[Any, Mapping[str, Any] | str | None],
     time: datetime,
@@ -31,7 +31,7 @@ def flag_pulled(
     written one by one, so that one bad result does not stop the others.
     """
     try:
-        _write_results(engine, hold, protocol, results, time)
+        _write_results(engine, lease, protocol, results, time)
     except (
         StatementError,
         OverflowError,
@@ -44,19 +44,19 @@ def flag_pulled(
         if len(results) > 1:
             misfits: dict[Any, str] = {}
             for record_id, result in results.items():
-                misfits |= flag_pulled(engine, hold, protocol, {record_id: result}, time)
+                misfits |= flag_pulled(engine, lease, protocol, {record_id: result}, time)
             return misfits
         reason = f"the result does not fit: {first_line(getattr(error, 'orig', None) or error)}"
         record_id = next(iter(results))
         with translated_errors():
-            _write_results(engine, hold, protocol, {record_id: reason}, time)
+            _write_results(engine, lease, protocol, {record_id: reason}, time)
         return {record_id: reason}
     return {}
 
 
 def _write_results(
     engine: Engine,
-    hold: Hold,
+    lease: LaneLease,
     protocol: Protocol,
     results: Mapping[Any, Mapping[str, Any] | str | None],
     time: datetime,
@@ -72,7 +72,7 @@ def _write_results(
         alike.setdefault(tuple(values), []).append(row)
     with engine.begin() as connection:
         bad = sum(isinstance(result, str) for result in results.values())
-        hold.advance(connection, done=lanes.c.done + len(results) - bad, refused=lanes.c.refused + bad)
+        lease.advance(connection, done=lanes.c.done + len(results) - bad, refused=lanes.c.refused + bad)
         for keys, rows in alike.items():
             columns = [column_of(getattr(protocol.record, key)) for key in keys]
             write_rows(connection, statements.write_flags(protocol, flags, columns), rows)

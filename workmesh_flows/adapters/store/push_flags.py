@@ -37,8 +37,13 @@ from sqlalchemy.exc import DBAPIError
 
 from workmesh_flows.adapters.store.engine import translated_errors
 from workmesh_flows.adapters.store.flag_rows import flag_row, write_rows
-from workmesh_flows.adapters.store.lanes import Hold
-from workmesh_flows.adapters.store.refused_records import Refusal, forget_refusals, note_refusals, refusals_of
+from workmesh_flows.adapters.store.lanes import LaneLease
+from workmesh_flows.adapters.store.refused_records import (
+    Refusal,
+    forget_refusals,
+    read_refusals,
+    save_refusals,
+)
 from workmesh_flows.adapters.store.schema import lanes
 from workmesh_flows.adapters.store.statements.records import write_flags
 from workmesh_flows.adapters.store.values import as_stored
@@ -47,7 +52,7 @@ from workmesh_flows.domain.protocol import Protocol
 from workmesh_flows.domain.service import Service
 from workmesh_flows.errors import StoreError
 from workmesh_flows.planning.batching import TICK, push_times
-from workmesh_flows.planning.refusals import Standing
+from workmesh_flows.planning.refusals import RefusalState
 
 _DIVISION_BY_ZERO = "22012"
 """SQLSTATE that the statement gives itself where it did not write what it was to write."""
@@ -57,19 +62,19 @@ class PushFlags:
     """Writes what became of the batches of one lane that is held; what it knows of refused records is kept up to date."""
 
     def __init__(
-        self, engine: Engine, hold: Hold, service: Service, protocol: Protocol, fast: Connection | None
+        self, engine: Engine, lease: LaneLease, service: Service, protocol: Protocol, fast: Connection | None
     ) -> None:
         """Made by :func:`push_flags`; ``fast`` commits by itself."""
         assert protocol.push is not None  # noqa: S101 - a push lane exists only for a declared push
-        self._engine, self._hold = engine, hold
+        self._engine, self._lease = engine, lease
         self._service, self._protocol, self._flags = service, protocol, protocol.push.flags
         self._fast = fast
-        self._accepted = accepted_batch(hold, protocol), accepted_record(hold, protocol)
-        self.refusals = refusals_of(engine, service, protocol)
+        self._accepted = accepted_batch(lease, protocol), accepted_record(lease, protocol)
+        self.refusals = read_refusals(engine, service, protocol)
 
-    def know_anew(self) -> None:
+    def reload_refusals(self) -> None:
         """Read again which records are refused: a person decided about some of them meanwhile."""
-        self.refusals = refusals_of(self._engine, self._service, self._protocol)
+        self.refusals = read_refusals(self._engine, self._service, self._protocol)
 
     def write(
         self, pushed: Sequence[Any], refused: Mapping[Any, Refusal], now: datetime, *, answered: bool
@@ -78,29 +83,29 @@ class PushFlags:
 
         ``pushed`` are ids in the order they were sent. ``answered`` closes the lane's circuit breaker.
         """
-        hold = self._hold
-        times = push_times(now, hold.last_push_time, len(pushed))
-        trying = self.refusals.trying
-        recovered = [record_id for record_id in pushed if record_id in trying] if trying else []
+        lease = self._lease
+        times = push_times(now, lease.last_push_time, len(pushed))
+        retrying = self.refusals.retrying
+        recovered = [record_id for record_id in pushed if record_id in retrying] if retrying else []
         plain = not (refused or recovered) and answered and bool(pushed)
         if not (plain and self._write_at_once(pushed, times)):
             self._write_carefully(pushed, times, refused, now, recovered, answered=answered)
         if times:
-            hold.last_push_time = times[-1]
+            lease.last_push_time = times[-1]
         if answered:
-            hold.failures, hold.breaker = 0, "closed"
+            lease.failures, lease.breaker = 0, "closed"
         for record_id in recovered:
-            del trying[record_id]
+            del retrying[record_id]
         for record_id, refusal in refused.items():
-            trying.pop(record_id, None)
-            if refusal.standing is Standing.TRYING:
-                trying[record_id] = refusal.attempts, refusal.since
+            retrying.pop(record_id, None)
+            if refusal.state is RefusalState.RETRYING:
+                retrying[record_id] = refusal.attempts, refusal.since
             else:
-                self.refusals.set_aside = True
+                self.refusals.has_parked = True
 
     def _write_at_once(self, pushed: Sequence[Any], times: Sequence[datetime]) -> bool:
         """False, and nothing was written, where that is not to be: a lane that was lost, records that are not there."""
-        if self._fast is None or self._hold.lost.is_set():
+        if self._fast is None or self._lease.lost.is_set():
             return False
         many, one = self._accepted
         statement = many if len(pushed) > 1 else one
@@ -109,7 +114,7 @@ class PushFlags:
             "workmesh_first": as_stored(times[0], column_of(self._flags.time)),
             "workmesh_last": times[-1],
             "workmesh_count": len(pushed),
-            "workmesh_next": self._hold.next_batch,
+            "workmesh_next": self._lease.next_batch,
         }
         try:
             with translated_errors():
@@ -142,37 +147,37 @@ class PushFlags:
         changes: dict[str, Any] = {
             "done": lanes.c.done + len(pushed),
             "refused": lanes.c.refused + len(refused),
-            "next_batch": self._hold.next_batch,
+            "next_batch": self._lease.next_batch,
         }
         changes |= {"last_push_time": times[-1]} if times else {}
         changes |= {"failures": 0, "breaker": "closed"} if answered else {}
         with translated_errors(), self._engine.begin() as connection:
-            self._hold.advance(connection, **changes)
+            self._lease.advance(connection, **changes)
             if rows:
                 write_rows(connection, write_flags(protocol, flags), rows)
             if refused:
-                note_refusals(connection, self._service, protocol, refused)
+                save_refusals(connection, self._service, protocol, refused)
             if recovered:
                 forget_refusals(connection, self._service, protocol, recovered)
 
 
 @contextmanager
-def push_flags(engine: Engine, hold: Hold, service: Service, protocol: Protocol) -> Iterator[PushFlags]:
+def push_flags(engine: Engine, lease: LaneLease, service: Service, protocol: Protocol) -> Iterator[PushFlags]:
     """The flags of one lane; on PostgreSQL over a connection of its own."""
     assert protocol.push is not None  # noqa: S101 - a push lane exists only for a declared push
     # A type of the user's may keep times in a form that no interval can be added to.
     counts_on = type(column_of(protocol.push.flags.time).type) in {DateTime, TIMESTAMP, postgresql.TIMESTAMP}
     if engine.dialect.name != "postgresql" or not counts_on:
-        yield PushFlags(engine, hold, service, protocol, None)
+        yield PushFlags(engine, lease, service, protocol, None)
         return
     with translated_errors():
         connection = engine.connect()
     with connection:
         fast = connection.execution_options(isolation_level="AUTOCOMMIT")
-        yield PushFlags(engine, hold, service, protocol, fast)
+        yield PushFlags(engine, lease, service, protocol, fast)
 
 
-def accepted_batch(hold: Hold, protocol: Protocol) -> Select[Any]:
+def accepted_batch(lease: LaneLease, protocol: Protocol) -> Select[Any]:
     """Flag a batch and advance the lane; divides by zero, which undoes all of it, where not every record was found.
 
     The lane's row comes first, as everywhere: whoever wants to take the lane waits for the end of the statement.
@@ -187,23 +192,23 @@ def accepted_batch(hold: Hold, protocol: Protocol) -> Select[Any]:
     )
     ticks = (given.c.at - 1) * literal_column(f"interval '{TICK // timedelta(microseconds=1)} microsecond'")
     # The second condition says the same once more: with it the index is searched once for all of them.
-    return _accepted(hold, protocol, and_(key == given.c.id, key == any_(ids)), ticks)
+    return _accepted(lease, protocol, and_(key == given.c.id, key == any_(ids)), ticks)
 
 
-def accepted_record(hold: Hold, protocol: Protocol) -> Select[Any]:
+def accepted_record(lease: LaneLease, protocol: Protocol) -> Select[Any]:
     """The same for a batch of one record, whose id is all of the ids."""
     key = column_of(protocol.id)
-    return _accepted(hold, protocol, key == bindparam("workmesh_ids", type_=key.type), None)
+    return _accepted(lease, protocol, key == bindparam("workmesh_ids", type_=key.type), None)
 
 
 def _accepted(
-    hold: Hold, protocol: Protocol, these: ColumnElement[bool], ticks: ColumnElement[Any] | None
+    lease: LaneLease, protocol: Protocol, these: ColumnElement[bool], ticks: ColumnElement[Any] | None
 ) -> Select[Any]:
     assert protocol.push is not None  # noqa: S101 - a push lane exists only for a declared push
     time, success, error = (column_of(flag) for flag in protocol.push.flags.columns)
     mine = (
         update(lanes)
-        .where(hold.mine)
+        .where(lease.mine)
         .values(
             last_push_time=bindparam("workmesh_last", type_=lanes.c.last_push_time.type),
             done=lanes.c.done + bindparam("workmesh_count", type_=BigInteger),

@@ -164,7 +164,7 @@ class Reader:
         """Whether a record is one of an entity that left this node."""
         with translated_errors():
             owner = self._session.scalar(moves.owner_of(self._service, self._protocol, record_id))
-            moved = moves.left(self._service, self._node, owner)
+            moved = moves.remaining(self._service, self._node, owner)
             left = owner is not None and self._session.execute(moved).first() is not None
         self._end()
         return left
@@ -235,7 +235,7 @@ class _Shape:
             items = [Sendable(row[2], row[1], row[owner]) for row in rows]
         if len(rows[0]) > owner + 1:
             for item, row in zip(items, rows, strict=True):
-                item.waits = None if row[-1] is True else row[-2]
+                item.depends_on = None if row[-1] is True else row[-2]
         return items
 
 

@@ -30,10 +30,10 @@ from workmesh_flows.domain.columns import column_of
 from workmesh_flows.domain.protocol import Protocol
 from workmesh_flows.domain.service import Service
 from workmesh_flows.errors import UnknownName
-from workmesh_flows.planning.refusals import Standing
+from workmesh_flows.planning.refusals import RefusalState
 
 Decision: TypeAlias = Literal["replay", "skip"]
-UNDECIDED = (Standing.PARKED, Standing.BLOCKING)
+UNDECIDED = (RefusalState.PARKED, RefusalState.BLOCKING)
 
 
 def decide(  # noqa: PLR0913 - each narrows the choice
@@ -55,7 +55,7 @@ def decide(  # noqa: PLR0913 - each narrows the choice
     with translated_errors():
         ensure_row(engine, services, service=service.name)
         with engine.begin() as connection:
-            _see_known(connection, service, protocols, records, entities)
+            _require_known(connection, service, protocols, records, entities)
             mine = services.c.service == service.name
             connection.execute(update(services).where(mine).values(revision=services.c.revision + 1))
             for protocol in protocols:
@@ -65,14 +65,14 @@ def decide(  # noqa: PLR0913 - each narrows the choice
                     delete(parked).where(row)
                     if decision == "replay"
                     else update(parked)
-                    .where(row, parked.c.state != Standing.SKIPPED)
-                    .values(state=Standing.SKIPPED)
+                    .where(row, parked.c.state != RefusalState.SKIPPED)
+                    .values(state=RefusalState.SKIPPED)
                 )
                 changed += connection.execute(change).rowcount
     return changed
 
 
-def _see_known(
+def _require_known(
     connection: Connection,
     service: Service,
     protocols: Sequence[Protocol],
@@ -84,7 +84,7 @@ def _see_known(
     owners = dict.fromkeys(protocols, entity_key(service))
 
     def is_known(column: Column[Any], key: Column[Any], protocol: Protocol, said: str) -> bool:
-        row = select(literal(1)).where(refused_in(service, protocol), column == _as_kept(key, said))
+        row = select(literal(1)).where(refused_in(service, protocol), column == _as_stored(key, said))
         return connection.execute(row.limit(1)).first() is not None
 
     for kind, column, key_of, names in (
@@ -111,12 +111,12 @@ def _chosen(
         return parked.c.state.in_(UNDECIDED)
     key, owner = column_of(protocol.id), entity_key(service)
     return or_(
-        parked.c.record.in_([_as_kept(key, said) for said in records]),
-        parked.c.owner.in_([_as_kept(owner, said) for said in entities]),
+        parked.c.record.in_([_as_stored(key, said) for said in records]),
+        parked.c.owner.in_([_as_stored(owner, said) for said in entities]),
     )
 
 
-def _as_kept(column: Column[Any], said: str) -> ColumnElement[str]:
+def _as_stored(column: Column[Any], said: str) -> ColumnElement[str]:
     """A key as people write it, as our table keeps it: the database's own text."""
     if isinstance(column.type, TypeDecorator):  # which values it takes is the user's own affair
         return literal(said)

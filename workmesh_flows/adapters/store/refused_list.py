@@ -17,11 +17,11 @@ from workmesh_flows.adapters.store.statements.refused import refused_in
 from workmesh_flows.domain.columns import column_of, table_of
 from workmesh_flows.domain.protocol import Protocol
 from workmesh_flows.domain.service import Service
-from workmesh_flows.planning.refusals import Standing
+from workmesh_flows.planning.refusals import RefusalState
 
 
 @dataclass(frozen=True, slots=True)
-class ParkedRecord:
+class RefusedRecord:
     """A refused record; ``waiting`` are the records behind it: its owner's, or all of its lane where it blocks that.
 
     ``node`` is where its owner is now, None where it has none.
@@ -32,14 +32,14 @@ class ParkedRecord:
     record: str
     entity: str
     node: str | None
-    state: Standing
+    state: RefusalState
     attempts: int
     waiting: int
     since: datetime
     reason: str
 
 
-def parked_records(engine: Engine, service: Service, protocol: Protocol) -> list[ParkedRecord]:
+def refused_records(engine: Engine, service: Service, protocol: Protocol) -> list[RefusedRecord]:
     """The refused records of a protocol that were not pushed since, the longest refused first."""
     key, assigned = cast(statements.entity_key(service), String), column_of(service.assigned_to)
     query = (
@@ -53,7 +53,7 @@ def parked_records(engine: Engine, service: Service, protocol: Protocol) -> list
         if not rows:
             return []
         pending = dict(connection.execute(_pending_of_owners(service, protocol)).tuples().all())
-        blocked = {row.node for row in rows if row.state == Standing.BLOCKING and row.node is not None}
+        blocked = {row.node for row in rows if row.state == RefusalState.BLOCKING and row.node is not None}
         lanes = {
             node: connection.scalar(statements.count_pending(service, protocol, node)) or 0
             for node in blocked
@@ -61,20 +61,20 @@ def parked_records(engine: Engine, service: Service, protocol: Protocol) -> list
     refused = Counter(row.owner for row in rows)
 
     def behind(row: Any) -> int:  # noqa: ANN401 - a result row
-        if row.state == Standing.SKIPPED:
+        if row.state == RefusalState.SKIPPED:
             return 0
-        if row.state == Standing.BLOCKING and row.node is not None:
+        if row.state == RefusalState.BLOCKING and row.node is not None:
             return lanes[row.node] - 1
         return int(pending.get(row.owner, 0)) - refused[row.owner]
 
     return [
-        ParkedRecord(
+        RefusedRecord(
             row.service,
             row.protocol,
-            _as_said(column_of(protocol.id), row.record),
-            _as_said(statements.entity_key(service), row.owner),
+            _as_shown(column_of(protocol.id), row.record),
+            _as_shown(statements.entity_key(service), row.owner),
             row.node,
-            Standing(row.state),
+            RefusalState(row.state),
             row.attempts,
             max(behind(row), 0),
             row.since,
@@ -84,7 +84,7 @@ def parked_records(engine: Engine, service: Service, protocol: Protocol) -> list
     ]
 
 
-def _as_said(column: Column[Any], kept: str) -> str:
+def _as_shown(column: Column[Any], kept: str) -> str:
     """A key as people know it: SQLite keeps a UUID without its dashes."""
     try:
         return str(parse_key(column, kept))

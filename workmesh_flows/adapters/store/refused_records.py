@@ -32,7 +32,7 @@ from workmesh_flows.adapters.store.values import stored_text
 from workmesh_flows.domain.columns import column_of, table_of
 from workmesh_flows.domain.protocol import Protocol
 from workmesh_flows.domain.service import Service
-from workmesh_flows.planning.refusals import Standing
+from workmesh_flows.planning.refusals import RefusalState
 
 AT_ONCE = 500
 """Keys that one statement names."""
@@ -42,12 +42,12 @@ AT_ONCE = 500
 class Refusals:
     """What is known of a protocol's refused records while a lane is worked.
 
-    ``trying`` are those that are tried again, by id: attempts, and the time of the first; ``set_aside`` says whether
+    ``retrying`` are those that are tried again, by id: attempts, and the time of the first; ``has_parked`` says whether
     others are not to be read.
     """
 
-    trying: dict[Any, tuple[int, datetime]] = field(default_factory=dict)
-    set_aside: bool = False
+    retrying: dict[Any, tuple[int, datetime]] = field(default_factory=dict)
+    has_parked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,25 +57,27 @@ class Refusal:
     reason: str
     attempts: int
     since: datetime
-    standing: Standing
+    state: RefusalState
 
 
-def refusals_of(engine: Engine, service: Service, protocol: Protocol) -> Refusals:
+def read_refusals(engine: Engine, service: Service, protocol: Protocol) -> Refusals:
     """All refused records of a protocol, whichever node they go to; forgets those that are settled."""
     ids = forget_settled(engine, service, protocol)
     query = select(parked.c.record, parked.c.attempts, parked.c.since).where(
-        refused_in(service, protocol), parked.c.state == Standing.TRYING
+        refused_in(service, protocol), parked.c.state == RefusalState.RETRYING
     )
     aside = (
-        select(literal(1)).where(refused_in(service, protocol), parked.c.state != Standing.TRYING).limit(1)
+        select(literal(1))
+        .where(refused_in(service, protocol), parked.c.state != RefusalState.RETRYING)
+        .limit(1)
     )
     with translated_errors(), engine.connect() as connection:
-        trying = {
+        retrying = {
             ids[record]: (attempts, since)
             for record, attempts, since in connection.execute(query)
             if record in ids
         }
-        return Refusals(trying, set_aside=connection.scalar(aside) is not None)
+        return Refusals(retrying, has_parked=connection.scalar(aside) is not None)
 
 
 def forget_settled(engine: Engine, service: Service, protocol: Protocol) -> dict[str, Any]:
@@ -84,7 +86,7 @@ def forget_settled(engine: Engine, service: Service, protocol: Protocol) -> dict
     Returns the ids of the others by their text. Skipped ones, which hold back nothing, are not looked at.
     """
     assert protocol.push is not None  # noqa: S101 - only what is pushed can be refused
-    mine = and_(refused_in(service, protocol), parked.c.state != Standing.SKIPPED)
+    mine = and_(refused_in(service, protocol), parked.c.state != RefusalState.SKIPPED)
     key, success = column_of(protocol.id), column_of(protocol.push.flags.success)
     ids: dict[str, Any] = {}
     with translated_errors(), engine.connect() as connection:
@@ -121,7 +123,7 @@ def blocking_record(
     query = (
         select(parked.c.record, parked.c.reason)
         .join(table_of(service.entity), key == parked.c.owner)
-        .where(refused_in(service, protocol), parked.c.state == Standing.BLOCKING, assigned == node)
+        .where(refused_in(service, protocol), parked.c.state == RefusalState.BLOCKING, assigned == node)
         .order_by(parked.c.since)
     )
     with translated_errors(), engine.connect() as connection:
@@ -129,7 +131,7 @@ def blocking_record(
     return None if row is None else (row.record, row.reason)
 
 
-def note_refusals(
+def save_refusals(
     connection: Connection, service: Service, protocol: Protocol, refused: Mapping[Any, Refusal]
 ) -> None:
     """Keep what became of refused records, in the transaction that flags them.
@@ -158,7 +160,7 @@ def note_refusals(
         [
             {
                 "workmesh_id": record_id,
-                "workmesh_state": refusal.standing,
+                "workmesh_state": refusal.state,
                 "workmesh_attempts": refusal.attempts,
                 "workmesh_reason": stored_text(refusal.reason),
                 "workmesh_since": refusal.since,
@@ -179,7 +181,7 @@ def forget_refusals(
     """These records are no more refused."""
     mine = refused_in(service, protocol)
     if but_skipped:
-        mine = and_(mine, parked.c.state != Standing.SKIPPED)
+        mine = and_(mine, parked.c.state != RefusalState.SKIPPED)
     key = column_of(protocol.id)
     for start in range(0, len(ids), AT_ONCE):
         some = [cast(literal(record_id, key.type), String) for record_id in ids[start : start + AT_ONCE]]

@@ -15,7 +15,7 @@ from workmesh_flows.domain.columns import column_of, is_column
 from workmesh_flows.domain.criteria import EntityWeight
 from workmesh_flows.domain.service import Service
 from workmesh_flows.errors import DefinitionError
-from workmesh_flows.planning.moves import Held
+from workmesh_flows.planning.moves import PlannerEntity
 
 READ_AT_ONCE = 2_000
 """Rows that are fetched at once; the database keeps the others. With more, Python's garbage collector takes longer."""
@@ -46,7 +46,7 @@ def weighed(
     if isinstance(service.criterion, EntityWeight):
         for rows in _streamed(connection, statement.add_columns(weight)).partitions(READ_AT_ONCE):
             found_by_key += [
-                (key, weight if type(weight) is int and weight >= 0 else whole(weight, key))
+                (key, weight if type(weight) is int and weight >= 0 else whole_weight(weight, key))
                 for key, weight in rows
             ]
     else:
@@ -69,12 +69,12 @@ def weighed_by_function(
     with Session(connection, autoflush=False) as session:
         while rows := session.execute(page).unique().all():
             for entity_key, node, entity in rows:
-                yield entity_key, node, whole(weigh(entity), entity_key)
+                yield entity_key, node, whole_weight(weigh(entity), entity_key)
             session.expunge_all()
             page = statement.where(key > rows[-1][0], *([] if condition is None else [condition]))
 
 
-def whole(weight: Any, key: Any) -> int:  # noqa: ANN401 - what a user's column or function gives
+def whole_weight(weight: Any, key: Any) -> int:  # noqa: ANN401 - what a user's column or function gives
     """A weight as a whole number; nothing counts as 0."""
     if weight is None:
         return 0
@@ -94,17 +94,17 @@ def _streamed(connection: Connection, statement: Select[Any]) -> Result[Any]:
     return connection.execute(statement, execution_options={"stream_results": True})
 
 
-def read_held(connection: Connection, service: Service) -> list[Held]:
+def read_entities(connection: Connection, service: Service) -> list[PlannerEntity]:
     """Each entity that has a node, by key."""
     assigned, key = column_of(service.assigned_to), statements.entity_key(service)
     weight = weight_column(service)
     if weight is None:
         found = weighed_by_function(connection, service, assigned.is_not(None))
-        return [Held(key, node, weight) for key, node, weight in found if node is not None]
+        return [PlannerEntity(key, node, weight) for key, node, weight in found if node is not None]
     statement = select(key, assigned, weight).where(assigned.is_not(None)).order_by(key)
     rows = connection.execute(statement, execution_options={"stream_results": True})
     return [
-        Held(key, node, whole(weight, key))
+        PlannerEntity(key, node, whole_weight(weight, key))
         for page in rows.partitions(READ_AT_ONCE)
         for key, node, weight in page
     ]

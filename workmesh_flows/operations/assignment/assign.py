@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Engine
 
-from workmesh_flows.adapters.store.assignment import Assigning
+from workmesh_flows.adapters.store.assignment import AssignmentWriter
 from workmesh_flows.adapters.store.entities import node_of_entity
 from workmesh_flows.domain.node import Inventory
 from workmesh_flows.domain.reports import SHOWN, AssignReport
@@ -104,7 +104,10 @@ def _assign(  # noqa: PLR0913 - what assign was asked for
 
 
 def _plan(
-    runs: Sequence[Assigning], mesh: Mesh, inventory: Inventory, entities: Sequence[Iterable[tuple[Any, int]]]
+    runs: Sequence[AssignmentWriter],
+    mesh: Mesh,
+    inventory: Inventory,
+    entities: Sequence[Iterable[tuple[Any, int]]],
 ) -> list[AssignmentPlan]:
     together = [run.service for run in runs]
     total = held_of_all(runs[0].connection, mesh, together, inventory)
@@ -120,7 +123,7 @@ def _plan(
     return plan_together(parts, free)
 
 
-def _write(run: Assigning, plan: AssignmentPlan) -> None:
+def _write(run: AssignmentWriter, plan: AssignmentPlan) -> None:
     written = run.write(plan.assigned)
     if written != len(plan.assigned):
         message = f"{len(plan.assigned) - written} entities of {run.service.name} changed meanwhile; run assign again"

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine
 
-from workmesh_flows.adapters.store.assignment import Assigning, assigning_together
+from workmesh_flows.adapters.store.assignment import AssignmentWriter, writing_all_assignments
 from workmesh_flows.adapters.store.entities import count_entities
 from workmesh_flows.domain.criteria import EntityWeight
 from workmesh_flows.domain.node import Inventory, Node
@@ -19,11 +19,11 @@ from workmesh_flows.planning.assignment.plan import Load
 @contextmanager
 def runs_of(
     engine: Engine, mesh: Mesh, together: Sequence[Service], inventory: Inventory
-) -> Iterator[Sequence[Assigning]]:
+) -> Iterator[Sequence[AssignmentWriter]]:
     """Runs of these services; those of services that may take room from them, by a shared cap, wait as well."""
     names = {name for node in sharing(together, inventory) for name in node.services}
     beside = [service for service in mesh.services if service.name in names]
-    with assigning_together(engine, together, beside) as runs:
+    with writing_all_assignments(engine, together, beside) as runs:
         yield runs
 
 
@@ -47,7 +47,7 @@ def held_of_all(
     return total
 
 
-def loads_of(run: Assigning, inventory: Inventory, total: Counter[str | None]) -> list[Load]:
+def loads_of(run: AssignmentWriter, inventory: Inventory, total: Counter[str | None]) -> list[Load]:
     """What active nodes hold of a service; ``total`` is what they hold of all, where that counts."""
     held, service = run.held(), run.service.name
     weighs = isinstance(run.service.criterion, EntityWeight)

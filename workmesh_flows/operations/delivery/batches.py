@@ -10,17 +10,17 @@ from typing import Any
 
 from workmesh_flows.adapters.node_http.client import HttpNodeClient
 from workmesh_flows.adapters.store.engine import Clock
-from workmesh_flows.adapters.store.lanes import Hold, note_on_lane
+from workmesh_flows.adapters.store.lanes import LaneLease, update_lane
 from workmesh_flows.adapters.store.push_flags import PushFlags
 from workmesh_flows.adapters.store.refused_records import Refusal
 from workmesh_flows.domain.protocol import Push
 from workmesh_flows.domain.reports import Tally
 from workmesh_flows.errors import NodeUnavailable
-from workmesh_flows.operations.delivery.lane_context import Work
-from workmesh_flows.operations.delivery.limits import Bounds, Pace
-from workmesh_flows.operations.delivery.request import Accepted, Outcome, Refused, TooLarge, send
+from workmesh_flows.operations.delivery.lane_context import LaneContext
+from workmesh_flows.operations.delivery.limits import RateLimiter, RunLimits
+from workmesh_flows.operations.delivery.request import Accepted, Refused, SendResult, TooLarge, send
 from workmesh_flows.planning.batching import Bisection, Sendable
-from workmesh_flows.planning.refusals import Standing, standing_after
+from workmesh_flows.planning.refusals import RefusalState, state_after
 
 logger = logging.getLogger(__name__)
 
@@ -33,21 +33,21 @@ REMEMBERED = 100_000
 
 
 @dataclass(slots=True)
-class Delivery:
+class BatchDelivery:
     """Batches on their way to one node.
 
     ``held`` are the owners whose records wait behind a refused one, ``blocked`` is the record that blocks the lane, and why.
     """
 
-    work: Work
+    context: LaneContext
     push: Push
-    hold: Hold
+    lease: LaneLease
     clock: Clock
     client: HttpNodeClient
     tally: Tally
     flags: PushFlags
-    pace: Pace
-    bounds: Bounds
+    pace: RateLimiter
+    bounds: RunLimits
     held: set[Any] = field(default_factory=set)
     refused: set[Any] = field(default_factory=set)
     blocked: tuple[str, str] | None = None
@@ -65,8 +65,8 @@ class Delivery:
     @property
     def _follows_itself(self) -> bool:
         """Whether a record may wait for one of the same run."""
-        follows = self.work.protocol.follows
-        return follows is not None and follows.protocol is self.work.protocol
+        follows = self.context.protocol.follows
+        return follows is not None and follows.protocol is self.context.protocol
 
     def batches(self, records: Sequence[Sendable], size: int) -> Iterator[Sequence[Sendable]]:
         """A turn's records in batches, without what was refused before they were read again."""
@@ -74,7 +74,7 @@ class Delivery:
         self.tally.unread -= len(records) - len(fresh)
         at = 0
         while at < len(fresh) and not self.over:
-            allowed = size if self.hold.next_batch is None else min(size, self.hold.next_batch)
+            allowed = size if self.lease.next_batch is None else min(size, self.lease.next_batch)
             if self.bounds.records is not None:
                 allowed = min(allowed, self.bounds.records - self.tally.decided)
             batch = self._without_followers(fresh[at : at + min(allowed, self.tally.unread)])
@@ -92,7 +92,7 @@ class Delivery:
         self.tally.selected += len(batch)
         self._grows = True
         ready, stalled = self._ready(batch)
-        usual = fits = self.hold.batch_limit
+        usual = fits = self.lease.batch_limit
         bisection = Bisection(ready, self.held, at_most=usual)
         for part in bisection.parts():
             # Before the search for a culprit begins, and before one is flagged.
@@ -124,11 +124,11 @@ class Delivery:
 
     def _ready(self, batch: Sequence[Sendable]) -> tuple[Sequence[Sendable], set[Any]]:
         """What of a batch may be sent, and the owners of what waits for a record that it follows."""
-        if self.work.protocol.follows is None:
+        if self.context.protocol.follows is None:
             return batch, set()
         ready, stalled = [], set[Any]()
         for item in batch:
-            if item.owner not in stalled and (item.waits is None or item.waits in self._sent):
+            if item.owner not in stalled and (item.depends_on is None or item.depends_on in self._sent):
                 ready.append(item)
             else:
                 stalled.add(item.owner)
@@ -140,42 +140,42 @@ class Delivery:
             return batch
         here = set[Any]()
         for at, item in enumerate(batch):
-            if item.waits in here:
+            if item.depends_on in here:
                 return batch[:at]
             here.add(item.id)
         return batch
 
-    def _send(self, part: Sequence[Sendable], *, doubted: bool) -> Outcome:
+    def _send(self, part: Sequence[Sendable], *, doubted: bool) -> SendResult:
         """Send a part; a record that is alone and with which the node went away before has that counted against it."""
-        limits = self.work.limits
-        self.pace.wait(len(part), self.hold.lost)
-        self.hold.check(self.work.engine, self.clock, limits.lease_seconds)
+        limits = self.context.limits
+        self.pace.wait(len(part), self.lease.lost)
+        self.lease.check(self.context.engine, self.clock, limits.lease_seconds)
         try:
             return send(
                 self.push,
                 part,
                 self.client,
-                self.work.protocol,
+                self.context.protocol,
                 doubted=doubted,
                 at_most=limits.max_request_bytes,
             )
         except NodeUnavailable as error:
-            if error.went_away:
-                if len(part) == 1 and self.hold.next_batch is not None:
+            if error.interrupted:
+                if len(part) == 1 and self.lease.next_batch is not None:
                     reason = f"the node goes away when it is sent: {error.reason}"
                     self._flag(part, {part[0].id: self.client.scrub(reason)}, answered=False)
-                self.hold.next_batch = max(len(part) // SHRINK, 1)
+                self.lease.next_batch = max(len(part) // SHRINK, 1)
             raise
 
     def _flag(self, part: Sequence[Sendable], refused: Mapping[Any, str], *, answered: bool = True) -> None:
         """Write what became of a part; the owners of refused records are held from here on."""
         now = self.clock()
         refusals = {}
-        most = self.push.max_attempts or self.work.limits.max_attempts
+        most = self.push.max_attempts or self.context.limits.max_attempts
         for record_id, reason in refused.items():
-            attempts, since = self.flags.refusals.trying.get(record_id, (0, now))
-            standing = standing_after(attempts + 1, most=most, policy=self.push.policy)
-            refusals[record_id] = Refusal(reason, attempts + 1, since, standing)
+            attempts, since = self.flags.refusals.retrying.get(record_id, (0, now))
+            state = state_after(attempts + 1, most=most, policy=self.push.policy)
+            refusals[record_id] = Refusal(reason, attempts + 1, since, state)
         pushed = (
             [item.id for item in part if item.id not in refused] if refused else [item.id for item in part]
         )
@@ -195,29 +195,29 @@ class Delivery:
             refusal = refusals.get(item.id)
             if refusal is None:
                 continue
-            if refusal.standing is not Standing.SKIPPED:
+            if refusal.state is not RefusalState.SKIPPED:
                 self.held.add(item.owner)
-            if refusal.standing is Standing.BLOCKING:
+            if refusal.state is RefusalState.BLOCKING:
                 self.blocked = self.blocked or (str(item.id), refusal.reason)
         self.refused.update(refusals)
-        aside = sum(refusal.standing is not Standing.TRYING for refusal in refusals.values())
+        aside = sum(refusal.state is not RefusalState.RETRYING for refusal in refusals.values())
         reasons = {record_id: refusal.reason for record_id, refusal in refusals.items()}
         self.tally.refuse(reasons, parked=aside)
 
     def _grow(self) -> None:
         """A smaller batch than usual arrived: the next one may have more records. Only batches that were sent count."""
         self._grows = False
-        if self.hold.next_batch is not None:
-            grown = self.hold.next_batch * GROW
-            self.hold.next_batch = None if grown >= (self.push.size or 1) else grown
+        if self.lease.next_batch is not None:
+            grown = self.lease.next_batch * GROW
+            self.lease.next_batch = None if grown >= (self.push.size or 1) else grown
 
     def _remember_limit(self, limit: int) -> None:
         """Keep how much the node takes at once, for this run and the next ones."""
-        self.hold.batch_limit = limit
-        note_on_lane(self.work.engine, self.hold, batch_limit=limit)
+        self.lease.batch_limit = limit
+        update_lane(self.context.engine, self.lease, batch_limit=limit)
         logger.info(
             "node %s takes at most %d records of %s at once",
-            self.work.node.name,
+            self.context.node.name,
             limit,
-            self.work.protocol.name,
+            self.context.protocol.name,
         )

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from workmesh_flows.adapters.store.records import Mark, Reader
 from workmesh_flows.domain.protocol import Push
-from workmesh_flows.operations.delivery.lane_context import page_of
+from workmesh_flows.operations.delivery.lane_context import page_size
 from workmesh_flows.planning.batching import Sendable
 
 Turns: TypeAlias = Generator[Sequence[Sendable], None, None]
@@ -35,7 +35,7 @@ class _Changed(Exception):
 
 
 @dataclass(slots=True)
-class Rounds:
+class FairQueue:
     """The turns of one run over one lane, each at most a batch of records that go out in this order."""
 
     reader: Reader
@@ -56,14 +56,14 @@ class Rounds:
         while True:
             self._busy.clear()
             try:
-                yield from self._turns()
+                yield from self._slices()
             except _Changed:
                 self.revision = self.reader.revision()
                 self.again()
             else:
                 return
 
-    def _turns(self) -> Turns:
+    def _slices(self) -> Turns:
         others = self._others()
         waiting = deque([others])
         known = 0
@@ -86,7 +86,7 @@ class Rounds:
     def _others(self) -> Turns:
         """Turns of all owners but the busy ones; finds the busy ones."""
         mark: Mark | None = None
-        size = max(page_of(self.turn), 2 * self.turn)
+        size = max(page_size(self.turn), 2 * self.turn)
         while True:
             with self.reader.pending_page(
                 self.push, size=size, after=mark, without=list(self._busy), aside=self.aside()
@@ -124,7 +124,7 @@ class Rounds:
         """Records that a busy owner reads at once: all that are busy share a page, so that memory holds few of them."""
         if self._active > FEW and not self.push.wants_rows:
             return self.turn
-        return max(page_of(self.turn) // max(self._active, 1) // self.turn, 1) * self.turn
+        return max(page_size(self.turn) // max(self._active, 1) // self.turn, 1) * self.turn
 
     def _cut(self, items: Sequence[Sendable]) -> Turns:
         """The turns of a page, and nothing after each but the last: there its page is closed first."""

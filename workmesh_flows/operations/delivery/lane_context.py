@@ -9,9 +9,9 @@ from typing import TypeAlias
 
 from sqlalchemy import Engine
 
-from workmesh_flows.adapters.store.breaker import note_failure
+from workmesh_flows.adapters.store.breaker import save_failure
 from workmesh_flows.adapters.store.engine import Clock, database_clock
-from workmesh_flows.adapters.store.lanes import Hold, Pause, held_lane, note_on_lane
+from workmesh_flows.adapters.store.lanes import LaneLease, Pause, lease_lane, update_lane
 from workmesh_flows.domain.lane import Lane
 from workmesh_flows.domain.limits import Limits
 from workmesh_flows.domain.node import Node
@@ -39,7 +39,7 @@ Progress: TypeAlias = Callable[[int, int], None]
 """Told after each batch: records done, and records there were when the lane was taken."""
 
 
-def page_of(size: int) -> int:
+def page_size(size: int) -> int:
     """Records to read at once where they are sent or fetched in batches of a size."""
     return size * max(1, PAGE // size)
 
@@ -50,7 +50,7 @@ def no_progress(done: int, total: int) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class LaneContext:
     """One lane to be worked: the parties, and who works it (``holder`` is shown to those who find it taken).
 
     With ``now`` a pause of the lane that is not over is ended, whether its circuit breaker made it or its node asked
@@ -70,15 +70,17 @@ class Work:
         """The database's time."""
         return database_clock(self.engine)
 
-    def held(self, lane: Lane, clock: Clock) -> AbstractContextManager[Hold]:
+    def held(self, lane: Lane, clock: Clock) -> AbstractContextManager[LaneLease]:
         """The lane, held for the length of a block; raises LaneBusy or LaneWaiting."""
         lease, pause = self.limits.lease_seconds, Pause.END if self.now else Pause.HEED
-        return held_lane(self.engine, lane, holder=self.holder, clock=clock, lease_seconds=lease, pause=pause)
+        return lease_lane(
+            self.engine, lane, holder=self.holder, clock=clock, lease_seconds=lease, pause=pause
+        )
 
 
 @contextmanager
-def stops_told(
-    work: Work, hold: Hold, clock: Clock, tally: Tally, report: Callable[[], object]
+def stop_on_errors(
+    context: LaneContext, lease: LaneLease, clock: Clock, tally: Tally, report: Callable[[], object]
 ) -> Iterator[None]:
     """Turn what stops a lane into LaneStopped, with how far it came; keep how often the node was away, and until when.
 
@@ -93,19 +95,19 @@ def stops_told(
         match error:
             case NodeUnavailable():
                 with suppress(StoreError):  # the database is away, too: then nothing is known next time
-                    until = note_failure(work.engine, hold, work.limits, error, now=clock())
+                    until = save_failure(context.engine, lease, context.limits, error, now=clock())
                 if until is not None:  # trying again before that would only find the lane waiting
                     transient = False
                     reason += f"; no request before {until:%Y-%m-%d %H:%M:%S} UTC"
             case StaleEpoch():
                 # Ours, and behind: this database was restored from a backup, or another one works the same node.
-                epoch = min(max(error.epoch, hold.epoch), LATEST_EPOCH)
-                note_on_lane(work.engine, hold, epoch=epoch)
-                hold.epoch, transient = epoch, True
+                epoch = min(max(error.epoch, lease.epoch), LATEST_EPOCH)
+                update_lane(context.engine, lease, epoch=epoch)
+                lease.epoch, transient = epoch, True
                 reason += (
                     "; ours was raised above it. Expected once after this database was restored from a backup; "
                     "if it happens again, another master sends to this node"
                 )
         raise LaneStopped(
-            reason, lane=str(hold.lane), report=report(), transient=transient, until=until
+            reason, lane=str(lease.lane), report=report(), transient=transient, until=until
         ) from error

@@ -8,22 +8,22 @@ from time import monotonic
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class RunLimits:
     """Where a run over one lane ends, cleanly between two batches: after so many records, after so many seconds."""
 
     records: int | None = None
     seconds: float | None = None
 
-    def after(self, records: int, seconds: float) -> Bounds:
+    def after(self, records: int, seconds: float) -> RunLimits:
         """What is left of them for another try, when so many records are done and so many seconds over."""
-        return Bounds(
+        return RunLimits(
             None if self.records is None else max(self.records - records, 0),
             None if self.seconds is None else max(self.seconds - seconds, 0.0),
         )
 
 
 @dataclass(slots=True)
-class Pace:
+class RateLimiter:
     """Keeps to a number of records a second; None is as fast as it goes. The first batch goes at once."""
 
     rate: float | None

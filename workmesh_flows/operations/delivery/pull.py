@@ -10,7 +10,7 @@ from time import monotonic, sleep
 from typing import Any
 
 from workmesh_flows.adapters.node_http.client import HttpNodeClient, Sender, node_client
-from workmesh_flows.adapters.store.breaker import note_recovery
+from workmesh_flows.adapters.store.breaker import save_recovery
 from workmesh_flows.adapters.store.engine import Clock
 from workmesh_flows.adapters.store.former_pushes import (
     forget_former_pushes,
@@ -20,7 +20,7 @@ from workmesh_flows.adapters.store.former_pushes import (
     remembered_time,
 )
 from workmesh_flows.adapters.store.keys import parse_key
-from workmesh_flows.adapters.store.lanes import Hold
+from workmesh_flows.adapters.store.lanes import LaneLease
 from workmesh_flows.adapters.store.pull_flags import flag_pulled
 from workmesh_flows.adapters.store.records import Page, Reader, reading
 from workmesh_flows.domain.calls import Get
@@ -29,7 +29,7 @@ from workmesh_flows.domain.lane import Lane
 from workmesh_flows.domain.protocol import Pull
 from workmesh_flows.domain.reports import PullReport, Tally
 from workmesh_flows.errors import NodeMisconfigured, NodeUnavailable, RecordRefused, RequestCrashed
-from workmesh_flows.operations.delivery.lane_context import Work, page_of, stops_told
+from workmesh_flows.operations.delivery.lane_context import LaneContext, page_size, stop_on_errors
 from workmesh_flows.operations.delivery.results import fetch
 
 LOOKS = 5
@@ -39,15 +39,15 @@ NEVER = datetime.min.replace(tzinfo=UTC)
 """Before any push."""
 
 
-def pull_lane(work: Work) -> PullReport:
+def pull_lane(context: LaneContext) -> PullReport:
     """Collect the results of all records of a lane up to the latest one that the node has processed.
 
     Results and flags of a batch are written in one transaction: a crash between fetching and writing only fetches
     again. Raises LaneBusy, LaneWaiting, LaneLost, or LaneStopped when the node or the database stops the work; a
     node that names a record which was never sent to it is misconfigured, and nothing is pulled.
     """
-    lane = Lane(work.service.name, work.protocol.name, work.node.name, "pull")
-    clock = work.clock()
+    lane = Lane(context.service.name, context.protocol.name, context.node.name, "pull")
+    clock = context.clock()
     began, tally, notes = monotonic(), Tally(), list[str]()
 
     def report() -> PullReport:
@@ -55,28 +55,30 @@ def pull_lane(work: Work) -> PullReport:
         seconds = monotonic() - began
         return PullReport(lane.protocol, lane.node, *figures, seconds, tally.reasons, "; ".join(notes))
 
-    with work.held(lane, clock) as hold, stops_told(work, hold, clock, tally, report):
-        collect_processed(work, hold, clock, tally, notes)
+    with context.held(lane, clock) as lease, stop_on_errors(context, lease, clock, tally, report):
+        collect_processed(context, lease, clock, tally, notes)
     tally.check(str(lane))
     return report()
 
 
-def collect_processed(work: Work, hold: Hold, clock: Clock, tally: Tally, notes: list[str]) -> None:
+def collect_processed(
+    context: LaneContext, lease: LaneLease, clock: Clock, tally: Tally, notes: list[str]
+) -> None:
     """Collect what the node has processed, in a lane that is held."""
-    pull = work.protocol.pull
+    pull = context.protocol.pull
     assert pull is not None  # noqa: S101 - a pull lane exists only for a declared pull
-    sender = Sender(f"{work.service.name}/{work.protocol.name}", hold.epoch, clock)
+    sender = Sender(f"{context.service.name}/{context.protocol.name}", lease.epoch, clock)
     with (
-        reading(work.engine, work.service, work.protocol, work.node.name) as reader,
-        node_client(work.node, work.limits, sender=sender) as client,
+        reading(context.engine, context.service, context.protocol, context.node.name) as reader,
+        node_client(context.node, context.limits, sender=sender) as client,
     ):
-        latest, before = _latest(client, pull), hold.latest
-        note_recovery(work.engine, hold)
+        latest, before = _latest(client, pull), lease.latest
+        save_recovery(context.engine, lease)
         if latest is None:
             notes.append("the node has processed nothing yet")
             return
-        record_id = _named(work, latest)
-        upto = _pushed_at(work, reader, hold, record_id)
+        record_id = _named(context, latest)
+        upto = _pushed_at(context, reader, lease, record_id)
         if upto is None:
             note = f"record {latest} is processed but not flagged as pushed"
             if not isinstance(pull.fetch, Get):
@@ -85,29 +87,30 @@ def collect_processed(work: Work, hold: Hold, clock: Clock, tally: Tally, notes:
             notes.append(note)
             upto = NEVER  # it may be set aside, and never be flagged: what was pushed is asked for without it
         total = reader.count_pullable(upto=upto)
-        collection = _Collection(work, pull, hold, clock, client, tally)
+        collection = _Collection(context, pull, lease, clock, client, tally)
         for page in chain(
-            reader.pullable(pull, upto=upto, size=page_of(pull.page)), _returned(work, reader, hold, upto)
+            reader.pullable(pull, upto=upto, size=page_size(pull.page)),
+            _returned(context, reader, lease, upto),
         ):
             for start in range(0, len(page), pull.page):
                 collection.collect(page[start : start + pull.page])
-                work.progress(tally.done, max(total, tally.selected))
-        again = upto == NEVER or (before is not None and before == hold.latest)
+                context.progress(tally.done, max(total, tally.selected))
+        again = upto == NEVER or (before is not None and before == lease.latest)
         if again and isinstance(pull.fetch, Get):
             collection.collect_sent_again(reader, upto)
         # Only a node that is asked by id can say of a record that it is not ready.
         kept = None if isinstance(pull.fetch, Get) else record_id
-        forget_former_pushes(work.engine, hold.lane, work.protocol, upto=upto, latest=kept)
+        forget_former_pushes(context.engine, lease.lane, context.protocol, upto=upto, latest=kept)
 
 
-def _returned(work: Work, reader: Reader, hold: Hold, upto: datetime) -> Iterator[Page]:
+def _returned(context: LaneContext, reader: Reader, lease: LaneLease, upto: datetime) -> Iterator[Page]:
     """Records that the node has processed, that left it with their entity and came back: pushed later than they were.
 
     A node that knows a record by its id does not process it twice, so it would never name them again.
     """
-    pull = work.protocol.pull
+    pull = context.protocol.pull
     assert pull is not None  # noqa: S101 - a pull lane exists only for a declared pull
-    for ids in former_pages(work.engine, hold.lane, work.protocol, upto=upto):
+    for ids in former_pages(context.engine, lease.lane, context.protocol, upto=upto):
         if page := reader.returned(pull, ids, after=upto):
             yield page
 
@@ -122,27 +125,27 @@ def _latest(client: HttpNodeClient, pull: Pull) -> Any:  # noqa: ANN401 - an id 
         raise NodeUnavailable(crash.reason, node=client.name) from crash
 
 
-def _named(work: Work, latest: Any) -> Any:  # noqa: ANN401 - any JSON in, any key out
+def _named(context: LaneContext, latest: Any) -> Any:  # noqa: ANN401 - any JSON in, any key out
     try:
-        return parse_key(column_of(work.protocol.id), latest)
+        return parse_key(column_of(context.protocol.id), latest)
     except ValueError as error:
-        reason = f"its status names {str(latest)[:80]!r}, which is no id of {work.protocol.name}"
-        raise NodeMisconfigured(reason, node=work.node.name) from error
+        reason = f"its status names {str(latest)[:80]!r}, which is no id of {context.protocol.name}"
+        raise NodeMisconfigured(reason, node=context.node.name) from error
 
 
-def _pushed_at(work: Work, reader: Reader, hold: Hold, record_id: Any) -> datetime | None:  # noqa: ANN401 - any key
+def _pushed_at(context: LaneContext, reader: Reader, lease: LaneLease, record_id: Any) -> datetime | None:  # noqa: ANN401 - any key
     """When the latest processed record was pushed; None where the push that sent it has not flagged it yet.
 
     A record that has left the node since, with its entity, is known from the hand-over, and one that is no more from
     the last pull. NEVER is when it left the node and no push to it is known: that one's answer was lost.
     """
-    before = former_push_time(work.engine, hold.lane, record_id)
+    before = former_push_time(context.engine, lease.lane, record_id)
     if before is not None:
-        remember_latest(work.engine, hold, record_id, before)
+        remember_latest(context.engine, lease, record_id, before)
         return before
-    pull = work.protocol.pull
+    pull = context.protocol.pull
     assert pull is not None  # noqa: S101 - a pull lane exists only for a declared pull
-    remembered = remembered_time(hold, record_id)
+    remembered = remembered_time(lease, record_id)
     for _ in range(LOOKS):
         found = reader.pushed_at(record_id)
         if remembered is not None and (found is None or not found[1]):
@@ -151,10 +154,10 @@ def _pushed_at(work: Work, reader: Reader, hold: Hold, record_id: Any) -> dateti
             return NEVER
         if found is None:
             reason = f"its status names record {str(record_id)[:80]!r}, which is not one of those sent to it"
-            raise NodeMisconfigured(reason, node=work.node.name)
+            raise NodeMisconfigured(reason, node=context.node.name)
         time, pushed = found
         if pushed and time is not None:
-            remember_latest(work.engine, hold, record_id, time)
+            remember_latest(context.engine, lease, record_id, time)
             return time
         sleep(LOOK_SECONDS)
     return None
@@ -164,9 +167,9 @@ def _pushed_at(work: Work, reader: Reader, hold: Hold, record_id: Any) -> dateti
 class _Collection:
     """Results on their way back from one node."""
 
-    work: Work
+    context: LaneContext
     pull: Pull
-    hold: Hold
+    lease: LaneLease
     clock: Clock
     client: HttpNodeClient
     tally: Tally
@@ -188,13 +191,15 @@ class _Collection:
 
         Where it is not ``sure`` that the node has processed them, those that it has not do not count.
         """
-        self.hold.check(self.work.engine, self.clock, self.work.limits.lease_seconds)
-        results = fetch(self.pull, batch, self.client, self.work.protocol)
+        self.lease.check(self.context.engine, self.clock, self.context.limits.lease_seconds)
+        results = fetch(self.pull, batch, self.client, self.context.protocol)
         selected = len(batch) if sure else len(results)
         self.tally.selected += selected
         failed = {key: result for key, result in results.items() if isinstance(result, str)}
         if results:
-            failed |= flag_pulled(self.work.engine, self.hold, self.work.protocol, results, self.clock())
+            failed |= flag_pulled(
+                self.context.engine, self.lease, self.context.protocol, results, self.clock()
+            )
         self.tally.refuse(failed)
         self.tally.done += len(results) - len(failed)
         self.tally.left += selected - len(results)

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from sqlalchemy import Engine
 
 from workmesh_flows.adapters.store.refused_decisions import Decision, decide
-from workmesh_flows.adapters.store.refused_list import ParkedRecord, parked_records
+from workmesh_flows.adapters.store.refused_list import RefusedRecord, refused_records
 from workmesh_flows.domain.protocol import Protocol
 from workmesh_flows.domain.service import Mesh, Service
 from workmesh_flows.errors import ConfigurationError
 
 
-def list_parked(engine: Engine, mesh: Mesh, names: Sequence[str] = ()) -> list[ParkedRecord]:
+def list_refused(engine: Engine, mesh: Mesh, names: Sequence[str] = ()) -> list[RefusedRecord]:
     """The refused records of these services, or of all: those that are tried again too. Raises UnknownName."""
     chosen = [mesh.service(name) for name in names] or mesh.services
     return [
@@ -21,11 +21,11 @@ def list_parked(engine: Engine, mesh: Mesh, names: Sequence[str] = ()) -> list[P
         for service in chosen
         for protocol in service.protocols
         if protocol.push is not None
-        for record in parked_records(engine, service, protocol)
+        for record in refused_records(engine, service, protocol)
     ]
 
 
-def decide_parked(  # noqa: PLR0913 - each narrows the choice
+def decide_refused(  # noqa: PLR0913 - each narrows the choice
     engine: Engine,
     service: Service,
     decision: Decision,

@@ -35,7 +35,7 @@ class TooLarge:
     unsent: bool = False
 
 
-Outcome: TypeAlias = Accepted | Refused | TooLarge
+SendResult: TypeAlias = Accepted | Refused | TooLarge
 
 
 def send(  # noqa: PLR0913 - each is one fact of the request
@@ -46,7 +46,7 @@ def send(  # noqa: PLR0913 - each is one fact of the request
     *,
     doubted: bool,
     at_most: int | None = None,
-) -> Outcome:
+) -> SendResult:
     """Send a part with the user's function; ``doubted`` as in :func:`call`.
 
     A part of several records whose payload has more than ``at_most`` bytes is not sent, and is too large. Raises NodeError, StoreUnavailable or DefinitionError, after which nothing may be flagged.

@@ -10,28 +10,28 @@ from workmesh_flows.adapters.store.moves import Step
 from workmesh_flows.domain.reports import MoveReport
 from workmesh_flows.domain.service import Service
 from workmesh_flows.operations.moves.hand_over import hand_over
-from workmesh_flows.operations.moves.move_context import Moving
-from workmesh_flows.operations.moves.plan import begin_plan, end_plan
+from workmesh_flows.operations.moves.move_context import MoveContext
+from workmesh_flows.operations.moves.plan import finish_plan, start_plan
 from workmesh_flows.planning.stored_plan import StoredPlan
 
 
-def apply_plan(moving: Moving, plan: StoredPlan, *, repush: bool = False) -> list[MoveReport]:
+def apply_plan(context: MoveContext, plan: StoredPlan, *, repush: bool = False) -> list[MoveReport]:
     """Apply a plan that was kept, one hand-over after the other; a report of each.
 
     May be called again after a crash: what was moved is skipped, since it is no more at its source. Raises StalePlan
     before anything is moved, and what :func:`hand_over` raises.
     """
-    begin_plan(moving.engine, moving.mesh, plan.id, moving.inventory())
-    moving.told("begun")
+    start_plan(context.engine, context.mesh, plan.id, context.inventory())
+    context.told("begun")
     reports = []
     for wave, sources in waves(plan):
         for source in sources:
-            steps = steps_of(moving.service, plan, wave, source)
-            reports.append(hand_over(moving, steps, repush=repush, plan=plan.id))
+            steps = steps_of(context.service, plan, wave, source)
+            reports.append(hand_over(context, steps, repush=repush, plan=plan.id))
         if any(report.left for report in reports):
             return reports
-    end_plan(moving.engine, plan.id)
-    moving.told("ended")
+    finish_plan(context.engine, plan.id)
+    context.told("ended")
     return reports
 
 

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 
-from workmesh_flows.adapters.store.assignment import Assigning
+from workmesh_flows.adapters.store.assignment import AssignmentWriter
 from workmesh_flows.adapters.store.engine import database_clock
-from workmesh_flows.adapters.store.lanes import Hold
-from workmesh_flows.adapters.store.moves import Step, move, places_now
+from workmesh_flows.adapters.store.lanes import LaneLease
+from workmesh_flows.adapters.store.moves import Step, current_nodes, move
 from workmesh_flows.domain.node import Inventory
 from workmesh_flows.domain.reports import SHOWN, MoveReport
 from workmesh_flows.operations.assignment.loads import held_of_all, loads_of, runs_of
-from workmesh_flows.operations.moves.move_context import REVOKED, Moving, is_revoked, lanes_of
+from workmesh_flows.operations.moves.move_context import REVOKED, MoveContext, is_revoked, lanes_of
 from workmesh_flows.operations.moves.settle import settle
 
 MOVED_AT_ONCE = 100
@@ -22,7 +22,7 @@ MOVED_AT_ONCE = 100
 
 
 def hand_over(
-    moving: Moving, steps: Sequence[Step], *, repush: bool = False, plan: str | None = None
+    context: MoveContext, steps: Sequence[Step], *, repush: bool = False, plan: str | None = None
 ) -> MoveReport:
     """Move entities away from one node: settle, switch, and make pending again what was pushed but not pulled.
 
@@ -37,19 +37,19 @@ def hand_over(
     """
     began, tally = monotonic(), _Tally(len(steps))
     source = steps[0].source
-    with lanes_of(moving, source) as holds:
-        moving.told("lanes taken")
+    with lanes_of(context, source) as holds:
+        context.told("lanes taken")
         if not repush:
-            pulls = {hold.lane.protocol: hold for hold in holds if hold.lane.direction == "pull"}
-            tally.note = settle(moving, source, pulls, [step.entity for step in steps])
-        moving.told("settled")
+            pulls = {lease.lane.protocol: lease for lease in holds if lease.lane.direction == "pull"}
+            tally.note = settle(context, source, pulls, [step.entity for step in steps])
+        context.told("settled")
         for start in range(0, len(steps), MOVED_AT_ONCE):
-            if is_revoked(moving, source):
+            if is_revoked(context, source):
                 tally.note = REVOKED
                 break
-            _switch(moving, holds, steps[start : start + MOVED_AT_ONCE], tally, repush=repush, plan=plan)
-            moving.told("moved")
-    return tally.report(moving.service.name, source, monotonic() - began)
+            _switch(context, holds, steps[start : start + MOVED_AT_ONCE], tally, repush=repush, plan=plan)
+            context.told("moved")
+    return tally.report(context.service.name, source, monotonic() - began)
 
 
 @dataclass(slots=True)
@@ -76,8 +76,8 @@ class _Tally:
 
 
 def _switch(  # noqa: PLR0913 - each is one fact of the transaction
-    moving: Moving,
-    holds: Sequence[Hold],
+    context: MoveContext,
+    holds: Sequence[LaneLease],
     steps: Sequence[Step],
     tally: _Tally,
     *,
@@ -85,21 +85,21 @@ def _switch(  # noqa: PLR0913 - each is one fact of the transaction
     plan: str | None,
 ) -> None:
     """One transaction of a hand-over."""
-    inventory, now = moving.inventory(), database_clock(moving.engine)()
+    inventory, now = context.inventory(), database_clock(context.engine)()
     skipped, again = list[tuple[Step, str]](), 0
-    with runs_of(moving.engine, moving.mesh, [moving.service], inventory) as (run,):
-        for hold in holds:
-            hold.advance(run.connection)
-        at = places_now(run.connection, moving.service, steps)
+    with runs_of(context.engine, context.mesh, [context.service], inventory) as (run,):
+        for lease in holds:
+            lease.advance(run.connection)
+        at = current_nodes(run.connection, context.service, steps)
         here = [step for step in steps if at.get(step.entity) == step.source]
         # Moved by this hand-over's first try, whose answer was lost, or by a run that died.
         before = [step for step in steps if step not in here and at.get(step.entity) == step.target]
         gone = [step for step in steps if step not in here and step not in before]
         skipped += [(step, f"it is not at {step.source} any more") for step in gone]
-        fitting = _fitting(moving, run, inventory, here, skipped)
+        fitting = _fitting(context, run, inventory, here, skipped)
         if fitting:
             again = move(run, fitting, repush=repush, now=now, plan=plan)
-        moving.told("moving")
+        context.told("moving")
     # Counted behind the commit: what was rolled back is no figure.
     tally.moved += len(fitting) + len(before)
     tally.targets.update(step.target for step in (*fitting, *before))
@@ -109,14 +109,14 @@ def _switch(  # noqa: PLR0913 - each is one fact of the transaction
 
 
 def _fitting(
-    moving: Moving,
-    run: Assigning,
+    context: MoveContext,
+    run: AssignmentWriter,
     inventory: Inventory,
     steps: Sequence[Step],
     skipped: list[tuple[Step, str]],
 ) -> list[Step]:
     """The steps whose target has room now; the others are skipped."""
-    total = held_of_all(run.connection, moving.mesh, [moving.service], inventory)
+    total = held_of_all(run.connection, context.mesh, [context.service], inventory)
     loads = {load.node: load for load in loads_of(run, inventory, total)}
     fitting = []
     for step in steps:

@@ -11,7 +11,7 @@ from typing import TypeAlias
 from sqlalchemy import Engine
 
 from workmesh_flows.adapters.store.engine import Clock, database_clock
-from workmesh_flows.adapters.store.lanes import Hold, Pause, held_lane
+from workmesh_flows.adapters.store.lanes import LaneLease, Pause, lease_lane
 from workmesh_flows.domain.lane import Lane
 from workmesh_flows.domain.limits import Limits
 from workmesh_flows.domain.node import Inventory, NodeState
@@ -32,7 +32,7 @@ def _nobody(step: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Moving:
+class MoveContext:
     """Entities of one service on the move: the parties, and how long to wait (seconds).
 
     ``inventory`` is asked again before each transaction, so that a drain can be revoked while it runs.
@@ -52,24 +52,24 @@ class Moving:
     told: Told = _nobody
 
 
-def is_revoked(moving: Moving, source: str) -> bool:
+def is_revoked(context: MoveContext, source: str) -> bool:
     """Whether a drain was taken back: its node is active again."""
-    node = moving.inventory().nodes.get(source)
-    return moving.revocable and node is not None and node.state is NodeState.ACTIVE
+    node = context.inventory().nodes.get(source)
+    return context.revocable and node is not None and node.state is NodeState.ACTIVE
 
 
 @contextmanager
-def lanes_of(moving: Moving, node: str) -> Iterator[list[Hold]]:
+def lanes_of(context: MoveContext, node: str) -> Iterator[list[LaneLease]]:
     """Hold every lane of a service to a node, both ways, so that nobody pushes to it or pulls from it.
 
     Waits for lanes that another run holds; raises LaneBusy where that takes too long.
     """
-    end, clock = monotonic() + moving.wait_seconds, database_clock(moving.engine)
+    end, clock = monotonic() + context.wait_seconds, database_clock(context.engine)
     while True:
         with ExitStack() as taken:
             try:
                 holds = [
-                    taken.enter_context(_held(moving, lane, clock)) for lane in _lanes(moving.service, node)
+                    taken.enter_context(_held(context, lane, clock)) for lane in _lanes(context.service, node)
                 ]
             except LaneBusy:
                 if monotonic() > end:
@@ -80,10 +80,10 @@ def lanes_of(moving: Moving, node: str) -> Iterator[list[Hold]]:
         sleep(LOOK_SECONDS)
 
 
-def _held(moving: Moving, lane: Lane, clock: Clock) -> AbstractContextManager[Hold]:
-    lease = moving.limits.lease_seconds
-    return held_lane(
-        moving.engine, lane, holder=moving.holder, clock=clock, lease_seconds=lease, pause=Pause.KEEP
+def _held(context: MoveContext, lane: Lane, clock: Clock) -> AbstractContextManager[LaneLease]:
+    lease = context.limits.lease_seconds
+    return lease_lane(
+        context.engine, lane, holder=context.holder, clock=clock, lease_seconds=lease, pause=Pause.KEEP
     )
 
 

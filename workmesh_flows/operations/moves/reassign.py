@@ -4,46 +4,46 @@ from __future__ import annotations
 
 from typing import Any
 
-from workmesh_flows.adapters.store.assignment import assigning
+from workmesh_flows.adapters.store.assignment import writing_assignments
 from workmesh_flows.adapters.store.moves import Step
 from workmesh_flows.domain.reports import MoveReport
 from workmesh_flows.errors import NoCapacity
 from workmesh_flows.operations.assignment.loads import held_of_all, loads_of, runs_of
 from workmesh_flows.operations.moves.hand_over import hand_over
-from workmesh_flows.operations.moves.move_context import Moving
+from workmesh_flows.operations.moves.move_context import MoveContext
 from workmesh_flows.planning.assignment.plan import plan_assignment
 
 
-def reassign(moving: Moving, entity: Any, *, repush: bool = False) -> MoveReport:  # noqa: ANN401 - any key
+def reassign(context: MoveContext, entity: Any, *, repush: bool = False) -> MoveReport:  # noqa: ANN401 - any key
     """Give an entity that has a node another one, the next by the service's criterion, with a hand-over.
 
     Raises NoCapacity where no other node has room: the old assignment stands then. Raises UnknownName for an entity
     that is not there or has no node.
     """
-    inventory = moving.inventory()
-    with runs_of(moving.engine, moving.mesh, [moving.service], inventory) as (run,):
+    inventory = context.inventory()
+    with runs_of(context.engine, context.mesh, [context.service], inventory) as (run,):
         source, weight = run.node_of(entity), run.weight_of(entity)
         if source is None:
-            raise NoCapacity(moving.service.name, str(entity), "it has no node yet: assign it")
-        total = held_of_all(run.connection, moving.mesh, [moving.service], inventory)
+            raise NoCapacity(context.service.name, str(entity), "it has no node yet: assign it")
+        total = held_of_all(run.connection, context.mesh, [context.service], inventory)
         loads = [load for load in loads_of(run, inventory, total) if load.node != source]
         if not loads:
-            raise NoCapacity(moving.service.name, str(entity), "no other active node runs the service")
-        plan = plan_assignment(moving.service.criterion, [(entity, weight)], loads, run.position)
+            raise NoCapacity(context.service.name, str(entity), "no other active node runs the service")
+        plan = plan_assignment(context.service.criterion, [(entity, weight)], loads, run.position)
         if not plan.assigned:
-            raise NoCapacity(moving.service.name, str(entity), plan.unassigned[0][1])
+            raise NoCapacity(context.service.name, str(entity), plan.unassigned[0][1])
         run.keep_position(plan.position)
     step = Step(entity, source, plan.assigned[0][1], weight, "reassign")
-    report = hand_over(moving, [step], repush=repush)
+    report = hand_over(context, [step], repush=repush)
     if report.skipped:
-        raise NoCapacity(moving.service.name, str(entity), report.reasons[str(entity)])
+        raise NoCapacity(context.service.name, str(entity), report.reasons[str(entity)])
     return report
 
 
-def repush(moving: Moving, entity: Any) -> MoveReport:  # noqa: ANN401 - any key
+def repush(context: MoveContext, entity: Any) -> MoveReport:  # noqa: ANN401 - any key
     """Send all data of an entity to its node again, from the beginning; raises UnknownName, NoCapacity without a node."""
-    with assigning(moving.engine, moving.service) as run:
+    with writing_assignments(context.engine, context.service) as run:
         source, weight = run.node_of(entity), run.weight_of(entity)
     if source is None:
-        raise NoCapacity(moving.service.name, str(entity), "it has no node yet: assign it")
-    return hand_over(moving, [Step(entity, source, source, weight, "repush")], repush=True)
+        raise NoCapacity(context.service.name, str(entity), "it has no node yet: assign it")
+    return hand_over(context, [Step(entity, source, source, weight, "repush")], repush=True)

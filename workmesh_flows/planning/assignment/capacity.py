@@ -17,7 +17,7 @@ class Slots:
 
 
 @dataclass(slots=True)
-class Room:
+class Capacity:
     """What a node holds of one service, and may hold; a cap is infinite where there is none.
 
     ``given`` is the weight that the plan itself put there.

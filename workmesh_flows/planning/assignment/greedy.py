@@ -10,7 +10,7 @@ from math import inf
 from typing import Any
 
 from workmesh_flows.domain.criteria import Criterion, EntityNumber, EntityWeight, RoundRobin
-from workmesh_flows.planning.assignment.capacity import Room
+from workmesh_flows.planning.assignment.capacity import Capacity
 
 
 @dataclass(slots=True)
@@ -23,7 +23,7 @@ class Placed:
 
 
 def place(
-    criterion: Criterion, entities: Sequence[tuple[Any, int]], rooms: Sequence[Room], position: str | None
+    criterion: Criterion, entities: Sequence[tuple[Any, int]], rooms: Sequence[Capacity], position: str | None
 ) -> Placed:
     """Give each entity (key, weight) a node as long as there is room; rooms come by name, and are counted on.
 
@@ -44,7 +44,7 @@ def _weight(entity: tuple[Any, int]) -> int:
     return entity[1]
 
 
-def _in_turn(entities: Sequence[tuple[Any, int]], rooms: Sequence[Room], position: str | None) -> Placed:
+def _in_turn(entities: Sequence[tuple[Any, int]], rooms: Sequence[Capacity], position: str | None) -> Placed:
     """Node after node by name, starting behind the one that came last, full ones left out."""
     behind = next((i for i, room in enumerate(rooms) if position is not None and room.node > position), 0)
     ring = [room for room in (*rooms[behind:], *rooms[:behind]) if room.left >= 1]
@@ -66,7 +66,7 @@ def _in_turn(entities: Sequence[tuple[Any, int]], rooms: Sequence[Room], positio
 
 
 def _least_loaded(
-    entities: Sequence[tuple[Any, int]], rooms: Sequence[Room], *, weighed: bool
+    entities: Sequence[tuple[Any, int]], rooms: Sequence[Capacity], *, weighed: bool
 ) -> tuple[list[tuple[Any, str]], list[tuple[Any, int]]]:
     """The node with the smallest load for its capacity that still has room; no entity outweighs the one before.
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from workmesh_flows.domain.criteria import Criterion, EntityWeight
 from workmesh_flows.domain.reports import first_reason
-from workmesh_flows.planning.assignment.capacity import Room, Slots
+from workmesh_flows.planning.assignment.capacity import Capacity, Slots
 from workmesh_flows.planning.assignment.greedy import Placed, place
 from workmesh_flows.planning.assignment.packing import WORK
-from workmesh_flows.planning.assignment.repair import make_room
+from workmesh_flows.planning.assignment.repair import repair
 
 NO_NODE = "no active node runs the service"
 ALL_FULL = "every node is at its max_entities"
@@ -114,17 +114,17 @@ def plan_together(
         placed[index] = place(part.criterion, lists[index], rooms[index], part.position)
     in_order = [placed[index] for index in range(len(parts))]
     if work and any(one.left for one in in_order):
-        make_room(in_order, lists, rooms, work)
+        repair(in_order, lists, rooms, work)
     return [
         AssignmentPlan(one.assigned, _reasons(one.left, row), one.position)
         for one, row in zip(in_order, rooms, strict=True)
     ]
 
 
-def _rooms(part: Part, slots: dict[str, Slots]) -> list[Room]:
+def _rooms(part: Part, slots: dict[str, Slots]) -> list[Capacity]:
     weighed = isinstance(part.criterion, EntityWeight)
     return [
-        Room(
+        Capacity(
             load.node,
             load.entities,
             load.weight,
@@ -136,7 +136,7 @@ def _rooms(part: Part, slots: dict[str, Slots]) -> list[Room]:
     ]
 
 
-def _reasons(left: Sequence[tuple[Any, int]], rooms: Sequence[Room]) -> list[tuple[Any, str]]:
+def _reasons(left: Sequence[tuple[Any, int]], rooms: Sequence[Capacity]) -> list[tuple[Any, str]]:
     """Each entity that fits nowhere, with the cap that binds."""
     if not left:
         return []

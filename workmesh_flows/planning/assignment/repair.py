@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import inf
 from typing import Any, NamedTuple, TypeAlias
 
-from workmesh_flows.planning.assignment.capacity import Room
+from workmesh_flows.planning.assignment.capacity import Capacity
 from workmesh_flows.planning.assignment.greedy import Placed
 from workmesh_flows.planning.assignment.packing import Packing
 
@@ -21,8 +21,8 @@ class _Waiting(NamedTuple):
     order: int
 
 
-def make_room(
-    placed: Sequence[Placed], entities: Sequence[Entities], rooms: Sequence[Sequence[Room]], work: int
+def repair(
+    placed: Sequence[Placed], entities: Sequence[Entities], rooms: Sequence[Sequence[Capacity]], work: int
 ) -> None:
     """Place what is left, the heaviest first, and bring ``placed`` and ``rooms`` up to date.
 
@@ -48,7 +48,7 @@ def make_room(
         _write_back(packing, done, placed, rooms, names)
 
 
-def _most(rooms: Sequence[Sequence[Room]], service: int) -> float:
+def _most(rooms: Sequence[Sequence[Capacity]], service: int) -> float:
     """A weight that certainly fits nowhere is over this; below 0 where nothing more fits, whatever it weighs."""
     free = [room for room in rooms[service] if room.free >= 0 and room.left >= (0 if room.slots.given else 1)]
     slots = {id(room.slots): room.slots.free for row in rooms for room in row}
@@ -61,7 +61,7 @@ def _most(rooms: Sequence[Sequence[Room]], service: int) -> float:
 
 
 def _packing(
-    rooms: Sequence[Sequence[Room]], entities: Sequence[Entities], at: dict[str, int], work: int
+    rooms: Sequence[Sequence[Capacity]], entities: Sequence[Entities], at: dict[str, int], work: int
 ) -> Packing:
     """The rooms as numbers. A node that is over a cap already takes nothing."""
     weight_free: list[list[float | None]] = [[None] * len(at) for _ in rooms]
@@ -107,7 +107,7 @@ def _write_back(
     packing: Packing,
     done: Sequence[_Waiting],
     placed: Sequence[Placed],
-    rooms: Sequence[Sequence[Room]],
+    rooms: Sequence[Sequence[Capacity]],
     names: Sequence[str],
 ) -> None:
     """Bring plans and rooms up to date: the numbers of the packing are those of ``placed``, then those of ``done``."""

@@ -5,25 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from workmesh_flows.planning.moves import Objective
-from workmesh_flows.planning.rebalance.eviction import Taste, shed
+from workmesh_flows.planning.rebalance.eviction import Variation, evict
 from workmesh_flows.planning.rebalance.filling import fill
-from workmesh_flows.planning.rebalance.placement import Standing
+from workmesh_flows.planning.rebalance.placement import Placement
 from workmesh_flows.planning.rebalance.subset_sum import Effort
-from workmesh_flows.planning.rebalance.target_load import Limits, Shares
+from workmesh_flows.planning.rebalance.target_load import Limits, TargetLoads
 
 ATTEMPTS = 24
 """Ways to pack tight nodes that are tried."""
 EFFORT = 200_000_000
 
 
-def spread(now: Standing, shares: Shares, limits: Limits, objective: Objective) -> Standing:
+def spread(now: Placement, shares: TargetLoads, limits: Limits, objective: Objective) -> Placement:
     """Move what is over the limits, and no more than that; where not all of it fits, what leaves the least behind."""
     best, least = now, None
     effort = Effort(EFFORT)
     room = max((now.max_load[node] - now.load[node] for node in now.takers), default=0)
     for attempt in range(ATTEMPTS):
-        taste = Taste(attempt, objective, effort)
-        leaving = shed(now, limits, taste, room)
+        taste = Variation(attempt, objective, effort)
+        leaving = evict(now, limits, taste, room)
         end = now.lifted(leaving)
         rest = fill(end, leaving, end.takers, end.max_load, taste) if attempt else leaving
         _evenly(end, rest, shares)
@@ -35,7 +35,7 @@ def spread(now: Standing, shares: Shares, limits: Limits, objective: Objective) 
     return best
 
 
-def _evenly(end: Standing, entities: Sequence[int], shares: Shares) -> None:
+def _evenly(end: Placement, entities: Sequence[int], shares: TargetLoads) -> None:
     """Heaviest first, each to the node that is then the least loaded for its capacity."""
     for entity in sorted(entities, key=lambda entity: (-end.weights[entity], entity)):
         if rooms := [node for node in end.takers if end.fits(entity, node)]:

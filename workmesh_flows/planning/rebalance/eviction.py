@@ -10,13 +10,13 @@ from random import Random
 import numpy as np
 
 from workmesh_flows.planning.moves import Objective
-from workmesh_flows.planning.rebalance.placement import Standing
-from workmesh_flows.planning.rebalance.subset_sum import Effort, Sums
+from workmesh_flows.planning.rebalance.placement import Placement
+from workmesh_flows.planning.rebalance.subset_sum import Effort, SubsetSums
 from workmesh_flows.planning.rebalance.target_load import Limits
 
 
 @dataclass(frozen=True, slots=True)
-class Taste:
+class Variation:
     """How one attempt differs from the next: 0 is the plain one, the others vary by chance, each in its own way."""
 
     attempt: int
@@ -27,7 +27,7 @@ class Taste:
         return Random(self.attempt)  # noqa: S311 - the same each time
 
 
-def shed(now: Standing, limits: Limits, taste: Taste, room: float = inf) -> list[int]:
+def evict(now: Placement, limits: Limits, taste: Variation, room: float = inf) -> list[int]:
     """All that has to leave, so that no node is above its limits; nothing moves yet.
 
     Where it can be, nothing heavier than ``room`` is chosen.
@@ -45,7 +45,7 @@ def shed(now: Standing, limits: Limits, taste: Taste, room: float = inf) -> list
 
 
 def _leave(
-    now: Standing, able: Sequence[int], too_much: tuple[float, float], taste: Taste, chance: Random
+    now: Placement, able: Sequence[int], too_much: tuple[float, float], taste: Variation, chance: Random
 ) -> list[int]:
     need, surplus = too_much
     chosen: list[int] = []
@@ -57,14 +57,14 @@ def _leave(
     return chosen
 
 
-def _subset(now: Standing, able: Sequence[int], need: int, taste: Taste, chance: Random) -> list[int]:
+def _subset(now: Placement, able: Sequence[int], need: int, taste: Variation, chance: Random) -> list[int]:
     """The subset that weighs at least what is needed at the least cost: in weight, then in entities, or the reverse."""
     weights = [now.weights[entity] for entity in able]
     if sum(weights) <= need:
         return list(able)
     wild = min(taste.attempt / 10, 1)
     costs = [1 + wild * chance.random() for _ in able]
-    sums = Sums(weights, costs, min(need + max(weights), sum(weights)), taste.effort)
+    sums = SubsetSums(weights, costs, min(need + max(weights), sum(weights)), taste.effort)
     cells = np.flatnonzero((sums.exact >= need) & np.isfinite(sums.cost))
     over = sums.exact[cells] - need
     if taste.objective == "weight":

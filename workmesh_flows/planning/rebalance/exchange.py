@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workmesh_flows.planning.rebalance.placement import Standing
-from workmesh_flows.planning.rebalance.subset_sum import Effort, Sums
+from workmesh_flows.planning.rebalance.placement import Placement
+from workmesh_flows.planning.rebalance.subset_sum import Effort, SubsetSums
 
 TRIES = 4
 """Of the best ways to share, how many are looked at where a node's max_entities may forbid some."""
@@ -33,7 +33,7 @@ class Offer:
     entities: Sequence[int] = ()
 
 
-def share_anew(now: Standing, one: int, two: int, terms: Terms) -> Offer:
+def redistribute(now: Placement, one: int, two: int, terms: Terms) -> Offer:
     """The best way to share what both hold; an empty offer where there is none within their caps."""
     able = [entity for node in (one, two) for entity in now.movable_on(node) if now.weights[entity]]
     if not able:
@@ -59,7 +59,7 @@ def share_anew(now: Standing, one: int, two: int, terms: Terms) -> Offer:
 
 
 def _swap(
-    now: Standing, pair: tuple[int, int], able: Sequence[int], costs: Sequence[float], terms: Terms
+    now: Placement, pair: tuple[int, int], able: Sequence[int], costs: Sequence[float], terms: Terms
 ) -> Offer:
     """One for one, which crowds nobody."""
     one, two = pair
@@ -81,14 +81,14 @@ def _swap(
     return Offer(relief, float(saved[row, column]), [able[sides[0][row]], able[sides[1][column]]])
 
 
-def apply(now: Standing, one: int, two: int, offer: Offer) -> None:
+def apply(now: Placement, one: int, two: int, offer: Offer) -> None:
     """Let the entities change sides."""
     for entity in offer.entities:
         now.move(entity, one if now.at[entity] == two else two)
 
 
 def _share(
-    now: Standing, pair: tuple[int, int], able: Sequence[int], costs: Sequence[float], terms: Terms
+    now: Placement, pair: tuple[int, int], able: Sequence[int], costs: Sequence[float], terms: Terms
 ) -> tuple[Offer, int | None]:
     """The offer, or the node that its best ways would crowd."""
     one, two = pair
@@ -96,7 +96,7 @@ def _share(
     here = {entity for entity in able if now.at[entity] == one}
     fixed = now.load[one] - sum(now.weights[entity] for entity in here)
     limit = int(min(sum(weights), max(terms.ceilings[one], now.load[one]) - fixed))
-    sums = Sums(weights, costs, limit, terms.effort)
+    sums = SubsetSums(weights, costs, limit, terms.effort)
     at_one = fixed + sums.exact
     at_two = now.load[one] + now.load[two] - at_one
     over = np.maximum(at_one - terms.ceilings[one], 0) + np.maximum(at_two - terms.ceilings[two], 0)

@@ -7,16 +7,16 @@ from math import inf
 from typing import Any
 
 from workmesh_flows.planning.moves import Move, NodeLoad, Why
-from workmesh_flows.planning.rebalance.eviction import Taste, shed
-from workmesh_flows.planning.rebalance.move_sequence import Facts, Journey
-from workmesh_flows.planning.rebalance.placement import Standing
+from workmesh_flows.planning.rebalance.eviction import Variation, evict
+from workmesh_flows.planning.rebalance.move_sequence import MoveSequence, SequenceFacts
+from workmesh_flows.planning.rebalance.placement import Placement
 from workmesh_flows.planning.rebalance.subset_sum import Effort
-from workmesh_flows.planning.rebalance.target_load import Limits, Shares
+from workmesh_flows.planning.rebalance.target_load import Limits, TargetLoads
 
 PINNED = "it is pinned"
 
 
-def moves(made: Journey, shares: Shares) -> list[Move]:
+def moves(made: MoveSequence, shares: TargetLoads) -> list[Move]:
     """The steps with their reasons and gains."""
     here, told = made.start.copy(), []
     for step in made.steps:
@@ -31,7 +31,7 @@ def moves(made: Journey, shares: Shares) -> list[Move]:
     return told
 
 
-def loads(start: Standing, end: Standing, shares: Shares) -> list[NodeLoad]:
+def loads(start: Placement, end: Placement, shares: TargetLoads) -> list[NodeLoad]:
     """Every node before and after."""
     return [
         NodeLoad(
@@ -46,7 +46,7 @@ def loads(start: Standing, end: Standing, shares: Shares) -> list[NodeLoad]:
     ]
 
 
-def busiest(here: Standing, shares: Shares) -> float:
+def busiest(here: Placement, shares: TargetLoads) -> float:
     """The load of the busiest node as a multiple of its even share; one with a capacity of 0 is left out."""
     return max(
         (here.load[node] / shares.even[node] for node in here.takers if shares.even[node]), default=1.0
@@ -54,7 +54,7 @@ def busiest(here: Standing, shares: Shares) -> float:
 
 
 def stuck(
-    end: Standing, limits: Limits, dropped: Sequence[int], facts: Facts, *, caps: bool
+    end: Placement, limits: Limits, dropped: Sequence[int], facts: SequenceFacts, *, caps: bool
 ) -> list[tuple[Any, str]]:
     """What should have left its node, by key, and why it could not.
 
@@ -72,12 +72,12 @@ def stuck(
             elif not end.movable[entity] and (not facts.sources or one.node in facts.sources):
                 told[entity] = _reason(end, entity)
     must = {entity for entity in dropped if end.at[entity] in leaving}
-    for entity in {*shed(end, limits, Taste(0, "weight", Effort(inf))), *must}:
+    for entity in {*evict(end, limits, Variation(0, "weight", Effort(inf))), *must}:
         told[entity] = _reason(end, entity)
     return [(end.held[entity].key, told[entity]) for entity in sorted(told)]
 
 
-def _reason(end: Standing, entity: int) -> str:
+def _reason(end: Placement, entity: int) -> str:
     others = [node for node in end.takers if node != end.at[entity]]
     if not others:
         return _NOWHERE
@@ -94,12 +94,12 @@ def _reason(end: Standing, entity: int) -> str:
     return _TOO_HEAVY.format(weight, max(int(free), 0)) if weight > free else _NO_ORDER
 
 
-def _free(end: Standing, node: int) -> float:
+def _free(end: Placement, node: int) -> float:
     cap = end.places[node].max_weight
     return inf if cap is None else cap - end.load[node] * end.unit
 
 
-def _why(here: Standing, source: int, *, detour: bool) -> Why:
+def _why(here: Placement, source: int, *, detour: bool) -> Why:
     if detour:
         return "make room"
     if here.places[source].drain:
@@ -107,7 +107,7 @@ def _why(here: Standing, source: int, *, detour: bool) -> Why:
     return "over cap" if here.over_cap(source) else "balance"
 
 
-def _distance(here: Standing, node: int, shares: Shares) -> float:
+def _distance(here: Placement, node: int, shares: TargetLoads) -> float:
     """From the even share; a node that takes nothing is right wherever it is below its cap."""
     place = here.places[node]
     if place.takes and not place.drain:

@@ -7,16 +7,16 @@ from random import Random
 
 import numpy as np
 
-from workmesh_flows.planning.rebalance.eviction import Taste
-from workmesh_flows.planning.rebalance.placement import Standing
-from workmesh_flows.planning.rebalance.subset_sum import Effort, Sums
+from workmesh_flows.planning.rebalance.eviction import Variation
+from workmesh_flows.planning.rebalance.placement import Placement
+from workmesh_flows.planning.rebalance.subset_sum import Effort, SubsetSums
 
 CHOICE = 48
 """Entities of which an exact sum is looked for; the rest go to the widest gap, heaviest first."""
 
 
 def fill(
-    now: Standing, pool: Sequence[int], nodes: Sequence[int], ceilings: Sequence[float], taste: Taste
+    now: Placement, pool: Sequence[int], nodes: Sequence[int], ceilings: Sequence[float], taste: Variation
 ) -> list[int]:
     """Move what fits from the pool to these nodes, none above its ceiling; the rest stays and is returned.
 
@@ -42,13 +42,13 @@ def fill(
     return rest
 
 
-def _is_tight(now: Standing, pool: Sequence[int], nodes: Sequence[int]) -> bool:
+def _is_tight(now: Placement, pool: Sequence[int], nodes: Sequence[int]) -> bool:
     """Whether max_entities leaves so little room that no node can be filled with light ones alone."""
     return sum(now.max_count(node) - len(now.on[node]) for node in nodes) < 2 * len(pool)
 
 
 def _roughly(
-    now: Standing, pool: Sequence[int], nodes: Sequence[int], ceilings: Sequence[float]
+    now: Placement, pool: Sequence[int], nodes: Sequence[int], ceilings: Sequence[float]
 ) -> list[int]:
     left = []
     for entity in pool:
@@ -65,7 +65,7 @@ def _roughly(
 
 
 def _part(
-    now: Standing, pool: Sequence[int], place: tuple[int, float], effort: Effort, chance: Random | None
+    now: Placement, pool: Sequence[int], place: tuple[int, float], effort: Effort, chance: Random | None
 ) -> list[int]:
     """The entities that fill the node's gap best, the fewest of them, and no more than it may hold."""
     node, ceiling = place
@@ -84,7 +84,7 @@ def _part(
         able = [able[index * len(able) // CHOICE] for index in range(CHOICE)]
     wild = 1 if len(able) <= room else 0.99 / len(able)
     costs = [1 + (wild * chance.random() if chance else 0) for _ in able]
-    sums = Sums([now.weights[entity] for entity in able], costs, int(min(gap, total)), effort)
+    sums = SubsetSums([now.weights[entity] for entity in able], costs, int(min(gap, total)), effort)
     fitting = np.isfinite(sums.cost) if len(able) <= room else sums.cost < room + 1
     cells = np.flatnonzero(fitting & (sums.exact <= gap))
     chosen = [able[index] for index in sums.subset(int(cells[np.argmax(sums.exact[cells])]))]

@@ -9,12 +9,12 @@ from math import inf
 from typing import TypeAlias
 
 from workmesh_flows.planning.moves import Objective
-from workmesh_flows.planning.rebalance.eviction import Taste, shed
-from workmesh_flows.planning.rebalance.exchange import Offer, Terms, apply, share_anew
+from workmesh_flows.planning.rebalance.eviction import Variation, evict
+from workmesh_flows.planning.rebalance.exchange import Offer, Terms, apply, redistribute
 from workmesh_flows.planning.rebalance.filling import fill
-from workmesh_flows.planning.rebalance.placement import Standing
+from workmesh_flows.planning.rebalance.placement import Placement
 from workmesh_flows.planning.rebalance.subset_sum import Effort
-from workmesh_flows.planning.rebalance.target_load import Limits, Shares, balanced
+from workmesh_flows.planning.rebalance.target_load import Limits, TargetLoads, balanced
 
 ATTEMPTS = 40
 """At one target; the next ones seldom find what these do not."""
@@ -31,20 +31,20 @@ HALVINGS = 7
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class SearchResult:
     """Where an attempt ended, and how good that is: the less the better, in this order."""
 
-    end: Standing
-    homeless: int
+    end: Placement
+    misplaced: int
     overload: float
     cost: float
 
     @property
     def rank(self) -> tuple[int, float, float]:
-        return self.homeless, self.overload, self.cost
+        return self.misplaced, self.overload, self.cost
 
 
-def settle(now: Standing, shares: Shares, tolerance: float, objective: Objective) -> Standing:
+def improve(now: Placement, shares: TargetLoads, tolerance: float, objective: Objective) -> Placement:
     """A balanced end, or the nearest to one that was found; what stands now, where nothing is nearer."""
     target = balanced(now, shares, 1 + tolerance)
     if not distance(now, shares, target) > _THERE:
@@ -69,17 +69,17 @@ _THERE = 0, 0.0, 0.0
 Distance: TypeAlias = tuple[int, float, float]
 
 
-def distance(here: Standing, shares: Shares, target: Limits) -> Distance:
+def distance(here: Placement, shares: TargetLoads, target: Limits) -> Distance:
     """How far from its limits a standing is: what is where it must not be, the busiest node, and the overload."""
     over = [node for node in here.takers if here.load[node] > target.load[node]]
     return (
-        homeless(here),
+        misplaced(here),
         max((shares.of(node, here.load[node]) for node in over), default=0.0),
         sum(here.load[node] - target.load[node] for node in over),
     )
 
 
-def homeless(here: Standing) -> int:
+def misplaced(here: Placement) -> int:
     """Movable entities on drained nodes, and what is over caps, in entities and units of weight."""
     count = 0
     for node, place in enumerate(here.places):
@@ -94,13 +94,15 @@ def homeless(here: Standing) -> int:
     return count
 
 
-def _nearer(now: Standing, shares: Shares, tolerance: float, objective: Objective, best: Outcome) -> Outcome:
+def _nearer(
+    now: Placement, shares: TargetLoads, tolerance: float, objective: Objective, best: SearchResult
+) -> SearchResult:
     """Halve the way between the target and the busiest node for as long as that finds something."""
     target = balanced(now, shares, 1 + tolerance)
     low, high = 1 + tolerance, distance(best.end, shares, target)[1]
     effort = (EFFORT[0] + EFFORT[1] * len(now.at)) / 2 / HALVINGS
     still = distance(now, shares, target)
-    if still[0] <= best.homeless:
+    if still[0] <= best.misplaced:
         high = min(high, still[1])
     for _ in range(HALVINGS):
         if not low < high < inf:
@@ -108,28 +110,30 @@ def _nearer(now: Standing, shares: Shares, tolerance: float, objective: Objectiv
         middle = (low + high) / 2
         found = _search(now, shares, balanced(now, shares, middle), objective, Effort(effort))
         reached = distance(found.end, shares, target)[1]
-        if found.homeless <= best.homeless and reached < high:
+        if found.misplaced <= best.misplaced and reached < high:
             best, high = found, reached
         else:
             low = middle
     return best
 
 
-def _search(now: Standing, shares: Shares, target: Limits, objective: Objective, effort: Effort) -> Outcome:
+def _search(
+    now: Placement, shares: TargetLoads, target: Limits, objective: Objective, effort: Effort
+) -> SearchResult:
     costs = _costs(now, objective)
     terms = Terms(target.load, now.at, costs, effort)
     bound, best, attempt = 0.0, None, 0
     while best is None or (
         effort.left > 0 and attempt < ATTEMPTS and best.rank > (0, 0, bound * (1 + NEAR * attempt))
     ):
-        taste = Taste(attempt, objective, effort)
-        leaving = shed(now, target, taste)
+        taste = Variation(attempt, objective, effort)
+        leaving = evict(now, target, taste)
         if not attempt:
             bound = sum(costs[entity] for entity in leaving)
         end = _attempt(now, shares, target, leaving, taste)
         outcome = _judge(now, end, target, costs)
         if outcome.overload and (best is None or outcome.overload < 2 * best.overload or not attempt % 4):
-            _mend(end, terms)
+            _repair(end, terms)
             outcome = _judge(now, end, target, costs)
         if best is None or outcome.rank < best.rank:
             best = outcome
@@ -141,7 +145,9 @@ def _search(now: Standing, shares: Shares, target: Limits, objective: Objective,
     return best
 
 
-def _attempt(now: Standing, shares: Shares, target: Limits, leaving: Sequence[int], taste: Taste) -> Standing:
+def _attempt(
+    now: Placement, shares: TargetLoads, target: Limits, leaving: Sequence[int], taste: Variation
+) -> Placement:
     """Fill the nodes below their even share; in every other attempt, those that shed too much as well."""
     end = now.lifted(leaving)
     below = [
@@ -155,13 +161,13 @@ def _attempt(now: Standing, shares: Shares, target: Limits, leaving: Sequence[in
     return end
 
 
-def _place(end: Standing, entity: int, target: Limits) -> None:
+def _place(end: Placement, entity: int, target: Limits) -> None:
     """Put what found no gap where it does least harm; what fits nowhere goes home."""
     if rooms := [node for node in end.takers if end.fits(entity, node)]:
         end.move(entity, min(rooms, key=lambda node: (end.load[node] - target.load[node], node)))
 
 
-def _mend(end: Standing, terms: Terms) -> None:
+def _repair(end: Placement, terms: Terms) -> None:
     """Let overloaded nodes share anew with others, one after the other, while that helps."""
     takers, ceilings = end.takers, terms.ceilings
     while terms.effort.left > 0 and (over := [node for node in takers if end.load[node] > ceilings[node]]):
@@ -169,7 +175,7 @@ def _mend(end: Standing, terms: Terms) -> None:
         best, other, enough = Offer(), worst, 0
         below = [node for node in takers if end.load[node] < ceilings[node]]
         for node in sorted(below, key=lambda node: (end.load[node] - ceilings[node], node)):
-            offer = share_anew(end, worst, node, terms)
+            offer = redistribute(end, worst, node, terms)
             if offer.relief > 0 and (offer.relief, offer.saved) > (best.relief, best.saved):
                 best, other = offer, node
             enough += offer.relief >= end.load[worst] - ceilings[worst]
@@ -180,7 +186,7 @@ def _mend(end: Standing, terms: Terms) -> None:
         apply(end, worst, other, best)
 
 
-def _cheapen(end: Standing, terms: Terms) -> None:
+def _cheapen(end: Placement, terms: Terms) -> None:
     """Let pairs of nodes share anew where that costs less and overloads nobody more."""
     better = True
     while better and terms.effort.left > 0:
@@ -188,20 +194,20 @@ def _cheapen(end: Standing, terms: Terms) -> None:
         for one, two in combinations(end.takers, 2):
             if terms.effort.left <= 0:
                 break
-            offer = share_anew(end, one, two, terms)
+            offer = redistribute(end, one, two, terms)
             if offer.relief >= 0 and offer.saved > 0 and offer.entities:
                 apply(end, one, two, offer)
                 better = True
 
 
-def _costs(now: Standing, objective: Objective) -> list[float]:
+def _costs(now: Placement, objective: Objective) -> list[float]:
     """What a move costs; among equal weights the fewest moves."""
     if objective == "moves":
         return [1.0] * len(now.weights)
     return [float(weight * len(now.weights) + 1) for weight in now.weights]
 
 
-def _judge(now: Standing, end: Standing, target: Limits, costs: Sequence[float]) -> Outcome:
+def _judge(now: Placement, end: Placement, target: Limits, costs: Sequence[float]) -> SearchResult:
     overload = sum(max(0, end.load[node] - target.load[node]) for node in end.takers)
     cost = sum(costs[entity] for entity, node in enumerate(end.at) if node != now.at[entity])
-    return Outcome(end, homeless(end), overload, cost)
+    return SearchResult(end, misplaced(end), overload, cost)

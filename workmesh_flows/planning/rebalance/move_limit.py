@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from workmesh_flows.planning.rebalance.move_sequence import Journey
-from workmesh_flows.planning.rebalance.placement import Standing
-from workmesh_flows.planning.rebalance.target_load import Shares
+from workmesh_flows.planning.rebalance.move_sequence import MoveSequence
+from workmesh_flows.planning.rebalance.placement import Placement
+from workmesh_flows.planning.rebalance.target_load import TargetLoads
 from workmesh_flows.planning.rebalance.waves import Step, waves
 
 
-def select(made: Journey, shares: Shares, at_most: int, at_once: int | None) -> Journey:
+def select(made: MoveSequence, shares: TargetLoads, at_most: int, at_once: int | None) -> MoveSequence:
     """At most so many of the entities that move, each straight to its end, if each alone does good."""
     here, ends = made.start.copy(), dict.fromkeys(step.entity for step in made.steps)
     worst = max((shares.of(node, here.load[node]) for node in here.takers if shares.even[node]), default=0.0)
@@ -33,10 +33,10 @@ def select(made: Journey, shares: Shares, at_most: int, at_once: int | None) -> 
             Step(entity, made.start.at[entity], target, wave)
             for wave, (entity, target) in enumerate(goal.items(), 1)
         ]
-    return Journey(made.start, here, steps)
+    return MoveSequence(made.start, here, steps)
 
 
-def _use(here: Standing, entity: int, target: int, shares: Shares) -> tuple[int, float, int]:
+def _use(here: Placement, entity: int, target: int, shares: TargetLoads) -> tuple[int, float, int]:
     """What has to leave comes first, then what brings its two nodes nearest to the balance."""
     source, weight = here.at[entity], here.weights[entity]
     gain = (

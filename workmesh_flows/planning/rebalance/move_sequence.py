@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
-from workmesh_flows.planning.moves import Held, Place
-from workmesh_flows.planning.rebalance.placement import Standing, standing
+from workmesh_flows.planning.moves import PlannerEntity, PlannerNode
+from workmesh_flows.planning.rebalance.placement import Placement, placement
 from workmesh_flows.planning.rebalance.waves import Step, Waves, waves
 
 ROUNDS = 30
@@ -18,27 +18,27 @@ Far: TypeAlias = tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Aim:
+class Goal:
     """Where entities are to end, and how far any standing is from what is wanted."""
 
-    end: Standing
-    far: Callable[[Standing], Far]
+    end: Placement
+    far: Callable[[Placement], Far]
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class SequenceFacts:
     """What a plan is made from."""
 
-    held: Sequence[Held]
-    places: Sequence[Place]
+    held: Sequence[PlannerEntity]
+    places: Sequence[PlannerNode]
     sources: Collection[str] = ()
     pinned: Collection[Any] = ()
     at_once: int | None = None
 
-    def standing(self) -> Standing:
-        return standing(self.held, self.places, sources=self.sources, pinned=self.pinned)
+    def placement(self) -> Placement:
+        return placement(self.held, self.places, sources=self.sources, pinned=self.pinned)
 
-    def after(self, end: Standing) -> Facts:
+    def after(self, end: Placement) -> SequenceFacts:
         """The same when a plan has been carried out."""
         names = [place.node for place in end.places]
         held = [
@@ -49,20 +49,20 @@ class Facts:
 
 
 @dataclass(slots=True)
-class Journey:
+class MoveSequence:
     """Every step from the start to the end, and the entities that found no way within the caps."""
 
-    start: Standing
-    end: Standing
+    start: Placement
+    end: Placement
     steps: list[Step] = field(default_factory=list)
     dropped: list[int] = field(default_factory=list)
 
 
-def travel(facts: Facts, aim: Callable[[Standing], Aim]) -> Journey:
+def travel(facts: SequenceFacts, aim: Callable[[Placement], Goal]) -> MoveSequence:
     """Plan, act as if it were done, and plan again, until nothing moves: so applying the whole leaves nothing to do."""
-    made = Journey(start := facts.standing(), start)
+    made = MoveSequence(start := facts.placement(), start)
     for turn in range(ROUNDS):
-        now = facts.standing()
+        now = facts.placement()
         aimed = aim(now)
         goal = _changes(now, aimed.end)
         part = _useful(now, waves(now, goal, importance(now, goal), facts.at_once), aimed.far)
@@ -78,16 +78,16 @@ def travel(facts: Facts, aim: Callable[[Standing], Aim]) -> Journey:
     return made
 
 
-def importance(now: Standing, goal: Collection[int]) -> list[int]:
+def importance(now: Placement, goal: Collection[int]) -> list[int]:
     """What has to leave its node comes first, and then the heaviest."""
     return sorted(goal, key=lambda entity: (_rank(now, now.at[entity]), -now.weights[entity], entity))
 
 
-def _rank(now: Standing, node: int) -> int:
+def _rank(now: Placement, node: int) -> int:
     return 0 if now.places[node].drain else 1 if now.over_cap(node) else 2
 
 
-def _changes(now: Standing, end: Standing) -> dict[int, int]:
+def _changes(now: Placement, end: Placement) -> dict[int, int]:
     return {
         entity: target
         for entity, (source, target) in enumerate(zip(now.at, end.at, strict=True))
@@ -95,7 +95,7 @@ def _changes(now: Standing, end: Standing) -> dict[int, int]:
     }
 
 
-def _useful(now: Standing, made: Waves, far: Callable[[Standing], Far]) -> Waves:
+def _useful(now: Placement, made: Waves, far: Callable[[Placement], Far]) -> Waves:
     """Where moves had to be dropped, only the waves up to the one that comes nearest to the aim."""
     if not made.dropped:
         return made
@@ -111,7 +111,7 @@ def _useful(now: Standing, made: Waves, far: Callable[[Standing], Far]) -> Waves
     return Waves(here, made.steps[:best], made.dropped)
 
 
-def _shorten(made: Journey, at_once: int | None) -> None:
+def _shorten(made: MoveSequence, at_once: int | None) -> None:
     """Go to the end of several plans by the shortest way, where that is open."""
     goal = _changes(made.start, made.end)
     direct = waves(made.start, goal, importance(made.start, goal), at_once)

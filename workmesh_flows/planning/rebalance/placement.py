@@ -8,19 +8,19 @@ from heapq import nlargest
 from math import gcd, inf
 from typing import Any
 
-from workmesh_flows.planning.moves import Held, Place
+from workmesh_flows.planning.moves import PlannerEntity, PlannerNode
 
 
 @dataclass(slots=True)
-class Standing:
+class Placement:
     """Who holds what. A weight is in ``unit``s, the greatest common divisor of all weights.
 
     ``at`` is each entity's node, ``on`` each node's entities. Held entities whose node is not among the places are
     not in here.
     """
 
-    held: Sequence[Held]
-    places: Sequence[Place]
+    held: Sequence[PlannerEntity]
+    places: Sequence[PlannerNode]
     unit: int
     weights: Sequence[int]
     at: list[int]
@@ -29,8 +29,8 @@ class Standing:
     movable: Sequence[bool]
     max_load: Sequence[float]
 
-    def copy(self) -> Standing:
-        return Standing(
+    def copy(self) -> Placement:
+        return Placement(
             self.held,
             self.places,
             self.unit,
@@ -71,7 +71,7 @@ class Standing:
     def over_cap(self, node: int) -> bool:
         return self.load[node] > self.max_load[node] or len(self.on[node]) > self.max_count(node)
 
-    def lifted(self, entities: Sequence[int]) -> Standing:
+    def lifted(self, entities: Sequence[int]) -> Placement:
         """A copy in which these are on no node of the places, so that they are in nobody's way until they land."""
         up, gone = self.copy(), set(entities)
         for node in {up.at[entity] for entity in entities}:
@@ -85,21 +85,21 @@ class Standing:
 
     def land(self, home: Sequence[int]) -> list[int]:
         """Bring those back home that are still lifted, and name them."""
-        homeless = list(self.on[-1])
-        for entity in homeless:
+        misplaced = list(self.on[-1])
+        for entity in misplaced:
             self.move(entity, home[entity])
         self.on.pop()
         self.load.pop()
-        return homeless
+        return misplaced
 
 
-def standing(
-    held: Sequence[Held],
-    places: Sequence[Place],
+def placement(
+    held: Sequence[PlannerEntity],
+    places: Sequence[PlannerNode],
     *,
     sources: Collection[str] = (),
     pinned: Collection[Any] = (),
-) -> Standing:
+) -> Placement:
     """Put facts in order. Only entities on the sources may move, if there are any, and pinned ones never.
 
     Nor do those that outweigh the ``max_weight`` of every other node that takes entities.
@@ -112,7 +112,7 @@ def standing(
     on: list[list[int]] = [[] for _ in by_name]
     for entity, one in enumerate(by_key):
         on[index[one.node]].append(entity)
-    return Standing(
+    return Placement(
         held=by_key,
         places=by_name,
         unit=unit,
@@ -126,7 +126,7 @@ def standing(
 
 
 def _movable(
-    held: Sequence[Held], places: Sequence[Place], sources: set[str], pinned: set[Any]
+    held: Sequence[PlannerEntity], places: Sequence[PlannerNode], sources: set[str], pinned: set[Any]
 ) -> list[bool]:
     """What may move, and could: what outweighs the caps of all other nodes has to be borne where it is."""
     caps = {

@@ -7,21 +7,21 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any, get_args
 
 from workmesh_flows.errors import UnknownName
-from workmesh_flows.planning.moves import Held, MovePlan, Objective, Place
+from workmesh_flows.planning.moves import MovePlan, Objective, PlannerEntity, PlannerNode
 from workmesh_flows.planning.rebalance import explanation
 from workmesh_flows.planning.rebalance.drain import spread
 from workmesh_flows.planning.rebalance.explanation import PINNED
-from workmesh_flows.planning.rebalance.local_search import distance, settle
+from workmesh_flows.planning.rebalance.local_search import distance, improve
 from workmesh_flows.planning.rebalance.move_limit import select
-from workmesh_flows.planning.rebalance.move_sequence import Aim, Facts, travel
-from workmesh_flows.planning.rebalance.placement import Standing
+from workmesh_flows.planning.rebalance.move_sequence import Goal, SequenceFacts, travel
+from workmesh_flows.planning.rebalance.placement import Placement
 from workmesh_flows.planning.rebalance.target_load import (
     Limits,
-    Shares,
+    TargetLoads,
     balanced,
     bearable,
     emptied,
-    even_shares,
+    even_loads,
     within_caps,
 )
 
@@ -29,8 +29,8 @@ __all__ = ["PINNED", "plan_drain", "plan_rebalance"]
 
 
 def plan_rebalance(  # noqa: PLR0913 - each says another thing about the plan
-    held: Sequence[Held],
-    places: Sequence[Place],
+    held: Sequence[PlannerEntity],
+    places: Sequence[PlannerNode],
     *,
     tolerance: float = 0.01,
     objective: Objective = "weight",
@@ -69,17 +69,17 @@ def plan_rebalance(  # noqa: PLR0913 - each says another thing about the plan
     for name in sorted(sources):
         if name not in known:
             raise UnknownName("node", name, known)
-    facts = Facts(held, places, sources, pinned, at_once)
+    facts = SequenceFacts(held, places, sources, pinned, at_once)
     if emergency:
         return _plan(facts, _sparing(within_caps, objective), within_caps, max_moves, _calm)
 
-    def aim(now: Standing) -> Aim:
-        shares = even_shares(now)
+    def aim(now: Placement) -> Goal:
+        shares = even_loads(now)
         limits = balanced(now, shares, 1 + tolerance)
-        return Aim(settle(now, shares, tolerance, objective), lambda here: distance(here, shares, limits))
+        return Goal(improve(now, shares, tolerance, objective), lambda here: distance(here, shares, limits))
 
-    def note(end: Standing, shares: Shares, moves: int) -> str:
-        limits = balanced(end, even_shares(end), 1 + tolerance).load
+    def note(end: Placement, shares: TargetLoads, moves: int) -> str:
+        limits = balanced(end, even_loads(end), 1 + tolerance).load
         if any(end.load[node] > limits[node] for node in end.takers):
             return f"no way to a balance within {tolerance * 100:g} % was found"
         if explanation.busiest(end, shares) > 1 + tolerance and shares.heaviest > max(shares.even):
@@ -90,8 +90,8 @@ def plan_rebalance(  # noqa: PLR0913 - each says another thing about the plan
 
 
 def plan_drain(  # noqa: PLR0913 - as above
-    held: Sequence[Held],
-    places: Sequence[Place],
+    held: Sequence[PlannerEntity],
+    places: Sequence[PlannerNode],
     *,
     pinned: Collection[Any] = (),
     max_moves: int | None = None,
@@ -100,37 +100,37 @@ def plan_drain(  # noqa: PLR0913 - as above
 ) -> MovePlan:
     """Move what sits on draining nodes to the least loaded for their capacity; all else stays where it is."""
     _check(held, places, objective, max_moves=max_moves, at_once=at_once)
-    facts = Facts(held, places, (), pinned, at_once)
+    facts = SequenceFacts(held, places, (), pinned, at_once)
     return _plan(facts, _sparing(emptied, objective), emptied, max_moves, _drained)
 
 
-def _sparing(limits_of: Callable[[Standing], Limits], objective: Objective) -> Callable[[Standing], Aim]:
+def _sparing(limits_of: Callable[[Placement], Limits], objective: Objective) -> Callable[[Placement], Goal]:
     """Move what is over the limits, and no more."""
 
-    def aim(now: Standing) -> Aim:
+    def aim(now: Placement) -> Goal:
         limits = limits_of(now)
 
-        def far(here: Standing) -> tuple[float, ...]:
+        def distance(here: Placement) -> tuple[float, ...]:
             loads = sum(max(0, load - limit) for load, limit in zip(here.load, limits.load, strict=True))
             return (
                 loads + sum(max(0, len(on) - most) for on, most in zip(here.on, limits.count, strict=True)),
             )
 
-        return Aim(spread(now, even_shares(now), limits, objective), far)
+        return Goal(spread(now, even_loads(now), limits, objective), distance)
 
     return aim
 
 
 def _plan(
-    facts: Facts,
-    aim: Callable[[Standing], Aim],
-    must_be: Callable[[Standing], Limits],
+    facts: SequenceFacts,
+    aim: Callable[[Placement], Goal],
+    must_be: Callable[[Placement], Limits],
     max_moves: int | None,
-    note: Callable[[Standing, Shares, int], str],
+    note: Callable[[Placement, TargetLoads, int], str],
 ) -> MovePlan:
     whole = made = travel(facts, aim)
     start = made.start
-    shares = even_shares(start)
+    shares = even_loads(start)
     if max_moves is not None and len(whole.steps) > max_moves:
         made = select(whole, shares, max_moves, facts.at_once)
     moves = explanation.moves(made, shares)
@@ -154,13 +154,13 @@ def _plan(
     )
 
 
-def _calm(end: Standing, _: Shares, moves: int) -> str:
+def _calm(end: Placement, _: TargetLoads, moves: int) -> str:
     return (
         "" if moves or any(end.over_cap(node) for node in range(len(end.places))) else "no node is over a cap"
     )
 
 
-def _drained(end: Standing, _: Shares, moves: int) -> str:
+def _drained(end: Placement, _: TargetLoads, moves: int) -> str:
     draining = [node for node, place in enumerate(end.places) if place.drain]
     if not draining:
         return "no node is to drain"
@@ -168,7 +168,10 @@ def _drained(end: Standing, _: Shares, moves: int) -> str:
 
 
 def _check(
-    held: Sequence[Held], places: Sequence[Place], objective: Objective, **at_least_one: int | None
+    held: Sequence[PlannerEntity],
+    places: Sequence[PlannerNode],
+    objective: Objective,
+    **at_least_one: int | None,
 ) -> None:
     if objective not in get_args(Objective):
         raise ValueError(f"objective is one of {', '.join(get_args(Objective))}, not {objective!r}")

@@ -22,7 +22,7 @@ CELLS = 8192
 """Sums that are told apart; where the limit is larger, one exact sum stands for each bucket of them."""
 
 
-class Sums:
+class SubsetSums:
     """The cheapest subset for every sum from 0 to a limit; among equals the one that was found first."""
 
     def __init__(self, weights: Sequence[int], costs: Sequence[float], limit: int, effort: Effort) -> None:

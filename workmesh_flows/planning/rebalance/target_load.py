@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from heapq import nlargest
 from math import inf
 
-from workmesh_flows.planning.rebalance.placement import Standing
+from workmesh_flows.planning.rebalance.placement import Placement
 from workmesh_flows.planning.rebalance.subset_sum import CELLS
 
 
 @dataclass(frozen=True, slots=True)
-class Shares:
+class TargetLoads:
     """By node, in units of weight; ``even`` is 0 for nodes that take nothing.
 
     ``fair`` is what each node can be held to: an entity that outweighs all even shares has a node to itself, what does
@@ -32,7 +32,7 @@ class Shares:
         return inf if load else 0.0
 
 
-def even_shares(now: Standing) -> Shares:
+def even_loads(now: Placement) -> TargetLoads:
     """Share out what the takers hold and what is to come to them, by capacity, or plainly where some have none."""
     takers = now.takers
     among = set(takers)
@@ -48,7 +48,7 @@ def even_shares(now: Standing) -> Shares:
         parts[node] = capacity[node] or 0 if any(capacity) else 1
     whole = sum(parts)
     even = [total * part / whole if whole else 0.0 for part in parts]
-    return Shares(
+    return TargetLoads(
         capacity=capacity,
         even=even,
         fair=_fair(now, takers, even, counts),
@@ -64,7 +64,7 @@ class Limits:
     count: Sequence[float]
 
 
-def balanced(now: Standing, shares: Shares, factor: float) -> Limits:
+def balanced(now: Placement, shares: TargetLoads, factor: float) -> Limits:
     """At most this multiple of the fair share; nothing on a drained node, and on one that takes nothing its caps.
 
     Whole numbers cannot always be shared more evenly than to the next one up, nor an entity be halved, nor are large
@@ -87,12 +87,12 @@ def balanced(now: Standing, shares: Shares, factor: float) -> Limits:
     )
 
 
-def within_caps(now: Standing) -> Limits:
+def within_caps(now: Placement) -> Limits:
     """The caps and nothing else."""
     return _borne(now, now.max_load, [now.max_count(node) for node in range(len(now.places))])
 
 
-def bearable(now: Standing) -> Limits:
+def bearable(now: Placement) -> Limits:
     """The caps, and nothing on a drained node."""
     drains = [place.drain for place in now.places]
     return _borne(
@@ -102,13 +102,13 @@ def bearable(now: Standing) -> Limits:
     )
 
 
-def emptied(now: Standing) -> Limits:
+def emptied(now: Placement) -> Limits:
     """Nothing on a drained node, and all others as they like."""
     limits = [0 if place.drain else inf for place in now.places]
     return _borne(now, limits, limits)
 
 
-def _borne(now: Standing, loads: Sequence[float], counts: Sequence[float]) -> Limits:
+def _borne(now: Placement, loads: Sequence[float], counts: Sequence[float]) -> Limits:
     fixed = [[entity for entity in entities if not now.movable[entity]] for entities in now.on]
     weights = [sum(now.weights[entity] for entity in entities) for entities in fixed]
     return Limits(
@@ -121,7 +121,7 @@ _NOISE = 1e-12
 """Part of a share that may be an error of its division."""
 
 
-def _capacities(now: Standing, takers: Sequence[int]) -> list[int | None]:
+def _capacities(now: Placement, takers: Sequence[int]) -> list[int | None]:
     none: list[int | None] = [None] * len(now.places)
     weighed = [place.max_weight for place in now.places]
     counted = [place.max_entities for place in now.places]
@@ -131,7 +131,7 @@ def _capacities(now: Standing, takers: Sequence[int]) -> list[int | None]:
     return none
 
 
-def _fair(now: Standing, takers: Sequence[int], even: Sequence[float], counts: Sequence[int]) -> list[float]:
+def _fair(now: Placement, takers: Sequence[int], even: Sequence[float], counts: Sequence[int]) -> list[float]:
     """Water-filling: a node whose cap is below its share has its cap, and the rest share what is left."""
     fair = list(even)
     seats = _seats(now, takers, even, counts)
@@ -157,7 +157,7 @@ def _fair(now: Standing, takers: Sequence[int], even: Sequence[float], counts: S
 
 
 def _seats(
-    now: Standing, takers: Sequence[int], even: Sequence[float], counts: Sequence[int]
+    now: Placement, takers: Sequence[int], even: Sequence[float], counts: Sequence[int]
 ) -> dict[int, int]:
     """The nodes, with its weight, of each entity that outweighs what any other node would have without it."""
     seats: dict[int, int] = {}

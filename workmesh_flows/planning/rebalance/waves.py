@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 
-from workmesh_flows.planning.rebalance.placement import Standing
+from workmesh_flows.planning.rebalance.placement import Placement
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +25,12 @@ class Step:
 class Waves:
     """Steps in order, and the entities that found no way; ``end`` is who then holds what."""
 
-    end: Standing
+    end: Placement
     steps: list[Step] = field(default_factory=list)
     dropped: list[int] = field(default_factory=list)
 
 
-def waves(now: Standing, goal: Mapping[int, int], order: Sequence[int], at_once: int | None = None) -> Waves:
+def waves(now: Placement, goal: Mapping[int, int], order: Sequence[int], at_once: int | None = None) -> Waves:
     """Bring entities to their goals, as many side by side as fit, in this order of importance.
 
     Where all of them wait for room, one whose leaving makes some goes to a third node first, and on later.
@@ -44,7 +44,7 @@ def waves(now: Standing, goal: Mapping[int, int], order: Sequence[int], at_once:
         going = _side_by_side(made.end, waiting, inf if at_once is None else at_once)
         detour = not going
         if detour:
-            if not (aside := _aside(made.end, waiting, diverted)):
+            if not (aside := _parked_elsewhere(made.end, waiting, diverted)):
                 made.dropped = list(waiting)
                 break
             going = [aside]
@@ -57,7 +57,7 @@ def waves(now: Standing, goal: Mapping[int, int], order: Sequence[int], at_once:
     return made
 
 
-def _side_by_side(now: Standing, waiting: Mapping[int, int], at_once: float) -> list[tuple[int, int]]:
+def _side_by_side(now: Placement, waiting: Mapping[int, int], at_once: float) -> list[tuple[int, int]]:
     """The moves of one wave. What leaves in it still counts, what comes counts already."""
     out, into, weight = Counter[int](), Counter[int](), Counter[int]()
     going = []
@@ -76,7 +76,7 @@ def _side_by_side(now: Standing, waiting: Mapping[int, int], at_once: float) -> 
     return going
 
 
-def _by_need(now: Standing, waiting: Mapping[int, int], at_once: float) -> list[tuple[int, int]]:
+def _by_need(now: Placement, waiting: Mapping[int, int], at_once: float) -> list[tuple[int, int]]:
     """First those whose leaving makes room for others, then those of the nodes with the most moves left."""
     goals = Counter(waiting.values())
     out = Counter(now.at[entity] for entity in waiting) if at_once < inf else Counter[int]()
@@ -88,7 +88,9 @@ def _by_need(now: Standing, waiting: Mapping[int, int], at_once: float) -> list[
     return sorted(waiting.items(), key=need)
 
 
-def _aside(now: Standing, waiting: Mapping[int, int], diverted: set[int]) -> tuple[int, int] | None:
+def _parked_elsewhere(
+    now: Placement, waiting: Mapping[int, int], diverted: set[int]
+) -> tuple[int, int] | None:
     """The lightest entity that others wait for, and a third node with room; first one that frees enough alone."""
     wanted: dict[int, list[int]] = {}
     for entity, target in waiting.items():
@@ -110,7 +112,7 @@ def _aside(now: Standing, waiting: Mapping[int, int], diverted: set[int]) -> tup
     return None
 
 
-def _fits_then(now: Standing, entity: int, node: int, gone: int) -> bool:
+def _fits_then(now: Placement, entity: int, node: int, gone: int) -> bool:
     """Whether it fits a node once another one has gone."""
     load = now.load[node] - now.weights[gone] + now.weights[entity]
     return load <= now.max_load[node] and len(now.on[node]) <= now.max_count(node)

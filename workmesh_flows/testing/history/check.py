@@ -9,7 +9,7 @@ from workmesh_flows.testing.history.check_order import order_violations
 from workmesh_flows.testing.history.check_push_times import push_time_violations
 from workmesh_flows.testing.history.check_single_sender import conservation_violations, sender_violations
 from workmesh_flows.testing.history.events import Event
-from workmesh_flows.testing.history.index import ledger_of
+from workmesh_flows.testing.history.index import index_history
 from workmesh_flows.testing.history.verdict import Verdict
 
 
@@ -18,7 +18,7 @@ def check_history(events: Iterable[Event], *, settled: bool = False) -> Verdict:
 
     ``settled`` says that the work was to be finished: what still waits, and is not parked, is a loss then.
     """
-    ledger = ledger_of(events)
+    ledger = index_history(events)
     violations = (
         *order_violations(ledger),
         *loss_violations(ledger, settled=settled),

@@ -19,32 +19,34 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from workmesh_flows.testing.history.events import RecordAccepted, Sort
-from workmesh_flows.testing.history.index import Known, LaneOf, Ledger
+from workmesh_flows.testing.history.index import HistoryIndex, KnownRecord, LaneOf
 from workmesh_flows.testing.history.verdict import Promise, Violation
 
-Key = Callable[[Known], Any]
+Key = Callable[[KnownRecord], Any]
 
 
 class _Arrived(NamedTuple):
     key: Any
-    known: Known
+    known_records: KnownRecord
     accepted: RecordAccepted
     began: float
     """When the run began that sent it."""
 
 
-def order_violations(ledger: Ledger) -> Iterator[Violation]:
+def order_violations(ledger: HistoryIndex) -> Iterator[Violation]:
     """Every record that was accepted too late, with one that it should have come before."""
     for lane, accepted in ledger.accepted.items():
         key, began = _order_of(ledger, lane), _beginnings(ledger, lane)
         by_owner = defaultdict[tuple[str, int], list[_Arrived]](list)
         for one in accepted:
-            known = ledger.known(lane.stream, one.id)
-            if known.owner is None:
+            known_records = ledger.known_records(lane.stream, one.id)
+            if known_records.owner is None:
                 continue
-            moves = ledger.moves_of(lane.service, known.owner)
+            moves = ledger.moves_of(lane.service, known_records.owner)
             stage = bisect_right(moves, one.time) if moves else 0
-            by_owner[str(known.owner), stage].append(_Arrived(key(known), known, one, began[one.epoch]))
+            by_owner[str(known_records.owner), stage].append(
+                _Arrived(key(known_records), known_records, one, began[one.epoch])
+            )
         for arrived in by_owner.values():
             yield from _late(lane, arrived)
 
@@ -56,7 +58,7 @@ def _late(lane: LaneOf, arrived: Sequence[_Arrived]) -> Iterator[Violation]:
     for place, one in enumerate(arrived):
         if largest and one.key < largest[0].key:
             # Only runs that began when the record could be seen already.
-            at = bisect_left(places, bisect_left(began, one.known.visible))
+            at = bisect_left(places, bisect_left(began, one.known_records.visible))
             if at < len(largest) and one.key < largest[at].key:
                 yield _violation(lane, one, largest[at])
         latest = max(latest, one.began)
@@ -70,13 +72,13 @@ def _late(lane: LaneOf, arrived: Sequence[_Arrived]) -> Iterator[Violation]:
 
 def _violation(lane: LaneOf, late: _Arrived, early: _Arrived) -> Violation:
     sentence = (
-        f"record {late.accepted.id} of owner {late.known.owner} was accepted (seq {late.accepted.seq}) after record "
+        f"record {late.accepted.id} of owner {late.known_records.owner} was accepted (seq {late.accepted.seq}) after record "
         f"{early.accepted.id} (seq {early.accepted.seq}), which comes behind it"
     )
     return Violation(Promise.ORDER, *lane, (late.accepted.id, early.accepted.id), sentence)
 
 
-def _beginnings(ledger: Ledger, lane: LaneOf) -> dict[int | None, float]:
+def _beginnings(ledger: HistoryIndex, lane: LaneOf) -> dict[int | None, float]:
     """When the run of each epoch began."""
     began: dict[int | None, float] = {}
     for one in ledger.accepted[lane]:
@@ -86,16 +88,16 @@ def _beginnings(ledger: Ledger, lane: LaneOf) -> dict[int | None, float]:
     return {epoch: ledger.ping_before(lane, epoch, first) for epoch, first in began.items()}
 
 
-def _order_of(ledger: Ledger, lane: LaneOf) -> Key:
-    known = [ledger.known(lane.stream, one.id) for one in ledger.accepted[lane]]
-    if all(one.state is not None for one in known if one.owner is not None):
+def _order_of(ledger: HistoryIndex, lane: LaneOf) -> Key:
+    known_records = [ledger.known_records(lane.stream, one.id) for one in ledger.accepted[lane]]
+    if all(one.state is not None for one in known_records if one.owner is not None):
         return lambda one: -1 if one.state is None else one.state.place
     return _by_sort_and_id
 
 
-def _by_sort_and_id(known: Known) -> tuple[Any, ...]:
-    exists = known.exists
-    return (*_comparable(None if exists is None else exists.sort), *_comparable(known.id))
+def _by_sort_and_id(known_records: KnownRecord) -> tuple[Any, ...]:
+    exists = known_records.exists
+    return (*_comparable(None if exists is None else exists.sort), *_comparable(known_records.id))
 
 
 def _comparable(value: Sort) -> tuple[int, Any]:

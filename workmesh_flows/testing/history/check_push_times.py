@@ -12,12 +12,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
-from workmesh_flows.testing.history.events import Outcome, RecordAccepted
-from workmesh_flows.testing.history.index import Known, LaneOf, Ledger
+from workmesh_flows.testing.history.events import RecordAccepted, RequestOutcome
+from workmesh_flows.testing.history.index import HistoryIndex, KnownRecord, LaneOf
 from workmesh_flows.testing.history.verdict import Promise, Violation
 
 
-def push_time_violations(ledger: Ledger) -> Iterator[Violation]:
+def push_time_violations(ledger: HistoryIndex) -> Iterator[Violation]:
     """Every record whose push time is not after that of the record before it."""
     for lane, accepted in ledger.accepted.items():
         for taken in _in_order(ledger, lane, accepted):
@@ -25,7 +25,7 @@ def push_time_violations(ledger: Ledger) -> Iterator[Violation]:
                 yield from _not_after(lane, before, one)
 
 
-def _not_after(lane: LaneOf, before: Known, one: Known) -> Iterator[Violation]:
+def _not_after(lane: LaneOf, before: KnownRecord, one: KnownRecord) -> Iterator[Violation]:
     first, second = _push_time(before), _push_time(one)
     if first is not None and second is not None and second <= first:
         sentence = f"record {one.id} was taken after record {before.id}, but its push time is " + (
@@ -34,15 +34,19 @@ def _not_after(lane: LaneOf, before: Known, one: Known) -> Iterator[Violation]:
         yield Violation(Promise.PUSH_TIMES, *lane, (before.id, one.id), sentence)
 
 
-def _in_order(ledger: Ledger, lane: LaneOf, accepted: Iterable[RecordAccepted]) -> Iterator[list[Known]]:
+def _in_order(
+    ledger: HistoryIndex, lane: LaneOf, accepted: Iterable[RecordAccepted]
+) -> Iterator[list[KnownRecord]]:
     """Records of which each was taken after the one before it, those that tell their push time."""
     records = {
-        str(one.id): known for one in accepted if _counts(ledger, lane, one, known := _of(ledger, lane, one))
+        str(one.id): known_records
+        for one in accepted
+        if _counts(ledger, lane, one, known_records := _of(ledger, lane, one))
     }
-    taken: dict[str, Known] = {}
+    taken: dict[str, KnownRecord] = {}
     requests = ledger.requests.get((lane, "push"), ())
     for request in sorted(requests, key=lambda request: request.end):
-        if request.outcome is Outcome.ACCEPTED:
+        if request.outcome is RequestOutcome.ACCEPTED:
             for text in map(str, request.ids):
                 if text in records:
                     taken.pop(text, None)  # the last time counts
@@ -50,21 +54,25 @@ def _in_order(ledger: Ledger, lane: LaneOf, accepted: Iterable[RecordAccepted]) 
     if requests:
         yield list(taken.values())
         return
-    by_epoch = defaultdict[int | None, list[Known]](list)
+    by_epoch = defaultdict[int | None, list[KnownRecord]](list)
     for one in accepted:
         if str(one.id) in records:
             by_epoch[one.epoch].append(records.pop(str(one.id)))
     yield from by_epoch.values()
 
 
-def _of(ledger: Ledger, lane: LaneOf, one: RecordAccepted) -> Known:
-    return ledger.known(lane.stream, one.id)
+def _of(ledger: HistoryIndex, lane: LaneOf, one: RecordAccepted) -> KnownRecord:
+    return ledger.known_records(lane.stream, one.id)
 
 
-def _counts(ledger: Ledger, lane: LaneOf, one: RecordAccepted, known: Known) -> bool:
-    moves = ledger.moves_of(lane.service, known.owner)
-    return _push_time(known) is not None and not (moves and moves[-1] >= one.time)
+def _counts(ledger: HistoryIndex, lane: LaneOf, one: RecordAccepted, known_records: KnownRecord) -> bool:
+    moves = ledger.moves_of(lane.service, known_records.owner)
+    return _push_time(known_records) is not None and not (moves and moves[-1] >= one.time)
 
 
-def _push_time(known: Known) -> float | None:
-    return known.state.push_time if known.state is not None and known.state.push_success else None
+def _push_time(known_records: KnownRecord) -> float | None:
+    return (
+        known_records.state.push_time
+        if known_records.state is not None and known_records.state.push_success
+        else None
+    )

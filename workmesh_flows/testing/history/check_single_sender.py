@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from workmesh_flows.testing.history.events import Outcome, RequestSent
-from workmesh_flows.testing.history.index import LaneOf, Ledger
+from workmesh_flows.testing.history.events import RequestOutcome, RequestSent
+from workmesh_flows.testing.history.index import HistoryIndex, LaneOf
 from workmesh_flows.testing.history.verdict import Promise, Violation
 
 STALE = 412
 """What a node answers to a sender that was replaced."""
 
 
-def sender_violations(ledger: Ledger) -> Iterator[Violation]:
+def sender_violations(ledger: HistoryIndex) -> Iterator[Violation]:
     """Requests of one lane that overlap, and pushes that were or may have been accepted while epochs fell.
 
     Requests without an epoch are left out. A pull only reads: a node may answer one of a sender that was replaced while
@@ -26,7 +26,11 @@ def sender_violations(ledger: Ledger) -> Iterator[Violation]:
         held = [request for request in requests if request.epoch is not None and request.code != STALE]
         yield from _overlaps(lane, direction, held)
         if direction == "push":
-            taken = [request for request in held if request.outcome in {Outcome.ACCEPTED, Outcome.LOST}]
+            taken = [
+                request
+                for request in held
+                if request.outcome in {RequestOutcome.ACCEPTED, RequestOutcome.LOST}
+            ]
             yield from _falling_requests(lane, taken)
     for lane in ledger.accepted:
         yield from _falling_acceptances(ledger, lane)
@@ -63,7 +67,7 @@ def _falling_requests(lane: LaneOf, requests: Sequence[RequestSent]) -> Iterator
             highest = request
 
 
-def _falling_acceptances(ledger: Ledger, lane: LaneOf) -> Iterator[Violation]:
+def _falling_acceptances(ledger: HistoryIndex, lane: LaneOf) -> Iterator[Violation]:
     highest = before = None
     for one in ledger.accepted[lane]:
         if one.epoch is None:
@@ -77,7 +81,7 @@ def _falling_acceptances(ledger: Ledger, lane: LaneOf) -> Iterator[Violation]:
         highest = one.epoch if highest is None else max(highest, one.epoch)
 
 
-def conservation_violations(ledger: Ledger) -> Iterator[Violation]:
+def conservation_violations(ledger: HistoryIndex) -> Iterator[Violation]:
     """Reports whose parts are not their whole."""
     for report in ledger.reports:
         names = (

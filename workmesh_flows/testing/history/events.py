@@ -30,7 +30,7 @@ Id: TypeAlias = int | str
 Sort: TypeAlias = int | float | str | None
 
 
-class Outcome(StrEnum):
+class RequestOutcome(StrEnum):
     """What became of a request, as the network between master and node sees it."""
 
     ACCEPTED = "accepted"
@@ -85,7 +85,7 @@ class RequestSent:
     refused: tuple[Id, ...] = ()
     start: float
     end: float
-    outcome: Outcome
+    outcome: RequestOutcome
     code: int | None = None
     fault: str | None = None
 
@@ -127,7 +127,7 @@ class EntityMoved:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RecordResumed:
+class RecordReplayed:
     """It may be accepted after records that come behind it."""
 
     event: Literal["resumed"] = "resumed"
@@ -183,7 +183,7 @@ Event: TypeAlias = (
     | RecordAccepted
     | ArrivalsRead
     | EntityMoved
-    | RecordResumed
+    | RecordReplayed
     | LaneReported
     | RecordState
 )

@@ -15,12 +15,12 @@ from workmesh_flows.testing.history.events import (
     Event,
     Id,
     LaneReported,
-    Outcome,
     RecordAccepted,
     RecordDeleted,
     RecordExists,
-    RecordResumed,
+    RecordReplayed,
     RecordState,
+    RequestOutcome,
     RequestSent,
 )
 
@@ -50,7 +50,7 @@ class LaneOf(NamedTuple):
 
 
 @dataclass(slots=True)
-class Known:
+class KnownRecord:
     """A record, and what is said of it; ``accepted`` are its first acceptances, node by node as they came."""
 
     id: Id
@@ -74,11 +74,11 @@ class Known:
 
 
 @dataclass(slots=True)
-class Ledger:
+class HistoryIndex:
     """All of a history. Lanes of push and of pull are apart: each direction has epochs of its own."""
 
     events: int = 0
-    records: dict[Stream, dict[str, Known]] = field(default_factory=lambda: defaultdict(dict))
+    records: dict[Stream, dict[str, KnownRecord]] = field(default_factory=lambda: defaultdict(dict))
     accepted: dict[LaneOf, list[RecordAccepted]] = field(default_factory=lambda: defaultdict(list))
     requests: dict[tuple[LaneOf, str], list[RequestSent]] = field(default_factory=lambda: defaultdict(list))
     pings: dict[tuple[str, str | None, str, int | None], list[float]] = field(
@@ -89,16 +89,20 @@ class Ledger:
     read: set[tuple[str, str]] = field(default_factory=set)
     told: set[Stream] = field(default_factory=set)
 
-    def known(self, stream: Stream, record_id: Id) -> Known:
+    def known_records(self, stream: Stream, record_id: Id) -> KnownRecord:
         """The record's page; a new one where nothing was said yet."""
         records, text = self.records[stream], str(record_id)
         if text not in records:
-            records[text] = Known(record_id)
+            records[text] = KnownRecord(record_id)
         return records[text]
 
-    def all_records(self) -> Iterator[tuple[Stream, Known]]:
+    def all_records(self) -> Iterator[tuple[Stream, KnownRecord]]:
         """Every record that anything is said of."""
-        return ((stream, known) for stream, records in self.records.items() for known in records.values())
+        return (
+            (stream, known_records)
+            for stream, records in self.records.items()
+            for known_records in records.values()
+        )
 
     def moves_of(self, service: str, owner: Id | None) -> Sequence[float]:
         """When an entity moved or was sent again, in order of time."""
@@ -120,22 +124,22 @@ class Ledger:
                 self.accepted[LaneOf(event.service, event.protocol, event.node)].append(event)
             case RecordState():
                 stream = Stream(event.service, event.protocol)
-                self.known(stream, event.id).state = event
+                self.known_records(stream, event.id).state = event
                 self.told.add(stream)
             case RecordExists():
-                known = self.known(Stream(event.service, event.protocol), event.id)
-                if known.exists is None or _written(event) < _written(known.exists):
-                    known.exists = event  # told again later, it is still as old as it was
+                known_records = self.known_records(Stream(event.service, event.protocol), event.id)
+                if known_records.exists is None or _written(event) < _written(known_records.exists):
+                    known_records.exists = event  # told again later, it is still as old as it was
             case RequestSent(protocol=str(protocol), direction=str(direction)):
                 self.requests[LaneOf(event.service, protocol, event.node), direction].append(event)
             case RequestSent():
                 if event.path.endswith(PING):
                     self.pings[event.service, event.protocol, event.node, event.epoch].append(event.start)
             case RecordDeleted():
-                self.known(Stream(event.service, event.protocol), event.id).deleted = True
-            case RecordResumed():
-                known = self.known(Stream(event.service, event.protocol), event.id)
-                known.resumed = max(known.resumed, event.time)
+                self.known_records(Stream(event.service, event.protocol), event.id).deleted = True
+            case RecordReplayed():
+                known_records = self.known_records(Stream(event.service, event.protocol), event.id)
+                known_records.resumed = max(known_records.resumed, event.time)
             case EntityMoved():
                 self.moved[event.service, str(event.owner)].append(event.time)
             case ArrivalsRead():
@@ -160,7 +164,7 @@ class Ledger:
                 one for before, one in pairwise([None, *accepted]) if one is not None and one != before
             ]
             for one in once:
-                self.known(lane.stream, one.id).accepted.append(one)
+                self.known_records(lane.stream, one.id).accepted.append(one)
 
 
 def _written(event: RecordExists) -> float:
@@ -171,7 +175,7 @@ def _answered(lane: LaneOf, requests: Sequence[RequestSent]) -> list[RecordAccep
     """What a node accepted as far as its answers say, for one that keeps no log."""
     first: dict[str, RecordAccepted] = {}
     for request in sorted(requests, key=lambda request: request.end):
-        if request.outcome is Outcome.ACCEPTED:
+        if request.outcome is RequestOutcome.ACCEPTED:
             refused = {str(record_id) for record_id in request.refused}
             for record_id in request.ids:
                 if str(record_id) not in refused and str(record_id) not in first:
@@ -181,9 +185,9 @@ def _answered(lane: LaneOf, requests: Sequence[RequestSent]) -> list[RecordAccep
     return list(first.values())
 
 
-def ledger_of(events: Iterable[Event]) -> Ledger:
+def index_history(events: Iterable[Event]) -> HistoryIndex:
     """Read a history once; memory holds its events, each of them once."""
-    ledger = Ledger()
+    ledger = HistoryIndex()
     for event in events:
         ledger.enter(event)
     ledger.close()

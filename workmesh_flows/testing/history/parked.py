@@ -13,11 +13,11 @@ from workmesh_flows.domain.columns import column_of
 from workmesh_flows.domain.protocol import Protocol
 from workmesh_flows.domain.service import Service
 
-TRYING, PARKED, BLOCKING, BEHIND = "trying", "parked", "blocking", "behind"
+RETRYING, PARKED, BLOCKING, BEHIND = "trying", "parked", "blocking", "behind"
 
 
 @dataclass(slots=True)
-class SetAside:
+class ParkedSets:
     """The parked records of one protocol by id, as the database writes it as text; owners likewise; and nodes.
 
     To be asked record by record in the order of (sort, id): ``held`` are owners that have a waiting record already.
@@ -38,13 +38,13 @@ class SetAside:
         return BEHIND if owner in self.owners or node in self.nodes else None
 
 
-def read_set_aside(connection: Connection, service: Service, protocol: Protocol) -> SetAside:
+def read_parked(connection: Connection, service: Service, protocol: Protocol) -> ParkedSets:
     """What a database says of a protocol; nothing is set aside where it has no table for that."""
     table: Table | None = schema.own.tables.get("workmesh_parked")
-    found = SetAside()
+    found = ParkedSets()
     if table is None or not inspect(connection).has_table(table.name):
         return found
-    mine = (table.c.service == service.name, table.c.protocol == protocol.name, table.c.state != TRYING)
+    mine = (table.c.service == service.name, table.c.protocol == protocol.name, table.c.state != RETRYING)
     rows = connection.execute(select(table.c.record, table.c.owner, table.c.state).where(*mine)).all()
     for record, owner, state in rows:
         found.records[record] = state

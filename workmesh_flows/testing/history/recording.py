@@ -23,8 +23,8 @@ from workmesh_flows.testing.history.events import (
     RecordState,
 )
 from workmesh_flows.testing.history.file import History
-from workmesh_flows.testing.history.parked import read_set_aside
-from workmesh_flows.testing.history.snapshot import as_id, as_sort, standing_rows
+from workmesh_flows.testing.history.parked import read_parked
+from workmesh_flows.testing.history.snapshot import as_id, as_sort, snapshot_rows
 
 FIGURES = ("selected", "left", "pushed", "refused", "parked", "pulled", "failed")
 
@@ -35,7 +35,7 @@ def record_records(history: History, engine: Engine, mesh: Mesh, *, written: flo
     May be called again when more were written: of what was told before, the first telling counts.
     """
     for service, protocol in _pushed(mesh):
-        for row in standing_rows(engine, service, protocol):
+        for row in snapshot_rows(engine, service, protocol):
             history.write(
                 RecordExists(
                     service=service.name,
@@ -86,8 +86,8 @@ def record_state(history: History, engine: Engine, mesh: Mesh) -> None:
     _record_moves(history, engine, mesh)
     for service, protocol in _pushed(mesh):
         with translated_errors(), engine.connect() as connection:
-            aside = read_set_aside(connection, service, protocol)
-        for place, row in enumerate(standing_rows(engine, service, protocol)):
+            aside = read_parked(connection, service, protocol)
+        for place, row in enumerate(snapshot_rows(engine, service, protocol)):
             pushed = row.push_success is True
             history.write(
                 RecordState(

@@ -24,15 +24,15 @@ LARGEST = 2**63 - 1
 """The largest whole number that is written as a number."""
 
 
-def standing_rows(engine: Engine, service: Service, protocol: Protocol) -> Iterator[Row[Any]]:
+def snapshot_rows(engine: Engine, service: Service, protocol: Protocol) -> Iterator[Row[Any]]:
     """A row a record: id, sort, owner, node, flags, whether it waits for another protocol's; ids also as text."""
     with translated_errors(), engine.connect() as connection:
-        rows = connection.execution_options(yield_per=READ_AT_ONCE).execute(standing(service, protocol))
+        rows = connection.execution_options(yield_per=READ_AT_ONCE).execute(snapshot(service, protocol))
         yield from rows
 
 
-def standing(service: Service, protocol: Protocol) -> Select[Any]:
-    """The statement of `standing_rows`."""
+def snapshot(service: Service, protocol: Protocol) -> Select[Any]:
+    """The statement of `snapshot_rows`."""
     assert protocol.push is not None  # noqa: S101 - only what is pushed has a standing
     flags, joined = protocol.push.flags, join_owner(service, protocol, outer=True)
     key, sort = column_of(protocol.id), column_of(protocol.sort)

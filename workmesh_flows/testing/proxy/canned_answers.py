@@ -17,7 +17,7 @@ LINGER_SECONDS = 5.0
 """How long a half-closed connection waits for the master to close its side."""
 
 
-def made_up(fault: Unavailable | Html | Redirect) -> bytes:
+def canned_answer(fault: Unavailable | Html | Redirect) -> bytes:
     """The whole answer of a fault that the node has no part in."""
     match fault:
         case Unavailable(retry_after):
@@ -48,7 +48,7 @@ def reset(connected: socket.socket) -> bool:
     return False
 
 
-def say_half(connected: socket.socket, said: bytes) -> bool:
+def send_half(connected: socket.socket, said: bytes) -> bool:
     """Say half of it and no more, and wait for the other side to close. False, for nothing can follow."""
     with suppress(OSError):
         connected.sendall(said[: len(said) // 2])

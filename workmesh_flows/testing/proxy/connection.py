@@ -11,20 +11,20 @@ from threading import Lock, Thread
 from workmesh_flows.testing.proxy.exchange import Exchange
 from workmesh_flows.testing.proxy.faults import Policy
 from workmesh_flows.testing.proxy.http_wire import Connection, CutError, Message, gone
-from workmesh_flows.testing.proxy.request_log import Passages
+from workmesh_flows.testing.proxy.request_log import RequestLog
 from workmesh_flows.testing.proxy.requests import Reading, Request
 
 CONNECT_SECONDS = 5.0
 
 
-class Talk:
+class ProxyConnection:
     """Runs in a thread of its own until either side, or `cut`, ends it."""
 
     def __init__(
         self,
         client: socket.socket,
         there: tuple[str, int],
-        passages: Passages,
+        passages: RequestLog,
         policy: Callable[[], Policy | None],
         read: Reading,
     ) -> None:

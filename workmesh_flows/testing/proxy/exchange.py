@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from workmesh_flows.testing.history.events import Id, Outcome
-from workmesh_flows.testing.proxy.canned_answers import made_up, reset, say_half, written
+from workmesh_flows.testing.history.events import Id, RequestOutcome
+from workmesh_flows.testing.proxy.canned_answers import canned_answer, reset, send_half, written
 from workmesh_flows.testing.proxy.faults import (
     BrokenJson,
     DropAnswer,
@@ -36,14 +36,14 @@ class Exchange:
     message: Message
     client: Connection
     connect: Callable[[], Connection]
-    told: Callable[[Exchange, Outcome], None]
+    told: Callable[[Exchange, RequestOutcome], None]
     start: float
     end: float | None = None
     code: int | None = None
     refused: tuple[Id, ...] = field(default=())
     reached: bool = False
 
-    def see_whether_gone(self, now: float) -> None:
+    def check_closed(self, now: float) -> None:
         """Where the master has hung up, it was over by now."""
         if self.end is None and gone(self.client.socket):
             self.end = now
@@ -52,30 +52,30 @@ class Exchange:
         """Do what the fault says; whether the connection goes on."""
         match fault:
             case Reset():
-                self._over(Outcome.WITHHELD)
+                self._over(RequestOutcome.WITHHELD)
                 return reset(self.client.socket)
             case Unavailable() | Html() | Redirect():
-                answer = made_up(fault)
+                answer = canned_answer(fault)
                 self.code = int(answer.split(b" ", 2)[1])
-                return self._say(answer, Outcome.WITHHELD) and not self.message.closes
+                return self._say(answer, RequestOutcome.WITHHELD) and not self.message.closes
             case Latency(seconds) if not pause(self.client.socket, seconds):
-                return self._over(Outcome.WITHHELD)
+                return self._over(RequestOutcome.WITHHELD)
         answered = self._forward()
         if answered is None:
-            return self._over(Outcome.LOST if self.reached else Outcome.WITHHELD)
+            return self._over(RequestOutcome.LOST if self.reached else RequestOutcome.WITHHELD)
         goes_on = self._hand_back(answered, fault)
         return goes_on and not (self.message.closes or answered.closes)
 
     def _hand_back(self, answered: Message, fault: Fault | None) -> bool:
         match fault:
             case HalfClose():
-                self._over(Outcome.LOST)
-                return say_half(self.client.socket, answered.raw)
+                self._over(RequestOutcome.LOST)
+                return send_half(self.client.socket, answered.raw)
             case DropAnswer():
-                return self._over(Outcome.LOST)
+                return self._over(RequestOutcome.LOST)
             case BrokenJson():
                 body = answered.body[: len(answered.body) // 2]
-                return self._say(written("200 OK", body, "application/json"), Outcome.LOST)
+                return self._say(written("200 OK", body, "application/json"), RequestOutcome.LOST)
             case SlowBody(seconds, pieces):
                 return self._trickle(answered, seconds, pieces)
             case _:
@@ -95,18 +95,18 @@ class Exchange:
         self.code = int(answered.first[1]) if answered.first[1].isdecimal() else None
         return answered
 
-    def _outcome(self, answered: Message) -> Outcome:
+    def _outcome(self, answered: Message) -> RequestOutcome:
         """Success or not; what the node refuses of a batch is noted by its ids."""
         try:
             said = orjson.loads(answered.body)
         except orjson.JSONDecodeError:
-            return Outcome.ANSWERED
+            return RequestOutcome.ANSWERED
         if not isinstance(said, dict) or said.get("status") != "success" or self.code != 200:  # noqa: PLR2004 - OK
-            return Outcome.ANSWERED
+            return RequestOutcome.ANSWERED
         value = said.get("value")
         refused = value.get("refused") if isinstance(value, dict) else None
         self.refused = tuple(refused) if isinstance(refused, dict) else ()
-        return Outcome.ACCEPTED
+        return RequestOutcome.ACCEPTED
 
     def _trickle(self, answered: Message, seconds: float, pieces: int) -> bool:
         head, body = answered.head, answered.raw[len(answered.head) :]
@@ -117,14 +117,14 @@ class Exchange:
             with suppress(OSError):
                 self.client.socket.sendall(held)
             if not pause(self.client.socket, seconds):
-                return self._over(Outcome.LOST)
+                return self._over(RequestOutcome.LOST)
             held = piece
         return self._say(held, self._outcome(answered))
 
-    def _say(self, said: bytes, outcome: Outcome) -> bool:
+    def _say(self, said: bytes, outcome: RequestOutcome) -> bool:
         """Hand over the last bytes; whether the master is there to take them."""
         if gone(self.client.socket):
-            return self._over(Outcome.LOST if self.reached else outcome)
+            return self._over(RequestOutcome.LOST if self.reached else outcome)
         self._over(outcome)
         try:
             self.client.socket.sendall(said)
@@ -132,7 +132,7 @@ class Exchange:
             return False
         return True
 
-    def _over(self, outcome: Outcome) -> bool:
+    def _over(self, outcome: RequestOutcome) -> bool:
         """Tell what became of it; False, for the connection ends unless something is said."""
         self.end = time.time() if self.end is None else self.end
         self.told(self, outcome)

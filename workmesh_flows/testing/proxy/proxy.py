@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 from workmesh_flows.testing.history.events import RequestSent
 from workmesh_flows.testing.history.file import History
-from workmesh_flows.testing.proxy.connection import Talk
+from workmesh_flows.testing.proxy.connection import ProxyConnection
 from workmesh_flows.testing.proxy.faults import Policy
-from workmesh_flows.testing.proxy.request_log import Passages
+from workmesh_flows.testing.proxy.request_log import RequestLog
 from workmesh_flows.testing.proxy.requests import Reading, carried_by
 
 HOST = "127.0.0.1"
@@ -49,8 +49,8 @@ class FaultyProxy:
         self._there = (there.hostname or HOST, there.port or 80)
         self.policy, self.port = policy, port
         self._read = read
-        self._passages = Passages(service, node, history)
-        self._talks: list[Talk] = []
+        self._passages = RequestLog(service, node, history)
+        self._talks: list[ProxyConnection] = []
         self._listening: Thread | None = None
         self._closing = Event()
 
@@ -96,6 +96,8 @@ class FaultyProxy:
             while not self._closing.is_set():
                 with suppress(TimeoutError):
                     client, _ = listener.accept()
-                    talk = Talk(client, self._there, self._passages, lambda: self.policy, self._read)
+                    talk = ProxyConnection(
+                        client, self._there, self._passages, lambda: self.policy, self._read
+                    )
                     self._talks = [*(talk for talk in self._talks if talk.alive), talk]
                     talk.start()

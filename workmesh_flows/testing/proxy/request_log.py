@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from threading import Lock
 
-from workmesh_flows.testing.history.events import Outcome, RequestSent
+from workmesh_flows.testing.history.events import RequestOutcome, RequestSent
 from workmesh_flows.testing.history.file import History
 from workmesh_flows.testing.proxy.exchange import Exchange
 from workmesh_flows.testing.proxy.faults import Fault
 from workmesh_flows.testing.proxy.requests import Carried, Request
 
 
-class Passages:
+class RequestLog:
     """The requests of one proxy, from any thread."""
 
     def __init__(self, service: str, node: str, history: History | None) -> None:
@@ -36,7 +36,7 @@ class Passages:
         with self._lock:
             now = time.time()
             for exchange in self._under_way.values():
-                exchange.see_whether_gone(now)
+                exchange.check_closed(now)
             self._count += 1
             return self._count, now
 
@@ -46,7 +46,12 @@ class Passages:
             self._under_way[number] = exchange
 
     def tell(
-        self, request: Request, carried: Carried, fault: Fault | None, exchange: Exchange, outcome: Outcome
+        self,
+        request: Request,
+        carried: Carried,
+        fault: Fault | None,
+        exchange: Exchange,
+        outcome: RequestOutcome,
     ) -> None:
         """It is over."""
         with self._lock:

@@ -8,7 +8,7 @@ from sqlalchemy.orm import mapped_column
 
 from tests.adapters.store.worlds import make_world
 from tests.domain.schemas import entity, new_base, record, serve, to
-from tests.support.checking import create_shop, mended, problems, run
+from tests.support.checking import create_shop, fixed, problems, run
 from tests.support.shop import Base, shop_mesh, shop_service, write_orders, write_shops
 from workmesh_flows import Mesh
 from workmesh_flows.adapters.store.statements import records as statements
@@ -28,7 +28,7 @@ def test_what_a_user_has_to_add_for_us_is_added_by_the_ddl(engine: Engine) -> No
     run(engine, 'ALTER TABLE "Shop" DROP COLUMN "order"')
     run(engine, *(f'ALTER TABLE "select" DROP COLUMN {name}' for name in (*FLAGS, "score")))
     assert len(problems(engine)) == 8
-    assert mended(engine) == []
+    assert fixed(engine) == []
 
 
 def test_a_column_of_the_users_own_is_named_and_not_added(engine: Engine) -> None:
@@ -63,7 +63,7 @@ def test_a_type_of_the_users_own_gives_no_alarm(engine: Engine) -> None:
     shop: Any = entity(base, id=mapped_column(Slug, primary_key=True))
     order: Any = record(base, id=mapped_column(Uuid, primary_key=True), shop_id=to("shop.id"))
     base.metadata.create_all(engine)
-    assert mended(engine, Mesh([serve(order, shop)])) == []
+    assert fixed(engine, Mesh([serve(order, shop)])) == []
 
 
 def test_flags_are_null_when_a_record_is_born(engine: Engine) -> None:
@@ -82,7 +82,7 @@ def test_flags_are_null_when_a_record_is_born(engine: Engine) -> None:
         assert (found[1].level is Level.PROBLEM) is flag.endswith("success")
         assert bool(found[0].ddl) is bool(found[1].ddl) is (engine.dialect.name == "postgresql")
     if engine.dialect.name == "postgresql":
-        assert mended(engine) == []
+        assert fixed(engine) == []
 
 
 def test_a_default_of_null_is_none(engine: Engine) -> None:
@@ -92,7 +92,7 @@ def test_a_default_of_null_is_none(engine: Engine) -> None:
         'ALTER TABLE "select" DROP COLUMN push_error',
         'ALTER TABLE "select" ADD COLUMN push_error VARCHAR(300) DEFAULT NULL',
     )
-    assert mended(engine) == []
+    assert fixed(engine) == []
 
 
 def nullable_sort(shop: Table, order: Table) -> None:
@@ -110,7 +110,7 @@ def test_records_without_a_sort_value_are_counted(engine: Engine) -> None:
     assert "and is in 2 records" in problem
     run(engine, 'DELETE FROM "select" WHERE "where" IS NULL')
     if engine.dialect.name == "postgresql":
-        assert mended(engine) == []
+        assert fixed(engine) == []
 
 
 def test_records_without_a_sort_value_are_lost_between_pages_or_hide_all_others(engine: Engine) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Engine, Select, Table, text
 
 from tests.domain.schemas import entity, new_base, record, to
-from tests.support.checking import advice, create_shop, mended, problems, run
+from tests.support.checking import advice, create_shop, fixed, problems, run
 from tests.support.shop import Order, shop_mesh, shop_service
 from workmesh_flows import Flags, Mesh, Protocol, Push, Service, post
 from workmesh_flows.adapters.store.check.required_indexes import LONGEST_NAME, record_indexes
@@ -37,7 +37,7 @@ def test_an_id_that_is_not_unique_is_a_problem(engine: Engine) -> None:
     create_shop(engine, change)
     (problem,) = problems(engine)
     assert problem == "select.id: the id is neither the primary key nor unique: two rows may share it"
-    assert mended(engine) == []
+    assert fixed(engine) == []
 
 
 def test_a_unique_index_on_some_rows_makes_no_key(engine: Engine) -> None:
@@ -100,12 +100,12 @@ def test_a_sort_column_that_is_the_key_is_never_null_and_indexed_once(engine: En
     protocol = Protocol("p", record=order, id=order.id, sort=order.id, push=Push(post("/push"), flags))
     mesh = Mesh([Service("s", entity=shop, assigned_to=shop.node, protocols=[protocol])])
     assert problems(engine, mesh) == []
-    assert mended(engine, mesh) == []
+    assert fixed(engine, mesh) == []
 
 
 def test_the_statements_use_the_indexes_that_are_recommended(engine: Engine) -> None:
     create_shop(engine)
-    assert mended(engine) == []
+    assert fixed(engine) == []
     kind = engine.dialect.name
     true = "true" if kind == "postgresql" else "1"
     run(

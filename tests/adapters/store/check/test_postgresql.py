@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import Engine
 
 from tests.adapters.store.worlds import make_world
-from tests.support.checking import advice, create_shop, mended, problems, run
+from tests.support.checking import advice, create_shop, fixed, problems, run
 from workmesh_flows import Mesh
 
 
@@ -22,7 +22,7 @@ def test_a_schema_that_the_engine_translates_is_the_one_looked_at(postgresql: En
     engine = postgresql.execution_options(schema_translate_map={"tenant": "elsewhere"})
     world = make_world(schema="tenant")
     world.fill(engine, ["n1"], [1], [1])
-    assert mended(engine, Mesh([world.service])) == []
+    assert fixed(engine, Mesh([world.service])) == []
 
 
 def test_a_path_that_cannot_be_joined_is_a_problem(postgresql: Engine) -> None:
@@ -59,7 +59,7 @@ def test_a_column_that_is_too_narrow_is_widened(
     run(postgresql, f'ALTER TABLE "{table}" ALTER COLUMN {change}')
     (problem,) = problems(postgresql, nodes=["n1", "node-17"])
     assert what in problem
-    assert mended(postgresql, nodes=["n1", "node-17"]) == []
+    assert fixed(postgresql, nodes=["n1", "node-17"]) == []
 
 
 def test_without_the_names_of_nodes_room_for_fifty_characters_is_advised(postgresql: Engine) -> None:
@@ -67,7 +67,7 @@ def test_without_the_names_of_nodes_room_for_fifty_characters_is_advised(postgre
     run(postgresql, 'ALTER TABLE "Shop" ALTER COLUMN "order" TYPE VARCHAR(49)')
     assert problems(postgresql) == []
     assert any("holds 49 characters" in what for what in advice(postgresql))
-    assert mended(postgresql) == []
+    assert fixed(postgresql) == []
 
 
 def test_other_ways_of_indexing_are_understood(postgresql: Engine) -> None:
@@ -89,7 +89,7 @@ def test_other_ways_of_indexing_are_understood(postgresql: Engine) -> None:
 
 def test_an_index_that_could_not_be_built_is_built_again(postgresql: Engine) -> None:
     create_shop(postgresql)
-    assert mended(postgresql) == []
+    assert fixed(postgresql) == []
     run(
         postgresql,
         "UPDATE pg_index SET indisvalid = false WHERE indexrelid = "
@@ -97,7 +97,7 @@ def test_an_index_that_could_not_be_built_is_built_again(postgresql: Engine) -> 
     )
     (what,) = advice(postgresql)
     assert "is not valid" in what
-    assert mended(postgresql) == []
+    assert fixed(postgresql) == []
 
 
 def test_a_view_has_no_keys_to_check_and_a_partitioned_table_is_indexed_at_once(
@@ -114,7 +114,7 @@ def test_a_view_has_no_keys_to_check_and_a_partitioned_table_is_indexed_at_once(
         'CREATE TABLE part PARTITION OF "select" FOR VALUES FROM (1) TO (1000)',
     )
     assert problems(postgresql) == []
-    assert mended(postgresql) == []
+    assert fixed(postgresql) == []
 
 
 def test_a_schema_of_an_odd_name_gives_no_false_problems(postgresql: Engine) -> None:
@@ -122,7 +122,7 @@ def test_a_schema_of_an_odd_name_gives_no_false_problems(postgresql: Engine) -> 
     world = make_world(schema="5% Of it")
     world.fill(postgresql, ["n1"], [1], [1])
     assert problems(postgresql, Mesh([world.service])) == []
-    assert mended(postgresql, Mesh([world.service])) == []
+    assert fixed(postgresql, Mesh([world.service])) == []
 
 
 def test_a_domain_is_what_it_is_of(postgresql: Engine) -> None:
@@ -132,4 +132,4 @@ def test_a_domain_is_what_it_is_of(postgresql: Engine) -> None:
         "CREATE DOMAIN node_name AS VARCHAR(60)",
         'ALTER TABLE "Shop" ALTER COLUMN "order" TYPE node_name',
     )
-    assert mended(postgresql) == []
+    assert fixed(postgresql) == []

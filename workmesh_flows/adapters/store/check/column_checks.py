@@ -9,9 +9,9 @@ from sqlalchemy import Column, DateTime, Table
 from sqlalchemy.engine.interfaces import ReflectedColumn
 
 from workmesh_flows.adapters.store.check.finding import Finding, Level
-from workmesh_flows.adapters.store.check.live_schema import Catalogue, FoundTable
-from workmesh_flows.adapters.store.check.required_columns import Demand
-from workmesh_flows.adapters.store.check.type_kinds import differ, found_type, stored_type, told
+from workmesh_flows.adapters.store.check.live_schema import FoundTable, LiveSchema
+from workmesh_flows.adapters.store.check.required_columns import RequiredColumn
+from workmesh_flows.adapters.store.check.type_kinds import differ, found_type, stored_type, type_name
 from workmesh_flows.domain.answers import LONGEST_TEXT
 from workmesh_flows.domain.checks.declaration import MICROSECONDS
 
@@ -21,7 +21,9 @@ ERROR_ROOM = 200
 """Characters below which the reason of a failure is often cut."""
 
 
-def table_findings(catalogue: Catalogue, table: Table, demands: Sequence[Demand]) -> Iterator[Finding]:
+def table_findings(
+    catalogue: LiveSchema, table: Table, demands: Sequence[RequiredColumn]
+) -> Iterator[Finding]:
     """A table that is missing, or columns of it that are."""
     found = catalogue.table(table)
     if found is None:
@@ -38,7 +40,7 @@ def table_findings(catalogue: Catalogue, table: Table, demands: Sequence[Demand]
 
 
 def column_findings(
-    catalogue: Catalogue, demands: Iterable[Demand], nodes: Collection[str] | None
+    catalogue: LiveSchema, demands: Iterable[RequiredColumn], nodes: Collection[str] | None
 ) -> Iterator[Finding]:
     """Types, lengths, nullability and defaults of columns that are there."""
     for demand in demands:
@@ -58,7 +60,9 @@ def where(column: Column[Any]) -> str:
     return f"{column.table}.{column.name}"
 
 
-def _missing(catalogue: Catalogue, found: FoundTable, column: Column[Any], demand: Demand | None) -> Finding:
+def _missing(
+    catalogue: LiveSchema, found: FoundTable, column: Column[Any], demand: RequiredColumn | None
+) -> Finding:
     alike = next((name for name in found.columns if name.lower() == column.name.lower()), None)
     hint = f"; there is one called {alike}, and names tell upper from lower case" if alike else ""
     title = f" ({demand.title})" if demand else ""
@@ -70,10 +74,12 @@ def _missing(catalogue: Catalogue, found: FoundTable, column: Column[Any], deman
     return Finding(Level.PROBLEM, where(column), f"the column is missing{title}{hint}", to_do, ddl)
 
 
-def _type_findings(catalogue: Catalogue, demand: Demand, there: ReflectedColumn) -> Iterator[Finding]:
+def _type_findings(
+    catalogue: LiveSchema, demand: RequiredColumn, there: ReflectedColumn
+) -> Iterator[Finding]:
     dialect = catalogue.dialect
     declared, found = stored_type(demand.column.type, dialect), found_type(there)
-    at, names = where(demand.column), (told(found, dialect), told(demand.column.type, dialect))
+    at, names = where(demand.column), (type_name(found, dialect), type_name(demand.column.type, dialect))
     if differ(declared, found, dialect):
         what = f"the {demand.title} column is {names[0]}, declared as {names[1]}"
         yield Finding(Level.PROBLEM, at, what, "make the declaration and the column agree")
@@ -96,7 +102,7 @@ def _type_findings(catalogue: Catalogue, demand: Demand, there: ReflectedColumn)
 
 
 def _length_findings(
-    catalogue: Catalogue, demand: Demand, there: ReflectedColumn, nodes: Collection[str] | None
+    catalogue: LiveSchema, demand: RequiredColumn, there: ReflectedColumn, nodes: Collection[str] | None
 ) -> Iterator[Finding]:
     room = getattr(found_type(there), "length", None)
     if not isinstance(room, int) or demand.role not in {"assignation", "error"}:
@@ -110,7 +116,7 @@ def _length_findings(
         yield Finding(level, where(demand.column), narrow, f"make it {kind}", change)
 
 
-def _name_room(demand: Demand, nodes: Collection[str] | None) -> tuple[int, int, str]:
+def _name_room(demand: RequiredColumn, nodes: Collection[str] | None) -> tuple[int, int, str]:
     """The characters that it takes, those that are better, and why."""
     del demand
     if nodes is None:
@@ -119,14 +125,16 @@ def _name_room(demand: Demand, nodes: Collection[str] | None) -> tuple[int, int,
     return len(longest), len(longest), f"the node {longest} has {len(longest)}"
 
 
-def _error_room(demand: Demand, nodes: Collection[str] | None) -> tuple[int, int, str]:
+def _error_room(demand: RequiredColumn, nodes: Collection[str] | None) -> tuple[int, int, str]:
     """The same. Reasons are cut to what is declared; what is longer than the column, PostgreSQL refuses."""
     del nodes
     written = min(getattr(demand.column.type, "length", None) or LONGEST_TEXT, LONGEST_TEXT)
     return written, max(written, ERROR_ROOM), f"reasons of up to {written} are written to it"
 
 
-def _flag_findings(catalogue: Catalogue, demand: Demand, there: ReflectedColumn) -> Iterator[Finding]:
+def _flag_findings(
+    catalogue: LiveSchema, demand: RequiredColumn, there: ReflectedColumn
+) -> Iterator[Finding]:
     change: Callable[[Column[Any], str], tuple[str, ...]] = catalogue.write.alter_column
     at = where(demand.column)
     if not there["nullable"]:
@@ -140,7 +148,7 @@ def _flag_findings(catalogue: Catalogue, demand: Demand, there: ReflectedColumn)
     yield Finding(level, at, what, "take the default away", change(demand.column, "DROP DEFAULT"))
 
 
-def _table(demand: Demand) -> Table:
+def _table(demand: RequiredColumn) -> Table:
     table = demand.column.table
     assert isinstance(table, Table)  # noqa: S101 - a mapped class has one table
     return table

@@ -9,14 +9,14 @@ from sqlalchemy import Column, Table
 
 from workmesh_flows.adapters.store.check.column_checks import where
 from workmesh_flows.adapters.store.check.finding import Finding, Level
-from workmesh_flows.adapters.store.check.live_schema import Catalogue, FoundIndex, FoundTable
-from workmesh_flows.adapters.store.check.required_columns import Demand, hops
-from workmesh_flows.adapters.store.check.required_indexes import LONGEST_NAME, Wanted
+from workmesh_flows.adapters.store.check.live_schema import FoundIndex, FoundTable, LiveSchema
+from workmesh_flows.adapters.store.check.required_columns import RequiredColumn, hops
+from workmesh_flows.adapters.store.check.required_indexes import LONGEST_NAME, RequiredIndex
 from workmesh_flows.domain.protocol import Protocol
 
 
 def index_findings(
-    catalogue: Catalogue, wanted: Iterable[Wanted], coming: Collection[Column[Any]]
+    catalogue: LiveSchema, wanted: Iterable[RequiredIndex], coming: Collection[Column[Any]]
 ) -> Iterator[Finding]:
     """Wanted indexes that nothing stands in for. ``coming`` are missing columns that another finding's DDL adds."""
     for index in wanted:
@@ -30,7 +30,7 @@ def index_findings(
         yield _missing(catalogue, found, index, fit, [there for there in serving if not there.valid])
 
 
-def key_findings(catalogue: Catalogue, demands: Iterable[Demand]) -> Iterator[Finding]:
+def key_findings(catalogue: LiveSchema, demands: Iterable[RequiredColumn]) -> Iterator[Finding]:
     """Keys that the database does not hold to be unique."""
     for demand in demands:
         table = demand.column.table
@@ -38,7 +38,7 @@ def key_findings(catalogue: Catalogue, demands: Iterable[Demand]) -> Iterator[Fi
         yield from _unique_findings(catalogue, table, [demand.column], f"the {demand.title}")
 
 
-def path_key_findings(catalogue: Catalogue, protocol: Protocol) -> Iterator[Finding]:
+def path_key_findings(catalogue: LiveSchema, protocol: Protocol) -> Iterator[Finding]:
     """Joins that may lead a record to several rows."""
     for hop in hops(protocol):
         columns = [after for _, after in hop.pairs]
@@ -46,14 +46,14 @@ def path_key_findings(catalogue: Catalogue, protocol: Protocol) -> Iterator[Find
 
 
 def _unique_findings(
-    catalogue: Catalogue, table: Table, columns: list[Column[Any]], title: str
+    catalogue: LiveSchema, table: Table, columns: list[Column[Any]], title: str
 ) -> Iterator[Finding]:
     found = catalogue.table(table)
     names = {catalogue.name(column.name) for column in columns}
     if found is None or not found.plain or not names <= set(found.columns) or found.is_unique(names):
         return
     what = f"{title} is neither the primary key nor unique: two rows may share it"
-    wanted = Wanted(table, "unique", "", tuple(columns))
+    wanted = RequiredIndex(table, "unique", "", tuple(columns))
     create = catalogue.write.create_index(
         table,
         wanted.name,
@@ -66,13 +66,13 @@ def _unique_findings(
 
 
 def _has_columns(
-    catalogue: Catalogue, found: FoundTable, index: Wanted, coming: Collection[Column[Any]]
+    catalogue: LiveSchema, found: FoundTable, index: RequiredIndex, coming: Collection[Column[Any]]
 ) -> bool:
     columns = [*index.all_columns, *(column for column, _ in index.where)]
     return all(catalogue.name(column.name) in found.columns or column in coming for column in columns)
 
 
-def _leads(catalogue: Catalogue, there: FoundIndex, index: Wanted) -> bool:
+def _leads(catalogue: LiveSchema, there: FoundIndex, index: RequiredIndex) -> bool:
     """Whether its columns are the right ones."""
     names = [catalogue.name(column.name) for column in index.columns]
     leading = there.columns[: len(names)]
@@ -81,7 +81,7 @@ def _leads(catalogue: Catalogue, there: FoundIndex, index: Wanted) -> bool:
     return right and there.ordered and covered <= there.included | set(there.columns)
 
 
-def _narrows(catalogue: Catalogue, there: FoundIndex, index: Wanted) -> bool:
+def _narrows(catalogue: LiveSchema, there: FoundIndex, index: RequiredIndex) -> bool:
     """Whether it holds all rows that the statements look for, and few others."""
     if there.where is None:
         return not index.where
@@ -96,7 +96,11 @@ def _plain(condition: str) -> str:
 
 
 def _missing(
-    catalogue: Catalogue, found: FoundTable, index: Wanted, fit: list[FoundIndex], broken: list[FoundIndex]
+    catalogue: LiveSchema,
+    found: FoundTable,
+    index: RequiredIndex,
+    fit: list[FoundIndex],
+    broken: list[FoundIndex],
 ) -> Finding:
     columns = [str(column.name) for column in index.all_columns]
     create = catalogue.write.create_index(

@@ -52,7 +52,7 @@ class FoundTable:
         )
 
 
-class Catalogue:
+class LiveSchema:
     """Reads a table once. ``folds`` says that the database does not tell upper from lower case in names."""
 
     def __init__(self, connection: Connection) -> None:

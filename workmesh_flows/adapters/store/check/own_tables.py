@@ -9,11 +9,11 @@ from sqlalchemy import Column, MetaData, Table
 
 from workmesh_flows.adapters.store.check.column_checks import where
 from workmesh_flows.adapters.store.check.finding import Finding, Level
-from workmesh_flows.adapters.store.check.live_schema import Catalogue
+from workmesh_flows.adapters.store.check.live_schema import LiveSchema
 from workmesh_flows.adapters.store.schema import own
 
 
-def own_findings(catalogue: Catalogue) -> Iterator[Finding]:
+def own_findings(catalogue: LiveSchema) -> Iterator[Finding]:
     """What of our own tables is missing."""
     for table in own.sorted_tables:
         found = catalogue.table(table)
@@ -28,7 +28,7 @@ def own_findings(catalogue: Catalogue) -> Iterator[Finding]:
         yield from _index_findings(catalogue, table)
 
 
-def _missing(catalogue: Catalogue, column: Column[Any]) -> Finding:
+def _missing(catalogue: LiveSchema, column: Column[Any]) -> Finding:
     what = "this column of ours is missing: the table was made by another version"
     if column.primary_key:
         to_do = "move the table's rows to a new one; no statement adds a column to a key that has rows"
@@ -36,7 +36,7 @@ def _missing(catalogue: Catalogue, column: Column[Any]) -> Finding:
     return Finding(Level.PROBLEM, where(column), what, "add it", (_added(catalogue, column),))
 
 
-def _added(catalogue: Catalogue, column: Column[Any]) -> str:
+def _added(catalogue: LiveSchema, column: Column[Any]) -> str:
     """Rows are there already, so a column that may not be null needs a value for them: the one it is born with."""
     if column.nullable or column.server_default is not None:
         return catalogue.write.add_column(column)
@@ -48,7 +48,7 @@ def _added(catalogue: Catalogue, column: Column[Any]) -> str:
     return catalogue.write.add_column(loose)
 
 
-def _index_findings(catalogue: Catalogue, table: Table) -> Iterator[Finding]:
+def _index_findings(catalogue: LiveSchema, table: Table) -> Iterator[Finding]:
     found = catalogue.table(table)
     assert found is not None  # noqa: S101 - it was looked at before
     names = {index.name for index in found.indexes}

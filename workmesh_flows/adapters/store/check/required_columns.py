@@ -17,7 +17,7 @@ from workmesh_flows.domain.service import Service
 
 
 @dataclass(frozen=True, slots=True)
-class Demand:
+class RequiredColumn:
     """A column and its role; ``added`` says that a missing one can simply be added."""
 
     column: Column[Any]
@@ -31,32 +31,32 @@ class Demand:
         return f"{self.way} {self.role}".strip()
 
 
-def entity_demands(service: Service) -> Sequence[Demand]:
+def required_of_entity(service: Service) -> Sequence[RequiredColumn]:
     """The entity's key and the column that holds its node."""
     return (
-        Demand(entity_key(service), "key"),
-        Demand(column_of(service.assigned_to), "assignation", added=True),
+        RequiredColumn(entity_key(service), "key"),
+        RequiredColumn(column_of(service.assigned_to), "assignation", added=True),
     )
 
 
-def record_demands(protocol: Protocol) -> Sequence[Demand]:
+def required_of_record(protocol: Protocol) -> Sequence[RequiredColumn]:
     """A record's id, sort, flags and results."""
     return (
-        Demand(column_of(protocol.id), "id"),
-        Demand(column_of(protocol.sort), "sort"),
+        RequiredColumn(column_of(protocol.id), "id"),
+        RequiredColumn(column_of(protocol.sort), "sort"),
         *_flags(protocol),
         *_results(protocol),
     )
 
 
-def path_demands(protocol: Protocol) -> Iterator[tuple[Table, Sequence[Demand]]]:
+def required_of_path(protocol: Protocol) -> Iterator[tuple[Table, Sequence[RequiredColumn]]]:
     """The columns that records are joined by, a table at a time."""
-    joined: dict[Table, list[Demand]] = {}
+    joined: dict[Table, list[RequiredColumn]] = {}
     for hop in hops(protocol):
         for before, after in hop.pairs:
             for column in (before, after):
                 assert isinstance(column.table, Table)  # noqa: S101 - a hop joins tables
-                joined.setdefault(column.table, []).append(Demand(column, "joined"))
+                joined.setdefault(column.table, []).append(RequiredColumn(column, "joined"))
     yield from joined.items()
 
 
@@ -65,15 +65,15 @@ def hops(protocol: Protocol) -> Sequence[Hop]:
     return (*protocol.path, *(() if protocol.follows is None else (protocol.follows.hop,)))
 
 
-def _flags(protocol: Protocol) -> Iterator[Demand]:
+def _flags(protocol: Protocol) -> Iterator[RequiredColumn]:
     for name, way in (("push", protocol.push), ("pull", protocol.pull)):
         if way is not None:
             for part, flag in zip(("time", "success", "error"), way.flags.columns, strict=True):
-                yield Demand(column_of(flag), part, added=True, way=name)
+                yield RequiredColumn(column_of(flag), part, added=True, way=name)
 
 
-def _results(protocol: Protocol) -> Iterator[Demand]:
+def _results(protocol: Protocol) -> Iterator[RequiredColumn]:
     if protocol.pull is not None and isinstance(protocol.pull.fetch, Get):
         into: Mapping[str, Any] = protocol.pull.fetch.into
         for column in map(column_of, into.values()):
-            yield Demand(column, "result", added=bool(column.nullable))
+            yield RequiredColumn(column, "result", added=bool(column.nullable))

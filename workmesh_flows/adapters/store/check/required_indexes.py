@@ -20,7 +20,7 @@ LONGEST_NAME = 63
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class RequiredIndex:
     """An index. ``purpose`` is a word for its name, ``why`` the reason in words.
 
     The first columns stand in an order that matters where ``sorted``; ``covered`` ones only have to be in it. ``where``
@@ -61,14 +61,14 @@ class Wanted:
         return f"workmesh_{plain}"[: LONGEST_NAME - len(end)] + end
 
 
-def entity_indexes(service: Service) -> Iterator[Wanted]:
+def entity_indexes(service: Service) -> Iterator[RequiredIndex]:
     """What finding entities by their node needs."""
     node = column_of(service.assigned_to)
     why = "entities are found by their node, and those that have none"
-    yield Wanted(table_of(service.entity), "node", why, (node,))
+    yield RequiredIndex(table_of(service.entity), "node", why, (node,))
 
 
-def record_indexes(protocol: Protocol) -> Iterator[Wanted]:
+def record_indexes(protocol: Protocol) -> Iterator[RequiredIndex]:
     """What push, pull and status need of the record's table, and moving an entity of the tables on the path."""
     table, key, sort = table_of(protocol.record), column_of(protocol.id), column_of(protocol.sort)
     successes: list[Column[Any]] = []
@@ -76,7 +76,7 @@ def record_indexes(protocol: Protocol) -> Iterator[Wanted]:
         success = column_of(protocol.push.flags.success)
         successes.append(success)
         order = tuple(dict.fromkeys((sort, key)))
-        yield Wanted(
+        yield RequiredIndex(
             table, "pending", "push reads what is pending, in order", order, where=((success, False),)
         )
         if protocol.pull is not None:
@@ -84,7 +84,7 @@ def record_indexes(protocol: Protocol) -> Iterator[Wanted]:
             successes.append(pulled)
             order = (column_of(protocol.push.flags.time), key)
             on_their_way = ((success, True), (pulled, False))
-            yield Wanted(
+            yield RequiredIndex(
                 table,
                 "pullable",
                 "pull reads what is on its way, in the order of push",
@@ -94,14 +94,14 @@ def record_indexes(protocol: Protocol) -> Iterator[Wanted]:
     yield from _owner_indexes(protocol, successes)
 
 
-def _owner_indexes(protocol: Protocol, successes: Sequence[Column[Any]]) -> Iterator[Wanted]:
+def _owner_indexes(protocol: Protocol, successes: Sequence[Column[Any]]) -> Iterator[RequiredIndex]:
     for number, hop in enumerate(protocol.path):
         before = tuple(column for column, _ in hop.pairs)
         table = before[0].table
         assert isinstance(table, Table)  # noqa: S101 - a hop starts at a table
         if number:
             why = "a move finds the records of an entity by way of it"
-            yield Wanted(table, "owner", why, before, sorted=False)
+            yield RequiredIndex(table, "owner", why, before, sorted=False)
         else:
             why = "status counts by it alone, and a move finds the records of an entity"
-            yield Wanted(table, "status", why, before, covered=tuple(successes), sorted=False)
+            yield RequiredIndex(table, "status", why, before, covered=tuple(successes), sorted=False)

@@ -73,7 +73,7 @@ def differ(declared: TypeEngine[Any], found: TypeEngine[Any], dialect: Dialect) 
     return one in _KEPT_AS_TEXT and other in {"integer", "real", "boolean"}
 
 
-def told(type_: TypeEngine[Any], dialect: Dialect) -> str:
+def type_name(type_: TypeEngine[Any], dialect: Dialect) -> str:
     """A type's name."""
     try:
         return type_.compile(dialect=dialect)

@@ -10,7 +10,7 @@ from workmesh_flows.domain.columns import column_of, table_of
 from workmesh_flows.domain.service import Service
 
 
-def write_assignation(service: Service) -> Update:
+def write_assignment(service: Service) -> Update:
     """One node for several entities, those of them that have none yet."""
     assigned, key = column_of(service.assigned_to), entity_key(service)
     return (
@@ -20,7 +20,7 @@ def write_assignation(service: Service) -> Update:
     )
 
 
-def write_assignations(service: Service) -> Update:
+def write_assignments(service: Service) -> Update:
     """Nodes for many entities, those of them that have none yet, in one statement of PostgreSQL.
 
     ``workmesh_at``, an array written out ("{1,2,1}"), says for each of ``workmesh_keys`` which of ``workmesh_nodes`` it

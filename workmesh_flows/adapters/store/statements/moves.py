@@ -49,7 +49,7 @@ def pushed(service: Service, protocol: Protocol, owners: Collection[Any], *, eve
     return statement if everything else statement.where(~_pulled(protocol))
 
 
-def count_on_their_way(service: Service, protocol: Protocol, owners: Collection[Any]) -> Select[Any]:
+def count_in_flight(service: Service, protocol: Protocol, owners: Collection[Any]) -> Select[Any]:
     """How many records of these entities were pushed and are not pulled."""
     joined = join_owner(service, protocol)
     return (
@@ -65,7 +65,7 @@ def owner_of(service: Service, protocol: Protocol, record_id: Any) -> Select[Any
     return select(joined.owner).select_from(joined.source).where(column_of(protocol.id) == record_id)
 
 
-def left(service: Service, node: str, entity: Any) -> Select[Any]:  # noqa: ANN401 - any key
+def remaining(service: Service, node: str, entity: Any) -> Select[Any]:  # noqa: ANN401 - any key
     """The moves of an entity away from a node."""
     mine = moves.c.service == service.name, moves.c.entity == str(entity)
     return select(moves.c.id).where(*mine, moves.c.source == node, moves.c.target != node)

@@ -30,7 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import NULLTYPE
 
-from workmesh_flows.adapters.store.statements.refused import not_set_aside
+from workmesh_flows.adapters.store.statements.refused import not_parked
 from workmesh_flows.domain.calls import Get
 from workmesh_flows.domain.columns import column_of, key_of, table_of
 from workmesh_flows.domain.protocol import Flags, Protocol
@@ -112,7 +112,7 @@ def pending(  # noqa: PLR0913 - each is one condition
     if without:
         statement = statement.where(joined.owner.not_in(without))
     if aside:
-        statement = statement.where(not_set_aside(service, protocol, joined.owner))
+        statement = statement.where(not_parked(service, protocol, joined.owner))
     return statement if after is None else statement.where(_behind(order, after))
 
 
@@ -125,7 +125,7 @@ def count_pending(service: Service, protocol: Protocol, node: str, *, aside: boo
         .select_from(joined.source)
         .where(joined.node == node, column_of(push.success).is_not(True))
     )
-    return statement.where(not_set_aside(service, protocol, joined.owner)) if aside else statement
+    return statement.where(not_parked(service, protocol, joined.owner)) if aside else statement
 
 
 def pushed_at(service: Service, protocol: Protocol, node: str, record_id: Any) -> Select[Any]:  # noqa: ANN401 - any key
