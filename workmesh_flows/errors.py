@@ -4,7 +4,7 @@
   x DefinitionError        a declaration is wrong: raised at import, never retried; carries .problems
   x UnknownName            no service, protocol or node of that name; the message lists the known ones
   x ConfigurationError     a setting is missing or wrong: no database, a mesh that cannot be loaded
-    + ServerAway           the Prefect server does not answer
+    + ServerUnreachable           the Prefect server does not answer
   x StartError             a micro-service cannot start here: no api key, a database in use, a port taken
   x NoCapacity             no node has room for an entity; carries the cap that binds
   x StalePlan              what a plan was made from has changed; carries .changes
@@ -13,7 +13,7 @@
     + NotFlagged           transient: records were not found again under their ids; nothing was written
   x LaneError              a lane cannot be worked now; carries .lane
     + LaneBusy             another run holds the lane: it does the work
-    + LaneWaiting          the node asked for a pause that is not over; carries .until
+    + LanePaused          the node asked for a pause that is not over; carries .until
     + LaneLost             this run lost its lane to another one and wrote nothing more
     + LaneStopped          the node or the database stopped the work; carries .report and .transient
   x NodeError              one node misbehaved; carries .node

@@ -63,7 +63,7 @@ def run_of_mesh(action: str, reference: str | None, **parameters: Any) -> RunRes
 
 
 def require_server() -> None:
-    """Raise ServerAway, and soon, where the Prefect server does not answer; its client tries for minutes."""
+    """Raise ServerUnreachable, and soon, where the Prefect server does not answer; its client tries for minutes."""
     from workmesh_flows.inventory.documents import wait_for_server
 
     wait_for_server(0)

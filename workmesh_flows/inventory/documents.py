@@ -52,7 +52,7 @@ def current_inventory() -> Inventory:
 def load_inventory() -> Inventory:
     """All nodes; a document that does not validate is reported under its name and hides no other one.
 
-    Raises ServerAway where the Prefect server cannot be reached.
+    Raises ServerUnreachable where the Prefect server cannot be reached.
     """
     blocks, problems = load_blocks()
     return Inventory({name: block.to_node(name) for name, block in blocks.items()}, problems)
@@ -98,7 +98,7 @@ def set_node_state(name: str, state: NodeState) -> None:
 
 
 def wait_for_server(seconds: float, waiting: Callable[[object], None] | None = None) -> None:
-    """Until the Prefect server answers; raises ServerAway where it does not within so many seconds.
+    """Until the Prefect server answers; raises ServerUnreachable where it does not within so many seconds.
 
     ``waiting`` is told its address, once, where it does not answer at once.
     """

@@ -20,7 +20,7 @@ from workmesh_flows.testing import (
 LANES = {
     "lost": "LaneLost",
     "busy": "LaneBusy",
-    "waiting": "LaneWaiting",
+    "waiting": "LanePaused",
     "stopped by the node": "NodeUnavailable",
     "by the database": "StoreUnavailable",
 }

@@ -96,7 +96,7 @@ class Pause(Enum):
 def lease_lane(  # noqa: PLR0913 - each is one fact of the lease
     engine: Engine, lane: Lane, *, holder: str, clock: Clock, lease_seconds: float, pause: Pause = Pause.HEED
 ) -> Iterator[LaneLease]:
-    """Hold a lane for the length of a block, its lease renewed meanwhile; raises LaneBusy or LaneWaiting."""
+    """Hold a lane for the length of a block, its lease renewed meanwhile; raises LaneBusy or LanePaused."""
     began = monotonic()
     lease = acquire_lane(engine, lane, holder=holder, clock=clock, lease_seconds=lease_seconds, pause=pause)
     lease.fresh_until = began + lease_seconds
@@ -122,7 +122,7 @@ def acquire_lane(  # noqa: PLR0913 - each is one fact of the lease
 ) -> LaneLease:
     """Take a lane that nobody holds, or whose holder has been silent for a whole lease; its epoch rises by one.
 
-    Raises LaneBusy, or LaneWaiting for a pause that is not over and is to be heeded.
+    Raises LaneBusy, or LanePaused for a pause that is not over and is to be heeded.
     """
     with translated_errors():
         ensure_row(engine, lanes, **lane.key)

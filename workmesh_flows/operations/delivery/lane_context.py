@@ -71,7 +71,7 @@ class LaneContext:
         return database_clock(self.engine)
 
     def held(self, lane: Lane, clock: Clock) -> AbstractContextManager[LaneLease]:
-        """The lane, held for the length of a block; raises LaneBusy or LaneWaiting."""
+        """The lane, held for the length of a block; raises LaneBusy or LanePaused."""
         lease, pause = self.limits.lease_seconds, Pause.END if self.now else Pause.HEED
         return lease_lane(
             self.engine, lane, holder=self.holder, clock=clock, lease_seconds=lease, pause=pause

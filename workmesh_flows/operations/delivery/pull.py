@@ -43,7 +43,7 @@ def pull_lane(context: LaneContext) -> PullReport:
     """Collect the results of all records of a lane up to the latest one that the node has processed.
 
     Results and flags of a batch are written in one transaction: a crash between fetching and writing only fetches
-    again. Raises LaneBusy, LaneWaiting, LaneLost, or LaneStopped when the node or the database stops the work; a
+    again. Raises LaneBusy, LanePaused, LaneLost, or LaneStopped when the node or the database stops the work; a
     node that names a record which was never sent to it is misconfigured, and nothing is pulled.
     """
     lane = Lane(context.service.name, context.protocol.name, context.node.name, "pull")

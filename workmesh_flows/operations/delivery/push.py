@@ -28,7 +28,7 @@ def push_lane(context: LaneContext, bounds: RunLimits = UNBOUNDED) -> PushReport
 
     One batch is in flight at a time. A record that is refused is flagged with the reason; the rest of its owner's
     records wait behind it, other owners go on. Each batch is flagged in one transaction that checks the lane.
-    Raises LaneBusy, LaneWaiting, LaneLost, or LaneStopped when the node, the database or a record that blocks the
+    Raises LaneBusy, LanePaused, LaneLost, or LaneStopped when the node, the database or a record that blocks the
     lane stops the work: what was accepted is flagged then, the rest stays pending.
     """
     lane = Lane(context.service.name, context.protocol.name, context.node.name, "push")
