@@ -18,6 +18,7 @@ from workmesh_flows.flows.task_runners import make_runner
 from workmesh_flows.observability.tags import tag_run
 from workmesh_flows.runs.result import RunResult
 from workmesh_flows.settings import read_settings
+from workmesh_flows.tasks.tracebacks import hide_tracebacks
 
 ServiceFlow: TypeAlias = Flow[..., RunResult]
 """Called, it gives its Outcome or raises one of our errors; its run ends in a state whose message says the same."""
@@ -31,6 +32,7 @@ def as_flow(mesh: Mesh, function: Callable[..., RunResult], subject: str, module
 
     The function is renamed before it becomes a flow: Prefect keeps where it found it.
     """
+    hide_tracebacks()
     action = function.__name__
     function.__qualname__ = action
     function.__module__ = module

@@ -1,4 +1,4 @@
-"""Who works: the parties of a hand-over, by the settings, and the name that others find on a lane that is held."""
+"""What tasks work with: an open database, the node, the settings, and the name under which they hold lanes."""
 
 from __future__ import annotations
 
@@ -16,16 +16,22 @@ from workmesh_flows.observability.progress import LaneProgress
 from workmesh_flows.operations.delivery.lane_context import LaneContext
 from workmesh_flows.operations.moves.move_context import MoveContext
 from workmesh_flows.settings import read_settings
+from workmesh_flows.tasks.tracebacks import hide_tracebacks
 
 
 def this_process() -> str:
-    """Machine and process."""
+    """Host name and process id."""
     return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def this_run() -> str:
+    """The name that other runs see on a lane that this run holds."""
+    return f"{flow_run.name or 'a run'} on {this_process()}"
 
 
 @contextmanager
 def move_context(mesh: Mesh, service: str, *, holder: str) -> Iterator[MoveContext]:
-    """Entities of a service on the move; the database is closed at the end."""
+    """The context in which entities of a service move, by the settings; the database is closed at the end."""
     settings = read_settings()
     with mesh_engine(mesh) as engine:
         yield MoveContext(
@@ -40,16 +46,12 @@ def move_context(mesh: Mesh, service: str, *, holder: str) -> Iterator[MoveConte
         )
 
 
-def this_run() -> str:
-    """As those see it who find a lane held by it."""
-    return f"{flow_run.name or 'a run'} on {this_process()}"
-
-
 @contextmanager
-def lane_context(  # noqa: PLR0913 - each is a fact of the lane's work
+def lane_context(  # noqa: PLR0913 - each identifies the lane or its progress bar
     mesh: Mesh, service: str, protocol: str, node: str, verb: str, *, now: bool
 ) -> Iterator[LaneContext]:
-    """Everything a lane needs, opened here and closed at the end."""
+    """The context in which a task runs a lane, by the settings; database and progress bar are closed at the end."""
+    hide_tracebacks()
     declared = mesh.service(service)
     with mesh_engine(mesh) as engine, closing(LaneProgress(f"{protocol}, node {node}", verb)) as progress:
         yield LaneContext(

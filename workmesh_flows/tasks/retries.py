@@ -1,11 +1,12 @@
-"""Retries of a lane within a run: when, how often, and one report over all attempts."""
+"""Retries of a task within a run: when, how often, and one report over all attempts."""
 
 from __future__ import annotations
 
-import logging
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from prefect.context import TaskRunContext
+from prefect.runtime import task_run
 from prefect.tasks import exponential_backoff
 
 from workmesh_flows.domain.reports import PullReport, PushReport
@@ -15,21 +16,19 @@ from workmesh_flows.settings import read_settings
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State, TaskRun
     from prefect.tasks import Task
-from collections.abc import Callable
-from typing import TypeVar
 
-from prefect.runtime import task_run
+R = TypeVar("R", PushReport, PullReport)
 
 
 def is_transient(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
-    """Whether trying the lane again may help."""
+    """Whether a retry may help: the condition by which Prefect retries a task."""
     del task, run
     error = state.result(raise_on_failure=False)
     return isinstance(error, StoreUnavailable) or (isinstance(error, LaneStopped) and error.transient)
 
 
 def with_retries(task: Task[..., Any]) -> Task[..., Any]:
-    """A task that works lanes, with the settings' tries."""
+    """The task with as many retries as the settings allow, after a jittered exponential back-off."""
     settings = read_settings()
     return task.with_options(
         retries=settings.lane_retries,
@@ -39,51 +38,37 @@ def with_retries(task: Task[..., Any]) -> Task[..., Any]:
 
 
 def key_in_run(context: TaskRunContext, parameters: dict[str, Any]) -> str | None:
-    """The lane, or the service, within its flow run; None, no caching, outside of one."""
+    """A cache key: the lane, or the service, within its flow run; None, which means no caching, outside of one."""
     run = context.task_run.flow_run_id
     if run is None:
         return None
-    named = [parameters[name] for name in ("service", "protocol", "node") if name in parameters]
-    return "-".join(str(part) for part in ("workmesh", context.task.name, run, *named))
-
-
-class _WithoutTraceback(logging.Filter):
-    """Our own errors say all in their text: the trace of a lane that stopped would only bury it."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        if record.exc_info and isinstance(record.exc_info[1], WorkmeshError):
-            record.exc_info = record.exc_text = None
-        return True
-
-
-R = TypeVar("R", PushReport, PullReport)
-
-
-MOST_REMEMBERED = 1_000
-"""Lanes of which it is kept what their last try did: those that are not tried again are forgotten in the end."""
+    names = [parameters[name] for name in ("service", "protocol", "node") if name in parameters]
+    return "-".join(str(part) for part in ("workmesh", context.task.name, run, *names))
 
 
 _earlier_attempts: dict[str, PushReport | PullReport] = {}
-"""By task run: Prefect tries a task again in the process in which it failed."""
+"""Reports of the failed attempts of task runs, by id of the task run.
+
+A module global, because Prefect retries a task in the same process and hands nothing from one attempt to the next.
+"""
+
+EARLIER_ATTEMPTS = 1_000
+"""Number of unfinished lane reports kept; the oldest are dropped."""
 
 
-def with_attempts(nothing: R, work: Callable[[R], R]) -> R:
-    """Work a lane; its report, also that of an error which ends it, counts what earlier tries of this task run did.
+def with_attempts(empty: R, attempt: Callable[[R], R]) -> R:
+    """Run an attempt of a lane; its report, also that of an error it raises, includes earlier attempts of this task run.
 
-    ``work`` is told what they did; ``nothing`` is the report of a try that did nothing.
+    ``attempt`` gets the report of the earlier attempts; ``empty`` is the report of an attempt that did nothing.
     """
     run = str(task_run.id)
-    earlier = _earlier_attempts.pop(run, nothing)
-    assert isinstance(earlier, type(nothing))  # noqa: S101 - a task run works one lane
+    earlier = _earlier_attempts.pop(run, empty)
+    assert isinstance(earlier, type(empty))  # noqa: S101 - a task run processes one lane
     try:
-        return work(earlier).after(earlier)
+        return attempt(earlier).after(earlier)
     except WorkmeshError as error:
-        now = error.report if isinstance(error.report, type(nothing)) else nothing
-        error.report = _earlier_attempts[run] = now.after(earlier)
-        if len(_earlier_attempts) > MOST_REMEMBERED:
+        partial = error.report if isinstance(error.report, type(empty)) else empty
+        error.report = _earlier_attempts[run] = partial.after(earlier)
+        if len(_earlier_attempts) > EARLIER_ATTEMPTS:
             del _earlier_attempts[next(iter(_earlier_attempts))]
         raise
-
-
-for _name in ("prefect.task_runs", "prefect.flow_runs"):
-    logging.getLogger(_name).addFilter(_WithoutTraceback())
