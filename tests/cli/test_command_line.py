@@ -178,8 +178,8 @@ def test_tables_and_runs_work_from_the_command_line(prefect: str, folder: Path, 
         pushed = workmesh("push", "shop.orders", "--node", "n1", "--limit", "2", **environment)
         assert pushed.stdout.strip() == "pushed 2 records on 1 lane, 1 still pending"
         stopped = workmesh("push", **environment)
-        assert said(stopped) == "workmesh: 1 lane stopped:"
-        assert "\nAll told: pushed 1 record on 2 lanes. Nothing is lost" in stopped.stderr
+        assert said(stopped) == "workmesh: 1 lane failed:"
+        assert "\nTotal: pushed 1 record on 2 lanes. Nothing is lost" in stopped.stderr
         assert with_push_success(engine, True) == [1, 2, 3]
         assert "pulled 1 record" in workmesh("pull", "--node", "n1", **environment).stdout
         nodes = process(folder, "nodes", PREFECT_API_URL=prefect, **environment).stdout

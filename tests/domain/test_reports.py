@@ -15,15 +15,15 @@ from workmesh_flows.errors import ConservationError
         pytest.param(PushReport("order", "n1", 12_000, 12_000), "order to n1: pushed 12,000 of 12,000", id="push"),
         pytest.param(
             PushReport("order", "n1", 20_000, 12_000, 1_000, 10, 6_990, 500),
-            "order to n1: pushed 12,000 of 20,000, 1,000 refused, 10 set aside, 6,990 wait, 500 still pending",
+            "order to n1: pushed 12,000 of 20,000, 1,000 refused, 10 parked, 6,990 left, 500 still pending",
             id="push with refusals",
         ),
         pytest.param(PushReport("order", "n1", 2, 1, 1), "order to n1: pushed 1 of 2, 1 refused", id="one refused"),
-        pytest.param(PushReport("order", "n1", 5, 2, 0, 0, 3), "order to n1: pushed 2 of 5, 3 wait", id="stopped"),
+        pytest.param(PushReport("order", "n1", 5, 2, 0, 0, 3), "order to n1: pushed 2 of 5, 3 left", id="stopped"),
         pytest.param(PullReport("order", "n1"), "order from n1: pulled 0 of 0", id="pull of nothing"),
         pytest.param(
             PullReport("order", "n1", 20_000, 12_000, 1_000, 7_000),
-            "order from n1: pulled 12,000 of 20,000, 1,000 failed, 7,000 not ready",
+            "order from n1: pulled 12,000 of 20,000, 1,000 failed, 7,000 not collected",
             id="pull with failures",
         ),
         pytest.param(

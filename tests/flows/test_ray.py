@@ -69,7 +69,7 @@ def test_ray_processes_push_and_pull_in_order_and_a_stopped_lane_is_told(
     with sample_nodes(tmp_path) as nodes:
         nodes["n2"].kill()
         with pytest.raises(
-            RunFailed, match="1 lane stopped, 3 lanes behind them:\n  push of delivery, node n2: no conn"
+            RunFailed, match="1 lane failed, 3 skipped:\n  push of delivery, node n2: no conn"
         ):
             flows.push()
         before = sum(counted(database, "push_success").values())

@@ -121,8 +121,8 @@ def test_a_dead_node_fails_the_run_by_name_while_the_other_lanes_finish(
         flows = flows_of(fleet)
         with caplog.at_level(logging.INFO), pytest.raises(RunFailed) as failed:
             flows.push()
-        assert str(failed.value).startswith("1 lane stopped:\n")
-        assert "All told: pushed 30 records on 2 lanes. " in str(failed.value)
+        assert str(failed.value).startswith("1 lane failed:\n")
+        assert "Total: pushed 30 records on 2 lanes. " in str(failed.value)
         assert "order, node n2: " in str(failed.value)
         assert "no connection" in str(failed.value)
         assert latest_run(_api())["state"]["type"] == "FAILED"
@@ -148,9 +148,7 @@ def test_a_lane_that_waits_tells_why_and_with_now_it_waits_no_more(
         for told in ("no connection", "circuit breaker is open until .* at last: no connection"):
             with pytest.raises(RunFailed, match=told) as failed:
                 flows.push()
-            assert str(failed.value).endswith(
-                "Mend the cause, then run again with now (--now), which waits for no pause."
-            )
+            assert str(failed.value).endswith("Fix the cause; rerun with --now to skip back-off.")
         node.start()
         assert flows.push(now=True).message == "pushed 5 records on 1 lane"
         assert flows.pull(now=True).lanes[0].state == "done"
@@ -174,7 +172,7 @@ def test_a_node_killed_in_the_middle_of_a_push_keeps_what_it_took_and_gets_the_r
         killer = threading.Thread(target=kill_after, args=(victim, 20))
         killer.start()
         flows = flows_of(fleet)
-        with pytest.raises(RunFailed, match="1 lane stopped:\n  push of order, node n2: "):
+        with pytest.raises(RunFailed, match="1 lane failed:\n  push of order, node n2: "):
             flows.push()
         killer.join()
         found = orders(fleet.engine)
@@ -212,7 +210,7 @@ def test_a_run_that_is_tried_again_redoes_only_the_lanes_that_failed(fleet: Flee
         fleet.register("n1", first.port, API_KEY)
         fleet.register("n2", second.port, API_KEY)
         outcome = flows_of(fleet).push.with_options(retries=1)()
-        assert {lane.node: lane.state for lane in outcome.lanes} == {"n1": "done", "n2": "done"}
+        assert {result.lane.node: result.state for result in outcome.lanes} == {"n1": "done", "n2": "done"}
         assert first.paths().count("/api/1.0/order/push.json") == 1
         assert second.paths().count("/api/1.0/order/push.json") >= 3  # smaller batches, after it went away
 
@@ -227,7 +225,7 @@ def test_a_lane_that_another_run_holds_is_left_to_it(fleet: Fleet) -> None:
         fleet.register("n2", node.port, API_KEY)
         with lease_lane(fleet.engine, lane, holder="somebody", clock=clock, lease_seconds=30):
             outcome = flows_of(fleet).push()
-    assert {lane.node: lane.state for lane in outcome.lanes} == {"n1": "busy", "n2": "done"}
+    assert {result.lane.node: result.state for result in outcome.lanes} == {"n1": "busy", "n2": "done"}
     assert "held by somebody" in outcome.lanes[0].reason
     assert outcome.message == "pushed 1 record on 2 lanes, 1 lane busy"
 
@@ -358,4 +356,4 @@ def test_a_push_says_that_records_wait_for_their_entities_to_have_a_node(
     write_orders(fleet.engine, [1, 2] * 4)
     with caplog.at_level(logging.WARNING):
         assert flows_of(fleet).push().message == "pushed 0 records on 0 lanes"
-    assert "8 records of shop.orders wait for their entities to have a node: run assign" in caplog.text
+    assert "8 records of shop.orders cannot be sent, their entities have no node: run assign" in caplog.text

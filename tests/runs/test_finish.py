@@ -39,7 +39,7 @@ def test_the_reason_of_a_stopped_lane_is_not_hidden_by_pages_that_cannot_be_made
 ) -> None:
     with scripted_node(lambda _: Answer(b"", 403)) as node:
         fleet.register("n1", node.port, API_KEY)
-        with pytest.raises(RunFailed, match=r"1 lane stopped(.|\n)*403"):
+        with pytest.raises(RunFailed, match=r"1 lane failed(.|\n)*403"):
             flows.push()
 
 

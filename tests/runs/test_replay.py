@@ -44,7 +44,7 @@ def test_a_run_shows_what_was_set_aside_and_a_replay_sends_it(fleet: Fleet, pref
     assert flows.replay.name == "shop.orders.replay"
     with scripted_node(refusing_these(3, answer=ECHO)) as node:
         fleet.register("n1", node.port, API_KEY)
-        assert flows.push().message == "pushed 4 records on 1 lane, 1 set aside, 1 left"
+        assert flows.push().message == "pushed 4 records on 1 lane, 1 parked, 1 left"
         (row,) = latest_table(prefect, "workmesh-parked")
         assert row.pop("since")
         assert row == {

@@ -152,5 +152,5 @@ def test_why_a_lane_stopped_is_told_without_a_server_too(held: HeldOrders, relay
     held.go.set()
     said = ended(process)
     assert process.returncode == 1
-    assert "2 lanes stopped" in said
+    assert "2 lanes failed" in said
     assert "order, node n1: " in said

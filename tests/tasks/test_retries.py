@@ -55,7 +55,7 @@ def test_a_run_whose_lane_stops_in_the_end_tells_what_it_pushed_before(
 ) -> None:
     with scripted_node(GoesAway(lambda number: True)) as node:
         fleet.register("n1", node.port, API_KEY)
-        with pytest.raises(RunFailed, match=f"All told: pushed {BATCH} records on 1 lane"):
+        with pytest.raises(RunFailed, match=f"Total: pushed {BATCH} records on 1 lane"):
             flows.push()
     (row,) = latest_table(prefect, "workmesh-shop-orders-push")
     assert (row["state"], row["done"]) == ("stopped", BATCH)

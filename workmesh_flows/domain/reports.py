@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from workmesh_flows.domain.lane_figures import figures_in_words
 from workmesh_flows.errors import ConservationError
 
 SHOWN = 20
@@ -52,18 +53,20 @@ class PushReport:
             reasons={**earlier.reasons, **self.reasons},
         )
 
+    @property
+    def figures(self) -> dict[str, int]:
+        """The columns of a lane in the table of lanes, for a push."""
+        return {
+            "done": self.pushed,
+            "refused": self.refused,
+            "parked": self.parked,
+            "left": self.left,
+            "unread": self.unread,
+        }
+
     def __str__(self) -> str:
         """One line for people."""
-        rest = "".join(
-            f", {n:,} {what}"
-            for n, what in (
-                (self.refused, "refused"),
-                (self.parked, "set aside"),
-                (self.left, "wait"),
-                (self.unread, "still pending"),
-            )
-            if n
-        )
+        rest = figures_in_words("push", self.figures)
         return f"{self.protocol} to {self.node}: pushed {self.pushed:,} of {self.selected:,}{rest}"
 
 
@@ -95,11 +98,14 @@ class PullReport:
             reasons={**earlier.reasons, **self.reasons},
         )
 
+    @property
+    def figures(self) -> dict[str, int]:
+        """The columns of a lane in the table of lanes, for a pull."""
+        return {"done": self.pulled, "refused": self.failed, "parked": 0, "left": self.left, "unread": 0}
+
     def __str__(self) -> str:
         """One line for people."""
-        rest = "".join(
-            f", {n:,} {what}" for n, what in ((self.failed, "failed"), (self.left, "not ready")) if n
-        )
+        rest = figures_in_words("pull", self.figures)
         note = f" ({self.note})" if self.note else ""
         return f"{self.protocol} from {self.node}: pulled {self.pulled:,} of {self.selected:,}{rest}{note}"
 

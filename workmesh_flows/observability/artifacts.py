@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
+from workmesh_flows.domain.lane_figures import explain_figures
 from workmesh_flows.reporting.markdown import escaped
 from workmesh_flows.settings import artifact_key
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from workmesh_flows.adapters.store.refused_list import RefusedRecord
+    from workmesh_flows.domain.lane import Direction
     from workmesh_flows.domain.reports import MoveReport
     from workmesh_flows.operations.status import Status
     from workmesh_flows.planning.assignment.plan import AssignmentPlan
@@ -38,13 +40,6 @@ PARKED_SHOWN = (
     "service",
 )
 """Columns of refused records: the table is cut on the right."""
-LANES_EXPLAINED = {
-    "push": (
-        " `refused` are tried again, `parked` wait for you, `left` wait behind one of those or for the record that they"
-        " follow, `unread` were not come to: a limit, or time."
-    ),
-    "pull": " `refused` could not be processed, `left` are not ready.",
-}
 STUCK = 50
 """Lines of a list below a table: entities that cannot move, reasons."""
 
@@ -107,7 +102,7 @@ def publish_parked(records: Sequence[RefusedRecord]) -> None:
     )
 
 
-def publish_lanes(service: str, action: str, rows: Sequence[dict[str, Any]]) -> None:
+def publish_lanes(service: str, action: Direction, rows: Sequence[dict[str, Any]]) -> None:
     """What a run did, a row a lane."""
     cut = [{key: _short(v) if isinstance(v, str) else v for key, v in row.items()} for row in rows]
     reasons = _listed(
@@ -116,7 +111,7 @@ def publish_lanes(service: str, action: str, rows: Sequence[dict[str, Any]]) -> 
     create_table_artifact(
         key=artifact_key(service, action),
         table=cut,
-        description=f"**{service}.{action}**, lane by lane.{LANES_EXPLAINED[action]}{reasons}",
+        description=f"**{service}.{action}**, lane by lane. {explain_figures(action)}{reasons}",
     )
 
 

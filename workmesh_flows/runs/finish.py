@@ -1,4 +1,4 @@
-"""How a run ends: what it did, the tables it publishes, and when it has failed."""
+"""The end of a run: tables and pages are published, and the run fails where a lane stopped."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ from workmesh_flows.tasks.nodes import probe
 
 
 def count_only(mesh: Mesh, service: str) -> RunResult:
-    """Only count: a run that cannot show what it counted has failed."""
-    outcome = RunResult("counted")
-    _show(mesh, outcome, service)
-    return outcome
+    """Count and publish; the run fails where the counts cannot be published, since it does nothing else."""
+    result = RunResult("counted")
+    _publish(mesh, result, service)
+    return result
 
 
-def finish_run(mesh: Mesh, outcome: RunResult, service: str | None = None) -> RunResult:
-    """Publish tables and pages; fail the run, with every reason, where a lane stopped.
+def finish_run(mesh: Mesh, result: RunResult, service: str | None = None) -> RunResult:
+    """Publish tables and pages, about one service or about all; a failure to publish does not fail the run.
 
-    The run was about one service, or about all of them.
+    Raises RunFailed, with the reason of each stopped lane, where a lane stopped.
     """
     with best_effort("the status at its end"):
-        _show(mesh, outcome, service)
-    if any(lane.state == "stopped" for lane in outcome.lanes):
-        raise RunFailed(_failure_message(outcome))
-    get_run_logger().info("%s", outcome.message)
-    return outcome
+        _publish(mesh, result, service)
+    if any(lane.state == "stopped" for lane in result.lanes):
+        raise RunFailed(_failure_message(result))
+    get_run_logger().info("%s", result.message)
+    return result
 
 
-def _show(mesh: Mesh, outcome: RunResult, service: str | None) -> None:
-    for direction in dict.fromkeys(lane.direction for lane in outcome.lanes):
-        mine = [lane for lane in outcome.lanes if lane.direction == direction]
-        publish_lanes(mine[0].service, direction, [lane.row() for lane in mine])
+def _publish(mesh: Mesh, result: RunResult, service: str | None) -> None:
+    for direction in dict.fromkeys(each.lane.direction for each in result.lanes):
+        lanes = [each for each in result.lanes if each.lane.direction == direction]
+        publish_lanes(lanes[0].lane.service, direction, [each.row() for each in lanes])
     inventory = load_inventory()
     for document, problem in inventory.problems.items():
         get_run_logger().warning("node %s is left out, its block does not validate: %s", document, problem)
@@ -53,48 +53,47 @@ def _show(mesh: Mesh, outcome: RunResult, service: str | None) -> None:
         status, refused = read_status(engine, mesh, inventory, probes), list_refused(engine, mesh)
         publish_status(status)
         publish_parked(refused)
-        report_conditions(engine, outcome, status, refused)
-        _warn_of_unassigned(status, outcome)
+        report_conditions(engine, result, status, refused)
+        _warn_of_unassigned(status, result)
         services = [known.name for known in mesh.services] if service is None else [service]
         for key, page in run_pages(engine, mesh, status, refused, services).items():
             publish_page(key, page)
 
 
-def _warn_of_unassigned(status: Status, outcome: RunResult) -> None:
-    """Records that no run can send, since their entities have no node: a push that sent nothing should say so."""
-    remedy = "add a node, or raise a cap" if outcome.assigned or outcome.assigning else "run assign"
-    for service in sorted({lane.service for lane in outcome.lanes} or set(status.held)):
-        waiting = sum(c.pending for c in status.counts if c.service == service and c.owned and c.node is None)
-        if waiting:
+def _warn_of_unassigned(status: Status, result: RunResult) -> None:
+    """Warn of pending records that no run can send because their entities have no node."""
+    remedy = "add a node, or raise a cap" if result.assigned or result.assigning else "run assign"
+    for service in sorted({each.lane.service for each in result.lanes} or set(status.held)):
+        pending = sum(c.pending for c in status.counts if c.service == service and c.owned and c.node is None)
+        if pending:
             get_run_logger().warning(
-                "%s of %s wait for their entities to have a node: %s",
-                counted(waiting, "record"),
+                "%s of %s cannot be sent, their entities have no node: %s",
+                counted(pending, "record"),
                 service,
                 remedy,
             )
 
 
-def _failure_message(outcome: RunResult) -> str:
-    """What stopped, lane by lane, and what to do."""
-    stopped = [lane for lane in outcome.lanes if lane.state == "stopped"]
-    behind = sum(lane.state == "behind" for lane in outcome.lanes)
-    them = "it" if len(stopped) == 1 else "them"
-    waiting = f", {counted(behind, 'lane')} behind {them}" if behind else ""
-    now = " with now (--now), which waits for no pause" if any(lane.paused for lane in stopped) else ""
+def _failure_message(result: RunResult) -> str:
+    """Which lanes failed and why, the total of the run, and what to do."""
+    failed = [each for each in result.lanes if each.state == "stopped"]
+    skipped = sum(each.state == "behind" for each in result.lanes)
+    rest = f", {skipped:,} skipped" if skipped else ""
+    remedy = "; rerun with --now to skip back-off" if any(each.paused for each in failed) else ", then rerun"
     reasons = "\n".join(
-        f"  {lane.direction} of {lane.protocol}, node {lane.node}: {lane.reason.rstrip('.')}."
-        for lane in stopped
+        f"  {each.lane.direction} of {each.lane.protocol}, node {each.lane.node}: {each.reason.rstrip('.')}."
+        for each in failed
     )
     return (
-        f"{counted(len(stopped), 'lane')} stopped{waiting}:\n{reasons}\n"
-        f"All told: {outcome.message}. "
-        f"Nothing is lost: what was not sent stays pending. Mend the cause, then run again{now}."
+        f"{counted(len(failed), 'lane')} failed{rest}:\n{reasons}\n"
+        f"Total: {result.message}. "
+        f"Nothing is lost: unsent records stay pending. Fix the cause{remedy}."
     )
 
 
 def task_error(future: PrefectFuture[Any]) -> object:
-    """Why a task did not complete, also where the process that worked it is no more."""
+    """Why a task did not complete, even where its worker process exited."""
     try:
         return future.result(raise_on_failure=False)
-    except Exception as died:  # noqa: BLE001 - whatever the task runner says of a process that is no more
-        return died
+    except Exception as exited:  # noqa: BLE001 - whatever the task runner raises for a process that exited
+        return exited

@@ -1,45 +1,37 @@
-"""What a run does with lanes: submit them, wait for them, and tell what became of each."""
+"""Runs over lanes: push, pull, sync and replay."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from workmesh_flows.adapters.store.refused_decisions import Decision
+from workmesh_flows.domain.lane import Direction
+from workmesh_flows.domain.lane_figures import figures_in_words
 from workmesh_flows.domain.protocol import Protocol
 from workmesh_flows.domain.service import Mesh, Service
 from workmesh_flows.inventory.documents import inventory_read_once
 from workmesh_flows.operations.delivery.limits import RunLimits
 from workmesh_flows.runs.assign import assign_all
 from workmesh_flows.runs.finish import finish_run
-from workmesh_flows.runs.lane_scheduler import work_lanes
+from workmesh_flows.runs.lane_scheduler import run_lanes
 from workmesh_flows.runs.result import LaneResult, RunResult, counted
 from workmesh_flows.tasks import lanes as tasks
 
 
 @dataclass(frozen=True, slots=True)
 class LaneSelection:
-    """Which lanes: those of some nodes and protocols, or all; ``now`` also those whose pause is not over."""
+    """The lanes of a run: those of some nodes and protocols, or all; ``now`` skips the back-off of paused lanes."""
 
     nodes: Sequence[str] = ()
     protocols: Sequence[str] = ()
     now: bool = False
 
 
-def push(mesh: Mesh, name: str, chosen: LaneSelection, bounds: RunLimits) -> RunResult:
-    """Push all lanes, then count."""
-    lanes = _push(mesh, name, chosen, bounds)
-    return finish_run(mesh, RunResult(_summary("pushed", lanes), lanes), name)
-
-
-def pull(mesh: Mesh, name: str, chosen: LaneSelection) -> RunResult:
-    """Pull all lanes, then count."""
-    lanes = _pull(mesh, name, chosen)
-    return finish_run(mesh, RunResult(_summary("pulled", lanes), lanes), name)
-
-
 @dataclass(frozen=True, slots=True)
 class ReplayRequest:
-    """What a person decides about refused records: all that wait for a decision, or those named."""
+    """A decision about parked records: about all that wait for one, or about those named."""
 
     records: Sequence[str] = ()
     entities: Sequence[str] = ()
@@ -48,59 +40,73 @@ class ReplayRequest:
     push: bool = True
 
 
-def replay(mesh: Mesh, name: str, asked: ReplayRequest) -> RunResult:
-    """Replay or skip refused records, push what came free, then count."""
-    decided = tasks.decide_refused(
-        mesh, name, "skip" if asked.skip else "replay", asked.records, asked.entities, asked.protocols
-    )
-    told = f"{'skipped' if asked.skip else 'replayed'} {counted(decided, 'record')}"
-    if not asked.push:
-        return finish_run(mesh, RunResult(told), name)
-    lanes = _push(mesh, name, LaneSelection(protocols=asked.protocols), RunLimits())
-    return finish_run(mesh, RunResult(f"{told}; {_summary('pushed', lanes)}", lanes), name)
+def push(mesh: Mesh, name: str, selection: LaneSelection, limits: RunLimits) -> RunResult:
+    """Push the selected lanes, then finish the run."""
+    lanes = _push(mesh, name, selection, limits)
+    return finish_run(mesh, RunResult(_summary("push", lanes), lanes), name)
 
 
-def sync(mesh: Mesh, name: str, chosen: LaneSelection, bounds: RunLimits) -> RunResult:
-    """Assign, push, pull, then count."""
+def pull(mesh: Mesh, name: str, selection: LaneSelection) -> RunResult:
+    """Pull the selected lanes, then finish the run."""
+    lanes = _pull(mesh, name, selection)
+    return finish_run(mesh, RunResult(_summary("pull", lanes), lanes), name)
+
+
+def sync(mesh: Mesh, name: str, selection: LaneSelection, limits: RunLimits) -> RunResult:
+    """Assign, push and pull, then finish the run."""
     assigned = assign_all(mesh, name)
     with inventory_read_once():
-        pushed = _push(mesh, name, chosen, bounds)
-        pulled = _pull(mesh, name, chosen)
-    message = "; ".join([str(assigned), _summary("pushed", pushed), _summary("pulled", pulled)])
+        pushed = _push(mesh, name, selection, limits)
+        pulled = _pull(mesh, name, selection)
+    message = "; ".join([str(assigned), _summary("push", pushed), _summary("pull", pulled)])
     return finish_run(mesh, RunResult(message, [*pushed, *pulled], assigned, assigning=True), name)
 
 
-def _push(mesh: Mesh, name: str, chosen: LaneSelection, bounds: RunLimits) -> list[LaneResult]:
+def replay(mesh: Mesh, name: str, request: ReplayRequest) -> RunResult:
+    """Replay or skip parked records, push the records that are free again, then finish the run."""
+    decision: Decision = "skip" if request.skip else "replay"
+    number = tasks.decide_refused(mesh, name, decision, request.records, request.entities, request.protocols)
+    summary = f"{'skipped' if request.skip else 'replayed'} {counted(number, 'record')}"
+    if not request.push:
+        return finish_run(mesh, RunResult(summary), name)
+    lanes = _push(mesh, name, LaneSelection(protocols=request.protocols), RunLimits())
+    return finish_run(mesh, RunResult(f"{summary}; {_summary('push', lanes)}", lanes), name)
+
+
+def _push(mesh: Mesh, name: str, selection: LaneSelection, limits: RunLimits) -> list[LaneResult]:
     protocols = [
-        known for known in _protocols(mesh.service(name), chosen.protocols) if known.push is not None
+        protocol
+        for protocol in _protocols(mesh.service(name), selection.protocols)
+        if protocol.push is not None
     ]
     with inventory_read_once():
-        return work_lanes(mesh, name, "push", chosen.nodes, protocols, now=chosen.now, bounds=bounds)
+        return run_lanes(mesh, name, "push", selection.nodes, protocols, now=selection.now, limits=limits)
 
 
-def _pull(mesh: Mesh, name: str, chosen: LaneSelection) -> list[LaneResult]:
+def _pull(mesh: Mesh, name: str, selection: LaneSelection) -> list[LaneResult]:
     protocols = [
-        known for known in _protocols(mesh.service(name), chosen.protocols) if known.pull is not None
+        protocol
+        for protocol in _protocols(mesh.service(name), selection.protocols)
+        if protocol.pull is not None
     ]
     with inventory_read_once():
-        return work_lanes(mesh, name, "pull", chosen.nodes, protocols, now=chosen.now)
+        return run_lanes(mesh, name, "pull", selection.nodes, protocols, now=selection.now)
 
 
-def _protocols(service: Service, protocols: Sequence[str]) -> list[Protocol]:
-    wanted = {service.protocol(protocol).name for protocol in protocols}
+def _protocols(service: Service, names: Sequence[str]) -> list[Protocol]:
+    """The protocols of these names, or all, in declared order."""
+    wanted = {service.protocol(name).name for name in names}
     return [protocol for protocol in service.protocols if not wanted or protocol.name in wanted]
 
 
-_WORDS = {"refused": "refused", "parked": "set aside", "left": "left", "unread": "still pending"}
-"""How the sentence calls what a lane's row counts."""
-
-
-def _summary(verb: str, lanes: Sequence[LaneResult]) -> str:
-    """One sentence for all lanes."""
-    rows = [lane.row() for lane in lanes]
-    parts = [f"{verb} {counted(sum(row['done'] for row in rows), 'record')} on {counted(len(lanes), 'lane')}"]
-    parts += [f"{total:,} {word}" for key, word in _WORDS.items() if (total := sum(row[key] for row in rows))]
+def _summary(direction: Direction, lanes: Sequence[LaneResult]) -> str:
+    """One sentence about all lanes of a direction: ``pushed 1,106 records on 1 lane, 1 refused, 93 left``."""
+    total = Counter[str]()
+    for lane in lanes:
+        total.update(lane.report.figures if lane.report else {})
+    sentence = f"{direction}ed {counted(total['done'], 'record')} on {counted(len(lanes), 'lane')}"
+    sentence += figures_in_words(direction, total)
     for state in ("busy", "disabled"):
-        if total := sum(lane.state == state for lane in lanes):
-            parts.append(f"{counted(total, 'lane')} {state}")
-    return ", ".join(parts)
+        if number := sum(lane.state == state for lane in lanes):
+            sentence += f", {counted(number, 'lane')} {state}"
+    return sentence

@@ -1,1 +1,1 @@
-"""Prefect tasks: thin wrappers of the operations. Names and numbers go in, a report comes out."""
+"""Prefect tasks: thin wrappers of operations. They take names and numbers, and return a report."""

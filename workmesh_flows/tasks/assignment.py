@@ -16,21 +16,21 @@ from workmesh_flows.planning.assignment.plan import AssignmentPlan
 
 @task(name="assign", task_run_name="assign {service}", cache_policy=NO_CACHE)
 def assign_entities(mesh: Mesh, service: str, limit: int | None) -> AssignReport:
-    """Give each entity without a node one."""
+    """Assign the entities of a service that have no node, at most ``limit`` of them."""
     with mesh_engine(mesh) as engine:
         return assign(engine, mesh, service, load_inventory(), limit=limit)
 
 
 @task(name="assign together", cache_policy=NO_CACHE)
 def assign_together(mesh: Mesh) -> dict[str, AssignReport]:
-    """Give each entity without a node one, for all services in one transaction."""
+    """Assign the entities of all services that have no node, in one transaction; the reports by service."""
     with mesh_engine(mesh) as engine:
         return assign_all(engine, mesh, load_inventory())
 
 
 @task(name="assign entity", task_run_name="assign {entity}", cache_policy=NO_CACHE)
 def assign_one(mesh: Mesh, service: str, entity: str) -> str:
-    """The node of one entity, which is given one if it has none."""
+    """The node of one entity; an entity without a node is assigned to one first."""
     with mesh_engine(mesh) as engine:
         key = entity_named(mesh.service(service), entity)
         return assign_entity(engine, mesh, service, load_inventory(), key)
@@ -38,6 +38,6 @@ def assign_one(mesh: Mesh, service: str, entity: str) -> str:
 
 @task(name="plan assignment", task_run_name="plan assignment {service}", cache_policy=NO_CACHE)
 def plan_assign(mesh: Mesh, service: str, limit: int | None) -> AssignmentPlan:
-    """Which node each entity without one would get; nothing is written."""
+    """Plan to which node each entity without a node would be assigned; nothing is written."""
     with mesh_engine(mesh) as engine:
         return plan_only(engine, mesh, service, load_inventory(), limit=limit)

@@ -1,6 +1,6 @@
-"""Tasks: one a lane, thin around the operation. Names and numbers go in, a report comes out.
+"""Tasks that push or pull a lane, and the task that decides about parked records.
 
-A finished lane is cached for its flow run, so that a flow run that is tried again redoes only the other lanes.
+Their results are cached within the flow run: a retried flow run does not repeat the lanes that finished.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from workmesh_flows.tasks.retries import is_transient, key_in_run, with_attempts
     cache_key_fn=key_in_run,
     retry_condition_fn=is_transient,
 )
-def push(  # noqa: PLR0913, PLR0917 - each is a fact of the lane's work
-    mesh: Mesh, service: str, protocol: str, node: str, now: bool, bounds: RunLimits
+def push(  # noqa: PLR0913, PLR0917 - each identifies the lane or limits the run
+    mesh: Mesh, service: str, protocol: str, node: str, now: bool, limits: RunLimits
 ) -> PushReport:
-    """Send a lane's pending records."""
-    with lane_context(mesh, service, protocol, node, "pushed", now=now) as work:
+    """Send the pending records of a lane."""
+    with lane_context(mesh, service, protocol, node, "pushed", now=now) as context:
 
-        def one_attempt(before: PushReport) -> PushReport:
-            done = before.pushed + before.parked
-            return push_lane(work, bounds.after(done, before.seconds))
+        def one_attempt(earlier: PushReport) -> PushReport:
+            done = earlier.pushed + earlier.parked
+            return push_lane(context, limits.after(done, earlier.seconds))
 
         return with_attempts(PushReport(protocol, node), one_attempt)
 
@@ -49,9 +49,9 @@ def push(  # noqa: PLR0913, PLR0917 - each is a fact of the lane's work
     retry_condition_fn=is_transient,
 )
 def pull(mesh: Mesh, service: str, protocol: str, node: str, now: bool) -> PullReport:
-    """Collect a lane's results."""
-    with lane_context(mesh, service, protocol, node, "pulled", now=now) as work:
-        return with_attempts(PullReport(protocol, node), lambda _: pull_lane(work))
+    """Fetch the results of a lane."""
+    with lane_context(mesh, service, protocol, node, "pulled", now=now) as context:
+        return with_attempts(PullReport(protocol, node), lambda _: pull_lane(context))
 
 
 @task(
@@ -60,7 +60,7 @@ def pull(mesh: Mesh, service: str, protocol: str, node: str, now: bool) -> PullR
     persist_result=True,
     cache_key_fn=key_in_run,
 )
-def decide_refused(  # noqa: PLR0913, PLR0917 - each narrows the choice
+def decide_refused(  # noqa: PLR0913, PLR0917 - each narrows the selection
     mesh: Mesh,
     service: str,
     decision: Decision,
@@ -68,10 +68,10 @@ def decide_refused(  # noqa: PLR0913, PLR0917 - each narrows the choice
     entities: Sequence[str],
     protocols: Sequence[str],
 ) -> int:
-    """Replay or skip refused records, once a run: what was replayed is no more among the refused."""
+    """Replay or skip refused records, and return their number; cached, since a second call would no longer find them."""
     declared = mesh.service(service)
-    chosen = [declared.protocol(protocol) for protocol in protocols]
+    selected = [declared.protocol(protocol) for protocol in protocols]
     with mesh_engine(mesh) as engine:
         return replay.decide_refused(
-            engine, declared, decision, protocols=chosen, records=records, entities=entities
+            engine, declared, decision, protocols=selected, records=records, entities=entities
         )

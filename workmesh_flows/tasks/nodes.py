@@ -1,4 +1,4 @@
-"""Tasks about nodes: the probe."""
+"""The task that probes nodes."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from workmesh_flows.inventory.documents import load_inventory
 from workmesh_flows.operations.probe import Probe, probe_nodes
 
 PROBE_SECONDS = 10
+"""Seconds for which runs reuse the result of a probe."""
 
 
 def probe_key(context: TaskRunContext, parameters: dict[str, Any]) -> str:
-    """The nodes as they are addressed now."""
+    """A cache key: the names and addresses of the probed nodes."""
     del context
     targets = sorted(parameters["addresses"].items())
     return "workmesh-probe-" + hashlib.sha256(repr(targets).encode()).hexdigest()
@@ -30,6 +31,6 @@ def probe_key(context: TaskRunContext, parameters: dict[str, Any]) -> str:
     cache_expiration=timedelta(seconds=PROBE_SECONDS),
 )
 def probe(addresses: dict[str, str]) -> dict[str, Probe]:
-    """Ping nodes, given by name with their addresses; what was found is good for some seconds."""
+    """Ping the nodes of the inventory with these names; ``addresses``, by name, only makes the cache key."""
     inventory = load_inventory()
     return probe_nodes(node for name, node in inventory.nodes.items() if name in addresses)

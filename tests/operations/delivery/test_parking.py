@@ -40,7 +40,7 @@ def test_a_record_that_is_refused_for_the_last_time_is_parked_and_only_its_owner
         assert figures(report) == (4, 0, 0, 1, 3)
         assert report.unread == 0
         assert (str(report), report.reasons) == (
-            "order to n1: pushed 0 of 4, 1 set aside, 3 wait",
+            "order to n1: pushed 0 of 4, 1 parked, 3 left",
             {"3": "no good"},
         )
         assert kept(engine) == {"3": ("parked", 3)}
