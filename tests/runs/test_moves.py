@@ -140,7 +140,7 @@ def test_a_drain_of_an_earlier_dry_run_is_applied_by_its_id_or_refused(fleet: Fl
     with nodes(fleet, "n1", "n2", "n3"):
         drain = mesh_flows_of(fleet).drain
         (plan,) = drain(["n1"]).plans
-        with pytest.raises(ConfigurationError, match=f"plan {plan.id} is no drain of n2"):
+        with pytest.raises(ConfigurationError, match=f"plan {plan.id} is not a drain of n2"):
             drain(["n2"], plan=plan.id)
         flows_of(fleet).assign(entities=["3"], reassign=True)
         for dry_run in (True, False):
@@ -194,8 +194,8 @@ def test_the_last_active_nodes_are_not_drained(fleet: Fleet) -> None:
         assert load_inventory().node("n1").state is NodeState.ACTIVE
         dry = mesh_flows_of(fleet).drain(["n1", "n2"])
         assert dry.message.endswith(
-            "; it would be refused as it is: shop.orders would have no active node left to take entities, so add a node, "
-            "or drain fewer"
+            "; the drain would be refused: shop.orders would have no active node left to take entities; "
+            "add a node, or drain fewer nodes"
         )
 
 
@@ -250,7 +250,7 @@ def test_a_drain_is_revoked_by_making_its_nodes_active_again(fleet: Fleet) -> No
     with nodes(fleet, "n1", "n2"):
         drain = mesh_flows_of(fleet).drain
         drain(["n1"], dry_run=False, max_moves=1)
-        assert drain(["n1"], revoke=True).message == "active again: n1; what was moved stays where it is"
+        assert drain(["n1"], revoke=True).message == "active again: n1; moved entities stay where they are"
     assert load_inventory().node("n1").state is NodeState.ACTIVE
     assert sorted(str(node) for node in nodes_of_shops(fleet.engine).values()) == ["n1", "n2"]
 
@@ -266,7 +266,7 @@ def test_a_node_whose_lanes_are_held_fails_the_run_by_name_while_the_others_are_
             ) as failed,
         ):
             mesh_flows_of(fleet).drain(["n1", "n2"], dry_run=False)
-        assert "Nothing is lost: each entity has one node" in str(failed.value)
+        assert "Nothing is lost: each entity is assigned to one node" in str(failed.value)
         assert nodes_of_shops(fleet.engine) == {1: "n1", 2: "n3"}
         assert mesh_flows_of(fleet).drain(["n1", "n2"], dry_run=False).message == "moved 1 entity"
 

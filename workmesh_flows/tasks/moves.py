@@ -1,4 +1,4 @@
-"""Tasks of plans and hand-overs: names and numbers go in, a plan or a report comes out."""
+"""Tasks that make plans and move entities."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ from workmesh_flows.domain.service import Mesh
 from workmesh_flows.inventory.documents import load_inventory, set_node_state
 from workmesh_flows.mesh_database import mesh_engine
 from workmesh_flows.operations.moves import reassign as operations
-from workmesh_flows.operations.moves.apply import steps_of
-from workmesh_flows.operations.moves.hand_over import hand_over
+from workmesh_flows.operations.moves.apply import hand_over_wave
 from workmesh_flows.operations.moves.move_context import MoveContext
 from workmesh_flows.operations.moves.plan import (
     DrainRequest,
@@ -32,46 +31,47 @@ from workmesh_flows.operations.moves.plan import (
 from workmesh_flows.planning.stored_plan import StoredPlan
 from workmesh_flows.tasks.context import move_context, this_run
 from workmesh_flows.tasks.retries import is_transient
+from workmesh_flows.tasks.tracebacks import hide_tracebacks
 
 
 @task(name="plan", task_run_name="plan {service}", cache_policy=NO_CACHE)
-def plan_moves(mesh: Mesh, service: str, asked: RebalanceRequest | DrainRequest) -> StoredPlan:
-    """Plan moves and keep the plan."""
+def plan_moves(mesh: Mesh, service: str, request: RebalanceRequest | DrainRequest) -> StoredPlan:
+    """Plan moves and save the plan."""
     with mesh_engine(mesh) as engine:
-        return make_plan(engine, mesh, service, load_inventory(), asked)
+        return make_plan(engine, mesh, service, load_inventory(), request)
 
 
 @task(name="check names", cache_policy=NO_CACHE)
-def check_names(mesh: Mesh, asked: DrainRequest) -> None:
-    """See that the nodes and the pinned entities are known, before anything is changed."""
+def check_names(mesh: Mesh, request: DrainRequest) -> None:
+    """Raise UnknownName unless all nodes and pinned entities of the request are known."""
     with mesh_engine(mesh) as engine:
-        require_known(engine, mesh.services, load_inventory(), asked)
+        require_known(engine, mesh.services, load_inventory(), request)
 
 
 @task(name="check plan", task_run_name="check {plan}", cache_policy=NO_CACHE)
 def check(mesh: Mesh, plan: str) -> StoredPlan:
-    """A plan that was kept, if it could be applied now."""
+    """A saved plan; raises StalePlan or ConfigurationError where it cannot be applied now."""
     with mesh_engine(mesh) as engine:
         return check_plan(engine, mesh, plan, load_inventory()).plan
 
 
-@task(name="begin plan", task_run_name="begin {plan}", cache_policy=NO_CACHE)
+@task(name="start plan", task_run_name="start {plan}", cache_policy=NO_CACHE)
 def start(mesh: Mesh, plan: str) -> None:
-    """See that a plan is not stale, or go on with one that was begun."""
+    """Check that a plan is not stale and mark it as started; a plan that was started before is resumed."""
     with mesh_engine(mesh) as engine:
         start_plan(engine, mesh, plan, load_inventory())
 
 
-@task(name="end plan", task_run_name="end {plan}", cache_policy=NO_CACHE)
+@task(name="finish plan", task_run_name="finish {plan}", cache_policy=NO_CACHE)
 def finish(mesh: Mesh, plan: str) -> None:
-    """Note that a plan is done."""
+    """Mark a plan as applied."""
     with mesh_engine(mesh) as engine:
         finish_plan(engine, plan)
 
 
 @task(name="set state", task_run_name="{node} is {state}", cache_policy=NO_CACHE)
 def set_state(node: str, state: str) -> None:
-    """Change what may happen to a node."""
+    """Set the state of a node: active, draining or disabled."""
     set_node_state(node, NodeState(state))
 
 
@@ -81,19 +81,18 @@ def set_state(node: str, state: str) -> None:
     cache_policy=NO_CACHE,
     retry_condition_fn=is_transient,
 )
-def hand_over_wave(  # noqa: PLR0913, PLR0917 - names and numbers alone
+def hand_over(  # noqa: PLR0913, PLR0917 - each is part of the plan's step
     mesh: Mesh, service: str, plan: str, source: str, wave: int, repush: bool
 ) -> MoveReport:
     """Make the moves of a plan that leave one node in one wave."""
     with _move_context(mesh, service) as context:
-        kept = read_plan(context.engine, plan).plan
-        steps = steps_of(context.service, kept, wave, source)
-        return hand_over(replace(context, revocable=kept.kind == "drain"), steps, repush=repush, plan=plan)
+        saved = read_plan(context.engine, plan).plan
+        return hand_over_wave(context, saved, wave, source, repush=repush)
 
 
 @task(name="reassign", task_run_name="reassign {entity}", cache_policy=NO_CACHE)
 def reassign(mesh: Mesh, service: str, entity: str, another: bool, repush: bool) -> MoveReport:
-    """Give an entity another node, or only send its data again."""
+    """Assign an entity to another node, or only make all its records pending again."""
     with _move_context(mesh, service) as context:
         key = entity_named(context.service, entity)
         return (
@@ -103,6 +102,7 @@ def reassign(mesh: Mesh, service: str, entity: str, another: bool, repush: bool)
 
 @contextmanager
 def _move_context(mesh: Mesh, service: str) -> Iterator[MoveContext]:
-    """The parties of a hand-over, whose steps go into the run's log."""
+    """The context in which entities move, with its steps in the run's log."""
+    hide_tracebacks()
     with move_context(mesh, service, holder=this_run()) as context:
         yield replace(context, told=get_run_logger().debug)

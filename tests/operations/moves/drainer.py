@@ -1,6 +1,7 @@
 """A process that drains a node: ``python -m tests.operations.moves.drainer '{"database": ..., "die_at": "moved", ...}'``.
 
-It kills itself, as ``kill -9`` would, when it comes to a step for the so-many-th time.
+It kills itself with SIGKILL at the given occurrence of a step. It applies the plan by the code that runs use; only the
+nodes of a wave are processed by plain calls, one after the other, in place of Prefect tasks.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import SecretStr
@@ -21,9 +22,9 @@ from workmesh_flows.adapters.store.engine import open_engine
 from workmesh_flows.domain.limits import Limits
 from workmesh_flows.domain.node import Inventory, Node, NodeState
 from workmesh_flows.operations.moves import hand_over
-from workmesh_flows.operations.moves.apply import apply_plan
+from workmesh_flows.operations.moves.apply import MovesMade, apply_plan, hand_over_wave
 from workmesh_flows.operations.moves.move_context import MoveContext
-from workmesh_flows.operations.moves.plan import DrainRequest, make_plan
+from workmesh_flows.operations.moves.plan import DrainRequest, finish_plan, make_plan, start_plan
 
 SERVICE = "shop.orders"
 
@@ -31,7 +32,7 @@ SERVICE = "shop.orders"
 def main(order: Mapping[str, Any]) -> None:
     seen = Counter[str]()
 
-    def told(step: str) -> None:
+    def on_step(step: str) -> None:
         seen[step] += 1
         if [step, seen[step]] == order["die_at"]:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -51,8 +52,8 @@ def main(order: Mapping[str, Any]) -> None:
     inventory, mesh, engine = Inventory(nodes), shop_mesh(), open_engine(order["database"])
     wait_for_go()
     plan = make_plan(engine, mesh, SERVICE, inventory, DrainRequest(["n1"], at_once=3))
-    told("planned")
-    moving = MoveContext(
+    on_step("plan saved")
+    context = MoveContext(
         engine,
         mesh,
         mesh.service(SERVICE),
@@ -61,11 +62,20 @@ def main(order: Mapping[str, Any]) -> None:
         limits=Limits(lease_seconds=order["lease_seconds"]),
         settle_seconds=0,
         wait_seconds=30,
-        revocable=True,
-        told=told,
+        told=on_step,
     )
-    reports = apply_plan(moving, plan)
-    sys.stdout.write(json.dumps({"moved": sum(report.moved for report in reports), "steps": seen}))
+
+    def run_wave(wave: int, sources: Sequence[str]) -> MovesMade:
+        return MovesMade([hand_over_wave(context, plan, wave, source) for source in sources])
+
+    made = apply_plan(
+        plan,
+        run_wave,
+        start=lambda: start_plan(engine, mesh, plan.id, inventory),
+        finish=lambda _: finish_plan(engine, plan.id),
+        on_step=on_step,
+    )
+    sys.stdout.write(json.dumps({"moved": made.moved, "steps": seen}))
 
 
 if __name__ == "__main__":

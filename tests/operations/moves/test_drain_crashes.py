@@ -24,8 +24,8 @@ from workmesh_flows.domain.node import Node
 SHOPS = 8
 LEASE = 0.5
 STEPS = [
-    ("planned", 1),
-    ("begun", 1),
+    ("plan saved", 1),
+    ("plan started", 1),
     ("lanes taken", 1),
     ("settled", 1),
     ("moving", 1),
@@ -33,7 +33,7 @@ STEPS = [
     ("lanes taken", 2),
     ("moving", 3),
     ("moved", 3),
-    ("ended", 1),
+    ("plan finished", 1),
 ]
 
 
