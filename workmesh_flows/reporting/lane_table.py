@@ -1,12 +1,15 @@
-"""The lanes as a table: who works them, what their circuit breaker says, what went over them."""
+"""The lanes as a table: the run that holds each lane, its circuit breaker, and its record counts."""
 
 from __future__ import annotations
 
-import pandas as pd
-from sqlalchemy import Engine, select
+from typing import TYPE_CHECKING
 
-from workmesh_flows.adapters.store.engine import translated_errors
-from workmesh_flows.adapters.store.schema import lanes
+import pandas as pd
+
+from workmesh_flows.adapters.store.lanes import read_lanes
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
 
 LANE_COLUMNS = (
     "service",
@@ -21,16 +24,10 @@ LANE_COLUMNS = (
     "refused",
     "last_push_time",
 )
-"""Columns of the lanes table that people see; the DataFrame has more."""
+"""Columns of the lanes table shown by default; the DataFrame has more."""
 MORE_LANE_COLUMNS = ("last_failure", "epoch", "lease_until", "batch_limit", "next_batch", "latest_id")
 
 
 def lanes_table(engine: Engine) -> pd.DataFrame:
-    """One row a lane and direction that was ever worked: ``done`` and ``refused`` count records over its whole life."""
-    columns = [lanes.c[name] for name in (*LANE_COLUMNS, *MORE_LANE_COLUMNS)]
-    ordered = select(*columns).order_by(
-        lanes.c.service, lanes.c.node, lanes.c.protocol, lanes.c.direction.desc()
-    )
-    with translated_errors(), engine.connect() as connection:
-        rows = [tuple(row) for row in connection.execute(ordered)]
-    return pd.DataFrame(rows, columns=[column.name for column in columns], dtype=object)
+    """One row for each lane and direction that ever ran; ``done`` and ``refused`` count records over its whole life."""
+    return pd.DataFrame(read_lanes(engine), columns=[*LANE_COLUMNS, *MORE_LANE_COLUMNS], dtype=object)

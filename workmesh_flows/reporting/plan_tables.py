@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import pandas as pd
-from sqlalchemy import Engine, select
 
-from workmesh_flows.adapters.store.engine import translated_errors
-from workmesh_flows.adapters.store.schema import moves
+from workmesh_flows.adapters.store.moves import read_moves
 from workmesh_flows.planning.stored_plan import StoredPlan
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
 
 MOVE_COLUMNS = ("entity", "from", "to", "weight", "why", "gain", "wave", "service")
 BALANCE_COLUMNS = ("node", "entities", "entities after", "weight", "weight after", "used", "used after")
-LOG_COLUMNS = ("at", "service", "entity", "from", "to", "why", "weight", "again", "epoch", "plan")
+LOG_COLUMNS = {
+    "moved_at": "at",
+    "service": "service",
+    "entity": "entity",
+    "source": "from",
+    "target": "to",
+    "why": "why",
+    "weight": "weight",
+    "again": "again",
+    "epoch": "epoch",
+    "plan": "plan",
+}
+"""Columns of the move log in the database, and their titles in the table."""
 
 
 def moves_table(plans: Sequence[StoredPlan]) -> pd.DataFrame:
@@ -56,26 +70,9 @@ def balance_table(plan: StoredPlan) -> pd.DataFrame:
 
 
 def move_log(engine: Engine, *, limit: int) -> pd.DataFrame:
-    """The latest moves, the newest first; ``again`` are the records that each made pending again."""
-    newest = (
-        select(
-            moves.c.moved_at,
-            moves.c.service,
-            moves.c.entity,
-            moves.c.source,
-            moves.c.target,
-            moves.c.why,
-            moves.c.weight,
-            moves.c.again,
-            moves.c.epoch,
-            moves.c.plan,
-        )
-        .order_by(moves.c.id.desc())
-        .limit(limit)
-    )
-    with translated_errors(), engine.connect() as connection:
-        rows = [tuple(row) for row in connection.execute(newest)]
-    return pd.DataFrame(rows, columns=list(LOG_COLUMNS))
+    """The latest moves, newest first; ``again`` counts the records that each move made pending again."""
+    made = pd.DataFrame(read_moves(engine, limit=limit), columns=list(LOG_COLUMNS))
+    return made.rename(columns=LOG_COLUMNS)
 
 
 def _rounded(share: float | None) -> float | None:

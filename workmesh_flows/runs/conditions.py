@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from prefect import get_run_logger
-from sqlalchemy import Engine
 
 from workmesh_flows.adapters.store.conditions import ConditionChanges, Kind, compare_conditions, save_changes
 from workmesh_flows.adapters.store.engine import utc_now
@@ -17,6 +17,9 @@ from workmesh_flows.operations.status import Status
 from workmesh_flows.planning.refusals import RefusalState
 from workmesh_flows.planning.stored_plan import StoredPlan
 from workmesh_flows.runs.result import LaneResult, RunResult
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
 
 STARTED: dict[Kind, Name] = {
     "lane stopped": "workmesh.lane.stopped",

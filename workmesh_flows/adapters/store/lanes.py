@@ -178,6 +178,15 @@ def release_lane(engine: Engine, lease: LaneLease) -> None:
         connection.execute(update(lanes).where(lease.mine).values(holder=None, lease_until=None))
 
 
+def read_lanes(engine: Engine) -> list[dict[str, Any]]:
+    """The rows of all lanes that ever ran, by column, ordered by service, node and protocol; push before pull."""
+    ordered = select(lanes).order_by(
+        lanes.c.service, lanes.c.node, lanes.c.protocol, lanes.c.direction.desc()
+    )
+    with translated_errors(), engine.connect() as connection:
+        return [dict(row) for row in connection.execute(ordered).mappings()]
+
+
 def _keep_renewing(
     engine: Engine, lease: LaneLease, clock: Clock, lease_seconds: float, done: threading.Event
 ) -> None:

@@ -9,9 +9,10 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, Engine, insert, select
 
 from workmesh_flows.adapters.store.assignment import AssignmentWriter
+from workmesh_flows.adapters.store.engine import translated_errors
 from workmesh_flows.adapters.store.former_pushes import write_former_pushes
 from workmesh_flows.adapters.store.refused_records import forget_refusals_of_owners
 from workmesh_flows.adapters.store.schema import moves, services
@@ -97,6 +98,13 @@ def count_in_flight(connection: Connection, service: Service, entities: Sequence
         if protocol.push is not None and protocol.pull is not None
         for keys in _some(entities)
     )
+
+
+def read_moves(engine: Engine, *, limit: int) -> list[dict[str, Any]]:
+    """The latest rows of the move log, by column, newest first; at most ``limit``."""
+    newest = select(moves).order_by(moves.c.id.desc()).limit(limit)
+    with translated_errors(), engine.connect() as connection:
+        return [dict(row) for row in connection.execute(newest).mappings()]
 
 
 def _write_node(
