@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ import httpx
 
 from workmesh_flows.adapters.node_http.encoding import encode
 from workmesh_flows.adapters.node_http.errors import translated_http_errors
+from workmesh_flows.adapters.node_http.log_filter import keep_answers_out_of_logs
 from workmesh_flows.adapters.store.engine import Clock, utc_now
 from workmesh_flows.domain.answers import RawAnswer, Scrub, read_answer, scrubber
 from workmesh_flows.domain.limits import Limits
@@ -145,6 +145,7 @@ class HttpNodeClient:
 @contextmanager
 def node_client(node: Node, limits: Limits, *, sender: Sender | None = None) -> Iterator[HttpNodeClient]:
     """A client for one node, closed at the end of the block; raises NodeMisconfigured for a bad address or CA file."""
+    keep_answers_out_of_logs()
     with _named(node), translated_http_errors():
         http = httpx.Client(
             base_url=_address(node),
@@ -199,15 +200,3 @@ def _with_key(content: bytes, api_key: str) -> bytes:
     """The payload's JSON object with the key in it, last, so that it counts; the payload not written a second time."""
     key = b'"api_key":' + encode(api_key) + b"}"
     return b"{" + key if content == b"{}" else content[:-1] + b"," + key
-
-
-def _keep_answers_out(record: logging.LogRecord) -> bool:
-    """A log filter: what a node answers may echo a request's body, in its headers and its reason phrase too."""
-    match record.args:
-        case (method, url, version, int() as code, str()) if record.name == "httpx":
-            record.args = (method, url, version, code, httpx.codes.get_reason_phrase(code))
-    return "receive_response" not in record.getMessage()
-
-
-for _name in ("httpx", "httpcore.http11", "httpcore.http2", "httpcore.proxy"):
-    logging.getLogger(_name).addFilter(_keep_answers_out)
