@@ -43,7 +43,7 @@ def test_a_long_lane_shows_one_bar_that_ends_full(fleet: Fleet, monkeypatch: pyt
     monkeypatch.setattr(progress, "SECONDS", 0.0)
     pushed(fleet)
     (bar,) = bars(api())
-    assert (bar["data"], bar["description"]) == (100.0, "order, node n1: pushed")
+    assert (bar["data"], bar["description"]) == (100.0, "order to n1: pushed")
 
 
 def test_a_short_lane_costs_the_server_no_artifact(fleet: Fleet) -> None:
@@ -61,5 +61,5 @@ def test_a_server_that_is_away_does_not_stop_the_lane(
     monkeypatch.setattr(progress, "create_progress_artifact", away)
     pushed(fleet)
     assert bars(api()) == []
-    assert caplog.text.count("no progress is shown any more: ConnectionError") <= 1
+    assert caplog.text.count("progress is no longer shown: ConnectionError") <= 1
     assert PREFECT_API_URL.value()

@@ -9,6 +9,7 @@ from threading import Lock
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from workmesh_flows.domain.lane import Lane
 from workmesh_flows.observability.progress_listeners import listening
 
 
@@ -16,14 +17,14 @@ from workmesh_flows.observability.progress_listeners import listening
 def progress_shown(console: Console) -> Iterator[None]:
     """A bar for each lane that is worked during the block; nothing where the output is no terminal."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    bars: dict[str, TaskID] = {}
+    bars: dict[Lane, TaskID] = {}
     lock = Lock()
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
 
-        def show(lane: str, done: int, total: int) -> None:
+        def show(lane: Lane, done: int, total: int) -> None:
             with lock:
                 if lane not in bars:
-                    bars[lane] = progress.add_task(lane)
+                    bars[lane] = progress.add_task(str(lane))
                 progress.update(bars[lane], completed=done, total=total, visible=done < total)
 
         with listening(show):

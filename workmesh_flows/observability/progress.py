@@ -1,94 +1,93 @@
-"""Progress of a lane while a task works it: for listeners at once, into log and artifact now and then."""
+"""Progress of a lane: reported to listeners after each batch, to the log and as an artifact at intervals."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextvars import copy_context
+from dataclasses import dataclass, field
 from threading import Condition, Thread
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
+from prefect import get_run_logger
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
+
+from workmesh_flows.domain.lane import Lane
+from workmesh_flows.observability.progress_listeners import notify
 
 if TYPE_CHECKING:
     from uuid import UUID
 
-import time
-from dataclasses import dataclass, field
-from typing import Any
-
-from prefect import get_run_logger
-
-from workmesh_flows.observability.progress_listeners import notify
-
 SECONDS = 5.0
-"""Between two lines of the log, and two updates of the artifact: a short lane has neither."""
+"""Least time between two log lines, and between two updates of the artifact: a short lane has neither."""
 STEP = 2.0
-"""And so many per cent: what a lane costs the server has a bound, however many records it has."""
+"""Least progress between them, in per cent: this bounds the requests of a lane, whatever its number of records."""
+CLOSE_SECONDS = 2.0
+"""Longest time that the end of a lane waits until its last figure is shown."""
+VERBS = {"push": "pushed", "pull": "pulled"}
 
 
 @dataclass(slots=True)
 class LaneProgress:
-    """Told after each batch: records done, and records there were."""
+    """Called after each batch with the records processed so far, and the total."""
 
-    lane: str
-    verb: str
+    lane: Lane
     logger: Any = field(default_factory=get_run_logger)
-    _told: float = field(default_factory=time.monotonic)
+    _reported_at: float = field(default_factory=time.monotonic)
     _percent: float = 0.0
     _bar: ProgressBar | None = None
 
     def __call__(self, done: int, total: int) -> None:
-        """Tell whoever listens; the Prefect server only now and then, and when the lane is done."""
+        """Notify the listeners; report to the Prefect server at intervals, and when the lane is done."""
         notify(self.lane, done, total)
         now, percent = time.monotonic(), 100.0 * done / max(total, 1)
         ended = done >= total and self._bar is not None and percent > self._percent
-        if not ended and (now - self._told < SECONDS or percent - self._percent < STEP):
+        if not ended and (now - self._reported_at < SECONDS or percent - self._percent < STEP):
             return
-        self._told, self._percent = now, percent
-        self.logger.info("%s: %s %s of %s records", self.lane, self.verb, f"{done:,}", f"{total:,}")
+        self._reported_at, self._percent = now, percent
+        verb = VERBS[self.lane.direction]
+        self.logger.info("%s: %s %s of %s records", self.lane, verb, f"{done:,}", f"{total:,}")
         if self._bar is None:
-            self._bar = ProgressBar(f"{self.lane}: {self.verb}", self._gave_up)
+            self._bar = ProgressBar(f"{self.lane}: {verb}", self._warn)
         self._bar.show(percent)
 
     def close(self) -> None:
-        """The lane is over."""
+        """The lane has ended."""
         if self._bar is not None:
             self._bar.close()
 
-    def _gave_up(self, error: Exception) -> None:
-        self.logger.warning("%s: no progress is shown any more: %s", self.lane, type(error).__name__)
-
-
-CLOSE_SECONDS = 2.0
-"""How long the end of the work waits for its last figure to be shown."""
+    def _warn(self, error: Exception) -> None:
+        self.logger.warning("%s: progress is no longer shown: %s", self.lane, type(error).__name__)
 
 
 class ProgressBar:
-    """Shows the latest figure from a thread of its own: Prefect's client tries for a minute where its server is away.
+    """Shows the latest figure from its own thread, since Prefect's client retries for a minute if its server is down.
 
-    After an error it gives up, which ``gave_up`` is told. The thread ends with the process, whatever it waits for.
+    After an error it stops and calls ``on_error``. The thread is a daemon: it does not keep the process alive.
     """
 
-    def __init__(self, description: str, gave_up: Callable[[Exception], None]) -> None:
-        self._description, self._gave_up = description, gave_up
-        self._news = Condition()
+    def __init__(self, description: str, on_error: Callable[[Exception], None]) -> None:
+        self._description, self._on_error = description, on_error
+        self._changed = Condition()
         self._percent: float | None = None
         self._closed = False
-        run = copy_context()  # where Prefect finds to which run the artifact belongs
-        self._thread = Thread(target=run.run, args=(self._keep_showing,), name="workmesh-bar", daemon=True)
+        context = copy_context()  # in it Prefect finds the run that the artifact belongs to
+        self._thread = Thread(
+            target=context.run, args=(self._keep_showing,), name="workmesh-bar", daemon=True
+        )
         self._thread.start()
 
     def show(self, percent: float) -> None:
-        """What is to be seen next; of several, the latest."""
-        with self._news:
+        """Show this figure next; a figure that was not shown yet is dropped."""
+        with self._changed:
             self._percent = percent
-            self._news.notify()
+            self._changed.notify()
 
     def close(self) -> None:
-        """Nothing comes any more; waits a little until what came last is shown."""
-        with self._news:
+        """End the thread, after waiting up to ``CLOSE_SECONDS`` until the last figure is shown."""
+        with self._changed:
             self._closed = True
-            self._news.notify()
+            self._changed.notify()
         self._thread.join(CLOSE_SECONDS)
 
     def _keep_showing(self) -> None:
@@ -96,15 +95,15 @@ class ProgressBar:
         try:
             while (percent := self._next()) is not None:
                 if artifact is None:
-                    made = create_progress_artifact(percent, description=self._description)
-                    artifact = cast("UUID", made)  # typed as if it could be awaited, too
+                    created = create_progress_artifact(percent, description=self._description)
+                    artifact = cast("UUID", created)  # its type says that it may be awaitable
                 else:
                     update_progress_artifact(artifact, percent)
-        except Exception as error:  # noqa: BLE001 - whatever the server or the way to it says
-            self._gave_up(error)
+        except Exception as error:  # noqa: BLE001 - any error of the server or the network
+            self._on_error(error)
 
     def _next(self) -> float | None:
-        with self._news:
-            self._news.wait_for(lambda: self._closed or self._percent is not None)
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self._percent is not None)
             percent, self._percent = self._percent, None
             return percent

@@ -1,4 +1,9 @@
-"""Progress of lanes in this process, for whoever wants to show it."""
+"""Progress of the lanes that run in this process, for its terminal.
+
+The list of listeners is global, because a listener cannot reach a lane in another way: the lane runs in a task, Prefect
+calls the task in a thread of its task runner, and what a task is given has to survive pickling. In the workers of a
+cluster the list is empty.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +11,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeAlias
 
-Listener: TypeAlias = Callable[[str, int, int], None]
-"""Told a lane's name, the records done and the records there were; from the thread that works the lane."""
+from workmesh_flows.domain.lane import Lane
+
+Listener: TypeAlias = Callable[[Lane, int, int], None]
+"""Called in the lane's thread with the lane, the records processed so far, and the total."""
 
 _listeners: list[Listener] = []
 
 
 @contextmanager
 def listening(listener: Listener) -> Iterator[None]:
-    """Hear of all lanes that this process works during the block."""
+    """Call ``listener`` for each lane that makes progress in this process during the block."""
     _listeners.append(listener)
     try:
         yield
@@ -22,7 +29,7 @@ def listening(listener: Listener) -> Iterator[None]:
         _listeners.remove(listener)
 
 
-def notify(lane: str, done: int, total: int) -> None:
-    """Tell all listeners."""
+def notify(lane: Lane, done: int, total: int) -> None:
+    """Call all listeners."""
     for listener in tuple(_listeners):
         listener(lane, done, total)

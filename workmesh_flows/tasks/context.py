@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 
 from prefect.runtime import flow_run
 
+from workmesh_flows.domain.lane import Direction, Lane
 from workmesh_flows.domain.service import Mesh
 from workmesh_flows.inventory.documents import current_inventory, load_inventory
 from workmesh_flows.mesh_database import mesh_engine
@@ -47,13 +48,13 @@ def move_context(mesh: Mesh, service: str, *, holder: str) -> Iterator[MoveConte
 
 
 @contextmanager
-def lane_context(  # noqa: PLR0913 - each identifies the lane or its progress bar
-    mesh: Mesh, service: str, protocol: str, node: str, verb: str, *, now: bool
+def lane_context(  # noqa: PLR0913 - each identifies the lane
+    mesh: Mesh, service: str, protocol: str, node: str, direction: Direction, *, now: bool
 ) -> Iterator[LaneContext]:
     """The context in which a task runs a lane, by the settings; database and progress bar are closed at the end."""
     hide_tracebacks()
-    declared = mesh.service(service)
-    with mesh_engine(mesh) as engine, closing(LaneProgress(f"{protocol}, node {node}", verb)) as progress:
+    declared, lane = mesh.service(service), Lane(service, protocol, node, direction)
+    with mesh_engine(mesh) as engine, closing(LaneProgress(lane)) as progress:
         yield LaneContext(
             engine,
             declared,

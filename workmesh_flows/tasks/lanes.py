@@ -32,7 +32,7 @@ def push(  # noqa: PLR0913, PLR0917 - each identifies the lane or limits the run
     mesh: Mesh, service: str, protocol: str, node: str, now: bool, limits: RunLimits
 ) -> PushReport:
     """Send the pending records of a lane."""
-    with lane_context(mesh, service, protocol, node, "pushed", now=now) as context:
+    with lane_context(mesh, service, protocol, node, "push", now=now) as context:
 
         def one_attempt(earlier: PushReport) -> PushReport:
             done = earlier.pushed + earlier.parked
@@ -50,7 +50,7 @@ def push(  # noqa: PLR0913, PLR0917 - each identifies the lane or limits the run
 )
 def pull(mesh: Mesh, service: str, protocol: str, node: str, now: bool) -> PullReport:
     """Fetch the results of a lane."""
-    with lane_context(mesh, service, protocol, node, "pulled", now=now) as context:
+    with lane_context(mesh, service, protocol, node, "pull", now=now) as context:
         return with_attempts(PullReport(protocol, node), lambda _: pull_lane(context))
 
 
