@@ -51,10 +51,10 @@ def lane_status(mesh: Mesh) -> pd.DataFrame:
 def refused_records(mesh: Mesh, services: Sequence[str] = ()) -> pd.DataFrame:
     """The refused records of these services, or of all, the longest refused first; raises UnknownName."""
     from workmesh_flows.operations.delivery.replay import list_refused
-    from workmesh_flows.reporting.status_tables import parked_table
+    from workmesh_flows.reporting.status_tables import refused_table
 
     with mesh_engine(mesh) as engine:
-        return parked_table(list_refused(engine, mesh, services))
+        return refused_table(list_refused(engine, mesh, services))
 
 
 def moves_made(mesh: Mesh, *, limit: int = 1_000) -> pd.DataFrame:

@@ -188,7 +188,7 @@ def test_tables_and_runs_work_from_the_command_line(prefect: str, folder: Path, 
     rows = {line.split()[0]: line.split() for line in nodes.splitlines() if line.strip()}
     assert rows["n1"] == ["n1", "active", "yes", "1", "1", "0", "0", "1"]
     assert rows["ghost"][:2] == ["ghost", "unknown"]
-    assert "ghost: it is not in the inventory, and entities are assigned to it: add its block" in nodes
+    assert "ghost: it is not in the inventory, but entities are assigned to it: add its block" in nodes
     assert "nan" not in nodes
     assert "ownerless" in services
     assert API_KEY not in nodes + services

@@ -90,9 +90,9 @@ def test_sync_assigns_pushes_and_pulls_and_publishes_the_figures(fleet: Fleet, t
     assert run["state"]["type"] == "COMPLETED"
     assert run["state"]["message"].startswith("pulled ")
     assert latest_table(server, "workmesh-nodes") == [
-        {"node": "n1", "state": "active", "reachable": True, "entities": 2, "workload": 2, "used": 0.5}
+        {"node": "n1", "state": "active", "reachable": True, "entities": 2, "weight": 2, "used": 0.5}
         | {"pending": 0, "failed": 0, "processed": 40},
-        {"node": "n2", "state": "active", "reachable": True, "entities": 2, "workload": 2, "used": None}
+        {"node": "n2", "state": "active", "reachable": True, "entities": 2, "weight": 2, "used": None}
         | {"pending": 0, "failed": 0, "processed": 40},
     ]
     assert latest_table(server, "workmesh-services") == [

@@ -160,6 +160,6 @@ def check_tables(master: Engine, inventory: Inventory, data: Data, owned: int) -
     }
     nodes = nodes_table(status)
     assert nodes["processed"].sum() == owned
-    assert nodes["workload"].sum() == sum(int(plane["seats"]) for plane in data.planes)
+    assert nodes["weight"].sum() == sum(int(plane["seats"]) for plane in data.planes)
     heaviest = max(int(plane["seats"]) for plane in data.planes)
-    assert nodes["workload"].max() - nodes["workload"].min() <= heaviest
+    assert nodes["weight"].max() - nodes["weight"].min() <= heaviest

@@ -1,4 +1,4 @@
-"""A push whose events take their time, and that is killed as soon as it has kept what it told of."""
+"""A push whose events leave slowly, killed right after it has saved them as sent."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ async def handle_slowly(worker: EventsWorker, event: Any) -> None:
     await handle(worker, event)
 
 
-def remember_and_die(*told: Any) -> None:
-    save_changes(*told)
+def save_and_die(*changes: Any) -> None:
+    save_changes(*changes)
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 if __name__ == "__main__":
     with (
         patch.object(EventsWorker, "_handle", handle_slowly),
-        patch("workmesh_flows.runs.conditions.remember", remember_and_die),
+        patch("workmesh_flows.runs.conditions.save_changes", save_and_die),
     ):
         service_flows(mesh, "shop.orders", module=__name__).push()

@@ -94,7 +94,7 @@ def test_each_node_has_its_figures_whether_the_inventory_knows_it_or_not(engine:
         "gone": ("unknown", 1, 1, 0, 0, 0),
     }
     assert list(nodes.index) == ["a", "b", "broken", "c", "gone"]
-    assert nodes.loc["broken", "trouble"] == "port: must be a number"
+    assert nodes.loc["broken", "problem"] == "port: must be a number"
     assert nodes.loc["a", "services"] == f"{S}, tickets"
 
 
@@ -131,7 +131,7 @@ def test_every_count_adds_up(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize(
-    ("criterion", "used", "workload"),
+    ("criterion", "used", "weight"),
     [
         pytest.param(RoundRobin(), 0.5, 4, id="round robin"),
         pytest.param(EntityNumber(), 0.5, 4, id="entity number"),
@@ -140,12 +140,12 @@ def test_every_count_adds_up(engine: Engine) -> None:
     ],
 )
 def test_used_is_the_share_of_the_cap_that_binds_first(
-    engine: Engine, criterion: Criterion, used: float, workload: int
+    engine: Engine, criterion: Criterion, used: float, weight: int
 ) -> None:
     """Node a: 2 of 10 shops, that weigh 3 of 4, and 2 of 4 tickets; a weight binds only where entities have one."""
     nodes, _ = tables(engine, criterion)
     assert nodes.loc["a", "used"] == used
-    assert nodes.loc["a", "workload"] == workload
+    assert nodes.loc["a", "weight"] == weight
     assert set(nodes.index[nodes["used"].isna()]) == {"b", "broken", "c", "gone"}, "no caps, no share"
 
 
@@ -156,7 +156,7 @@ def test_probes_show_who_can_be_reached(engine: Engine) -> None:
     }
     nodes, _ = tables(engine, probes=probes)
     assert (nodes.loc["a", "reachable"], nodes.loc["a", "version"]) == (True, "1.0.1")
-    assert (nodes.loc["c", "reachable"], nodes.loc["c", "trouble"]) == (False, "no connection")
+    assert (nodes.loc["c", "reachable"], nodes.loc["c", "problem"]) == (False, "no connection")
     assert nodes.loc["b", "reachable"] is None
 
 

@@ -1,4 +1,4 @@
-"""The lanes table: what was worked, and how it stands."""
+"""The lanes table: counts and circuit breaker of each lane that ran."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from workmesh_flows.errors import LaneStopped
 from workmesh_flows.reporting.lane_table import LANE_COLUMNS, lanes_table
 
 
-def test_no_lane_was_worked_yet(engine: Engine) -> None:
+def test_the_table_is_empty_before_any_lane_ran(engine: Engine) -> None:
     assert lanes_table(engine).empty
 
 
-def test_a_lane_tells_what_went_over_it_and_how_often_its_node_was_away(engine: Engine) -> None:
+def test_a_lane_has_its_record_counts_and_the_failures_of_its_node(engine: Engine) -> None:
     write_shops(engine, ["n1"])
     write_orders(engine, [1] * 12)
 
-    def away_after_the_first_batch(asked: Asked) -> Answer:
+    def unavailable_after_the_first_batch(asked: Asked) -> Answer:
         return Answer(code=503) if asked.path != PING and len(node.asked) > 2 else success()
 
-    with scripted_node(away_after_the_first_batch) as node, pytest.raises(LaneStopped):
+    with scripted_node(unavailable_after_the_first_batch) as node, pytest.raises(LaneStopped):
         push(engine, shop_service(), node.node())
     table = lanes_table(engine)
     (row,) = table[list(LANE_COLUMNS)].to_dict("records")

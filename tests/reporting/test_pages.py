@@ -1,4 +1,4 @@
-"""Pages of Markdown: what they say, and that what users' data says stays text."""
+"""Markdown pages: their contents, and that text from nodes and records is escaped."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PICTURE = "](data:image/png;base64,"
 
 
 class Anywhere:
-    """Links of the test's."""
+    """Links with recognisable addresses."""
 
     def node(self, name: str) -> str:
         return f"node/{name}"
@@ -49,7 +49,7 @@ class Anywhere:
         return [("scoring-push", f"form/{service}")]
 
 
-def facts(*conditions: Condition, reason: str = "no good") -> PageData:
+def page_data(*conditions: Condition, reason: str = "no good") -> PageData:
     nodes = {
         name: Node(name, "h", SecretStr("k"), (S,), max_entities={S: 10, "*": 12}) for name in ("n1", "n2")
     }
@@ -65,9 +65,9 @@ def facts(*conditions: Condition, reason: str = "no good") -> PageData:
     )
 
 
-def test_the_overview_has_every_service_and_node_with_links_and_the_load() -> None:
-    page = overview_page(facts(), Anywhere())
-    assert "**Nothing needs you.** As of 2026-11-24 12:00:00 UTC." in page
+def test_the_overview_shows_all_services_and_nodes_with_links_and_a_load_chart() -> None:
+    page = overview_page(page_data(), Anywhere())
+    assert "**Nothing needs attention.** As of 2026-11-24 12:00:00 UTC." in page
     assert f"| [{S}](page/{S}) | 2 | 9 | 2 | 4 | 1 | 2 | 3 |" in page
     assert "| [n1](block/n1) | active |" in page
     assert " | [runs](node/n1) |" in page
@@ -75,8 +75,8 @@ def test_the_overview_has_every_service_and_node_with_links_and_the_load() -> No
     assert page.count(PICTURE) == 1
 
 
-def test_a_service_s_page_has_its_figures_lanes_refused_records_runs_and_forms() -> None:
-    page = service_page(S, facts(), Anywhere())
+def test_a_service_page_shows_its_figures_lanes_refused_records_runs_and_forms() -> None:
+    page = service_page(S, page_data(), Anywhere())
     assert "| 2 | 9 | 2 | 4 | 1 | 2 | 3 |" in page
     assert f"Run: [scoring-push](form/{S})" in page
     assert "| lead | [n1](block/n1) | push | open | 4 | 1,234 | 1 | 12:00:00 |" in page
@@ -85,34 +85,36 @@ def test_a_service_s_page_has_its_figures_lanes_refused_records_runs_and_forms()
     assert page.count(PICTURE) == 2, "the backlog over time, and the load"
 
 
-def test_a_node_that_is_away_is_named_once_and_not_again_for_each_of_its_lanes() -> None:
+def test_an_unreachable_node_is_listed_once_without_its_lanes() -> None:
     lanes = [
         Condition("lane stopped", f"{S}/lead/{node}/push", NOW, "no connection") for node in ("n1", "n2")
     ]
-    page = overview_page(facts(*lanes, Condition("node unreachable", "n1", NOW, "no connection")), Anywhere())
-    assert page.startswith("# Mesh\n\n**2 things need you.**")
+    page = overview_page(
+        page_data(*lanes, Condition("node unreachable", "n1", NOW, "no connection")), Anywhere()
+    )
+    assert page.startswith("# Mesh\n\n**2 problems need attention.**")
     assert f"lane stopped: **[{S}/lead/n2/push](page/{S})**" in page
     assert "node unreachable: **n1** since 2026-11-24 12:00:00, no connection. " in page
-    assert "or mend or disable its [block](block/n1)." in page
+    assert "or fix or disable its [block](block/n1)." in page
     assert f"{S}/lead/n1/push" not in page
 
 
-def test_records_of_a_protocol_that_were_set_aside_are_told_once_with_their_number() -> None:
+def test_parked_records_of_a_protocol_share_one_line_with_their_number() -> None:
     parked = [Condition("record parked", f"{S}/lead/{record}", NOW, "no @") for record in range(40)]
     other = Condition("record parked", f"{S}/open/7", NOW, "no @")
-    page = overview_page(facts(*parked, other), Anywhere())
-    assert page.startswith("# Mesh\n\n**2 things need you.**")
+    page = overview_page(page_data(*parked, other), Anywhere())
+    assert page.startswith("# Mesh\n\n**2 problems need attention.**")
     assert f"record parked: **[{S}/lead/0](page/{S})** and 39 more of its protocol since " in page
     assert f"record parked: **[{S}/open/7](page/{S})** since " in page
 
 
-def test_what_stops_work_stands_before_what_waits_and_hides_nothing_of_another_kind() -> None:
+def test_problems_are_sorted_by_urgency_and_no_kind_hides_another() -> None:
     parked = [Condition("record parked", f"{S}/p{number}/1", NOW, "no @") for number in range(15)]
-    gone = [Condition("lane stopped", f"{S}/{what}/n9/push", NOW, "it is gone") for what in ("a", "b")]
-    away = Condition("node unreachable", "n1", NOW, "no connection")
+    stopped = [Condition("lane stopped", f"{S}/{what}/n9/push", NOW, "it is gone") for what in ("a", "b")]
+    unreachable = Condition("node unreachable", "n1", NOW, "no connection")
     unassigned = Condition("entities unassigned", S, NOW, "3 without a node")
-    page = overview_page(facts(*parked, unassigned, *gone, away), Anywhere())
-    assert page.startswith("# Mesh\n\n**18 things need you.**")
+    page = overview_page(page_data(*parked, unassigned, *stopped, unreachable), Anywhere())
+    assert page.startswith("# Mesh\n\n**18 problems need attention.**")
     lines = [line for line in page.splitlines() if line.startswith("- ")]
     assert [line.partition(":")[0] for line in lines] == [
         "- node unreachable",
@@ -124,53 +126,53 @@ def test_what_stops_work_stands_before_what_waits_and_hides_nothing_of_another_k
     assert f"**[{S}/a/n9/push](page/{S})** and 1 more of its node since" in lines[1]
 
 
-def test_records_that_a_node_could_not_process_need_somebody() -> None:
-    known = facts()
-    (count,) = known.status.counts
-    status = replace(known.status, counts=[replace(count, unprocessed=2)])
+def test_records_that_a_node_could_not_process_need_attention() -> None:
+    data = page_data()
+    (count,) = data.status.counts
+    status = replace(data.status, counts=[replace(count, unprocessed=2)])
     for page in (overview_page, lambda *given: service_page(S, *given)):
-        told = page(replace(known, status=status), Anywhere())
-        assert "**One thing needs you.**" in told
+        text = page(replace(data, status=status), Anywhere())
+        assert "**One problem needs attention.**" in text
         assert (
-            f"results missing: **[{S}/lead/n1](page/{S})**, the node could not process 2 of its records"
-            in told
+            f"results missing: **[{S}/lead/n1/pull](page/{S})**, the node could not process 2 of its records"
+            in text
         )
 
 
 def test_a_long_reason_is_cut() -> None:
-    page = overview_page(facts(Condition("node unreachable", "n1", NOW, "no " * 200)), Anywhere())
+    page = overview_page(page_data(Condition("node unreachable", "n1", NOW, "no " * 200)), Anywhere())
     (line,) = (line for line in page.splitlines() if line.startswith("- "))
-    assert "no no …. Its lanes wait" in line
+    assert "no no …. Its records stay pending" in line
     assert len(line) < 400
 
 
-def test_a_service_that_the_mesh_does_not_declare_is_named_with_its_node() -> None:
-    known = facts()
-    stranger = Node("n3", "h", SecretStr("k"), ("leads.scorin", S))
-    inventory = Inventory({**known.status.inventory.nodes, "n3": stranger})
-    page = overview_page(replace(known, status=replace(known.status, inventory=inventory)), Anywhere())
+def test_an_undeclared_service_of_a_node_is_listed_with_the_node() -> None:
+    data = page_data()
+    misspelt = Node("n3", "h", SecretStr("k"), ("leads.scorin", S))
+    inventory = Inventory({**data.status.inventory.nodes, "n3": misspelt})
+    page = overview_page(replace(data, status=replace(data.status, inventory=inventory)), Anywhere())
     assert "Nodes with services that this mesh does not declare: n3 (leads.scorin)." in page
-    told = f"**n3**: the mesh has no service leads.scorin: did you mean {S}? Mend its [block](block/n3)."
-    assert told in page, "it needs somebody"
-    assert "does not declare" not in overview_page(facts(), Anywhere())
+    line = f"**n3**: the mesh has no service leads.scorin: did you mean {S}? Fix its [block](block/n3)."
+    assert line in page, "it needs attention"
+    assert "does not declare" not in overview_page(page_data(), Anywhere())
 
 
-def test_what_needs_somebody_comes_first_with_what_to_do() -> None:
+def test_problems_come_with_a_remedy_and_only_on_pages_they_concern() -> None:
     stopped = Condition("lane stopped", f"{S}/lead/n1/push", NOW, "no connection")
     elsewhere = Condition("record parked", "mails/mail/1", NOW, "bad")
-    page = service_page(S, facts(stopped, elsewhere), Anywhere())
-    assert "**One thing needs you.**" in page
+    page = service_page(S, page_data(stopped, elsewhere), Anywhere())
+    assert "**One problem needs attention.**" in page
     assert f"lane stopped: **[{S}/lead/n1/push](page/{S})** since 2026-11-24 12:00:00, no connection" in page
-    assert "the next run goes on" in page
+    assert "the next run continues" in page
     assert "mails/mail/1" not in page
-    assert "mails/mail/1" in overview_page(facts(stopped, elsewhere), Anywhere())
+    assert "mails/mail/1" in overview_page(page_data(stopped, elsewhere), Anywhere())
 
 
 @pytest.mark.parametrize(
     "reason", ["[x](javascript:alert(1))", "a | b", "<script>alert(1)</script>", "one\ntwo"]
 )
-def test_what_a_node_says_stays_text_in_its_cell(reason: str) -> None:
-    page = service_page(S, facts(reason=reason), Anywhere())
+def test_the_reason_a_node_gives_is_escaped_in_its_cell(reason: str) -> None:
+    page = service_page(S, page_data(reason=reason), Anywhere())
     html = as_html("t", {"page": page})
     assert "<script>" not in html
     assert 'href="javascript' not in html
@@ -180,17 +182,17 @@ def test_what_a_node_says_stays_text_in_its_cell(reason: str) -> None:
     assert " ".join(reason.split()) in text
 
 
-def test_numbers_go_to_the_right_and_nothing_is_nothing() -> None:
+def test_numbers_are_aligned_right_and_missing_values_are_empty_cells() -> None:
     made = table(("a", "b"), [(1_234, None), (None, float("nan")), (link("x", "y"), True)][:2])
     assert made.splitlines() == ["| a | b |", "|---:|---:|", "| 1,234 |  |", "|  |  |"]
     assert table(("a",), []) == ""
 
 
-def test_a_long_table_says_that_it_was_cut() -> None:
+def test_a_long_table_is_cut_with_a_note() -> None:
     assert "The first 50 of 1,200 are shown." in table(("a",), [(n,) for n in range(1_200)])
 
 
-def test_throughput_is_what_was_processed_between_two_runs_and_never_below_0() -> None:
+def test_throughput_is_records_processed_between_two_runs_and_never_negative() -> None:
     minutes = [0, 2, 2, 3, 4]
     history = pd.DataFrame(
         {
@@ -207,7 +209,7 @@ def test_throughput_is_what_was_processed_between_two_runs_and_never_below_0() -
     assert not Backlog.of(S, pd.DataFrame()).times
 
 
-def test_charts_are_pictures_of_what_they_are_given() -> None:
+def test_charts_of_different_data_are_different_pictures() -> None:
     charts = {
         load_chart(["n1"], [5], [None], "entities"),
         load_chart(["n1"], [6], [None], "entities"),
@@ -220,7 +222,7 @@ def test_charts_are_pictures_of_what_they_are_given() -> None:
     assert all(chart.startswith(b"\x89PNG") and len(chart) < 60_000 for chart in charts)
 
 
-def test_a_rate_is_drawn_over_the_time_in_which_records_were_processed_and_not_until_the_next_run() -> None:
+def test_a_rate_is_drawn_over_the_time_before_its_measurement() -> None:
     times = [NOW, NOW + timedelta(minutes=1), NOW + timedelta(minutes=10)]
     picture = imread(BytesIO(history_chart(times, [0, 0, 0], [0.0, 60.0, 0.0])))
     filled = (picture[..., 2] - picture[..., 0] > 0.1).sum(axis=0) > 20  # columns with more blue than a line

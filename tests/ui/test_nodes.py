@@ -114,6 +114,6 @@ def test_a_wrong_port_is_refused_by_the_form_and_what_it_lets_through_is_said_wh
     service_flows(fleet.mesh, "shop.orders", module=__name__).status()
     with chromium_page(prefect) as page:
         page.goto("artifacts/key/ui-nodes-overview")
-        expect(page.get_by_text("One thing needs you.")).to_be_visible()
+        expect(page.get_by_text("One problem needs attention.")).to_be_visible()
         expect(page.get_by_text(HOST_ALONE)).to_be_visible()
         shot(page, "node-left-out")

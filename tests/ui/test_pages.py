@@ -1,4 +1,4 @@
-"""Pages and tables that runs leave, as people read them in the UI."""
+"""Pages and tables that runs publish, as shown in the UI."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def open_table(page: Page, key: str) -> int:
     return open_newest(page)
 
 
-def test_each_thing_that_runs_leave_is_there_with_the_right_numbers(
+def test_pages_and_tables_of_runs_show_the_right_numbers(
     prefect: str, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PREFECT_INTEGRATIONS_WORKMESH_ARTIFACT_PREFIX", PREFIX)
@@ -47,14 +47,14 @@ def test_each_thing_that_runs_leave_is_there_with_the_right_numbers(
         page.goto(f"artifacts/key/{PREFIX}-overview")
         page.get_by_role("link", name="shop.orders", exact=True).click()
         expect(page.get_by_role("heading", name="shop.orders", exact=True)).to_be_visible()
-        expect(page.get_by_text("One thing needs you.")).to_be_visible()
+        expect(page.get_by_text("One problem needs attention.")).to_be_visible()
         # nodes, entities, unassigned, pending, failed, in flight, processed
         figures = page.locator("table").first.locator("tbody td").all_inner_texts()
         assert figures == ["1", "4", "0", "7", "1", "9", "0"]
         expect(page.get_by_role("img", name="entities held by each node")).to_be_visible()
         shot(page, "service-page")
 
-        assert open_table(page, "parked") == 3, "one of each run that counts"
+        assert open_table(page, "parked") == 3, "one version per run that counts"
         (parked,) = read_rows(page)
         assert (parked["record"], parked["state"], parked["waiting"]) == ("3", "parked", "6")
         assert parked["reason"] == "no good"
@@ -70,5 +70,5 @@ def test_each_thing_that_runs_leave_is_there_with_the_right_numbers(
         assert (handed["from"], handed["moved"], handed["left"]) == ("n2", "1", "0")
 
         page.goto(f"runs/flow-run/{pushed}?tab=Artifacts")
-        page.get_by_role("link", name=re.compile("order, node n1: pushed")).click()
+        page.get_by_role("link", name=re.compile("order to n1: pushed")).click()
         expect(page.get_by_text("Progress: 100").first).to_be_visible()

@@ -32,8 +32,8 @@ def nodes(context: typer.Context, mesh: MeshOption = None, every: AllOption = Fa
     require_server()
     table = node_status(mesh_of(mesh))
     show("Nodes", table, None if every else NODE_COLUMNS)
-    for node, trouble in table.loc[table["trouble"].notna(), ["node", "trouble"]].itertuples(index=False):
-        typer.echo(f"{node}: {trouble}")
+    for node, problem in table.loc[table["problem"].notna(), ["node", "problem"]].itertuples(index=False):
+        typer.echo(f"{node}: {problem}")
 
 
 @nodes_app.command(name="import")

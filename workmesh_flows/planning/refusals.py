@@ -19,6 +19,11 @@ class RefusalState(StrEnum):
     SKIPPED = "skipped"
     """It is not sent any more; what follows it goes on."""
 
+    @property
+    def label(self) -> str:
+        """The state as tables and pages show it; the database keeps ``trying`` for a record that is retried."""
+        return "retrying" if self is RefusalState.RETRYING else self.value
+
 
 def state_after(attempts: int, *, most: int, policy: Policy) -> RefusalState:
     """What becomes of a record that was refused so often."""

@@ -1,4 +1,4 @@
-"""Status over time: what waited, and how fast records were processed."""
+"""Status over time: records pending, and the rate at which records were processed."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import pandas as pd
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """Of one service: at each time, records pending, and records processed a minute since the time before (0 at first).
+    """Pending records of one service at each time, and records processed per minute since the time before (0 at first).
 
-    Fewer processed than before, as after a repush, count as none.
+    The rate is 0 where fewer records are processed than before, as after a repush.
     """
 
     times: Sequence[datetime]
@@ -22,7 +22,7 @@ class Backlog:
 
     @classmethod
     def of(cls, service: str, history: pd.DataFrame) -> Backlog:
-        """From rows with ``time``, ``service``, ``pending`` and ``processed``, the oldest first."""
+        """Compute it from rows with ``time``, ``service``, ``pending`` and ``processed``, oldest first."""
         rows = history[history["service"] == service] if len(history) else history
         if not len(rows):
             return cls((), (), ())

@@ -1,6 +1,6 @@
-"""Charts as PNG, on a ground of their own, so that they are legible in dark and light pages.
+"""Charts as PNG, with their own background, so that they are legible on dark and light pages.
 
-Drawn on figures without pyplot, which keeps them apart between threads.
+They are drawn without pyplot, whose global state is shared between threads.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 WIDTH, DPI = 7.2, 110
-"""Inches, and dots an inch: as wide as a page of Prefect's."""
+"""Inches, and dots per inch: as wide as a page in Prefect's UI."""
 GROUND, INK, FAINT = "#ffffff", "#1f2933", "#d9e2ec"
-HELD, CAP, WAITS, DONE = "#2f6f9f", "#c0392b", "#d98324", "#2f6f9f"
+HELD, CAP, PENDING, PROCESSED = "#2f6f9f", "#c0392b", "#d98324", "#2f6f9f"
 ROW = 0.32
-"""Inches of a bar's row."""
+"""Height of a bar's row in inches."""
 
 
 def load_chart(nodes: Sequence[str], held: Sequence[int], caps: Sequence[int | None], unit: str) -> bytes:
-    """A bar a node, what it holds, with a mark at its cap where it has one; the first node on top."""
+    """One bar per node for what it holds, with a mark at its cap if it has one; the first node on top."""
     figure = Figure(figsize=(WIDTH, 0.9 + ROW * max(len(nodes), 1)), dpi=DPI, facecolor=GROUND)
     axes = _axes(figure)
     places = range(len(nodes))
@@ -37,7 +37,7 @@ def load_chart(nodes: Sequence[str], held: Sequence[int], caps: Sequence[int | N
     axes.set_yticks(places, labels=list(nodes))
     axes.invert_yaxis()
     axes.set_xlim(left=0)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))  # there is no half an entity
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))  # entities are indivisible
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     capped = ", the red mark is the cap" if any(cap is not None for cap in caps) else ""
     axes.set_title(f"{unit} held by each node{capped}", loc="left", fontsize=10, color=INK)
@@ -46,12 +46,12 @@ def load_chart(nodes: Sequence[str], held: Sequence[int], caps: Sequence[int | N
 
 
 def history_chart(times: Sequence[datetime], pending: Sequence[int], rate: Sequence[float]) -> bytes:
-    """What waited, and records processed a minute, over time; one time for each value."""
+    """Pending records, and records processed per minute, over time; one time for each value."""
     figure = Figure(figsize=(WIDTH, 3.4), dpi=DPI, facecolor=GROUND)
     above, below = figure.subplots(2, 1, sharex=True)
     for axes, values, color, title, way in (
-        (above, pending, WAITS, "records pending", "post"),  # a state lasts until the next one is known
-        (below, rate, DONE, "records processed a minute", "pre"),  # a rate is that since the time before
+        (above, pending, PENDING, "records pending", "post"),  # a state lasts until the next measurement
+        (below, rate, PROCESSED, "records processed per minute", "pre"),  # a rate applies to the time before
     ):
         _plain(axes)
         moments: list[Any] = list(times)

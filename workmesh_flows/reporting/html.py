@@ -1,4 +1,4 @@
-"""Pages of Markdown as one page of HTML that loads nothing from elsewhere."""
+"""Markdown pages as one HTML page that loads nothing from the network."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ h1 { margin-top: 3rem; }
 
 
 def as_html(title: str, pages: Mapping[str, str]) -> str:
-    """The pages one after the other, each with its key as the id to which links of the others lead.
+    """The pages one after the other; the key of each is the id that links of the others point to.
 
-    Raw HTML in them shows as text, and addresses that run scripts are no links.
+    Raw HTML in a page is shown as text, and script addresses do not become links.
     """
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
     sections = (

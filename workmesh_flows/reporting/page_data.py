@@ -1,4 +1,4 @@
-"""What pages about a mesh are made from: its facts, and where their links lead."""
+"""The input of the pages about a mesh: its data, and the targets of their links."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from workmesh_flows.operations.status import Status
 
 
 class Links(Protocol):
-    """Where a page's links lead; an empty text where there is nothing to lead to."""
+    """Addresses for the links of a page; an empty text means no link."""
 
     def node(self, name: str) -> str: ...
     def block(self, node: str) -> str: ...
@@ -26,18 +26,18 @@ class Links(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A flow run, as a page lists it."""
+    """A flow run as listed on a page."""
 
     name: str
     address: str
     state: str
-    began: datetime | None
+    started: datetime | None
     message: str
 
 
 @dataclass(frozen=True, slots=True)
 class PageData:
-    """All that pages are made from; ``history`` has a backlog for each service, the oldest first."""
+    """The input of all pages; ``history`` has the services tables of earlier runs, oldest first."""
 
     now: datetime
     status: Status

@@ -1,4 +1,4 @@
-"""Pages of Markdown about a mesh and about each of its services: what needs somebody, figures, charts, links."""
+"""Markdown pages about a mesh and its services: what needs attention, figures, charts and links."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pandas as pd
 
 from workmesh_flows.operations.status import Status
 from workmesh_flows.planning.refusals import RefusalState
-from workmesh_flows.reporting.attention import head
+from workmesh_flows.reporting.attention import attention_list, service_of
 from workmesh_flows.reporting.backlog import Backlog
 from workmesh_flows.reporting.charts import history_chart, load_chart
 from workmesh_flows.reporting.markdown import brief, escaped, link, linked, picture, table
@@ -17,13 +17,13 @@ from workmesh_flows.reporting.page_data import Links, PageData, Run
 from workmesh_flows.reporting.status_tables import NODE_COLUMNS, SERVICE_COLUMNS, nodes_table, services_table
 
 
-def overview_page(facts: PageData, links: Links) -> str:
-    """The whole mesh."""
+def overview_page(data: PageData, links: Links) -> str:
+    """The page of the whole mesh."""
     services = [
         [linked(row["service"], links.service(row["service"])), *(row[name] for name in SERVICE_COLUMNS[1:])]
-        for row in services_table(facts.status).to_dict("records")
+        for row in services_table(data.status).to_dict("records")
     ]
-    nodes = nodes_table(facts.status)
+    nodes = nodes_table(data.status)
     rows = [
         [
             linked(row["node"], links.block(row["node"])),
@@ -34,59 +34,55 @@ def overview_page(facts: PageData, links: Links) -> str:
     ]
     return _joined(
         "# Mesh",
-        head(facts, facts.conditions, links, list(facts.status.held)),
+        attention_list(data, data.conditions, links, list(data.status.held)),
         _actions(links.actions(None)),
         "## Services",
         table(SERVICE_COLUMNS, services),
         "## Nodes",
-        table([*NODE_COLUMNS, "last"], rows)
-        or "No node is in the inventory yet: add a block of type Workmesh Node.",
-        _unknown_services(facts.status),
-        *_load(facts.status, None),
+        table([*NODE_COLUMNS, "task runs"], rows)
+        or "The inventory has no node yet: add a block of type Workmesh Node.",
+        _unknown_services(data.status),
+        *_load(data.status, None),
     )
 
 
-def service_page(name: str, facts: PageData, links: Links) -> str:
-    """One service."""
-    of_service = [
-        condition
-        for condition in facts.conditions
-        if condition.kind == "node unreachable" or condition.subject.partition("/")[0] == name
-    ]
-    (figures,) = (row for row in services_table(facts.status).to_dict("records") if row["service"] == name)
+def service_page(name: str, data: PageData, links: Links) -> str:
+    """The page of one service."""
+    of_service = [condition for condition in data.conditions if service_of(condition) in {None, name}]
+    (figures,) = (row for row in services_table(data.status).to_dict("records") if row["service"] == name)
     return _joined(
         f"# {escaped(name)}",
-        head(facts, of_service, links, [name]),
+        attention_list(data, of_service, links, [name]),
         table(SERVICE_COLUMNS[1:], [[figures[column] for column in SERVICE_COLUMNS[1:]]]),
         _actions(links.actions(name)),
-        *_backlog(name, facts.history),
-        *_load(facts.status, name),
-        *_refused(name, facts),
-        *_runs(links.runs(name), facts.now),
+        *_backlog(name, data.history),
+        *_load(data.status, name),
+        *_refused(name, data),
+        *_runs(links.runs(name), data.now),
         "## Lanes",
-        _lanes(name, facts, links) or "No lane was worked yet.",
+        _lanes(name, data, links) or "No lane has run yet.",
     )
 
 
 def _actions(actions: Sequence[tuple[str, str]]) -> str:
-    """Links to the forms from which runs are started."""
+    """Links to the forms that start runs."""
     return "Run: " + " · ".join(link(action, address) for action, address in actions) if actions else ""
 
 
 def _unknown_services(status: Status) -> str:
-    """Services that nodes name and this mesh does not declare: of another mesh on this server, or misspelt."""
+    """Services that nodes name and this mesh does not declare: misspelt, or of another mesh on this server."""
     named = {
         name: sorted(set(node.services) - set(status.held)) for name, node in status.inventory.nodes.items()
     }
-    told = [
+    listed = [
         f"{escaped(name)} ({escaped(', '.join(services))})" for name, services in named.items() if services
     ]
-    return f"Nodes with services that this mesh does not declare: {', '.join(told)}." if told else ""
+    return f"Nodes with services that this mesh does not declare: {', '.join(listed)}." if listed else ""
 
 
-def _lanes(name: str, facts: PageData, links: Links) -> str:
+def _lanes(name: str, data: PageData, links: Links) -> str:
     pending = {
-        (count.protocol, count.node): count.pending for count in facts.status.counts if count.service == name
+        (count.protocol, count.node): count.pending for count in data.status.counts if count.service == name
     }
     columns = (
         "protocol",
@@ -97,11 +93,11 @@ def _lanes(name: str, facts: PageData, links: Links) -> str:
         "done",
         "refused",
         "last push",
-        "held by",
+        "holder",
     )
-    worked = sorted(
-        (lane for lane in facts.lanes.to_dict("records") if lane["service"] == name),
-        key=lambda lane: (lane["breaker"] == "closed", not lane["refused"]),  # what needs a look stands first
+    lanes = sorted(
+        (lane for lane in data.lanes.to_dict("records") if lane["service"] == name),
+        key=lambda lane: (lane["breaker"] == "closed", not lane["refused"]),  # lanes with problems come first
     )
     rows: list[tuple[object, ...]] = [
         (
@@ -112,36 +108,36 @@ def _lanes(name: str, facts: PageData, links: Links) -> str:
             pending.get((lane["protocol"], lane["node"]), 0) if lane["direction"] == "push" else None,
             lane["done"],
             lane["refused"],
-            _this_day(lane["last_push_time"], facts.now),
+            _this_day(lane["last_push_time"], data.now),
             lane["holder"],
         )
-        for lane in worked
+        for lane in lanes
     ]
-    shown = slice(None if any(lane["holder"] for lane in worked) else -1)
+    shown = slice(None if any(lane["holder"] for lane in lanes) else -1)  # no empty column of holders
     return table(columns[shown], [row[shown] for row in rows])
 
 
 def _this_day(time: datetime | None, now: datetime) -> str | datetime | None:
-    """Of a time of the page's own day the hour alone: a narrow column leaves the others their room."""
+    """A time without its date if it is of the page's own day: a narrow column leaves room for the others."""
     if time is None or pd.isna(time):
         return None
     return f"{time:%H:%M:%S}" if time.date() == now.date() else time
 
 
-def _refused(name: str, facts: PageData) -> Iterable[str]:
-    """What is to be decided stands first; ids, which are long, last."""
+def _refused(name: str, data: PageData) -> Iterable[str]:
+    """The refused records except skipped ones; the ids come last, since they are long."""
     rows = [
         (
-            r.state.value,
+            r.state.label,
             brief(r.reason),
             r.attempts,
             r.waiting,
-            _this_day(r.since, facts.now),
+            _this_day(r.since, data.now),
             r.node,
             r.protocol,
             r.record,
         )
-        for r in facts.refused
+        for r in data.refused
         if r.service == name and r.state is not RefusalState.SKIPPED
     ]
     if rows:
@@ -153,16 +149,16 @@ def _runs(runs: Sequence[Run], now: datetime) -> Iterable[str]:
     if runs:
         yield "## Last runs"
         yield table(
-            ("run", "state", "began", "what it did"),
+            ("run", "state", "started", "message"),
             [
-                (link(run.name, run.address), run.state, _this_day(run.began, now), run.message)
+                (link(run.name, run.address), run.state, _this_day(run.started, now), run.message)
                 for run in runs
             ],
         )
 
 
 def _load(status: Status, service: str | None) -> Iterable[str]:
-    """What each node holds against its cap: of all services in entities, of one in what its criterion counts."""
+    """A chart of the load of each node and its cap: entities for all services, for one what its criterion counts."""
     named = sorted(status.inventory.nodes)
     if service is None:
         unit = "entities"

@@ -1,4 +1,4 @@
-"""Plans and the move log as tables, built once for artifacts, command line and notebooks."""
+"""Plans and the move log as tables, for artifacts, the command line and notebooks."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ LOG_COLUMNS = {
 
 
 def moves_table(plans: Sequence[StoredPlan]) -> pd.DataFrame:
-    """One row a move, in the order in which they are made.
+    """One row per move, in the order in which the moves are made.
 
-    ``gain`` is by how much it brings its two nodes nearer to their even share, in the unit of the weight.
+    ``gain`` is how much closer the move brings its two nodes to their even share, in the unit of the weight.
     """
     rows = [
         (
@@ -53,7 +53,7 @@ def moves_table(plans: Sequence[StoredPlan]) -> pd.DataFrame:
 
 
 def balance_table(plan: StoredPlan) -> pd.DataFrame:
-    """One row a node, before the plan and after it; ``used`` is the share of the cap that loads are compared by."""
+    """One row per node, before and after the plan; ``used`` is the share of the cap that is in use."""
     rows = [
         (
             node.node,

@@ -1,4 +1,4 @@
-"""The two status tables, built once: for artifacts, the command line and notebooks."""
+"""Nodes, services and refused records as tables, for artifacts, the command line and notebooks."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ NODE_COLUMNS = (
     "state",
     "reachable",
     "entities",
-    "workload",
+    "weight",
     "used",
     "pending",
     "failed",
     "processed",
 )
-"""Columns of the nodes table that people see; the DataFrame has more."""
-MORE_NODE_COLUMNS = ("in flight", "host", "port", "services", "version", "trouble")
+"""Columns of the nodes table shown by default; the DataFrame has more."""
+MORE_NODE_COLUMNS = ("in flight", "host", "port", "services", "version", "problem")
 SERVICE_COLUMNS = (
     "service",
     "nodes",
@@ -33,11 +33,9 @@ SERVICE_COLUMNS = (
     "in flight",
     "processed",
 )
-"""Columns of the services table that people see; the DataFrame has more."""
+"""Columns of the services table shown by default; the DataFrame has more."""
 MORE_SERVICE_COLUMNS = ("records", "ownerless")
-
-
-PARKED_COLUMNS = (
+REFUSED_COLUMNS = (
     "service",
     "protocol",
     "record",
@@ -52,8 +50,8 @@ PARKED_COLUMNS = (
 """Columns of the table of refused records."""
 
 
-def parked_table(records: Sequence[RefusedRecord]) -> pd.DataFrame:
-    """One row a refused record: its state, how often it was refused, what waits behind it, since when and why."""
+def refused_table(records: Sequence[RefusedRecord]) -> pd.DataFrame:
+    """One row per refused record: its state, its attempts, the number of records behind it, since when and why."""
     rows = [
         (
             r.service,
@@ -61,7 +59,7 @@ def parked_table(records: Sequence[RefusedRecord]) -> pd.DataFrame:
             r.record,
             r.entity,
             r.node,
-            r.state.value,
+            r.state.label,
             r.attempts,
             r.waiting,
             r.since,
@@ -69,14 +67,14 @@ def parked_table(records: Sequence[RefusedRecord]) -> pd.DataFrame:
         )
         for r in records
     ]
-    return pd.DataFrame(rows, columns=list(PARKED_COLUMNS))
+    return pd.DataFrame(rows, columns=list(REFUSED_COLUMNS))
 
 
 def nodes_table(status: Status) -> pd.DataFrame:
-    """One row a node: of the inventory, of documents that do not validate, and of names found only on entities.
+    """One row per node: of the inventory, with an invalid block, or named only by entities.
 
-    ``workload`` is the weight held, ``used`` the share of the cap that binds first (None without caps), ``pending``
-    includes the ``failed`` ones that push will try again.
+    ``weight`` is the sum of the weights of its entities, ``used`` the largest share of a cap that is in use (None
+    without caps); ``pending`` includes the ``failed`` records that push sends again.
     """
     named = {node for held in status.held.values() for node in held if node is not None}
     names = sorted(named | set(status.inventory.nodes) | set(status.inventory.problems))
@@ -85,7 +83,7 @@ def nodes_table(status: Status) -> pd.DataFrame:
 
 
 def services_table(status: Status) -> pd.DataFrame:
-    """One row a service. Records without an entity are ``ownerless``: never sent, and not among the pending."""
+    """One row per service. Records without an entity are ``ownerless``: never sent, and not counted as pending."""
     rows = []
     for service, held in status.held.items():
         counts = [count for count in status.counts if count.service == service]
@@ -112,45 +110,45 @@ def _node_row(status: Status, name: str) -> dict[str, object]:
         "state": node.state.value if node else "invalid" if name in status.inventory.problems else "unknown",
         "reachable": None if probe is None else probe.reachable,
         "entities": sum(entities for entities, _ in held.values()),
-        "workload": sum(weight for _, weight in held.values()),
+        "weight": sum(weight for _, weight in held.values()),
         "used": None if node is None else _used(node, held, status.weighed),
         **_totals(count for count in status.counts if count.node == name),
         "host": node.host if node else None,
-        "port": str(node.port) if node else None,  # a name, not an amount
+        "port": str(node.port) if node else None,  # as text, so that it is not shown as an amount
         "services": ", ".join(node.services) if node else None,
         "version": probe.version if probe else None,
-        "trouble": _trouble(status, name),
+        "problem": _problem(status, name),
     }
 
 
-def _trouble(status: Status, name: str) -> str | None:
+def _problem(status: Status, name: str) -> str | None:
     if name in status.inventory.problems:
         return status.inventory.problems[name]
     if name not in status.inventory.nodes:
-        return "it is not in the inventory, and entities are assigned to it: add its block, or reassign them"
+        return "it is not in the inventory, but entities are assigned to it: add its block, or reassign them"
     probe = status.probes.get(name)
     found = [
         likely_misspelling(status.inventory.nodes[name].services, status.held),
         probe.trouble if probe else "",
     ]
-    return "; ".join(trouble for trouble in found if trouble) or None
+    return "; ".join(problem for problem in found if problem) or None
 
 
 def _totals(counts: Iterable[Count]) -> dict[str, int]:
-    kept = list(counts)
+    summed = list(counts)
     return {
-        "pending": sum(count.pending for count in kept),
-        "failed": sum(count.failed for count in kept),
-        "in flight": sum(count.in_flight for count in kept),
-        "processed": sum(count.processed for count in kept),
+        "pending": sum(count.pending for count in summed),
+        "failed": sum(count.failed for count in summed),
+        "in flight": sum(count.in_flight for count in summed),
+        "processed": sum(count.processed for count in summed),
     }
 
 
 def _used(node: Node, held: dict[str, tuple[int, int]], weighed: frozenset[str]) -> float | None:
-    """The largest share of a cap that is in use, over services and both kinds of caps.
+    """The largest share of a cap that is in use, over all services and both kinds of caps; None without caps.
 
-    ``max_weight`` counts only where the criterion weighs entities. The cap that all services share counts what the
-    node holds of any, those that it does not run included.
+    ``max_weight`` counts only if the criterion weighs entities. The cap shared by all services counts all entities
+    of the node, including those of services that it does not run.
     """
     shares = []
     if node.shared_cap:

@@ -1,4 +1,4 @@
-"""Tables for the terminal."""
+"""Tables in the terminal."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 
 PLAIN_WIDTH = 120
-"""Columns of an output that is no terminal."""
+"""Width in characters where the output is not a terminal."""
 
 
 def console() -> Console:
-    """Where tables go: as wide as the terminal, or wide enough for a file."""
-    made = Console()
-    return made if made.is_terminal else Console(width=PLAIN_WIDTH)
+    """The console for tables: as wide as the terminal, or 120 characters for a file or a pipe."""
+    terminal = Console()
+    return terminal if terminal.is_terminal else Console(width=PLAIN_WIDTH)
 
 
 def as_table(title: str, frame: pd.DataFrame) -> Group:
-    """A frame as a table: numbers to the right with thousands marked, nothing where there is no value."""
+    """A frame as a table: numbers aligned right with thousands separators, missing values as empty cells."""
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0)
     numeric = [bool(frame[column].map(_is_number).all()) for column in frame.columns]
     for column, number in zip(frame.columns, numeric, strict=True):
@@ -41,7 +41,7 @@ def _is_number(value: object) -> bool:
     return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
 
 
-def _cell(value: object) -> str:  # noqa: PLR0911 - a row a kind
+def _cell(value: object) -> str:  # noqa: PLR0911 - one case per type
     match value:
         case None:
             return ""

@@ -10,8 +10,8 @@ from prefect import get_run_logger
 from workmesh_flows.domain.reports import AssignReport, MoveReport
 from workmesh_flows.domain.service import Mesh
 from workmesh_flows.errors import ConfigurationError, NoCapacity, RunFailed
-from workmesh_flows.observability.artifacts import publish_assignment, publish_moves
 from workmesh_flows.observability.best_effort import best_effort
+from workmesh_flows.observability.plan_artifacts import publish_assignment, publish_moves
 from workmesh_flows.runs.finish import finish_run
 from workmesh_flows.runs.result import RunResult, by_reason, counted
 from workmesh_flows.tasks import assignment as tasks

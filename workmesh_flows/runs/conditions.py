@@ -104,8 +104,7 @@ def _report_nodes(engine: Engine, status: Status) -> ConditionChanges:
     found = compare_conditions(engine, "node unreachable", unreachable)
     for node, problem, event in _events(found):
         pending = sum(count.pending for count in status.counts if count.node == node)
-        # "trouble" is the published name of this field: users' automations read it.
-        emit(event, f"node/{node}", node=node, payload={"trouble": problem, "pending": pending})
+        emit(event, f"node/{node}", node=node, payload={"problem": problem, "pending": pending})
     return found
 
 

@@ -11,7 +11,12 @@ from workmesh_flows.domain.service import Mesh
 from workmesh_flows.errors import RunFailed
 from workmesh_flows.inventory.documents import load_inventory
 from workmesh_flows.mesh_database import mesh_engine
-from workmesh_flows.observability.artifacts import publish_lanes, publish_page, publish_parked, publish_status
+from workmesh_flows.observability.artifacts import (
+    publish_lanes,
+    publish_page,
+    publish_refused,
+    publish_status,
+)
 from workmesh_flows.observability.best_effort import best_effort
 from workmesh_flows.observability.pages import run_pages
 from workmesh_flows.operations.delivery.replay import list_refused
@@ -52,7 +57,7 @@ def _publish(mesh: Mesh, result: RunResult, service: str | None) -> None:
     with mesh_engine(mesh) as engine:
         status, refused = read_status(engine, mesh, inventory, probes), list_refused(engine, mesh)
         publish_status(status)
-        publish_parked(refused)
+        publish_refused(refused)
         report_conditions(engine, result, status, refused)
         _warn_of_unassigned(status, result)
         services = [known.name for known in mesh.services] if service is None else [service]

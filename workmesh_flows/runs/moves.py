@@ -12,8 +12,8 @@ from workmesh_flows.domain.reports import first_reason
 from workmesh_flows.domain.service import Mesh
 from workmesh_flows.errors import ConfigurationError, RunFailed, UnknownName
 from workmesh_flows.inventory.documents import load_inventory
-from workmesh_flows.observability.artifacts import publish_moves, publish_plans
 from workmesh_flows.observability.best_effort import best_effort
+from workmesh_flows.observability.plan_artifacts import publish_moves, publish_plans
 from workmesh_flows.operations.moves.apply import MovesMade
 from workmesh_flows.operations.moves.plan import DrainRequest, RebalanceRequest
 from workmesh_flows.planning.rebalance.plan import PINNED

@@ -1,0 +1,97 @@
+"""Artifacts about plans, their moves, and assignments."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from prefect.artifacts import create_table_artifact
+
+from workmesh_flows.settings import artifact_key
+
+if TYPE_CHECKING:
+    from workmesh_flows.domain.reports import MoveReport
+    from workmesh_flows.planning.assignment.plan import AssignmentPlan
+    from workmesh_flows.planning.stored_plan import StoredPlan
+
+ROWS = 1_000
+"""Rows of an assignment plan; the page of a table gets slow with thousands."""
+
+
+def publish_plans(plans: Sequence[StoredPlan], summary: str) -> None:
+    """The moves of plans, one row each: the rows that applying the plans executes; ``summary`` comes first."""
+    from workmesh_flows.reporting.artifact_rows import as_text, listed, rows_of
+    from workmesh_flows.reporting.plan_tables import MOVE_COLUMNS, balance_table, moves_table
+
+    parts = [f"**{summary}**"]
+    parts += [f"**{plan.service}, {plan.kind}**, plan `{plan.id}`: {plan.plan}" for plan in plans]
+    for plan in plans:
+        if plan.plan.nodes:
+            parts.append(f"**Nodes of {plan.service}, before and after**\n\n{as_text(balance_table(plan))}")
+        if plan.plan.stuck:
+            stuck = listed(f"{entity}: {reason}" for entity, reason in plan.plan.stuck)
+            parts.append(f"**Cannot move** ({len(plan.plan.stuck):,}){stuck}")
+    if any(plan.plan.moves for plan in plans):
+        parts.append(
+            "`gain` is how much closer a move brings its two nodes to their even share; the moves of one `wave` run in "
+            "parallel."
+        )
+    several = len({plan.service for plan in plans}) > 1
+    columns = [column for column in MOVE_COLUMNS if several or column != "service"]
+    create_table_artifact(
+        key=artifact_key("plan"), table=rows_of(moves_table(plans), columns), description="\n\n".join(parts)
+    )
+
+
+def publish_assignment(service: str, plan: AssignmentPlan) -> None:
+    """The plan of an assignment: the first ``ROWS`` entities with their nodes, and entities that fit on no node."""
+    from workmesh_flows.reporting.artifact_rows import short
+
+    rows = [{"entity": str(entity), "to": node, "why": ""} for entity, node in plan.assigned[:ROWS]]
+    rows += [
+        {"entity": str(entity), "to": "", "why": short(reason)}
+        for entity, reason in plan.unassigned[: ROWS - len(rows)]
+    ]
+    counts = Counter(node for _, node in plan.assigned)
+    nodes = ", ".join(f"{node} {count:,}" for node, count in sorted(counts.items()))
+    shown = f", of which the first {ROWS:,} are shown" if len(plan.assigned) > ROWS else ""
+    create_table_artifact(
+        key=artifact_key("plan"),
+        table=rows,
+        description=f"**{service}.assign**, dry run: {plan}{shown}. {nodes}",
+    )
+
+
+def publish_moves(reports: Sequence[MoveReport]) -> None:
+    """The hand-overs of a run, one row per source node and wave."""
+    from workmesh_flows.reporting.artifact_rows import listed, short
+
+    rows = [
+        {
+            "service": report.service,
+            "from": report.source,
+            "moved": report.moved,
+            "skipped": report.skipped,
+            "left": report.left,
+            "again": report.again,
+            "seconds": round(report.seconds, 1),
+            "note": short(_note(report)),
+        }
+        for report in reports
+    ]
+    notes = listed(
+        f"{report.service}, from {report.source}: {_note(report)}" for report in reports if _note(report)
+    )
+    create_table_artifact(
+        key=artifact_key("moves"),
+        table=rows,
+        description=(
+            "**Hand-overs.** `skipped` entities had already left the node, or no longer fit on their target; `left` were "
+            f"not reached; `again` is the number of records that will be pushed again.{notes}"
+        ),
+    )
+
+
+def _note(report: MoveReport) -> str:
+    return report.note or "; ".join(f"{key}: {why}" for key, why in report.reasons.items())
