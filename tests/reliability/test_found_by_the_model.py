@@ -8,10 +8,11 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import Engine
 
-from tests.operations.delivery.lane_runs import PUSH, figures, pull, push, push_stops
+from tests.operations.delivery.lane_runs import PUSH, pull, push, push_stops
 from tests.operations.delivery.parking import impatient, kept, refusing_these
 from tests.operations.moves.movers import flags, former, moving, steps
 from tests.reliability.model.forgetful_node import ForgetfulNode
+from tests.support.counts import NOTHING, Counts, counts
 from tests.support.scripted_node import Answer, Asked, scripted_node, success
 from tests.support.shop import shop_service, write_orders, write_shops
 from workmesh_flows.domain.node import Node
@@ -48,8 +49,8 @@ def test_a_node_that_names_a_record_whose_answer_was_lost_before_its_entity_left
         hand_over(moving(engine, service, n1, n2), steps([1], "n1", "n2"))
         assert former(engine) == []
         one.work(3)
-        assert figures(pull(engine, service, n1)) == (2, 2, 0, 0)
-        assert figures(pull(engine, service, n1)) == (0, 0, 0, 0)
+        assert counts(pull(engine, service, n1)) == Counts(pulled=2)
+        assert counts(pull(engine, service, n1)) == NOTHING
     assert flags(engine, pulled=True) == {1: True, 2: True, 3: None}
 
 
@@ -66,12 +67,12 @@ def test_a_node_that_goes_on_naming_a_record_that_left_it_is_understood_once_tha
         two.work(1)
         pull(engine, service, n2)
         one.work(2)
-        assert figures(pull(engine, service, n1)) == (1, 1, 0, 0)
+        assert counts(pull(engine, service, n1)) == Counts(pulled=1)
         assert former(engine) == [], "it is pulled, so it matters no more"
-        assert figures(pull(engine, service, n1)) == (0, 0, 0, 0)
+        assert counts(pull(engine, service, n1)) == NOTHING
         write_orders(engine, [2], first=3)
         push(engine, service, n1)
-        assert figures(pull(engine, service, n1)) == (0, 0, 0, 0)
+        assert counts(pull(engine, service, n1)) == NOTHING
 
 
 def test_what_is_sent_again_to_the_node_that_has_it_is_pulled_though_it_never_names_it_again(

@@ -12,10 +12,11 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import Engine
 
-from tests.operations.delivery.lane_runs import PULL, figures, pull, push, sent_ids
+from tests.operations.delivery.lane_runs import PULL, pull, push, sent_ids
 from tests.operations.moves.movers import moving, two_nodes
 from tests.operations.moves.test_hand_over import processing
 from tests.reliability.pausing import BATCH, LEASE, LOST, WENT_ON, pull_and_pause, push_and_pause
+from tests.support.counts import Counts, counts
 from tests.support.shop import shop_service, with_push_success, write_orders, write_shops
 from workmesh_flows.domain.node import Node
 from workmesh_flows.operations.moves.reassign import reassign
@@ -82,7 +83,7 @@ def test_it_asks_for_no_more_results_where_another_run_has_pulled_them(engine: E
     with two_nodes(processing(upto=lambda: COUNT)) as (one, _, n1, _n2):
         push(engine, service, n1)
         with paused_master(engine, n1, pull_and_pause) as process:
-            assert figures(pull(engine, service, n1)) == (10, 10, 0, 0)
+            assert counts(pull(engine, service, n1)) == Counts(pulled=10)
             assert gone_on(process) == LOST
         asked = [request.body["ids"] for request in one.asked if request.path == PULL]
     assert asked == [list(range(1, 11)), list(range(11, COUNT + 1))]

@@ -13,7 +13,6 @@ from tests.operations.delivery.lane_runs import (
     PUSH,
     QUICK,
     context_on,
-    figures,
     lane_row,
     push,
     push_stops,
@@ -22,6 +21,7 @@ from tests.operations.delivery.lane_runs import (
     sent_ids,
 )
 from tests.operations.moves.movers import moving, steps, two_nodes
+from tests.support.counts import Counts, counts
 from tests.support.scripted_node import Answer, Asked, failure, scripted_node, success
 from tests.support.shop import PUSH_FLAGS, shop_service, with_push_success, write_orders, write_shops
 from workmesh_flows import Push, Service, post
@@ -77,7 +77,7 @@ def test_nothing_of_a_parked_owner_is_sent_not_even_what_comes_later(
         push(engine, service, node.node())
         write_orders(engine, [1, 2], first=7)
         node.asked.clear()
-        assert figures(push(engine, service, node.node())) == (1, 1, 0, 0)
+        assert counts(push(engine, service, node.node())) == Counts(pushed=1)
     assert sent_ids(node.asked) == [8]
     assert with_push_success(engine, None) == [5, 7]
 
@@ -178,5 +178,7 @@ def test_what_waits_at_the_end_of_a_page_is_counted_once(
     write_orders(engine, [1, 2, 3, 2, 3, 2, 3, 2, 3, 1] + [2, 3] * 10)
     refused = success({"refused": {"1": "no"}})
     with scripted_node(lambda asked: refused if len(sent(node.asked)) == 1 else success()) as node:
-        assert figures(push(engine, shop_service(batch_size=5), node.node())) == (30, 28, 1, 1)
+        assert counts(push(engine, shop_service(batch_size=5), node.node())) == Counts(
+            pushed=28, refused=1, left=1
+        )
     assert with_push_success(engine, None) == [10]

@@ -75,16 +75,6 @@ def pull_stops(engine: Engine, service: Service, node: Node) -> LaneStopped:
     return caught.value
 
 
-def figures(report: object) -> tuple[int, int, int, int]:
-    """Selected, done, refused or failed, left; they add up, also in the report of a lane that stopped."""
-    assert isinstance(report, PushReport | PullReport)
-    done, bad = (
-        (report.pushed, report.refused) if isinstance(report, PushReport) else (report.pulled, report.failed)
-    )
-    assert report.selected == done + bad + report.left
-    return report.selected, done, bad, report.left
-
-
 def sent(asked: list[Asked]) -> list[list[int]]:
     """The ids of each push request, in the order the requests came."""
     return [_ids(request) for request in asked if request.path == PUSH]

@@ -12,7 +12,6 @@ from tests.support.shop import PUSH_FLAGS, shop_service
 from workmesh_flows import Push, Service, post
 from workmesh_flows.adapters.store.schema import parked
 from workmesh_flows.domain.protocol import Policy
-from workmesh_flows.domain.reports import PushReport
 
 
 def impatient(
@@ -28,14 +27,6 @@ def kept(engine: Engine) -> dict[str, tuple[str, int]]:
     query = select(parked.c.record, parked.c.state, parked.c.attempts)
     with engine.connect() as connection:
         return {record: (str(state), attempts) for record, state, attempts in connection.execute(query)}
-
-
-def figures(report: object) -> tuple[int, int, int, int, int]:
-    """Selected, pushed, refused, parked, left; they add up."""
-    assert isinstance(report, PushReport)
-    told = (report.pushed, report.refused, report.parked, report.left)
-    assert report.selected == sum(told)
-    return (report.selected, *told)
 
 
 def refusing_these(*ids: int, answer: Answer | None = None) -> Script:

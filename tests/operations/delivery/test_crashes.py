@@ -22,7 +22,6 @@ from tests.operations.delivery.lane_runs import (
     PUSH,
     STATUS,
     as_node,
-    figures,
     forwarded,
     in_order_per_owner,
     lane_row,
@@ -34,6 +33,7 @@ from tests.operations.delivery.lane_runs import (
     sent_ids,
 )
 from tests.operations.processes import go, started
+from tests.support.counts import Counts, counts
 from tests.support.scripted_node import API_KEY, Answer, Asked, scripted_node, success
 from tests.support.shop import orders, shop_service, with_push_success, write_orders, write_shops
 from workmesh_flows.errors import LaneBusy
@@ -145,7 +145,7 @@ def test_a_node_killed_again_and_again_in_the_middle_of_a_push_loses_nothing(
                 node.kill()
                 stopped = pushing.result()
             assert stopped.transient
-            assert figures(stopped.report)[2] == 0
+            assert (counts(stopped.report).refused, counts(stopped.report).parked) == (0, 0)
             assert with_push_success(engine, False) == []
             assert set(with_push_success(engine, True)) <= {int(arrival.id) for arrival in node.arrivals()}
             node.start()
@@ -199,7 +199,7 @@ def test_a_master_killed_between_fetching_results_and_writing_them_fetches_them_
         pulled = [order.id for order in orders(engine).values() if order.pull_success]
         assert pulled == list(range(1, 11)), "the page before it was written, its own was not"
         time.sleep(LEASE)
-        assert figures(pull(engine, shop_service(), scripted.node())) == (COUNT - 10, COUNT - 10, 0, 0)
+        assert counts(pull(engine, shop_service(), scripted.node())) == Counts(pulled=COUNT - 10)
     assert [order.score for order in orders(engine).values()] == list(range(1, COUNT + 1))
 
 

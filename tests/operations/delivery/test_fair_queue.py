@@ -12,7 +12,8 @@ from sqlalchemy import Engine, QueuePool, create_engine, delete, update
 from sqlalchemy.orm import Session
 
 from tests.operations.delivery.lane_runs import PUSH, push, sent, sent_ids
-from tests.operations.delivery.parking import figures, impatient, kept, refusing_these
+from tests.operations.delivery.parking import impatient, kept, refusing_these
+from tests.support.counts import Counts, counts
 from tests.support.scripted_node import Answer, Asked, scripted_node, success
 from tests.support.shop import (
     PUSH_FLAGS,
@@ -43,7 +44,7 @@ def test_a_new_record_is_not_delayed_by_an_older_backlog_of_another_owner(engine
     write_shops(engine, ["n1", "n1"])
     write_orders(engine, [1] * 3_000 + [2])
     with scripted_node() as node:
-        assert figures(push(engine, shop_service(batch_size=100), node.node())) == (3_001, 3_001, 0, 0, 0)
+        assert counts(push(engine, shop_service(batch_size=100), node.node())) == Counts(pushed=3_001)
     assert requests_before(sent(node.asked), 3_001) <= 1
 
 
@@ -71,7 +72,7 @@ def test_a_lane_of_one_owner_goes_in_full_batches(engine: Engine) -> None:
     write_shops(engine, ["n1"])
     write_orders(engine, [1] * 43)
     with scripted_node() as node:
-        assert figures(push(engine, shop_service(batch_size=5), node.node())) == (43, 43, 0, 0, 0)
+        assert counts(push(engine, shop_service(batch_size=5), node.node())) == Counts(pushed=43)
     assert sent_ids(node.asked) == list(range(1, 44))
     assert [len(batch) for batch in sent(node.asked)] == [5] * 8 + [3]
 
@@ -82,7 +83,7 @@ def test_a_busy_owner_that_is_held_or_parked_costs_the_others_nothing(engine: En
     write_orders(engine, [1] * 60 + [2] * 30)
     service = impatient(attempts=2, batch_size=5)
     with scripted_node(refusing_these(3)) as node:
-        assert figures(push(engine, service, node.node())) == (90, 32, 1, 0, 57)
+        assert counts(push(engine, service, node.node())) == Counts(pushed=32, refused=1, left=57)
         node.asked.clear()
         report = push(engine, service, node.node())
         assert (report.pushed, report.parked) == (0, 1)
@@ -96,7 +97,7 @@ def test_what_one_limit_leaves_over_is_fair_in_the_next_run_too(engine: Engine) 
     write_orders(engine, [1] * 60 + [2] * 8)
     with scripted_node() as node:
         reports = [push(engine, shop_service(batch_size=5), node.node(), limit=20) for _ in range(4)]
-    assert [figures(report)[:2] for report in reports] == [(20, 20), (20, 20), (20, 20), (8, 8)]
+    assert [counts(report) for report in reports] == [Counts(pushed=pushed) for pushed in (20, 20, 20, 8)]
     assert [report.unread for report in reports] == [48, 28, 8, 0]
     arrived = sent_ids(node.asked)
     assert sorted(arrived) == list(range(1, 69))
@@ -118,7 +119,7 @@ def test_many_busy_owners_with_a_function_that_reads_more_need_few_connections(t
     service = shop_service(push=Push(send, flags=PUSH_FLAGS, batch_size=10))
     try:
         with scripted_node() as node:
-            assert figures(push(pooled, service, node.node())) == (500, 500, 0, 0, 0)
+            assert counts(push(pooled, service, node.node())) == Counts(pushed=500)
     finally:
         pooled.dispose()
 
@@ -131,7 +132,7 @@ def test_owners_beyond_those_with_turns_of_their_own_go_with_the_others(
     write_shops(engine, ["n1"] * 5)
     write_orders(engine, [owner for owner in range(1, 6) for _ in range(15)])
     with scripted_node() as node:
-        assert figures(push(engine, shop_service(batch_size=5), node.node())) == (75, 75, 0, 0, 0)
+        assert counts(push(engine, shop_service(batch_size=5), node.node())) == Counts(pushed=75)
     arrived = sent_ids(node.asked)
     assert sorted(arrived) == list(range(1, 76))
     for owner in range(5):
@@ -157,7 +158,7 @@ def test_an_entity_that_comes_to_the_node_meanwhile_is_had_in_order(engine: Engi
 
     with scripted_node(script) as node:
         report = push(engine, shop_service(batch_size=5), node.node())
-    assert figures(report) == (60, 60, 0, 0, 0)
+    assert counts(report) == Counts(pushed=60)
     arrived = sent_ids(node.asked)
     assert [number for number in arrived if number <= 30] == list(range(1, 31))
     assert [number for number in arrived if number > 30] == list(range(31, 61))
@@ -196,7 +197,7 @@ def test_each_record_is_sent_once_and_each_owner_in_order(
         session.execute(insert(Order), rows)
     with scripted_node() as node:
         report = push(shops, shop_service(batch_size=size), node.node())
-    assert figures(report) == (len(rows), len(rows), 0, 0, 0)
+    assert counts(report) == Counts(pushed=len(rows))
     arrived = sent_ids(node.asked)
     assert sorted(arrived) == list(range(1, len(rows) + 1))
     own: dict[int, list[tuple[int, int]]] = defaultdict(list)

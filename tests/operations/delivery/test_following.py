@@ -7,7 +7,7 @@ from sqlalchemy import Engine, update
 from sqlalchemy.orm import Session
 
 from tests.operations.delivery.lane_runs import QUICK
-from tests.operations.delivery.parking import figures, kept
+from tests.operations.delivery.parking import kept
 from tests.operations.delivery.threads import (
     COMMENT,
     TOPIC,
@@ -21,6 +21,7 @@ from tests.operations.delivery.threads import (
     write,
     write_teams,
 )
+from tests.support.counts import Counts, counts
 from tests.support.scripted_node import Answer, Asked, ScriptedNode, failure, scripted_node, success
 from workmesh_flows import Protocol, Service
 from workmesh_flows.domain.node import Node
@@ -70,14 +71,14 @@ def test_a_record_waits_for_the_one_it_points_to(engine: Engine, protocol: objec
     write(engine, Topic, {"id": 1}, {"id": 2, "team_id": 2})
     write(engine, Comment, comment(1), comment(2, topic=1), comment(3), comment(4, topic=2, team=2))
     with scripted_node() as node:
-        assert figures(push(engine, service, "comment", node.node())) == (4, 1, 0, 0, 3)
+        assert counts(push(engine, service, "comment", node.node())) == Counts(pushed=1, left=3)
         assert sent(node) == [[1]], (
             "what points to nothing waits for nothing; what follows a waiting one waits"
         )
-        assert figures(push(engine, service, "comment", node.node())) == (3, 0, 0, 0, 3)
+        assert counts(push(engine, service, "comment", node.node())) == Counts(left=3)
         assert len(sent(node)) == 1
         push(engine, service, "topic", node.node())
-        assert figures(push(engine, service, "comment", node.node())) == (3, 3, 0, 0, 0)
+        assert counts(push(engine, service, "comment", node.node())) == Counts(pushed=3)
         assert sent(node) == [[1], [2, 3, 4]]
 
 
@@ -104,7 +105,7 @@ def test_a_record_waits_for_one_that_is_refused_or_parked(engine: Engine) -> Non
         node.script = lambda asked: success()
         decide_refused(engine, service, "replay")
         push(engine, service, "topic", node.node())
-        assert figures(push(engine, service, "comment", node.node())) == (2, 2, 0, 0, 0)
+        assert counts(push(engine, service, "comment", node.node())) == Counts(pushed=2)
     assert pushed(engine, Comment) == [1, 2, 3]
 
 
@@ -117,7 +118,7 @@ def test_what_precedes_a_waiting_record_goes_and_other_owners_go_on(engine: Engi
     write(engine, Comment, *rows)
     with scripted_node() as node:
         report = push(engine, service, "comment", node.node())
-    assert figures(report) == (30, 22, 0, 0, 8)
+    assert counts(report) == Counts(pushed=22, left=8)
     assert pushed(engine, Comment) == [n for n in range(1, 31) if n % 2 == 0 or n < 15]
 
 
@@ -127,7 +128,7 @@ def test_an_answer_goes_in_a_later_request_of_the_same_run_than_its_parent(engin
     write(engine, Comment, comment(1), comment(2, team=2), comment(3, parent=1), comment(4, parent=3))
     write(engine, Comment, comment(5, team=2), comment(6, parent=2, team=1))
     with scripted_node() as node:
-        assert figures(push(engine, service, "comment", node.node())) == (6, 6, 0, 0, 0)
+        assert counts(push(engine, service, "comment", node.node())) == Counts(pushed=6)
     assert sent(node) == [[1, 2], [3], [4, 5, 6]]
 
 
@@ -140,13 +141,13 @@ def test_an_answer_to_a_refused_comment_is_not_sent(engine: Engine) -> None:
         return failure("no") if asked.path == COMMENT and 1 in ids(asked) else success()
 
     with scripted_node(script) as node:
-        assert figures(push(engine, service, "comment", node.node())) == (4, 1, 0, 1, 2)
+        assert counts(push(engine, service, "comment", node.node())) == Counts(pushed=1, parked=1, left=2)
         assert 2 not in [number for batch in sent(node) for number in batch]
-        assert figures(push(engine, service, "comment", node.node())) == (2, 0, 0, 0, 2)
+        assert counts(push(engine, service, "comment", node.node())) == Counts(left=2)
         node.script = lambda asked: success()
         node.asked.clear()
         decide_refused(engine, service, "replay")
-        assert figures(push(engine, service, "comment", node.node())) == (3, 3, 0, 0, 0)
+        assert counts(push(engine, service, "comment", node.node())) == Counts(pushed=3)
     assert sent(node) == [[1], [2, 3]]
 
 
@@ -156,8 +157,8 @@ def test_an_answer_that_was_read_before_its_parent_goes_in_the_next_run(engine: 
     write(engine, Comment, comment(2, team=2))
     write(engine, Comment, comment(1, parent=2))
     with scripted_node() as node:
-        assert figures(push(engine, service, "comment", node.node())) == (2, 1, 0, 0, 1)
-        assert figures(push(engine, service, "comment", node.node())) == (1, 1, 0, 0, 0)
+        assert counts(push(engine, service, "comment", node.node())) == Counts(pushed=1, left=1)
+        assert counts(push(engine, service, "comment", node.node())) == Counts(pushed=1)
     assert sent(node) == [[2], [1]]
 
 

@@ -11,7 +11,8 @@ from sqlalchemy import Engine, update
 from sqlalchemy.orm import Session
 
 from tests.operations.delivery.lane_runs import PUSH, QUICK, lane_row, push, sent, sent_ids
-from tests.operations.delivery.parking import figures, refusing_these
+from tests.operations.delivery.parking import refusing_these
+from tests.support.counts import Counts, counts
 from tests.support.scripted_node import Answer, Asked, scripted_node, success
 from tests.support.shop import Order, shop_service, with_push_success, write_orders, write_shops
 from workmesh_flows.domain.limits import Limits
@@ -37,10 +38,10 @@ def test_a_number_of_records_bounds_a_run_and_the_rest_is_told(engine: Engine) -
     write_orders(engine, [1] * 25)
     with scripted_node() as node:
         report = bounded(engine, node.node(), RunLimits(records=12))
-        assert (figures(report), report.unread) == ((12, 12, 0, 0, 0), 13)
+        assert (counts(report), report.unread) == (Counts(pushed=12), 13)
         assert str(report) == "order to n1: pushed 12 of 12, 13 still pending"
         report = bounded(engine, node.node(), RunLimits(records=13))
-        assert (figures(report), report.unread) == ((13, 13, 0, 0, 0), 0)
+        assert (counts(report), report.unread) == (Counts(pushed=13), 0)
     assert [len(batch) for batch in sent(node.asked)] == [10, 2, 10, 3]
 
 
@@ -49,7 +50,7 @@ def test_a_refused_record_counts_as_one_of_them(engine: Engine) -> None:
     write_orders(engine, range(1, 26))
     with scripted_node(refusing_these(2)) as node:
         report = bounded(engine, node.node(), RunLimits(records=5))
-    assert (figures(report), report.unread) == ((5, 4, 1, 0, 0), 20)
+    assert (counts(report), report.unread) == (Counts(pushed=4, refused=1), 20)
 
 
 def test_a_time_bounds_a_run_between_two_batches(engine: Engine) -> None:
@@ -81,7 +82,7 @@ def test_a_lane_that_stops_tells_what_it_did_not_come_to(engine: Engine) -> None
     with scripted_node(refusing_these(15, answer=Answer(code=503))) as node:
         stopped = push_stops(engine, shop_service(), node.node())
     assert isinstance(stopped.report, PushReport)
-    assert (figures(stopped.report), stopped.report.unread) == ((20, 10, 0, 0, 10), 5)
+    assert (counts(stopped.report), stopped.report.unread) == (Counts(pushed=10, left=10), 5)
 
 
 def test_a_node_may_take_fewer_records_at_once_than_the_service_sends(engine: Engine) -> None:
@@ -153,7 +154,7 @@ def test_a_batch_of_too_many_bytes_is_split_for_this_time_only(engine: Engine) -
     with scripted_node() as node:
         bare = len(_payload(node.node(), 10))
         report = bounded(engine, node.node(), RunLimits(), max_request_bytes=bare + 100)
-    assert figures(report) == (30, 30, 0, 0, 0)
+    assert counts(report) == Counts(pushed=30)
     assert [len(batch) for batch in sent(node.asked)] == [10, 5, 5, 10]
     assert max(len(asked.raw) for asked in node.asked) <= bare + 100 + 80, "the key comes on top"
     assert sent_ids(node.asked) == list(range(1, 31))
@@ -171,7 +172,7 @@ def test_a_single_record_of_too_many_bytes_is_sent(engine: Engine) -> None:
     write_shops(engine, ["n1"])
     write_orders(engine, [1] * 5)
     with scripted_node() as node:
-        assert figures(bounded(engine, node.node(), RunLimits(), max_request_bytes=10)) == (5, 5, 0, 0, 0)
+        assert counts(bounded(engine, node.node(), RunLimits(), max_request_bytes=10)) == Counts(pushed=5)
         assert [len(batch) for batch in sent(node.asked)] == [1] * 5
         write_orders(engine, [1] * 10, first=6)
         push(engine, shop_service(), node.node())

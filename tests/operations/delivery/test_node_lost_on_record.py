@@ -6,7 +6,8 @@ import pytest
 from sqlalchemy import Engine
 
 from tests.operations.delivery.lane_runs import PING, PUSH, QUICK, lane_row, push, sent
-from tests.operations.delivery.parking import figures, impatient, kept, refusing_these
+from tests.operations.delivery.parking import impatient, kept, refusing_these
+from tests.support.counts import Counts, counts
 from tests.support.scripted_node import Answer, Asked, ScriptedNode, scripted_node, success
 from tests.support.shop import orders, shop_service, with_push_success, write_orders, write_shops
 from workmesh_flows import Service
@@ -52,7 +53,7 @@ def test_a_record_with_which_the_node_goes_away_is_found_and_parked(
         assert (lane_row(engine).done, lane_row(engine).refused) == (26, 3)
         node.script = lambda asked: success()
         decide_refused(engine, service, "replay")
-        assert figures(push(engine, service, node.node())) == (6, 6, 0, 0, 0)
+        assert counts(push(engine, service, node.node())) == Counts(pushed=6)
 
 
 def test_one_failure_of_the_network_counts_against_nobody_and_the_batches_grow_back(engine: Engine) -> None:

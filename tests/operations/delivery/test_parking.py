@@ -9,7 +9,8 @@ from sqlalchemy import Engine, event, update
 from sqlalchemy.orm import Session
 
 from tests.operations.delivery.lane_runs import lane_row, push, push_stops, sent, sent_ids
-from tests.operations.delivery.parking import figures, impatient, kept, refusing_these
+from tests.operations.delivery.parking import impatient, kept, refusing_these
+from tests.support.counts import NOTHING, Counts, counts
 from tests.support.scripted_node import Answer, Asked, Script, failure, scripted_node, success
 from tests.support.shop import (
     PUSH_FLAGS,
@@ -32,12 +33,12 @@ def test_a_record_that_is_refused_for_the_last_time_is_parked_and_only_its_owner
     write_orders(engine, [1, 2] * 5)
     service = impatient(attempts=3)
     with scripted_node(refusing_these(3)) as node:
-        assert figures(push(engine, service, node.node())) == (10, 6, 1, 0, 3)
+        assert counts(push(engine, service, node.node())) == Counts(pushed=6, refused=1, left=3)
         assert kept(engine) == {"3": ("trying", 1)}
-        assert figures(push(engine, service, node.node())) == (4, 0, 1, 0, 3)
+        assert counts(push(engine, service, node.node())) == Counts(refused=1, left=3)
         assert kept(engine) == {"3": ("trying", 2)}
         report = push(engine, service, node.node())
-        assert figures(report) == (4, 0, 0, 1, 3)
+        assert counts(report) == Counts(parked=1, left=3)
         assert report.unread == 0
         assert (str(report), report.reasons) == (
             "order to n1: pushed 0 of 4, 1 parked, 3 left",
@@ -45,10 +46,10 @@ def test_a_record_that_is_refused_for_the_last_time_is_parked_and_only_its_owner
         )
         assert kept(engine) == {"3": ("parked", 3)}
         node.asked.clear()
-        assert figures(push(engine, service, node.node())) == (0, 0, 0, 0, 0)
+        assert counts(push(engine, service, node.node())) == NOTHING
         assert node.asked == []
         write_orders(engine, [2, 1], first=11)
-        assert figures(push(engine, service, node.node())) == (1, 1, 0, 0, 0)
+        assert counts(push(engine, service, node.node())) == Counts(pushed=1)
         assert sent(node.asked) == [[11]]
     row = lane_row(engine)
     assert (row.done, row.refused) == (7, 3)
@@ -65,7 +66,7 @@ def test_the_rest_of_the_run_leaves_out_what_waits_behind_a_record_that_was_park
     with scripted_node(refusing_these(1)) as node:
         report = push(engine, service, node.node())
     assert (report.pushed, report.parked, report.unread) == (2_100, 1, 0)
-    assert figures(report)[0] < 4_201, "later pages do not read it any more"
+    assert counts(report).selected < 4_201, "later pages do not read it any more"
 
 
 def test_what_is_parked_is_not_even_read(engine: Engine) -> None:
@@ -104,7 +105,7 @@ def test_a_success_resets_the_attempts(engine: Engine) -> None:
             push(engine, service, node.node())
         assert kept(engine) == {"1": ("trying", 2)}
         node.script = refusing_these(2)
-        assert figures(push(engine, service, node.node())) == (2, 1, 1, 0, 0)
+        assert counts(push(engine, service, node.node())) == Counts(pushed=1, refused=1)
     assert kept(engine) == {"2": ("trying", 1)}
 
 
@@ -118,11 +119,11 @@ def test_a_replay_gives_a_record_its_tries_anew_and_what_waits_follows_in_order(
         assert kept(engine) == {"2": ("parked", 2)}
         assert decide_refused(engine, service, "replay") == 1
         assert kept(engine) == {}
-        assert figures(push(engine, service, node.node())) == (3, 0, 1, 0, 2)
+        assert counts(push(engine, service, node.node())) == Counts(refused=1, left=2)
         assert kept(engine) == {"2": ("trying", 1)}
         node.asked.clear()
         node.script = lambda asked: success()
-        assert figures(push(engine, service, node.node())) == (3, 3, 0, 0, 0)
+        assert counts(push(engine, service, node.node())) == Counts(pushed=3)
     assert sent_ids(node.asked) == [2, 3, 4]
     assert kept(engine) == {}
 
@@ -155,24 +156,24 @@ def test_a_record_that_blocks_stops_its_lane_until_a_person_decides(engine: Engi
     write_orders(engine, [1, 2, 3] * 4)
     service = impatient(attempts=2, policy="block", batch_size=1)
     with scripted_node(refusing_these(4)) as node, scripted_node() as other:
-        assert figures(push(engine, service, node.node())) == (8, 5, 1, 0, 2)
+        assert counts(push(engine, service, node.node())) == Counts(pushed=5, refused=1, left=2)
         write_orders(engine, [2], first=13)
         stopped = push_stops(engine, service, node.node())
         assert not stopped.transient
         assert "lane order to n1: record 4 blocks it: no good. It was refused for the last time" in str(
             stopped
         )
-        assert figures(stopped.report) == (2, 1, 0, 1, 0)
+        assert counts(stopped.report) == Counts(pushed=1, parked=1)
         assert kept(engine) == {"4": ("blocking", 2)}
         node.asked.clear()
         stopped = push_stops(engine, service, node.node())
         assert "record 4 blocks it: no good" in str(stopped)
-        assert figures(stopped.report) == (0, 0, 0, 0, 0)
+        assert counts(stopped.report) == NOTHING
         assert node.asked == []
         assert lane_row(engine).holder is None
         assert push(engine, service, other.node(name="n2")).pushed == 4, "the lanes of other nodes go on"
         decide_refused(engine, service, "skip", records=["4"])
-        assert figures(push(engine, service, node.node())) == (2, 2, 0, 0, 0)
+        assert counts(push(engine, service, node.node())) == Counts(pushed=2)
         assert sent(node.asked) == [[7], [10]]
         assert kept(engine) == {"4": ("skipped", 2)}
 
@@ -186,7 +187,7 @@ def test_a_record_that_blocks_is_sent_first_after_a_replay(engine: Engine) -> No
         node.script = lambda asked: success()
         node.asked.clear()
         decide_refused(engine, service, "replay")
-        assert figures(push(engine, service, node.node())) == (3, 3, 0, 0, 0)
+        assert counts(push(engine, service, node.node())) == Counts(pushed=3)
     assert sent_ids(node.asked) == [1, 2, 3]
 
 
@@ -197,17 +198,17 @@ def test_a_record_that_is_skipped_by_the_policy_holds_back_nobody_and_is_sent_by
     write_orders(engine, [1] * 4)
     service = impatient(attempts=2, policy="skip_record")
     with scripted_node(refusing_these(2)) as node:
-        assert figures(push(engine, service, node.node())) == (4, 1, 1, 0, 2)
-        assert figures(push(engine, service, node.node())) == (3, 2, 0, 1, 0)
+        assert counts(push(engine, service, node.node())) == Counts(pushed=1, refused=1, left=2)
+        assert counts(push(engine, service, node.node())) == Counts(pushed=2, parked=1)
         assert kept(engine) == {"2": ("skipped", 2)}
         node.asked.clear()
         write_orders(engine, [1], first=5)
-        assert figures(push(engine, service, node.node())) == (1, 1, 0, 0, 0)
+        assert counts(push(engine, service, node.node())) == Counts(pushed=1)
         assert sent_ids(node.asked) == [5]
         assert decide_refused(engine, service, "replay") == 0, "it was decided already, by the policy"
         assert decide_refused(engine, service, "replay", records=["2"]) == 1
         node.script = lambda asked: success()
-        assert figures(push(engine, service, node.node())) == (1, 1, 0, 0, 0)
+        assert counts(push(engine, service, node.node())) == Counts(pushed=1)
     assert with_push_success(engine, True) == [1, 2, 3, 4, 5]
 
 
@@ -254,8 +255,8 @@ def test_several_records_of_a_batch_are_set_aside_at_once(engine: Engine, policy
 
     how = Push(send, flags=PUSH_FLAGS, batch_size=4, max_attempts=1, policy=policy)
     with scripted_node() as node:
-        assert figures(push(engine, shop_service(push=how), node.node())) == (6, 3, 0, 3, 0)
-        assert figures(push(engine, shop_service(push=how), node.node())) == (0, 0, 0, 0, 0)
+        assert counts(push(engine, shop_service(push=how), node.node())) == Counts(pushed=3, parked=3)
+        assert counts(push(engine, shop_service(push=how), node.node())) == NOTHING
     state = "parked" if policy == "park_entity" else "skipped"
     assert kept(engine) == dict.fromkeys(("1", "3", "5"), (state, 1))
 
@@ -271,7 +272,7 @@ def test_a_function_that_raises_is_a_refusal_too(engine: Engine) -> None:
 
     service = shop_service(push=Push(send, flags=PUSH_FLAGS, max_attempts=1))
     with scripted_node() as node:
-        assert figures(push(engine, service, node.node())) == (2, 1, 0, 1, 0)
+        assert counts(push(engine, service, node.node())) == Counts(pushed=1, parked=1)
     assert kept(engine) == {"1": ("parked", 1)}
 
 

@@ -18,13 +18,13 @@ from tests.operations.delivery.lane_runs import (
     STATUS,
     as_node,
     context_on,
-    figures,
     lane_row,
     order_node,
     pull,
     pull_stops,
     push,
 )
+from tests.support.counts import NOTHING, Counts, counts
 from tests.support.scripted_node import API_KEY, Answer, Asked, ScriptedNode, failure, scripted_node, success
 from tests.support.shop import PULL_FLAGS, Order, Shop, orders, shop_service, write_orders, write_shops
 from workmesh_flows import Pull
@@ -68,7 +68,7 @@ def test_a_pull_says_how_much_of_all_is_done(engine: Engine) -> None:
 def test_a_node_that_has_processed_nothing_gives_nothing(engine: Engine) -> None:
     with pushed(engine, 5, latest=None) as node:
         report = pull(engine, shop_service(), node.node())
-    assert figures(report) == (0, 0, 0, 0)
+    assert counts(report) == NOTHING
     assert report.note == "the node has processed nothing yet"
     assert node.paths() == [STATUS]
 
@@ -77,7 +77,7 @@ def test_a_node_that_has_processed_nothing_gives_nothing(engine: Engine) -> None
 def test_all_records_up_to_the_latest_one_processed_are_pulled(engine: Engine, latest: object) -> None:
     with pushed(engine, 25, latest=latest) as node:
         report = pull(engine, shop_service(), node.node())
-    assert figures(report) == (13, 13, 0, 0)
+    assert counts(report) == Counts(pulled=13)
     assert pulled(engine) == list(range(1, 14))
     asked = [request.body["ids"] for request in node.asked if request.path == PULL]
     assert asked == [list(range(1, 11)), [11, 12, 13]]
@@ -88,18 +88,18 @@ def test_all_records_up_to_the_latest_one_processed_are_pulled(engine: Engine, l
 
 def test_an_older_latest_record_gives_only_what_was_left_behind_it(engine: Engine) -> None:
     with pushed(engine, 10, latest=7, missing=frozenset({2})) as node:
-        assert figures(pull(engine, shop_service(), node.node())) == (7, 6, 0, 1)
+        assert counts(pull(engine, shop_service(), node.node())) == Counts(pulled=6, left=1)
         node.script = lambda asked: success(4 if asked.path == STATUS else {"2": {"score": 1}})
-        assert figures(pull(engine, shop_service(), node.node())) == (1, 1, 0, 0)
+        assert counts(pull(engine, shop_service(), node.node())) == Counts(pulled=1)
     assert pulled(engine) == [1, 2, 3, 4, 5, 6, 7]
 
 
 def test_a_newer_latest_record_gives_the_rest(engine: Engine) -> None:
     with pushed(engine, 10, latest=4) as node:
-        assert figures(pull(engine, shop_service(), node.node())) == (4, 4, 0, 0)
+        assert counts(pull(engine, shop_service(), node.node())) == Counts(pulled=4)
         script = node.script
         node.script = lambda asked: success(9) if asked.path == STATUS else script(asked)
-        assert figures(pull(engine, shop_service(), node.node())) == (5, 5, 0, 0)
+        assert counts(pull(engine, shop_service(), node.node())) == Counts(pulled=5)
     assert pulled(engine) == list(range(1, 10))
 
 
@@ -109,7 +109,7 @@ def test_an_unknown_latest_record_stops_the_lane_and_pulls_nothing(engine: Engin
         stopped = pull_stops(engine, shop_service(), node.node())
     assert "node n1: its status names" in str(stopped)
     assert not stopped.transient
-    assert figures(stopped.report) == (0, 0, 0, 0)
+    assert counts(stopped.report) == NOTHING
     assert node.paths() == [STATUS]
     assert pulled(engine) == []
 
@@ -130,7 +130,7 @@ def test_a_record_that_is_processed_and_not_flagged_as_pushed_keeps_back_no_othe
         write_orders(engine, [1], first=77)
         report = pull(engine, shop_service(), node.node())
         asked = [request.body["ids"] for request in node.asked if request.path == PULL]
-    assert figures(report) == (7, 7, 0, 0)
+    assert counts(report) == Counts(pulled=7)
     assert report.note == "record 77 is processed but not flagged as pushed"
     assert pulled(engine) == list(range(1, 8))
     assert asked == [list(range(1, 11)), list(range(11, 21))], "no more once the node has no results"
@@ -143,7 +143,7 @@ def test_a_pull_function_waits_until_the_record_that_the_node_names_is_flagged_a
     with pushed(engine, 3, latest=77) as node:
         write_orders(engine, [1], first=77)
         report = pull(engine, service, node.node())
-    assert figures(report) == (0, 0, 0, 0)
+    assert counts(report) == NOTHING
     assert report.note == "record 77 is processed but not flagged as pushed; push first"
     assert pulled(engine) == []
 
@@ -155,18 +155,18 @@ def test_a_push_that_flags_its_record_a_moment_later_is_waited_for(engine: Engin
         pushing.start()
         report = pull(engine, shop_service(), node.node())
         pushing.join()
-    assert figures(report) == (4, 4, 0, 0)
+    assert counts(report) == Counts(pulled=4)
 
 
 def test_ids_that_a_node_leaves_out_are_left_and_come_with_the_next_pull(engine: Engine) -> None:
     with pushed(engine, 25, latest=25, missing=frozenset({3, 14, 25})) as node:
         report = pull(engine, shop_service(), node.node())
-        assert figures(report) == (25, 22, 0, 3)
+        assert counts(report) == Counts(pulled=22, left=3)
         assert orders(engine)[3].pull_success is None
         node.script = lambda asked: success(
             25 if asked.path == STATUS else {str(n): {"score": n} for n in asked.body["ids"]}
         )
-        assert figures(pull(engine, shop_service(), node.node())) == (3, 3, 0, 0)
+        assert counts(pull(engine, shop_service(), node.node())) == Counts(pulled=3)
     assert len(pulled(engine)) == 25
 
 
@@ -175,7 +175,7 @@ def test_pulling_again_changes_nothing(engine: Engine) -> None:
         pull(engine, shop_service(), node.node())
         before = {number: (order.pull_time, order.score) for number, order in orders(engine).items()}
         node.asked.clear()
-        assert figures(pull(engine, shop_service(), node.node())) == (0, 0, 0, 0)
+        assert counts(pull(engine, shop_service(), node.node())) == NOTHING
     assert node.paths() == [STATUS]
     assert {number: (order.pull_time, order.score) for number, order in orders(engine).items()} == before
 
@@ -185,7 +185,7 @@ def test_a_record_that_was_refused_is_not_pulled(engine: Engine) -> None:
         with Session(engine) as session, session.begin():
             session.execute(update(Order).where(Order.id == 2).values(push_success=False))
         report = pull(engine, shop_service(), node.node())
-    assert figures(report) == (3, 3, 0, 0)
+    assert counts(report) == Counts(pulled=3)
     assert pulled(engine) == [1, 3, 4]
 
 
@@ -242,11 +242,11 @@ def test_results_that_could_not_be_written_are_pulled_again(engine: Engine) -> N
             session.execute(text('ALTER TABLE "select" RENAME COLUMN score TO gone'))
         stopped = pull_stops(engine, shop_service(), node.node())
         assert not stopped.transient
-        assert figures(stopped.report) == (5, 0, 0, 5)
+        assert counts(stopped.report) == Counts(left=5)
         with Session(engine) as session, session.begin():
             session.execute(text('ALTER TABLE "select" RENAME COLUMN gone TO score'))
         assert pulled(engine) == []
-        assert figures(pull(engine, shop_service(), node.node())) == (5, 5, 0, 0)
+        assert counts(pull(engine, shop_service(), node.node())) == Counts(pulled=5)
     assert [order.score for order in orders(engine).values()] == [10, 20, 30, 40, 50]
 
 

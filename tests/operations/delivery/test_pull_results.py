@@ -12,8 +12,9 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Engine
 
-from tests.operations.delivery.lane_runs import figures, pull, pull_stops, push
+from tests.operations.delivery.lane_runs import pull, pull_stops, push
 from tests.operations.delivery.parcels import Parcel, parcel_id, parcel_service, parcels, utc, write_parcels
+from tests.support.counts import Counts, counts
 from tests.support.scripted_node import API_KEY, Answer, Asked, ScriptedNode, scripted_node, success
 from workmesh_flows import NodeClient, RecordRefused
 
@@ -58,7 +59,7 @@ def processed(
 
 def test_results_are_converted_to_what_their_columns_hold(engine: Engine) -> None:
     with processed(engine, {1: WHOLE, 2: {}, 3: dict.fromkeys(WHOLE)}) as node:
-        assert figures(pull(engine, parcel_service(), node.node())) == (3, 3, 0, 0)
+        assert counts(pull(engine, parcel_service(), node.node())) == Counts(pulled=3)
     parcel = parcels(engine)[1]
     assert utc(parcel.seen_at) == datetime(2026, 3, 1, 12, 30, 0, 250_000, tzinfo=UTC)
     assert parcel.seen_on == date(2026, 3, 1)
@@ -80,14 +81,14 @@ def test_a_time_without_a_zone_is_taken_to_be_utc(engine: Engine) -> None:
 )
 def test_a_uuid_may_come_back_in_another_spelling(engine: Engine, written: Callable[[UUID], str]) -> None:
     with processed(engine, {1: {"count": 1}, 2: {"count": 2}}, written=written) as node:
-        assert figures(pull(engine, parcel_service(), node.node())) == (2, 2, 0, 0)
+        assert counts(pull(engine, parcel_service(), node.node())) == Counts(pulled=2)
     assert [parcel.count for _, parcel in sorted(parcels(engine).items())] == [1, 2]
 
 
 def test_a_uuid_that_is_refused_in_another_spelling_is_the_one_that_is_flagged(engine: Engine) -> None:
     write_parcels(engine, [1])
     with scripted_node(lambda asked: success({"refused": {letter_case(parcel_id(1)): "no"}})) as node:
-        assert figures(push(engine, parcel_service(), node.node())) == (1, 0, 1, 0)
+        assert counts(push(engine, parcel_service(), node.node())) == Counts(refused=1)
     assert parcels(engine)[1].push_error == "no"
 
 
@@ -121,7 +122,7 @@ def test_a_result_that_does_not_fit_fails_its_record_and_the_others_go_on(
 ) -> None:
     with processed(engine, {1: WHOLE, 2: result, 3: WHOLE}) as node:
         report = pull(engine, parcel_service(), node.node())
-    assert figures(report) == (3, 2, 1, 0)
+    assert counts(report) == Counts(pulled=2, failed=1)
     found = parcels(engine)
     assert [found[n].pull_success for n in (1, 2, 3)] == [True, False, True]
     assert (found[2].pull_error or "").startswith(reason)
@@ -136,27 +137,27 @@ def test_a_result_the_database_refuses_fails_its_record_and_the_others_go_on(eng
         results[4] = {"count": 2**63}
     with processed(engine, results) as node:
         report = pull(engine, parcel_service(), node.node())
-    assert figures(report) == (7, 6, 1, 0)
+    assert counts(report) == Counts(pulled=6, failed=1)
     assert (parcels(engine)[4].pull_error or "").startswith("the result does not fit")
 
 
 def test_a_failed_pull_is_tried_again_and_may_succeed(engine: Engine) -> None:
     with processed(engine, {1: NODE_ERROR, 2: WHOLE}) as node:
-        assert figures(pull(engine, parcel_service(), node.node())) == (2, 1, 1, 0)
+        assert counts(pull(engine, parcel_service(), node.node())) == Counts(pulled=1, failed=1)
         script = node.script
         node.script = lambda asked: (
             success({key: {"count": 5} for key in asked.body["ids"]})
             if asked.path == "/pull.json"
             else script(asked)
         )
-        assert figures(pull(engine, parcel_service(), node.node())) == (1, 1, 0, 0)
+        assert counts(pull(engine, parcel_service(), node.node())) == Counts(pulled=1)
     parcel = parcels(engine)[1]
     assert (parcel.pull_success, parcel.pull_error, parcel.count) == (True, None, 5)
 
 
 def test_keys_that_no_column_was_declared_for_are_passed_over(engine: Engine) -> None:
     with processed(engine, {1: {"count": 3, "pull_success": False, "surprise": 1}}) as node:
-        assert figures(pull(engine, parcel_service(), node.node())) == (1, 1, 0, 0)
+        assert counts(pull(engine, parcel_service(), node.node())) == Counts(pulled=1)
     assert (parcels(engine)[1].count, parcels(engine)[1].pull_success) == (3, True)
 
 
@@ -186,7 +187,7 @@ def test_a_function_that_returns_what_cannot_be_written_fails_its_record(
         return said if parcel.number == 2 else {"count": parcel.number}
 
     with processed(engine, {1: {}, 2: {}, 3: {}}) as node:
-        assert figures(pull(engine, by_function(fetch), node.node())) == (3, 2, 1, 0)
+        assert counts(pull(engine, by_function(fetch), node.node())) == Counts(pulled=2, failed=1)
     found = parcels(engine)
     assert found[2].pull_error == reason
     assert (found[1].count, found[2].count, found[3].count) == (1, None, 3)
@@ -194,7 +195,7 @@ def test_a_function_that_returns_what_cannot_be_written_fails_its_record(
 
 def test_a_function_of_a_record_may_write_nothing(engine: Engine) -> None:
     with processed(engine, {1: {}, 2: {}}) as node:
-        assert figures(pull(engine, by_function(lambda parcel, node: None), node.node())) == (2, 2, 0, 0)
+        assert counts(pull(engine, by_function(lambda parcel, node: None), node.node())) == Counts(pulled=2)
     assert {parcel.pull_success for parcel in parcels(engine).values()} == {True}
 
 
@@ -206,7 +207,7 @@ def test_a_function_of_a_record_that_raises_fails_that_record(engine: Engine) ->
 
     with processed(engine, {1: {}, 2: {}, 3: {}}) as node:
         report = pull(engine, by_function(fetch), node.node())
-    assert figures(report) == (3, 1, 2, 0)
+    assert counts(report) == Counts(pulled=1, failed=2)
     assert [parcels(engine)[n].pull_error for n in (1, 2, 3)] == [
         "not this one",
         "the function raised KeyError: 2",
@@ -225,16 +226,16 @@ def test_a_function_of_several_records_gives_values_by_id(engine: Engine) -> Non
     with processed(engine, {number: dict[str, Any]() for number in range(1, 6)}) as node:
         report = pull(engine, by_function(fetch, batch_size=3), node.node())
     assert sizes == [3, 2]
-    assert figures(report) == (5, 4, 1, 0)
+    assert counts(report) == Counts(pulled=4, failed=1)
     assert [parcels(engine)[n].count for n in range(1, 6)] == [1, None, 3, 4, None]
 
 
 def test_a_function_of_several_records_that_leaves_ids_out_leaves_them_pending(engine: Engine) -> None:
     with processed(engine, {1: {}, 2: {}, 3: {}}) as node:
         service = by_function(lambda page, node: {str(parcel_id(2)): {"count": 2}}, batch_size=10)
-        assert figures(pull(engine, service, node.node())) == (3, 1, 0, 2)
+        assert counts(pull(engine, service, node.node())) == Counts(pulled=1, left=2)
         service = by_function(lambda page, node: None, batch_size=10)
-        assert figures(pull(engine, service, node.node())) == (2, 2, 0, 0)
+        assert counts(pull(engine, service, node.node())) == Counts(pulled=2)
 
 
 def test_a_function_of_several_records_that_raises_fails_the_culprit_alone(engine: Engine) -> None:
@@ -243,7 +244,7 @@ def test_a_function_of_several_records_that_raises_fails_the_culprit_alone(engin
 
     with processed(engine, {number: dict[str, Any]() for number in range(1, 11)}) as node:
         report = pull(engine, by_function(fetch, batch_size=10), node.node())
-    assert figures(report) == (10, 9, 1, 0)
+    assert counts(report) == Counts(pulled=9, failed=1)
     assert (parcels(engine)[6].pull_error or "").startswith("the function raised ZeroDivisionError")
 
 
@@ -260,7 +261,7 @@ def test_a_result_that_crashes_the_node_is_found_and_the_others_are_pulled(engin
         script = node.script
         node.script = lambda asked: Answer(code=500) if poison in asked.body.get("ids", []) else script(asked)
         report = pull(engine, parcel_service(), node.node())
-    assert figures(report) == (7, 6, 1, 0)
+    assert counts(report) == Counts(pulled=6, failed=1)
     assert (parcels(engine)[4].pull_error or "").startswith("the node crashes on it")
 
 
@@ -268,7 +269,7 @@ def test_more_ids_than_a_node_takes_at_once_are_asked_for_in_parts(engine: Engin
     with processed(engine, {number: {"count": 1} for number in range(1, 8)}) as node:
         script = node.script
         node.script = lambda asked: Answer(code=413) if len(asked.body.get("ids", [])) > 2 else script(asked)
-        assert figures(pull(engine, parcel_service(), node.node())) == (7, 7, 0, 0)
+        assert counts(pull(engine, parcel_service(), node.node())) == Counts(pulled=7)
 
 
 def test_the_key_in_a_node_s_reason_reaches_neither_column_nor_report(engine: Engine) -> None:

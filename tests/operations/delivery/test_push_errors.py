@@ -14,13 +14,13 @@ from tests.operations.delivery.lane_runs import (
     PING,
     PUSH,
     as_node,
-    figures,
     forwarded,
     order_node,
     push,
     push_stops,
     sent,
 )
+from tests.support.counts import NOTHING, Counts, counts
 from tests.support.scripted_node import API_KEY, Answer, Asked, Script, failure, scripted_node, success
 from tests.support.shop import Order, orders, shop_service, with_push_success, write_orders, write_shops
 
@@ -68,11 +68,11 @@ def test_trouble_in_the_middle_stops_the_lane(
         assert told in str(stopped)
         assert "node n1" in str(stopped)
         assert stopped.transient is transient
-        assert figures(stopped.report) == (20, 10, 0, 10)
+        assert counts(stopped.report) == Counts(pushed=10, left=10)
         assert with_push_success(engine, True) == list(range(1, 11))
         assert with_push_success(engine, None) == list(range(11, 31))
         node.script = lambda asked: success()
-        assert figures(push(engine, shop_service(), node.node())) == (20, 20, 0, 0)
+        assert counts(push(engine, shop_service(), node.node())) == Counts(pushed=20)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_trouble_at_the_ping_sends_no_record(
     assert node.paths() == [PING]
     assert told in str(stopped)
     assert stopped.transient is transient
-    assert figures(stopped.report) == (0, 0, 0, 0)
+    assert counts(stopped.report) == NOTHING
     assert with_push_success(engine, None) == [1, 2, 3]
 
 
@@ -170,10 +170,10 @@ def test_an_answer_dropped_after_the_node_committed_is_sent_again_and_counts_onc
             behind_proxy = as_node(process, port=proxy.port)
             stopped = push_stops(engine, shop_service(), behind_proxy)
             assert stopped.transient
-            assert figures(stopped.report) == (20, 10, 0, 10)
+            assert counts(stopped.report) == Counts(pushed=10, left=10)
             assert len(process.arrivals()) == 20, "the node has them, only its answer was lost"
             assert with_push_success(engine, None) == list(range(11, 21))
-            assert figures(push(engine, shop_service(), behind_proxy)) == (10, 10, 0, 0)
+            assert counts(push(engine, shop_service(), behind_proxy)) == Counts(pushed=10)
         assert [arrival.id for arrival in process.arrivals()] == list(range(1, 21))
 
 
@@ -193,6 +193,6 @@ def test_a_real_node_refuses_a_record_and_takes_the_rest(engine: Engine, tmp_pat
     with Session(engine) as session, session.begin():
         session.execute(update(Order).where(Order.id == 3).values(text=""))
     with order_node(tmp_path) as process:
-        assert figures(push(engine, shop_service(), as_node(process))) == (8, 5, 1, 2)
+        assert counts(push(engine, shop_service(), as_node(process))) == Counts(pushed=5, refused=1, left=2)
         assert orders(engine)[3].push_error == "an order needs a text"
         assert [arrival.id for arrival in process.arrivals()] == [1, 2, 4, 6, 8]

@@ -13,7 +13,8 @@ import pytest
 from sqlalchemy import Engine, event
 from sqlalchemy.exc import OperationalError
 
-from tests.operations.delivery.lane_runs import PING, PUSH, figures, push, push_stops, sent_ids
+from tests.operations.delivery.lane_runs import PING, PUSH, push, push_stops, sent_ids
+from tests.support.counts import Counts, counts
 from tests.support.scripted_node import API_KEY, Answer, Asked, scripted_node, success
 from tests.support.shop import (
     PUSH_FLAGS,
@@ -52,7 +53,7 @@ def test_a_function_gets_one_mapped_object_at_a_time(engine: Engine) -> None:
         report = push(engine, one_by_one(send_order), node.node())
     bodies = [asked.body["order"] for asked in node.asked if asked.path == PUSH]
     assert bodies == [{"id": 1, "shop": 1}, {"id": 2, "shop": 2}, {"id": 3, "shop": 1}]
-    assert figures(report) == (3, 3, 0, 0)
+    assert counts(report) == Counts(pushed=3)
 
 
 def test_a_function_with_a_batch_size_gets_lists_of_mapped_objects(engine: Engine) -> None:
@@ -110,7 +111,7 @@ def test_ids_that_a_function_returns_are_refused_and_the_others_are_pushed(engin
 
     with scripted_node() as node:
         report = push(engine, in_batches(refuse_some), node.node())
-    assert figures(report) == (6, 4, 2, 0)
+    assert counts(report) == Counts(pushed=4, refused=2)
     assert report.reasons == {"5": "five is out", "6": "six as well"}
     assert len(node.asked) == 2, "a ping and one batch: nothing had to be searched for"
 
@@ -124,7 +125,7 @@ def test_refusals_that_the_node_gives_by_id_are_understood(engine: Engine) -> No
 
     with scripted_node(script) as node:
         report = push(engine, shop_service(), node.node())
-    assert figures(report) == (4, 3, 1, 0)
+    assert counts(report) == Counts(pushed=3, refused=1)
     assert orders(engine)[3].push_error == "no, ***"
 
 
@@ -152,7 +153,7 @@ def test_a_function_that_raises_record_refused_refuses_that_record_alone(engine:
 
     with scripted_node() as node:
         report = push(engine, one_by_one(picky), node.node())
-    assert figures(report) == (8, 5, 1, 2)
+    assert counts(report) == Counts(pushed=5, refused=1, left=2)
     assert orders(engine)[3].push_error == "three is not for sale"
     assert [asked.body["order"]["id"] for asked in node.asked if asked.path == PUSH] == [1, 2, 4, 6, 8]
 
@@ -167,7 +168,7 @@ def test_a_function_that_raises_something_of_its_own_fails_the_culprit_alone(eng
 
     with scripted_node() as node:
         report = push(engine, in_batches(careless), node.node())
-    assert figures(report) == (20, 19, 1, 0)
+    assert counts(report) == Counts(pushed=19, refused=1)
     assert report.reasons == {"13": "the function raised KeyError: 13"}
     assert sorted(sent_ids(node.asked)) == [*range(1, 13), *range(14, 21)]
 
@@ -203,7 +204,7 @@ def test_a_function_with_a_client_of_its_own_that_cannot_connect_stops_the_lane(
         stopped = push_stops(engine, one_by_one(own_client), own.node())
     assert "node n1: no connection (ConnectError" in str(stopped)
     assert stopped.transient
-    assert figures(stopped.report) == (4, 3, 0, 1)
+    assert counts(stopped.report) == Counts(pushed=3, left=1)
     assert with_push_success(engine, False) == []
     assert with_push_success(engine, None) == [4, 5, 6]
 
@@ -241,7 +242,7 @@ def test_a_function_that_returns_nonsense_stops_the_lane_with_a_clear_error(
     kind = type(nonsense).__name__
     assert f"it returned a {kind}; it must return None, or the refused ids with reasons" in str(stopped)
     assert not stopped.transient
-    assert figures(stopped.report) == (3, 0, 0, 3)
+    assert counts(stopped.report) == Counts(left=3)
     assert with_push_success(engine, None) == [1, 2, 3]
 
 
@@ -255,7 +256,7 @@ def test_a_payload_that_json_cannot_hold_is_refused_and_the_others_go_on(engine:
     service = shop_service(push=Push(post(PUSH, "orders", batch_size=5, payload=written), flags=PUSH_FLAGS))
     with scripted_node() as node:
         report = push(engine, service, node.node())
-    assert figures(report) == (10, 9, 1, 0)
+    assert counts(report) == Counts(pushed=9, refused=1)
     assert (orders(engine)[4].push_error or "").startswith("cannot be written as JSON")
     assert {order["what"] for asked in node.asked for order in asked.body.get("orders", [])} == {"1.10"}
 

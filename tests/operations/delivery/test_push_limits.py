@@ -11,13 +11,13 @@ from tests.operations.delivery.lane_runs import (
     PING,
     PUSH,
     context_at,
-    figures,
     lane_row,
     push,
     push_stops,
     sent,
     sent_ids,
 )
+from tests.support.counts import Counts, counts
 from tests.support.scripted_node import Answer, Asked, Script, scripted_node, success
 from tests.support.shop import orders, shop_service, with_push_success, write_orders, write_shops
 from workmesh_flows.errors import LaneBusy, LanePaused, LaneStopped
@@ -40,13 +40,13 @@ def test_a_batch_that_is_too_large_is_split_and_the_size_kept_for_the_next_run(e
     write_shops(engine, ["n1"])
     write_orders(engine, [1] * 40)
     with scripted_node(taking_at_most(6)) as node:
-        assert figures(push(engine, shop_service(batch_size=20), node.node())) == (40, 40, 0, 0)
+        assert counts(push(engine, shop_service(batch_size=20), node.node())) == Counts(pushed=40)
         assert [len(batch) for batch in sent(node.asked)] == [20, 10, 5, 5, 10, 5, 5, 5, 5, 5, 5]
         assert sorted(set(sent_ids(node.asked))) == list(range(1, 41))
         assert lane_row(engine).batch_limit == 5
         node.asked.clear()
         write_orders(engine, [1] * 12, first=41)
-        assert figures(push(engine, shop_service(batch_size=20), node.node())) == (12, 12, 0, 0)
+        assert counts(push(engine, shop_service(batch_size=20), node.node())) == Counts(pushed=12)
     assert [len(batch) for batch in sent(node.asked)] == [5, 5, 2]
 
 
@@ -55,7 +55,7 @@ def test_a_single_record_that_is_too_large_is_refused_and_the_batches_stay_as_la
     write_orders(engine, range(1, 31))
     with scripted_node(taking_at_most(100, never=4)) as node:
         report = push(engine, shop_service(batch_size=10), node.node())
-    assert figures(report) == (30, 29, 1, 0)
+    assert counts(report) == Counts(pushed=29, refused=1)
     assert orders(engine)[4].push_error == f"{PUSH} answers 413: the request is too large"
     assert lane_row(engine).batch_limit is None
     assert [len(batch) for batch in sent(node.asked)][-2:] == [10, 10]
@@ -66,7 +66,7 @@ def test_a_single_record_that_is_too_large_leaves_a_smaller_size_as_it_was_learn
     write_orders(engine, range(1, 41))
     with scripted_node(taking_at_most(5, never=33)) as node:
         report = push(engine, shop_service(batch_size=10), node.node())
-    assert figures(report) == (40, 39, 1, 0)
+    assert counts(report) == Counts(pushed=39, refused=1)
     assert lane_row(engine).batch_limit == 5
 
 
@@ -79,7 +79,7 @@ def test_records_of_a_request_each_that_are_too_large_are_refused(engine: Engine
 
     with scripted_node(script) as node:
         report = push(engine, shop_service(batch_size=None), node.node())
-    assert figures(report) == (3, 1, 1, 1)
+    assert counts(report) == Counts(pushed=1, refused=1, left=1)
     assert with_push_success(engine, False) == [1]
     assert lane_row(engine).batch_limit is None
 
@@ -103,7 +103,7 @@ def test_a_pause_that_a_node_asks_for_is_kept_in_the_database(engine: Engine, pa
         assert waiting.value.until == until
         assert node.asked == []
         later = context_at(lambda: until + timedelta(seconds=1), engine, shop_service(), node.node())
-        assert figures(push_lane(later)) == (5, 5, 0, 0)
+        assert counts(push_lane(later)) == Counts(pushed=5)
     assert lane_row(engine).retry_at is None
 
 
@@ -132,7 +132,7 @@ def test_a_pause_in_the_middle_keeps_what_was_sent_before(engine: Engine) -> Non
     answers = iter([success(), Answer(code=429, headers={"Retry-After": "60"})])
     with scripted_node(lambda asked: success() if asked.path == PING else next(answers)) as node:
         stopped = push_stops(engine, shop_service(), node.node())
-    assert figures(stopped.report) == (20, 10, 0, 10)
+    assert counts(stopped.report) == Counts(pushed=10, left=10)
     assert with_push_success(engine, True) == list(range(1, 11))
 
 
@@ -151,7 +151,7 @@ def test_a_lane_that_another_run_holds_is_busy_and_sends_nothing(engine: Engine)
 
     with scripted_node(script) as node:
         report = push(engine, shop_service(), node.node())
-    assert figures(report) == (3, 3, 0, 0)
+    assert counts(report) == Counts(pushed=3)
     assert [str(busy) for busy in inner] == [str(inner[0])]
     assert "lane order to n1: held by test until" in str(inner[0])
     assert node.paths() == [PING, PUSH]

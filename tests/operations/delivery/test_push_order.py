@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import Engine, update
 from sqlalchemy.orm import Session
 
-from tests.operations.delivery.lane_runs import PING, context_at, figures, lane_row, push, sent, sent_ids
+from tests.operations.delivery.lane_runs import PING, context_at, lane_row, push, sent, sent_ids
+from tests.support.counts import NOTHING, Counts, counts
 from tests.support.scripted_node import Answer, Asked, failure, scripted_node, success
 from tests.support.shop import (
     START,
@@ -34,7 +35,7 @@ def test_records_arrive_in_order_of_sort_and_id_whatever_order_they_were_written
         session.execute(update(Order).where(Order.id.in_([7, 8])).values(at=START + timedelta(seconds=5)))
     with scripted_node() as node:
         report = push(engine, shop_service(), node.node())
-    assert figures(report) == (30, 30, 0, 0)
+    assert counts(report) == Counts(pushed=30)
     ordered = [30, 1, 2, 3, 4, 5, 7, 8, 6, *range(9, 30)]
     for shop in (0, 1):
         assert [order for order in sent_ids(node.asked) if order % 2 == shop] == [
@@ -76,7 +77,7 @@ def test_more_records_than_fit_on_a_page_are_sent_once_each_and_in_order(engine:
     write_orders(engine, [1 + number % 3 for number in range(4_500)])
     with scripted_node() as node:
         report = push(engine, shop_service(batch_size=500), node.node())
-    assert figures(report) == (4_500, 4_500, 0, 0)
+    assert counts(report) == Counts(pushed=4_500)
     sent = sent_ids(node.asked)
     for shop in range(3):
         assert [record for record in sent if record % 3 == (1 + shop) % 3] == list(range(1 + shop, 4_501, 3))
@@ -87,7 +88,7 @@ def test_nothing_pending_sends_no_request_at_all(engine: Engine) -> None:
     write_orders(engine, [2])
     with scripted_node() as node:
         report = push(engine, shop_service(), node.node())
-    assert figures(report) == (0, 0, 0, 0)
+    assert counts(report) == NOTHING
     assert node.asked == []
 
 
@@ -97,7 +98,7 @@ def test_only_records_of_the_nodes_own_entities_are_sent(engine: Engine) -> None
     with scripted_node() as node:
         report = push(engine, shop_service(), node.node())
     assert sent_ids(node.asked) == [1, 6, 11]
-    assert figures(report) == (3, 3, 0, 0)
+    assert counts(report) == Counts(pushed=3)
     assert with_push_success(engine, True) == [1, 6, 11]
 
 
@@ -115,9 +116,9 @@ def test_a_limit_bounds_what_is_sent_and_the_next_run_goes_on_from_there(engine:
     write_shops(engine, ["n1"])
     write_orders(engine, [1] * 30)
     with scripted_node() as node:
-        assert figures(push(engine, shop_service(), node.node(), limit=13)) == (13, 13, 0, 0)
+        assert counts(push(engine, shop_service(), node.node(), limit=13)) == Counts(pushed=13)
         assert sent_ids(node.asked) == list(range(1, 14))
-        assert figures(push(engine, shop_service(), node.node(), limit=1_000)) == (17, 17, 0, 0)
+        assert counts(push(engine, shop_service(), node.node(), limit=1_000)) == Counts(pushed=17)
     assert sent_ids(node.asked) == list(range(1, 31))
 
 
@@ -129,7 +130,9 @@ def test_records_that_wait_behind_a_refused_one_do_not_use_up_the_limit(engine: 
         return failure("no") if any(order["id"] == 1 for order in asked.body.get("orders", [])) else success()
 
     with scripted_node(script) as node:
-        assert figures(push(engine, shop_service(), node.node(), limit=7)) == (30, 5, 1, 24)
+        assert counts(push(engine, shop_service(), node.node(), limit=7)) == Counts(
+            pushed=5, refused=1, left=24
+        )
     assert with_push_success(engine, True) == list(range(26, 31))
 
 
@@ -189,7 +192,7 @@ def test_rows_that_come_while_a_lane_is_worked_are_left_to_the_next_run(engine: 
 
     with scripted_node(script) as node:
         report = push(engine, shop_service(), node.node())
-    assert figures(report) == (20, 20, 0, 0)
+    assert counts(report) == Counts(pushed=20)
     assert with_push_success(engine, None) == [100, 101]
 
 

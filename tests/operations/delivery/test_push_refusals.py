@@ -8,13 +8,13 @@ from sqlalchemy import Engine
 from tests.operations.delivery.lane_runs import (
     PING,
     PUSH,
-    figures,
     push,
     push_stops,
     refusing,
     sent,
     sent_ids,
 )
+from tests.support.counts import Counts, counts
 from tests.support.scripted_node import API_KEY, Answer, Asked, failure, scripted_node, success
 from tests.support.shop import orders, shop_service, with_push_success, write_orders, write_shops
 
@@ -26,7 +26,7 @@ def test_a_refused_record_holds_back_only_its_owner(engine: Engine) -> None:
     write_orders(engine, [1, 2] * 10)
     with scripted_node(refusing(lambda number: number == 5, failure("no good"))) as node:
         report = push(engine, shop_service(), node.node())
-    assert figures(report) == (20, 12, 1, 7)
+    assert counts(report) == Counts(pushed=12, refused=1, left=7)
     assert with_push_success(engine, False) == [5]
     assert with_push_success(engine, None) == [7, 9, 11, 13, 15, 17, 19]
     assert orders(engine)[5].push_error == "no good"
@@ -38,7 +38,7 @@ def test_what_waits_behind_a_refused_record_waits_across_batches_and_pages(engin
     service = shop_service(batch_size=100)
     with scripted_node(refusing(lambda number: number == 1, failure("no"))) as node:
         report = push(engine, service, node.node())
-    assert figures(report) == (3_000, 1_500, 1, 1_499)
+    assert counts(report) == Counts(pushed=1_500, refused=1, left=1_499)
     assert with_push_success(engine, True) == list(range(2, 3_001, 2))
 
 
@@ -46,13 +46,13 @@ def test_a_refused_record_is_tried_again_and_then_the_rest_follows_in_order(engi
     write_shops(engine, ["n1", "n1"])
     write_orders(engine, [1, 2] * 6)
     with scripted_node(refusing(lambda number: number == 3, failure("no"))) as node:
-        assert figures(push(engine, shop_service(), node.node())) == (12, 7, 1, 4)
+        assert counts(push(engine, shop_service(), node.node())) == Counts(pushed=7, refused=1, left=4)
         node.asked.clear()
-        assert figures(push(engine, shop_service(), node.node())) == (5, 0, 1, 4)
+        assert counts(push(engine, shop_service(), node.node())) == Counts(refused=1, left=4)
         assert sent(node.asked) == [[3, 5, 7, 9, 11], [3, 5, 7], [3, 5], [3]]
         node.asked.clear()
         node.script = lambda asked: success()
-        assert figures(push(engine, shop_service(), node.node())) == (5, 5, 0, 0)
+        assert counts(push(engine, shop_service(), node.node())) == Counts(pushed=5)
     assert sent_ids(node.asked) == [3, 5, 7, 9, 11]
     order = orders(engine)[3]
     assert (order.push_success, order.push_error) == (True, None)
@@ -73,7 +73,7 @@ def test_one_bad_record_in_500_costs_at_most_ten_refused_requests(engine: Engine
 
     with scripted_node(script) as node:
         report = push(engine, shop_service(batch_size=500), node.node())
-    assert figures(report) == (500, 499, 1, 0)
+    assert counts(report) == Counts(pushed=499, refused=1)
     assert refused <= ceil(log2(500)) + 1 == 10
     assert node.paths().count(PING) <= 3
 
@@ -86,7 +86,7 @@ def test_a_record_that_crashes_a_healthy_node_is_found_and_refused(engine: Engin
     write_orders(engine, range(1, 31))
     with scripted_node(refusing(lambda number: number == 17, crash)) as node:
         report = push(engine, shop_service(), node.node())
-    assert figures(report) == (30, 29, 1, 0)
+    assert counts(report) == Counts(pushed=29, refused=1)
     assert with_push_success(engine, False) == [17]
     assert (orders(engine)[17].push_error or "").startswith(f"the node crashes on it: {PUSH}")
 
@@ -104,7 +104,7 @@ def test_a_crash_that_takes_the_node_with_it_flags_nothing(engine: Engine) -> No
     with scripted_node(script) as node:
         stopped = push_stops(engine, shop_service(), node.node())
     assert stopped.transient
-    assert figures(stopped.report) == (5, 0, 0, 5)
+    assert counts(stopped.report) == Counts(left=5)
     assert with_push_success(engine, None) == [1, 2, 3, 4, 5]
 
 
@@ -114,7 +114,7 @@ def test_a_record_refused_by_4xx_carries_the_nodes_words_without_the_key(engine:
     said = Answer(f"no such text\n in {API_KEY}".encode(), code=422)
     with scripted_node(refusing(lambda number: number == 1, said)) as node:
         report = push(engine, shop_service(), node.node())
-    assert figures(report) == (2, 1, 1, 0)
+    assert counts(report) == Counts(pushed=1, refused=1)
     assert orders(engine)[1].push_error == f"{PUSH} answers 422: no such text in ***"
 
 
@@ -123,7 +123,7 @@ def test_a_reason_longer_than_its_column_or_with_a_nul_is_kept_as_far_as_it_fits
     write_orders(engine, [1, 2])
     with scripted_node(refusing(lambda number: number == 1, failure("bad\0" + "x" * 5_000))) as node:
         report = push(engine, shop_service(), node.node())
-    assert figures(report) == (2, 1, 1, 0)
+    assert counts(report) == Counts(pushed=1, refused=1)
     error = orders(engine)[1].push_error or ""
     assert (error[:5], len(error)) == ("bad x", 300)
 
@@ -133,7 +133,7 @@ def test_every_record_may_be_refused_and_the_lane_still_ends(engine: Engine) -> 
     write_orders(engine, range(1, 13))
     with scripted_node(refusing(lambda number: True, failure("no"))) as node:
         report = push(engine, shop_service(), node.node())
-    assert figures(report) == (12, 0, 12, 0)
+    assert counts(report) == Counts(refused=12)
     assert with_push_success(engine, False) == list(range(1, 13))
 
 
@@ -143,4 +143,4 @@ def test_refusals_one_record_a_request(engine: Engine) -> None:
     with scripted_node(refusing(lambda number: number == 2, failure("no"))) as node:
         report = push(engine, shop_service(batch_size=None), node.node())
     assert sent(node.asked) == [[1], [2], [3], [5]]
-    assert figures(report) == (6, 3, 1, 2)
+    assert counts(report) == Counts(pushed=3, refused=1, left=2)

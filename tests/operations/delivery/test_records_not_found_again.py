@@ -7,8 +7,9 @@ from pathlib import Path
 from sqlalchemy import Engine, create_engine, delete, text
 from sqlalchemy.orm import Session
 
-from tests.operations.delivery.lane_runs import PUSH, figures, pull_stops, push, push_stops, sent_ids
+from tests.operations.delivery.lane_runs import PUSH, pull_stops, push, push_stops, sent_ids
 from tests.operations.delivery.parcels import parcel_id, parcel_service, write_parcels
+from tests.support.counts import Counts, counts
 from tests.support.scripted_node import Answer, Asked, scripted_node, success
 from tests.support.shop import Order, shop_service, with_push_success, write_orders, write_shops
 from workmesh_flows.adapters.store.schema import create_own_tables
@@ -32,7 +33,7 @@ def test_a_record_deleted_while_it_is_sent_costs_its_batch_another_try(engine: E
         stopped = push_stops(engine, shop_service(), node.node())
         assert stopped.transient
         assert "1 of 5 records were not found again" in stopped.reason
-        assert figures(stopped.report) == (15, 10, 0, 5)
+        assert counts(stopped.report) == Counts(pushed=10, left=5)
         assert with_push_success(engine, True) == list(range(1, 11))
         assert push(engine, shop_service(), node.node()).pushed == 4
     assert sent_ids(node.asked) == [*range(1, 16), 11, 13, 14, 15]
@@ -54,7 +55,7 @@ def test_a_record_deleted_while_its_result_is_fetched_costs_its_batch_another_tr
         push(engine, shop_service(), node.node())
         stopped = pull_stops(engine, shop_service(), node.node())
     assert stopped.transient
-    assert figures(stopped.report) == (5, 0, 0, 5)
+    assert counts(stopped.report) == Counts(left=5)
 
 
 def test_ids_that_another_program_wrote_in_another_form_are_never_reported_as_pushed(tmp_path: Path) -> None:
@@ -68,4 +69,4 @@ def test_ids_that_another_program_wrote_in_another_form_are_never_reported_as_pu
         stopped = push_stops(engine, parcel_service(), node.node())
     engine.dispose()
     assert "UUIDs with dashes in SQLite" in stopped.reason
-    assert figures(stopped.report) == (2, 0, 0, 2)
+    assert counts(stopped.report) == Counts(left=2)

@@ -8,8 +8,9 @@ import pytest
 from sqlalchemy import Engine
 
 from tests.operations.delivery.lane_runs import PUSH, push, push_stops, sent_ids
-from tests.operations.delivery.parking import figures, impatient, kept, refusing_these
+from tests.operations.delivery.parking import impatient, kept, refusing_these
 from tests.operations.moves.movers import moving, two_nodes
+from tests.support.counts import Counts, counts
 from tests.support.scripted_node import Answer, Asked, Script, scripted_node, success
 from tests.support.shop import PUSH_FLAGS, Order, shop_service, with_push_success, write_orders, write_shops
 from workmesh_flows import NodeClient, Push
@@ -44,7 +45,7 @@ def test_a_replay_during_a_push_sends_what_comes_free_in_order(engine: Engine) -
         node.asked.clear()
         node.script = once(lambda: decide_refused(engine, service, "replay"))
         report = push(engine, service, node.node())
-    assert figures(report) == (63, 63, 0, 0, 0)
+    assert counts(report) == Counts(pushed=63)
     arrived = sent_ids(node.asked)
     first_shop = [number for number in arrived if number < 60 or number > 90]
     assert first_shop == [*range(1, 60, 2), 91, 92, 93]
@@ -64,7 +65,7 @@ def test_a_record_that_is_skipped_during_a_push_is_not_sent_by_it(engine: Engine
         node.asked.clear()
         node.script = once(lambda: decide_refused(engine, service, "skip", records=["31"]))
         report = push(engine, service, node.node())
-    assert figures(report) == (32, 32, 0, 0, 0)
+    assert counts(report) == Counts(pushed=32)
     assert [number for number in sent_ids(node.asked) if number < 1_000] == [32, 33]
     assert kept(engine) == {"31": ("skipped", 1)}
 
@@ -113,7 +114,7 @@ def test_a_move_keeps_what_is_parked_at_the_new_node(engine: Engine) -> None:
         assert kept(engine) == {"3": ("parked", 1)}
         assert push(engine, service, n2).selected == 0, "its entity waits as a whole"
         decide_refused(engine, service, "replay", entities=["1"])
-        assert figures(push(engine, service, n2)) == (3, 3, 0, 0, 0)
+        assert counts(push(engine, service, n2)) == Counts(pushed=3)
     assert sent_ids(two.asked) == [1, 3, 5]
 
 

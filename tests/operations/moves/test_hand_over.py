@@ -18,13 +18,13 @@ from tests.operations.delivery.lane_runs import (
     PUSH,
     STATUS,
     as_node,
-    figures,
     order_node,
     pull,
     push,
     sent_ids,
 )
 from tests.operations.moves.movers import flags, former, move_log, moving, nodes_of_shops, steps, two_nodes
+from tests.support.counts import NOTHING, Counts, counts
 from tests.support.scripted_node import Answer, Asked, Script, scripted_node, success
 from tests.support.shop import orders, shop_service, write_orders, write_shops
 from workmesh_flows import Protocol, Service
@@ -351,7 +351,7 @@ def test_a_push_that_runs_while_an_entity_comes_sends_its_records_in_order(
         two.script = script
         report = push(engine, service, n2)
         rest = push(engine, service, n2)
-    assert figures(report)[1] + figures(rest)[1] == 60
+    assert counts(report).pushed + counts(rest).pushed == 60
     mine = [number for number in sent_ids(two.asked) if number % 2 == 1]
     assert mine == sorted(mine)
     assert len(mine) == 30
@@ -380,7 +380,7 @@ def test_a_refused_record_is_reported_once_when_reading_begins_anew(
         two.script = script
         report = push(engine, service, n2)
     # Shop 2: the node took four orders of the batch in which it refused the first, the other fifteen wait.
-    assert figures(report) == (41, 25, 1, 15)
+    assert counts(report) == Counts(pushed=25, refused=1, left=15)
 
 
 def test_a_node_that_names_a_record_that_left_it_is_understood(engine: Engine) -> None:
@@ -393,7 +393,7 @@ def test_a_node_that_names_a_record_that_left_it_is_understood(engine: Engine) -
         hand_over(moving(engine, service, n1, n2), steps([1], "n1", "n2"))
         assert former(engine) == [("n1", "3"), ("n1", "5")]
         latest[0] = 5
-        assert figures(pull(engine, service, n1)) == (1, 1, 0, 0)
+        assert counts(pull(engine, service, n1)) == Counts(pulled=1)
     assert flags(engine, pulled=True) == {1: True, 2: True, 3: None, 4: True, 5: None, 6: None}
 
 
@@ -409,7 +409,7 @@ def test_a_node_that_still_names_what_it_named_before_the_record_was_deleted_is_
         pull(engine, service, n1)
         with engine.begin() as connection:
             connection.exec_driver_sql('DELETE FROM "select" WHERE id = 2')
-        assert figures(pull(engine, service, n1)) == (0, 0, 0, 0)
+        assert counts(pull(engine, service, n1)) == NOTHING
 
 
 def test_an_entity_that_comes_back_has_its_results_pulled_though_the_node_processes_nothing_twice(
@@ -427,6 +427,6 @@ def test_an_entity_that_comes_back_has_its_results_pulled_though_the_node_proces
         hand_over(there, steps([1], "n2", "n1"))
         assert set(flags(engine).values()) == {None}
         push(engine, service, n1)
-        assert figures(pull(engine, service, n1)) == (4, 4, 0, 0)
+        assert counts(pull(engine, service, n1)) == Counts(pulled=4)
     assert former(engine) == []
     assert [order.score for order in orders(engine).values()] == [10, 20, 30, 40]
