@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -22,8 +23,8 @@ MOMENT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ERRORS = {cls for _, cls in inspect.getmembers(errors, inspect.isclass) if cls.__module__ == errors.__name__}
 
 
-def test_the_face_shows_these_names_in_order() -> None:
-    assert workmesh_flows.__all__ == [
+PUBLIC = {
+    "workmesh_flows": [
         "DefinitionError",
         "EntityNumber",
         "EntityWeight",
@@ -39,11 +40,107 @@ def test_the_face_shows_these_names_in_order() -> None:
         "WorkmeshError",
         "get",
         "post",
-    ]
-    assert workmesh_flows.__all__ == sorted(workmesh_flows.__all__)
+    ],
+    "workmesh_flows.assignment": [
+        "AssignReport",
+        "MoveReport",
+        "assign_entity",
+        "assign_where",
+        "assigned_node",
+        "reassign_entity",
+        "repush_entity",
+    ],
+    "workmesh_flows.blocks": ["ServiceLimits", "WorkmeshNode"],
+    "workmesh_flows.errors": None,
+    "workmesh_flows.flows": ["MeshFlows", "ServiceFlows", "mesh_flows", "service_flows"],
+    "workmesh_flows.microservice": [
+        "Arrival",
+        "DefinitionError",
+        "MicroService",
+        "NodeApp",
+        "NodeProcess",
+        "RecordRefused",
+        "StartError",
+        "arrivals",
+        "serve",
+    ],
+    "workmesh_flows.settings": ["PREFIX", "WorkmeshSettings", "read_settings"],
+    "workmesh_flows.status": [
+        "lane_status",
+        "moves_made",
+        "node_history",
+        "node_status",
+        "refused_records",
+        "service_history",
+        "service_status",
+    ],
+    "workmesh_flows.testing": None,
+}
+"""The public modules, each with its names; None: a tree of errors, or a kit whose list is long."""
+PRIVATE_FILES = {"mesh_database", "references"}
+PRIVATE_ROOMS = {
+    "adapters",
+    "cli",
+    "demo",
+    "domain",
+    "inventory",
+    "observability",
+    "operations",
+    "planning",
+    "reporting",
+    "runs",
+    "scaffold",
+    "tasks",
+}
+REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
 
 
-def test_the_face_shows_nothing_else() -> None:
+def test_the_root_holds_the_public_modules_two_private_ones_and_the_rooms() -> None:
+    modules = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"}
+    modules |= {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    public = {name.partition(".")[2] for name in PUBLIC} - {""}
+    assert modules == public | PRIVATE_FILES | PRIVATE_ROOMS
+
+
+def test_the_docstring_of_the_package_names_the_public_modules() -> None:
+    named = set(re.findall(r"`(\w+)`", workmesh_flows.__doc__ or ""))
+    assert named == {name.partition(".")[2] for name in PUBLIC} - {""}
+
+
+@pytest.mark.parametrize("name", PUBLIC.keys() - {"workmesh_flows.errors"})
+def test_a_public_module_lists_its_names_in_order(name: str) -> None:
+    module = import_module(name)
+    names = PUBLIC[name] or module.__all__
+    assert module.__all__ == names
+    assert names == sorted(set(names), key=lambda one: (not one.isupper(), one[0].islower(), one))
+    assert [one for one in names if not hasattr(module, one)] == []
+
+
+def test_the_reference_documents_the_public_modules_and_no_other() -> None:
+    pages = "\n".join(path.read_text(encoding="utf-8") for path in REFERENCE.glob("*.md"))
+    entries = re.findall(r"^::: (\S+)$", pages, re.MULTILINE)
+    documented = {
+        f"workmesh_flows.{name}" for name in re.findall(r"^<!-- generated: (\w+) -->$", pages, re.MULTILINE)
+    }
+    for entry in entries:
+        module, _, name = (entry, "", "") if entry in PUBLIC else entry.rpartition(".")
+        assert module in PUBLIC, f"{entry} is private"
+        assert not name or name in import_module(module).__all__, f"{entry} is not in __all__"
+        documented.add(module)
+    assert documented - {"workmesh_flows.commands"} == PUBLIC.keys()
+
+
+@pytest.mark.parametrize("name", PUBLIC.keys() - {"workmesh_flows.errors", "workmesh_flows.settings"})
+def test_the_reference_documents_every_public_name(name: str) -> None:
+    pages = "\n".join(path.read_text(encoding="utf-8") for path in REFERENCE.glob("*.md"))
+    own = set(re.findall(rf"^::: {re.escape(name)}\.(\w+)$", pages, re.MULTILINE))
+    members = re.search(rf"^::: {re.escape(name)}$(?:\n    .*)*members: \[(.*)\]", pages, re.MULTILINE)
+    own |= set(members[1].split(", ")) if members else set()
+    errors_of_it = {one for one in import_module(name).__all__ if hasattr(errors, one)}
+    assert set(import_module(name).__all__) - own <= errors_of_it
+
+
+def test_the_package_itself_shows_nothing_else() -> None:
     public = {name for name in vars(workmesh_flows) if not name.startswith("_")}
     modules = {path.stem for path in PACKAGE.iterdir()}
     assert public - modules == set(workmesh_flows.__all__)

@@ -1,6 +1,9 @@
-"""Workmesh Flows: hand records to a fleet of micro-services, in order, losing nothing.
+"""Workmesh Flows: a Prefect plugin that delivers records to a fleet of micro-services, in order and without loss.
 
-This is the face for declaring a mesh. It is light: importing it loads no prefect, httpx, paramiko or pandas.
+This module declares a mesh. It is light: importing it loads no prefect, httpx, paramiko or pandas.
+
+The public API is this module and `errors`, `settings`, `status`, `assignment`, `flows`, `blocks`, `testing` and
+`microservice`. Everything else is private and changes without notice.
 """
 
 from workmesh_flows.domain.calls import NodeClient, get, post

@@ -14,6 +14,16 @@ from workmesh_flows.operations.assignment import assign as assigning
 from workmesh_flows.operations.moves import reassign as reassigning
 from workmesh_flows.tasks.context import move_context, this_process
 
+__all__ = [
+    "AssignReport",
+    "MoveReport",
+    "assign_entity",
+    "assign_where",
+    "assigned_node",
+    "reassign_entity",
+    "repush_entity",
+]
+
 
 def assigned_node(mesh: Mesh, service: str, entity: Any) -> str | None:  # noqa: ANN401 - any key
     """The node of an entity, given by its key; None where it has none. Raises UnknownName."""

@@ -22,7 +22,10 @@ from pydantic_settings import SettingsConfigDict
 from workmesh_flows.domain.limits import Limits
 from workmesh_flows.errors import ConfigurationError
 
+__all__ = ["PREFIX", "WorkmeshSettings", "read_settings"]
+
 PREFIX = "PREFECT_INTEGRATIONS_WORKMESH_"
+"""First part of the environment variable of every setting."""
 
 
 class WorkmeshSettings(PrefectBaseSettings):
