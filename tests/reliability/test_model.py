@@ -30,7 +30,7 @@ def small_and_quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("workmesh_flows.operations.delivery.lane_context.PAGE", 4)
     monkeypatch.setattr("workmesh_flows.operations.delivery.fair_queue.SINGLES", 2)
     monkeypatch.setattr("workmesh_flows.operations.delivery.push.SINGLES", 2)
-    monkeypatch.setattr("workmesh_flows.operations.delivery.pull.LOOK_SECONDS", 0)
+    monkeypatch.setattr("workmesh_flows.operations.delivery.latest_processed.LOOK_SECONDS", 0)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 from workmesh_flows.adapters.store.engine import translated_errors
 from workmesh_flows.adapters.store.entities import NodeTotals, totals_by_node
-from workmesh_flows.adapters.store.statements import records as statements
+from workmesh_flows.adapters.store.statements.counts import flag_counts
 from workmesh_flows.domain.criteria import EntityWeight
 from workmesh_flows.domain.node import Inventory
 from workmesh_flows.domain.service import Mesh, Service
@@ -66,7 +66,7 @@ def _counts(engine: Engine, service: Service) -> list[Count]:
     counts = []
     for protocol in service.protocols:
         with translated_errors(), engine.connect() as connection:
-            rows = connection.execute(statements.flag_counts(service, protocol)).all()
+            rows = connection.execute(flag_counts(service, protocol)).all()
         counts += [
             Count(
                 service.name,

@@ -105,4 +105,4 @@ def _move_context(mesh: Mesh, service: str) -> Iterator[MoveContext]:
     """The context in which entities move, with its steps in the run's log."""
     hide_tracebacks()
     with move_context(mesh, service, holder=this_run()) as context:
-        yield replace(context, told=get_run_logger().debug)
+        yield replace(context, on_step=get_run_logger().debug)

@@ -26,6 +26,7 @@ from sqlalchemy.orm import Session, registry
 
 from workmesh_flows import Flags, Protocol, Pull, Push, Service, get, post
 from workmesh_flows.adapters.store.lanes import LaneLease, acquire_lane
+from workmesh_flows.adapters.store.protocol_tables import pull_tables
 from workmesh_flows.adapters.store.pull_flags import flag_pulled
 from workmesh_flows.adapters.store.push_flags import push_flags
 from workmesh_flows.adapters.store.refused_records import Refusal
@@ -85,6 +86,7 @@ class Letters:
         self.service = Service(
             "letters", entity=self.shop, assigned_to=self.shop.node, protocols=[self.protocol]
         )
+        self.tables = pull_tables(self.service, self.protocol)
         base.metadata.create_all(engine)
         with Session(engine) as session:
             session.execute(insert(self.shop), [{"id": 1, "node": "n1"}])
@@ -100,11 +102,11 @@ class Letters:
 
     def push(self, pushed: list[int], refused: dict[int, str] | None = None, now: datetime = NOW) -> None:
         refusals = {key: Refusal(why, 1, now, RefusalState.RETRYING) for key, why in (refused or {}).items()}
-        with push_flags(self.engine, self.lease, self.service, self.protocol) as flags:
+        with push_flags(self.engine, self.lease, self.tables) as flags:
             flags.write(pushed, refusals, now, answered=True)
 
     def pull(self, results: dict[int, Any]) -> dict[int, str]:
-        return flag_pulled(self.engine, self.lease, self.protocol, results, NOW)
+        return flag_pulled(self.engine, self.lease, self.tables, results, NOW)
 
     def rows(self) -> dict[int, Row[Any]]:
         with self.engine.connect() as connection:

@@ -9,28 +9,32 @@ from sqlalchemy import (
     Engine,
 )
 
-from workmesh_flows import Push, Service
-from workmesh_flows.adapters.store.records import Mark, Reader, reading
+from workmesh_flows import Service
+from workmesh_flows.adapters.store.pending_records import PendingReader
+from workmesh_flows.adapters.store.protocol_tables import push_tables
+from workmesh_flows.adapters.store.statements.page_order import Mark
 from workmesh_flows.planning.batching import Sendable
 
 
 def pages(engine: Engine, service: Service, size: int, node: str = "n1") -> list[list[Sendable]]:
     """All pages of what is pending, read to the end; it must end."""
-    protocol = service.protocols[0]
-    assert protocol.push is not None
     found: list[list[Sendable]] = []
-    with reading(engine, service, protocol, node) as reader:
-        for page in pending(reader, protocol.push, size):
-            found.append(list(page))
-            assert len(found) < 200, "the pages do not end"
+    for page in pending(reader_of(engine, service, node), size):
+        found.append(list(page))
+        assert len(found) < 200, "the pages do not end"
     return found
 
 
-def pending(reader: Reader, push: Push, size: int) -> Iterator[Sequence[Sendable]]:
+def reader_of(engine: Engine, service: Service, node: str = "n1") -> PendingReader:
+    """A reader of the service's first protocol."""
+    return PendingReader(engine, push_tables(service, service.protocols[0]), node)
+
+
+def pending(reader: PendingReader, size: int) -> Iterator[Sequence[Sendable]]:
     """Page by page; each is closed before the next one is read."""
     mark: Mark | None = None
     while True:
-        with reader.pending_page(push, size=size, after=mark) as page:
+        with reader.page(size=size, after=mark) as page:
             mark = page.mark
             if page.items:
                 yield page.items

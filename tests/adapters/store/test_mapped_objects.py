@@ -21,9 +21,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session, object_session, registry, relationship
 
-from tests.adapters.store.paging import pending
+from tests.adapters.store.paging import pending, reader_of
 from tests.adapters.store.worlds import fill, flag_columns, made_of, make_flat, service_of
-from workmesh_flows.adapters.store.records import reading
 from workmesh_flows.planning.batching import Sendable
 
 
@@ -72,11 +71,8 @@ class Blog:
         )
 
     def read(self, engine: Engine, size: int) -> Iterator[Sendable]:
-        protocol = self.service.protocols[0]
-        assert protocol.push is not None
-        with reading(engine, self.service, protocol, "n1") as reader:
-            for page in pending(reader, protocol.push, size):
-                yield from page
+        for page in pending(reader_of(engine, self.service), size):
+            yield from page
 
 
 @pytest.mark.parametrize("lazy", ["select", "joined", "subquery", "selectin"])
@@ -157,16 +153,13 @@ def test_memory_holds_a_page_and_not_the_lane(tmp_path: Any, form: str) -> None:
         else service_of(world.shop, world.order, send=lambda record, node: None)
     )
     world.fill(engine, range(50_000))
-    push = service.protocols[0].push
-    assert push is not None
     peaks: list[int] = []
-    with reading(engine, service, service.protocols[0], "n1") as reader:
-        read = 0
-        tracemalloc.start()
-        for page in pending(reader, push, 2_000):
-            read += len(page)
-            peaks.append(tracemalloc.get_traced_memory()[1])
-        tracemalloc.stop()
+    read = 0
+    tracemalloc.start()
+    for page in pending(reader_of(engine, service), 2_000):
+        read += len(page)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+    tracemalloc.stop()
     engine.dispose()
     assert read == 50_000
     assert peaks[-1] < 1.2 * peaks[4]

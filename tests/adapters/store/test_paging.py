@@ -32,9 +32,8 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 from sqlalchemy.types import TypeEngine
 
-from tests.adapters.store.paging import ids, pages, pending
+from tests.adapters.store.paging import ids, pages, pending, reader_of
 from tests.adapters.store.worlds import KEYS, START, at, make_flat, make_world
-from workmesh_flows.adapters.store.records import reading
 
 
 class Colour(PythonEnum):
@@ -145,19 +144,15 @@ def test_times_that_another_program_wrote_into_sqlite(tmp_path: Any, written: st
 def test_what_changes_between_two_pages_is_neither_twice_nor_out_of_order(engine: Engine) -> None:
     world = make_flat(Integer())
     world.fill(engine, [number // 2 for number in range(12)])
-    assert world.protocol.push is not None
     seen: list[int] = []
-    with reading(engine, world.service, world.protocol, "n1") as reader:
-        for page in pending(reader, world.protocol.push, 3):
-            seen += [item.id for item in page]
-            with engine.begin() as connection:
-                if len(seen) == 3:
-                    connection.execute(text('DELETE FROM "order" WHERE id IN (3, 7)'))  # the mark itself, too
-                    connection.execute(
-                        text('INSERT INTO "order" (id, shop_id, at) VALUES (99, 1, 0), (98, 1, 9)')
-                    )
+    for page in pending(reader_of(engine, world.service), 3):
+        seen += [item.id for item in page]
+        with engine.begin() as connection:
+            if len(seen) == 3:
+                connection.execute(text('DELETE FROM "order" WHERE id IN (3, 7)'))  # the mark itself, too
                 connection.execute(
-                    update(world.order).where(world.order.id.in_(seen)).values(push_success=True)
+                    text('INSERT INTO "order" (id, shop_id, at) VALUES (99, 1, 0), (98, 1, 9)')
                 )
+            connection.execute(update(world.order).where(world.order.id.in_(seen)).values(push_success=True))
     assert seen == [1, 2, 3, 4, 5, 6, 8, 9, 10, 11, 12, 98]
     assert ids(pages(engine, world.service, 3)) == [99]

@@ -15,7 +15,7 @@ from sqlalchemy import (
 
 from tests.adapters.store.letters import NOW, Letters
 from tests.adapters.store.worlds import START, at
-from workmesh_flows.adapters.store.records import reading
+from workmesh_flows.adapters.store.pullable_records import reading_pullable
 from workmesh_flows.adapters.store.values import as_utc
 from workmesh_flows.errors import LaneLost, StoreError, StoreUnavailable
 from workmesh_flows.planning.batching import push_times
@@ -76,17 +76,13 @@ def test_push_times_strictly_increase_and_are_read_back_as_they_were_written(
     rows = letters.rows()
     assert [as_utc(rows[number].sent_at) for number in range(1, 31)] == written
     assert all(before < after for before, after in pairwise(written))
-    with reading(engine, letters.service, letters.protocol, "n1") as reader:
-        pull = letters.protocol.pull
-        assert pull is not None
+    with reading_pullable(engine, letters.tables, "n1") as reader:
         for number in (1, 3, 17, 30):
             found = reader.pushed_at(number)
             assert found == (written[number - 1], True)
-            upto = [
-                item.id for page in reader.pullable(pull, upto=written[number - 1], size=7) for item in page
-            ]
+            upto = [item.id for page in reader.pages(upto=written[number - 1], size=7) for item in page]
             assert upto == list(range(1, number + 1))
-            assert reader.count_pullable(upto=written[number - 1]) == number
+            assert reader.count(upto=written[number - 1]) == number
 
 
 def test_a_failure_in_the_middle_leaves_nothing_of_the_batch(engine: Engine) -> None:

@@ -14,11 +14,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from tests.adapters.store.paging import ids, pages
+from tests.adapters.store.paging import ids, pages, reader_of
 from tests.adapters.store.worlds import START, World, at, make_flat, make_world
 from workmesh_flows.adapters.store.keys import parse_key
-from workmesh_flows.adapters.store.records import reading
-from workmesh_flows.adapters.store.statements import records as statements
+from workmesh_flows.adapters.store.protocol_tables import pull_tables
+from workmesh_flows.adapters.store.pullable_records import reading_pullable
+from workmesh_flows.adapters.store.statements import counts as statements
 from workmesh_flows.domain.columns import column_of
 from workmesh_flows.errors import StoreError, StoreUnavailable
 
@@ -41,8 +42,7 @@ def test_pending_is_a_state_of_the_record(engine: Engine, world: World) -> None:
     flag(engine, world, 5, push_success=True, push_time=START)
     flag(engine, world, 6, push_success=False, push_time=START, push_error="no")
     assert ids(pages(engine, world.service, 10)) == [1, 6, 7]
-    with reading(engine, world.service, world.protocol, "n1") as reader:
-        assert reader.count_pending() == 3
+    assert reader_of(engine, world.service).count() == 3
 
 
 def test_records_without_an_owner_or_a_node_are_counted_and_never_pending(
@@ -77,7 +77,7 @@ def test_pushed_at_knows_the_records_of_the_lane_only(engine: Engine, world: Wor
     flag(engine, world, 1, push_success=True, push_time=at(0.000_001))
     flag(engine, world, 5, push_success=False, push_time=at(1))
     flag(engine, world, 2, push_success=True, push_time=at(1))
-    with reading(engine, world.service, world.protocol, "n1") as reader:
+    with reading_pullable(engine, pull_tables(world.service, world.protocol), "n1") as reader:
         assert reader.pushed_at(1) == (at(0.000_001), True)
         assert reader.pushed_at(5) == (at(1), False)
         assert reader.pushed_at(6) == (None, False)
@@ -93,18 +93,16 @@ def test_pullable_are_the_pushed_ones_up_to_a_time_in_the_order_of_pushing(engin
     flag(engine, world, 6, pull_success=True)
     flag(engine, world, 8, pull_success=False)
     flag(engine, world, 3, push_success=False, push_time=at(1))
-    pull = world.protocol.pull
-    assert pull is not None
     for size in (1, 2, 3, 10):
-        with reading(engine, world.service, world.protocol, "n1") as reader:
-            read = [list(page) for page in reader.pullable(pull, upto=at(4), size=size)]
+        with reading_pullable(engine, pull_tables(world.service, world.protocol), "n1") as reader:
+            read = [list(page) for page in reader.pages(upto=at(4), size=size)]
         assert ids(read) == [9, 7, 8, 5]
 
 
 def test_what_no_key_of_the_column_can_be_is_not_the_lanes(engine: Engine) -> None:
     world = make_world("string")
     world.fill(engine, ["n1"], [1], [1])
-    with reading(engine, world.service, world.protocol, "n1") as reader:
+    with reading_pullable(engine, pull_tables(world.service, world.protocol), "n1") as reader:
         for stranger in ("", "x" * 1_000, "a\0b", "'; DROP TABLE x; --"):
             assert reader.pushed_at(stranger) is None
         assert reader.pushed_at(world.key(1)) == (None, False)

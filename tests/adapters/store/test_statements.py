@@ -10,12 +10,15 @@ from sqlalchemy import ClauseElement, Dialect, Float, literal
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tests.adapters.store.worlds import START, make_flat, make_world
-from workmesh_flows.adapters.store.statements import assignment
-from workmesh_flows.adapters.store.statements import records as statements
+from workmesh_flows.adapters.store.protocol_tables import pull_tables, push_tables
+from workmesh_flows.adapters.store.statements import assignment, counts, flags, page_order
+from workmesh_flows.adapters.store.statements import pending as pending_statements
+from workmesh_flows.adapters.store.statements import pullable as pullable_statements
 from workmesh_flows.domain.columns import column_of
 
 WORLD = make_world()
 SERVICE, PROTOCOL, DELIVERY = WORLD.service, WORLD.protocol, WORLD.delivery
+TABLES = pull_tables(SERVICE, PROTOCOL)
 AT, ID = column_of(DELIVERY.at), column_of(DELIVERY.id)
 POSTGRESQL: Dialect = postgresql.psycopg.dialect()  # type: ignore[no-untyped-call]
 SQLITE: Dialect = sqlite.dialect()
@@ -42,7 +45,7 @@ def hops(dialect: Dialect, join: str = "JOIN") -> str:
 
 
 def pending(**more: Any) -> ClauseElement:
-    return statements.pending(SERVICE, PROTOCOL, "n1", columns=[ID], limit=5, **more)
+    return pending_statements.pending(TABLES, "n1", columns=[ID], limit=5, **more)
 
 
 def test_pending_is_what_was_not_pushed_of_the_entities_of_a_node_in_order(dialect: Dialect) -> None:
@@ -61,14 +64,14 @@ def test_a_later_page_begins_behind_the_one_before(dialect: Dialect) -> None:
 
 
 def test_the_count_of_pending_asks_as_the_pages_do(dialect: Dialect) -> None:
-    count, page = sql(statements.count_pending(SERVICE, PROTOCOL, "n1"), dialect), sql(pending(), dialect)
+    count, page = sql(pending_statements.count_pending(TABLES, "n1"), dialect), sql(pending(), dialect)
     assert count.startswith("SELECT count(*)")
     assert count.partition(" FROM ")[2] == page.partition(" FROM ")[2].partition(" ORDER BY ")[0]
 
 
 def test_pullable_is_what_was_pushed_up_to_a_time_in_the_order_of_pushing(dialect: Dialect) -> None:
-    statement = statements.pullable(
-        SERVICE, PROTOCOL, "n1", columns=[ID], upto=START, limit=5, after=(START, 7)
+    statement = pullable_statements.pullable(
+        TABLES, "n1", columns=[ID], upto=START, limit=5, after=(START, 7)
     )
     text = sql(statement, dialect).replace("IS NOT true", "IS NOT 1").replace("IS true", "IS 1")
     assert hops(dialect) in text
@@ -78,15 +81,14 @@ def test_pullable_is_what_was_pushed_up_to_a_time_in_the_order_of_pushing(dialec
 
 
 def test_pushed_at_looks_only_into_the_lane(dialect: Dialect) -> None:
-    text = sql(statements.pushed_at(SERVICE, PROTOCOL, "n1", 5), dialect)
+    text = sql(pullable_statements.pushed_at(TABLES, "n1", 5), dialect)
     assert text.startswith('SELECT "select"."push Time", "select"."push Success" FROM')
     assert hops(dialect) in text
     assert text.endswith('WHERE "Account_1"."order" = ? AND "select"."Id of it" = ?')
 
 
 def test_flags_and_values_are_written_by_id(dialect: Dialect) -> None:
-    assert PROTOCOL.pull is not None
-    statement = statements.write_flags(PROTOCOL, PROTOCOL.pull.flags, [column_of(DELIVERY.score)])
+    statement = flags.write_flags(TABLES, TABLES.pull_flags, [column_of(DELIVERY.score)])
     text = sql(statement, dialect)
     for column in (
         "pull Time",
@@ -113,29 +115,29 @@ def test_nodes_of_many_entities_are_written_at_once_and_never_cut_to_a_length() 
 
 
 def test_counts_keep_records_without_an_owner(dialect: Dialect) -> None:
-    text = sql(statements.flag_counts(SERVICE, PROTOCOL), dialect)
+    text = sql(counts.flag_counts(SERVICE, PROTOCOL), dialect)
     assert hops(dialect, "LEFT OUTER JOIN") in text
     assert text.endswith('GROUP BY "Account_1"."order", "Account_1"."Key" IS NOT NULL')
 
 
 def test_entities_are_counted_and_weighed_by_node(dialect: Dialect) -> None:
-    text = sql(statements.entity_counts(SERVICE, literal(2)), dialect)
+    text = sql(counts.entity_counts(SERVICE, literal(2)), dialect)
     assert '"Account"."order" AS node, count(*) AS entities, coalesce(sum(?), ?) AS weight' in text
     assert text.endswith('FROM "Account" GROUP BY "Account"."order"')
 
 
 def test_what_is_sent_is_neither_a_flag_nor_a_result() -> None:
-    assert [column.name for column in statements.wire_columns(PROTOCOL)] == ["Id of it", "User", "where"]
+    assert [column.name for column in TABLES.payload_columns()] == ["Id of it", "User", "where"]
 
 
 def test_a_schema_stands_before_each_table() -> None:
     world = make_world(schema="Its Own")
-    text = sql(statements.count_pending(world.service, world.protocol, "n1"))
+    text = sql(pending_statements.count_pending(push_tables(world.service, world.protocol), "n1"))
     assert 'FROM "Its Own"."select" JOIN "Its Own"."user" AS user_1' in text
     assert 'JOIN "Its Own"."Account" AS "Account_1"' in text
 
 
 def test_a_number_of_single_precision_is_read_in_double() -> None:
     order = make_flat(Float(24)).order
-    assert sql(statements.mark(column_of(order.at))) == 'CAST("order".at AS DOUBLE PRECISION)'
-    assert sql(statements.mark(AT)) == '"select"."where"'
+    assert sql(page_order.mark(column_of(order.at))) == 'CAST("order".at AS DOUBLE PRECISION)'
+    assert sql(page_order.mark(AT)) == '"select"."where"'

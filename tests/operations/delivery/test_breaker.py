@@ -256,7 +256,7 @@ def test_an_epoch_that_is_behind_is_raised_and_the_next_try_succeeds(orders: Eng
         trial = Trial(orders, node.node(), Hour())
         stopped = trial.stops()
         assert stopped.transient
-        assert "ours was raised above it" in str(stopped)
+        assert "epoch was raised above it" in str(stopped)
         assert with_push_success(orders, None) == list(range(1, 26))
         assert (lane_row(orders).holder, lane_row(orders).failures) == (None, 0)
         assert push_lane(trial.work).pushed == 25

@@ -46,7 +46,7 @@ def test_a_record_with_which_the_node_goes_away_is_found_and_parked(
             assert runs < 15
         assert kept(engine) == {"11": ("parked", 3)}
         reason = orders(engine)[11].push_error or ""
-        assert reason.startswith("the node goes away when it is sent: ")
+        assert reason.startswith("the node stops answering while it handles the record: ")
         behind = [15, 19, 23, 27, 31]
         assert with_push_success(engine, True) == [n for n in range(1, 33) if n not in {11, *behind}]
         assert lane_row(engine).next_batch is None
@@ -116,7 +116,7 @@ def test_a_record_that_blocks_after_the_node_went_away_stops_the_lane_for_good(e
         assert not run(engine, service, node)
         assert not run(engine, service, node)
         assert kept(engine) == {"1": ("blocking", 1)}
-        with pytest.raises(LaneStopped, match="record 1 blocks it: the node goes away") as stopped:
+        with pytest.raises(LaneStopped, match="record 1 blocks it: the node stops answering") as stopped:
             push(engine, service, node.node())
     assert not stopped.value.transient
 

@@ -62,7 +62,7 @@ def main(order: Mapping[str, Any]) -> None:
         limits=Limits(lease_seconds=order["lease_seconds"]),
         settle_seconds=0,
         wait_seconds=30,
-        told=on_step,
+        on_step=on_step,
     )
 
     def run_wave(wave: int, sources: Sequence[str]) -> MovesMade:

@@ -26,11 +26,11 @@ LEASE = 0.5
 STEPS = [
     ("plan saved", 1),
     ("plan started", 1),
-    ("lanes taken", 1),
+    ("lanes leased", 1),
     ("settled", 1),
     ("moving", 1),
     ("moved", 1),
-    ("lanes taken", 2),
+    ("lanes leased", 2),
     ("moving", 3),
     ("moved", 3),
     ("plan finished", 1),

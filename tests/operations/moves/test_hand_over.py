@@ -30,6 +30,7 @@ from tests.support.shop import orders, shop_service, write_orders, write_shops
 from workmesh_flows import Protocol, Service
 from workmesh_flows.adapters.store.engine import database_clock
 from workmesh_flows.adapters.store.lanes import acquire_lane, lease_lane
+from workmesh_flows.adapters.store.protocol_tables import push_tables
 from workmesh_flows.adapters.store.push_flags import push_flags
 from workmesh_flows.adapters.store.schema import lanes
 from workmesh_flows.domain.lane import Lane
@@ -179,7 +180,7 @@ def test_a_move_whose_answer_was_lost_is_reported_when_it_is_tried_again_and_don
                 raise StoreUnavailable("the connection is lost")
 
         with pytest.raises(StoreUnavailable):
-            hand_over(moving(engine, service, n1, n2, told=told), steps([1, 2], "n1", "n2"))
+            hand_over(moving(engine, service, n1, n2, on_step=told), steps([1, 2], "n1", "n2"))
         report = hand_over(moving(engine, service, n1, n2), steps([1, 2], "n1", "n2"))
         push(engine, service, n2)
     assert (report.moved, report.skipped, report.left) == (2, 0, 0)
@@ -192,7 +193,7 @@ def test_a_move_whose_answer_was_lost_is_reported_when_it_is_tried_again_and_don
     [
         ({"max_entities": {"shop.orders": 2}}, "n2 is at its max_entities (2)"),
         ({"max_entities": {"*": 2}}, "n2 is at its max_entities (2)"),
-        ({"state": NodeState.DRAINING}, "n2 takes nothing new"),
+        ({"state": NodeState.DRAINING}, "n2 takes no new entities"),
     ],
 )
 def test_a_target_that_has_no_room_now_takes_nothing(
@@ -288,7 +289,10 @@ def test_a_sender_that_was_paused_can_flag_nothing_after_the_entity_left(engine:
     with two_nodes() as (_, two, n1, n2):
         hand_over(moving(engine, service, n1, n2), steps([1], "n1", "n2"))
         now = clock()
-        with push_flags(engine, paused, service, service.protocols[0]) as written, pytest.raises(LaneLost):
+        with (
+            push_flags(engine, paused, push_tables(service, service.protocols[0])) as written,
+            pytest.raises(LaneLost),
+        ):
             written.write([1], {}, now, answered=True)
         assert flags(engine) == {1: None}
         push(engine, service, n2)
@@ -311,7 +315,7 @@ def test_a_drain_that_is_revoked_half_way_leaves_the_rest(engine: Engine) -> Non
             engine,
             service,
             inventory=lambda: Inventory({"n1": state[0], "n2": n2}),
-            told=told,
+            on_step=told,
             revocable=True,
         )
         report = hand_over(there, steps(range(1, 251), "n1", "n2"))

@@ -67,8 +67,8 @@ def test_a_node_that_fills_up_meanwhile_leaves_the_old_assignment(engine: Engine
             if step == "settled":
                 known.pop(0)
 
-        with pytest.raises(NoCapacity, match="n2 takes nothing new"):
-            reassign(moving(engine, service, inventory=lambda: known[0], told=told), 1)
+        with pytest.raises(NoCapacity, match="n2 takes no new entities"):
+            reassign(moving(engine, service, inventory=lambda: known[0], on_step=told), 1)
     assert nodes_of_shops(engine) == {1: "n1"}
 
 

@@ -42,7 +42,7 @@ pull_moments = st.tuples(
     st.sampled_from(["the master is killed", "records are written", "the node processes"]),
 )
 
-kills = st.none() | st.none() | st.sampled_from(["lanes taken", "settled", "moving", "moved"])
+kills = st.none() | st.none() | st.sampled_from(["lanes leased", "settled", "moving", "moved"])
 
 
 class Shops(RuleBasedStateMachine):

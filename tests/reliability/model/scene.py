@@ -83,7 +83,7 @@ class Scene:
             LIMITS,
             0,
             0,
-            told=told,
+            on_step=told,
         )
 
     def take_over(self, name: str) -> None:

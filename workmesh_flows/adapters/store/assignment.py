@@ -13,11 +13,10 @@ from sqlalchemy import ColumnElement, Connection, Engine, Enum, String, select, 
 
 from workmesh_flows.adapters.store.engine import translated_errors
 from workmesh_flows.adapters.store.entities import NodeTotals, node_of, read_totals, unknown_entity
+from workmesh_flows.adapters.store.entity_table import entity_table
 from workmesh_flows.adapters.store.schema import ensure_row, services
 from workmesh_flows.adapters.store.statements import assignment
-from workmesh_flows.adapters.store.statements import records as statements
 from workmesh_flows.adapters.store.weights import weighed
-from workmesh_flows.domain.columns import column_of
 from workmesh_flows.domain.service import Service
 
 SENT_AT_ONCE = 20_000
@@ -49,12 +48,12 @@ class AssignmentWriter:
         self, limit: int | None, where: ColumnElement[bool] | None = None
     ) -> list[tuple[Any, int]]:
         """Entities without a node, of a condition or all, by key, each with its weight."""
-        none = column_of(self.service.assigned_to).is_(None)
+        none = entity_table(self.service).node.is_(None)
         return weighed(self.connection, self.service, none if where is None else none & where, limit)
 
     def weight_of(self, key: Any) -> int:  # noqa: ANN401 - any key
         """What one entity weighs; raises UnknownName."""
-        found = weighed(self.connection, self.service, statements.entity_key(self.service) == key)
+        found = weighed(self.connection, self.service, entity_table(self.service).key == key)
         if not found:
             raise unknown_entity(self.service, key)
         return found[0][1]
@@ -65,7 +64,7 @@ class AssignmentWriter:
 
     def write(self, assigned: Sequence[tuple[Any, str]]) -> int:
         """Write nodes; return how many entities had none until now."""
-        kind = column_of(self.service.assigned_to).type
+        kind = entity_table(self.service).node.type
         plain = isinstance(kind, String) and not isinstance(kind, Enum)
         arrays = plain and self.connection.dialect.name == "postgresql"
         written = (_write_arrays if arrays else _write_lists)(self.connection, self.service, assigned)

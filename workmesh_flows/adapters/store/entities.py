@@ -7,10 +7,10 @@ from typing import Any, TypeAlias
 from sqlalchemy import Connection, Engine, literal, select
 
 from workmesh_flows.adapters.store.engine import translated_errors
+from workmesh_flows.adapters.store.entity_table import entity_table
 from workmesh_flows.adapters.store.keys import parse_key
-from workmesh_flows.adapters.store.statements import records as statements
+from workmesh_flows.adapters.store.statements.counts import entity_counts
 from workmesh_flows.adapters.store.weights import weighed_by_function, weight_column
-from workmesh_flows.domain.columns import column_of
 from workmesh_flows.domain.service import Service
 from workmesh_flows.errors import UnknownName
 
@@ -20,7 +20,7 @@ NodeTotals: TypeAlias = dict[str | None, tuple[int, int]]
 
 def count_entities(connection: Connection, service: Service) -> dict[str | None, int]:
     """How many entities of a service each node holds, whatever they weigh; under None what has no node."""
-    rows = connection.execute(statements.entity_counts(service, literal(1)))
+    rows = connection.execute(entity_counts(service, literal(1)))
     return {row.node: row.entities for row in rows}
 
 
@@ -36,18 +36,18 @@ def node_of_entity(engine: Engine, service: Service, key: Any) -> str | None:  #
         return node_of(connection, service, key)
 
 
-def entity_named(service: Service, said: str) -> Any:  # noqa: ANN401 - any key
+def entity_named(service: Service, text: str) -> Any:  # noqa: ANN401 - any key
     """An entity's key as people and plans write it, as the database has it; raises UnknownName for what is none."""
     try:
-        return parse_key(statements.entity_key(service), said)
+        return parse_key(entity_table(service).key, text)
     except ValueError as error:
-        raise unknown_entity(service, said) from error
+        raise unknown_entity(service, text) from error
 
 
 def node_of(connection: Connection, service: Service, key: Any) -> str | None:  # noqa: ANN401 - any key
     """The node that an entity is assigned to, None where it has none; raises UnknownName."""
-    same = statements.entity_key(service) == key
-    row = connection.execute(select(column_of(service.assigned_to)).where(same)).first()
+    entities = entity_table(service)
+    row = connection.execute(select(entities.node).where(entities.key == key)).first()
     if row is None:
         raise unknown_entity(service, key)
     node: str | None = row[0]
@@ -56,7 +56,7 @@ def node_of(connection: Connection, service: Service, key: Any) -> str | None:  
 
 def unknown_entity(service: Service, key: Any) -> UnknownName:  # noqa: ANN401 - any key
     """The error that an entity does not exist, with the column that its key is looked up in."""
-    column = statements.entity_key(service)
+    column = entity_table(service).key
     hint = f"entities are named by {column.table.name}.{column.name}"
     return UnknownName(f"entity of {service.name}", str(key), hint=hint)
 
@@ -65,7 +65,7 @@ def read_totals(connection: Connection, service: Service) -> NodeTotals:
     """Number and weight of the entities of each node, read in a transaction of the caller's."""
     weight = weight_column(service)
     if weight is not None:
-        rows = connection.execute(statements.entity_counts(service, weight))
+        rows = connection.execute(entity_counts(service, weight))
         return {row.node: (row.entities, int(row.weight)) for row in rows}
     held: NodeTotals = {}
     for _, node, entity_weight in weighed_by_function(connection, service):

@@ -8,14 +8,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Update
 
+from workmesh_flows.adapters.store.protocol_tables import FlagColumns
 from workmesh_flows.adapters.store.values import as_stored, stored_text
-from workmesh_flows.domain.columns import column_of
-from workmesh_flows.domain.protocol import Flags
 from workmesh_flows.errors import NotFlagged
 
 
 def write_rows(connection: Connection, statement: Update, rows: Sequence[dict[str, Any]]) -> None:
-    """Write a row each; a report that counts what was not written would be a lie."""
+    """Execute an UPDATE once per row; raises NotFlagged where fewer rows were written, so that no report overstates."""
     written = connection.execute(statement, rows).rowcount
     if written != len(rows):
         raise NotFlagged(
@@ -26,18 +25,18 @@ def write_rows(connection: Connection, statement: Update, rows: Sequence[dict[st
 
 
 def flag_row(
-    flags: Flags,
+    flags: FlagColumns,
     record_id: Any,  # noqa: ANN401 - any key
     time: datetime,
     *,
     success: bool,
     error: str | None = None,
 ) -> dict[str, Any]:
-    """The parameters that flag one record; a text is cut to its column."""
-    room = getattr(column_of(flags.error).type, "length", None)
+    """The parameters that flag one record; the error text is cut to the length of its column."""
+    room = getattr(flags.error.type, "length", None)
     return {
         "workmesh_id": record_id,
-        "workmesh_0": as_stored(time, column_of(flags.time)),
+        "workmesh_0": as_stored(time, flags.time),
         "workmesh_1": success,
         "workmesh_2": None if error is None else stored_text(error, room),
     }

@@ -1,4 +1,7 @@
-"""What was pushed to a node before its entity moved away: the node may still name it, or get it back."""
+"""Former pushes: when records were pushed to a node that their entity left since.
+
+That node may still name such a record as processed, or its entity may come back to it.
+"""
 
 from __future__ import annotations
 
@@ -11,39 +14,38 @@ from sqlalchemy import ColumnElement, Connection, Engine, and_, delete, insert, 
 from workmesh_flows.adapters.store.engine import translated_errors
 from workmesh_flows.adapters.store.keys import parse_key
 from workmesh_flows.adapters.store.lanes import LaneLease, update_lane
+from workmesh_flows.adapters.store.protocol_tables import PullTables
 from workmesh_flows.adapters.store.schema import NAME_LENGTH, former_pushes
-from workmesh_flows.domain.columns import column_of
 from workmesh_flows.domain.lane import Lane
-from workmesh_flows.domain.protocol import Protocol
 
 READ_AT_ONCE = 1_000
-"""Former pushes read at once; a statement takes so many keys on any database."""
+"""Former pushes read at once: a number of keys that one statement takes on any database."""
 
 
 def write_former_pushes(
     connection: Connection, lane: Lane, pushed: Sequence[tuple[Any, datetime | None]]
 ) -> None:
-    """Keep when records (id, push time) were pushed to a node that their entity leaves in this transaction.
+    """Save when records (id, push time) were pushed to the node that their entity leaves in this transaction.
 
-    A record that came back and leaves again is kept with its first push: the node has it since.
+    A record that returned and leaves again keeps the time of its first push, since when the node has had it.
     """
     rows = {_text(record_id): time for record_id, time in pushed if time is not None}
     texts = list(rows)
-    there: set[str] = set()
+    known: set[str] = set()
     for start in range(0, len(texts), READ_AT_ONCE):
         some = former_pushes.c.record.in_(texts[start : start + READ_AT_ONCE])
-        there.update(connection.scalars(select(former_pushes.c.record).where(_of(lane), some)))
-    if new := [_row(lane, record, time) for record, time in rows.items() if record not in there]:
+        known.update(connection.scalars(select(former_pushes.c.record).where(_in_lane(lane), some)))
+    if new := [_row(lane, record, time) for record, time in rows.items() if record not in known]:
         connection.execute(insert(former_pushes), new)
 
 
-def former_pages(engine: Engine, lane: Lane, protocol: Protocol, *, upto: datetime) -> Iterator[list[Any]]:
-    """Pages of ids of the records that were pushed to the node up to a time, and left it."""
+def former_pages(engine: Engine, lane: Lane, tables: PullTables, *, upto: datetime) -> Iterator[list[Any]]:
+    """Pages of ids of the records that were pushed to the node up to a time and left it."""
     record, last = former_pushes.c.record, ""
     while True:
         page = (
             select(record)
-            .where(_of(lane), former_pushes.c.push_time <= upto, record > last)
+            .where(_in_lane(lane), former_pushes.c.push_time <= upto, record > last)
             .order_by(record)
             .limit(READ_AT_ONCE)
         )
@@ -51,7 +53,7 @@ def former_pages(engine: Engine, lane: Lane, protocol: Protocol, *, upto: dateti
             texts = list(connection.scalars(page))
         if texts:
             last = texts[-1]
-            yield [parse_key(column_of(protocol.id), text) for text in texts]
+            yield [parse_key(tables.id, text) for text in texts]
         if len(texts) < READ_AT_ONCE:
             return
 
@@ -59,47 +61,44 @@ def former_pages(engine: Engine, lane: Lane, protocol: Protocol, *, upto: dateti
 def forget_former_pushes(
     engine: Engine,
     lane: Lane,
-    protocol: Protocol,
+    tables: PullTables,
     *,
     upto: datetime,
     latest: Any = None,  # noqa: ANN401 - any key
 ) -> None:
-    """Drop those up to a time whose records are pulled, from wherever: they matter no more.
+    """Delete those up to a time whose records are pulled, from whichever node: they are not needed any more.
 
-    The ``latest`` that the node names is kept where it is given: its first push tells how far the node is.
+    ``latest``, the record that the node names as its latest, is kept: the time of its first push is the node's progress.
     """
-    pull = protocol.pull
-    assert pull is not None  # noqa: S101 - only lanes that are pulled have former pushes
-    key = column_of(protocol.id)
-    for ids in former_pages(engine, lane, protocol, upto=upto):
-        pulled = select(key).where(key.in_(ids), column_of(pull.flags.success).is_(True))
+    for ids in former_pages(engine, lane, tables, upto=upto):
+        pulled = select(tables.id).where(tables.id.in_(ids), tables.pull_flags.success.is_(True))
         with translated_errors(), engine.begin() as connection:
             texts = [_text(found) for found in connection.scalars(pulled) if found != latest]
-            connection.execute(delete(former_pushes).where(_of(lane), former_pushes.c.record.in_(texts)))
+            connection.execute(delete(former_pushes).where(_in_lane(lane), former_pushes.c.record.in_(texts)))
 
 
 def former_push_time(engine: Engine, lane: Lane, record_id: Any) -> datetime | None:  # noqa: ANN401 - any key
-    """When a record was first pushed to a node that its entity left since; None where that was not so."""
-    time = select(former_pushes.c.push_time).where(_of(lane), former_pushes.c.record == _text(record_id))
+    """When a record was first pushed to a node that its entity left since; None where there is no such push."""
+    time = select(former_pushes.c.push_time).where(_in_lane(lane), former_pushes.c.record == _text(record_id))
     with translated_errors(), engine.connect() as connection:
         found: datetime | None = connection.scalar(time)
     return found
 
 
-def remember_latest(engine: Engine, lease: LaneLease, record_id: Any, time: datetime) -> None:  # noqa: ANN401 - any key
-    """Keep which record the node named, and when that was pushed: it may be gone when it is named again."""
+def save_latest(engine: Engine, lease: LaneLease, record_id: Any, time: datetime) -> None:  # noqa: ANN401 - any key
+    """Save the record that the node named as its latest, and its push time: it may be deleted before the next pull."""
     latest = (_text(record_id), time)
     if lease.latest != latest:
         update_lane(engine, lease, latest_id=latest[0], latest_time=latest[1])
         lease.latest = latest
 
 
-def remembered_time(lease: LaneLease, record_id: Any) -> datetime | None:  # noqa: ANN401 - any key
-    """When a record was pushed that the node named at the last pull, too."""
+def saved_latest_time(lease: LaneLease, record_id: Any) -> datetime | None:  # noqa: ANN401 - any key
+    """The push time of a record that the node also named at the last pull; None for any other record."""
     return lease.latest[1] if lease.latest is not None and lease.latest[0] == _text(record_id) else None
 
 
-def _of(lane: Lane) -> ColumnElement[bool]:
+def _in_lane(lane: Lane) -> ColumnElement[bool]:
     return and_(
         former_pushes.c.service == lane.service,
         former_pushes.c.protocol == lane.protocol,

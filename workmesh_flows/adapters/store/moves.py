@@ -14,12 +14,12 @@ from sqlalchemy import Connection, Engine, insert, select
 from workmesh_flows.adapters.store.assignment import AssignmentWriter
 from workmesh_flows.adapters.store.engine import translated_errors
 from workmesh_flows.adapters.store.former_pushes import write_former_pushes
+from workmesh_flows.adapters.store.protocol_tables import PushTables, all_pull_tables, all_push_tables
 from workmesh_flows.adapters.store.refused_records import forget_refusals_of_owners
 from workmesh_flows.adapters.store.schema import moves, services
 from workmesh_flows.adapters.store.statements import moves as statements
+from workmesh_flows.adapters.store.statements.flags import reset_flags
 from workmesh_flows.adapters.store.values import as_utc
-from workmesh_flows.domain.lane import Lane
-from workmesh_flows.domain.protocol import Protocol
 from workmesh_flows.domain.service import Service
 from workmesh_flows.errors import StoreError
 
@@ -56,9 +56,8 @@ def move(
     StoreError, and nothing is written.
     """
     again = Counter[Any]()
-    for protocol in run.service.protocols:
-        if protocol.push is not None:
-            again += _reset(run, protocol, steps, repush=repush)
+    for tables in all_push_tables(run.service):
+        again += _reset(run, tables, steps, repush=repush)
     if repush:
         forget_refusals_of_owners(run.connection, run.service, [step.entity for step in steps])
     by_target = sorted(steps, key=lambda step: step.target)
@@ -93,9 +92,8 @@ def move(
 def count_in_flight(connection: Connection, service: Service, entities: Sequence[Any]) -> int:
     """Records of these entities that were pushed and are not pulled."""
     return sum(
-        connection.scalar(statements.count_in_flight(service, protocol, keys)) or 0
-        for protocol in service.protocols
-        if protocol.push is not None and protocol.pull is not None
+        connection.scalar(statements.count_in_flight(tables, keys)) or 0
+        for tables in all_pull_tables(service)
         for keys in _some(entities)
     )
 
@@ -118,24 +116,22 @@ def _write_node(
             )
 
 
-def _reset(run: AssignmentWriter, protocol: Protocol, steps: Sequence[Step], *, repush: bool) -> Counter[Any]:
+def _reset(run: AssignmentWriter, tables: PushTables, steps: Sequence[Step], *, repush: bool) -> Counter[Any]:
     """Make records pending again; return how many of each entity."""
     again = Counter[Any]()
-    if protocol.pull is None and not repush:
+    if tables.pull_flags is None and not repush:
         return again  # what was pushed is all that there is to do
     source, leaving = steps[0].source, {step.entity for step in steps if step.target != step.source}
-    lane = Lane(run.service.name, protocol.name, source, "pull")
+    lane = tables.lane(source, "pull")
     for keys in _some([step.entity for step in steps]):
-        pushed = run.connection.execute(
-            statements.pushed(run.service, protocol, keys, everything=repush)
-        ).all()
+        pushed = run.connection.execute(statements.pushed(tables, keys, everything=repush)).all()
         again.update(row.owner for row in pushed)
-        if protocol.pull is not None:
+        if tables.pull_flags is not None:
             left = (row for row in pushed if row.owner in leaving and not row.pulled and row.time is not None)
             write_former_pushes(run.connection, lane, [(row.id, as_utc(row.time)) for row in left])
         for rows in _some(pushed):
             ids = [row.id for row in rows]
-            run.connection.execute(statements.reset_flags(protocol, ids, pulled=repush))
+            run.connection.execute(reset_flags(tables, ids, pulled=repush))
     return again
 
 

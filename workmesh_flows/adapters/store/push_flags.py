@@ -1,43 +1,25 @@
-"""Push flags: what became of a batch, written in one transaction that checks the lane.
+"""Push flags: the result of a batch, written in one transaction that checks the lane's lease.
 
-PostgreSQL takes a batch that was accepted whole in one statement and one round trip, most of what there is to win
-for a fast node. That statement fails as a whole where anything is not as expected; the careful way then says what.
+On PostgreSQL a batch that was accepted whole takes one statement and one round trip, which is most of the speed to
+gain with a fast node. Where anything is unexpected that statement fails as a whole; the transaction of several
+statements then finds out why.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import (
-    ARRAY,
-    TIMESTAMP,
-    BigInteger,
-    ColumnElement,
-    Connection,
-    DateTime,
-    Engine,
-    Integer,
-    Select,
-    and_,
-    any_,
-    bindparam,
-    case,
-    column,
-    exists,
-    func,
-    literal_column,
-    select,
-    update,
-)
+from sqlalchemy import TIMESTAMP, Connection, DateTime, Engine
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError
 
 from workmesh_flows.adapters.store.engine import translated_errors
 from workmesh_flows.adapters.store.flag_rows import flag_row, write_rows
 from workmesh_flows.adapters.store.lanes import LaneLease
+from workmesh_flows.adapters.store.protocol_tables import PushTables
 from workmesh_flows.adapters.store.refused_records import (
     Refusal,
     forget_refusals,
@@ -45,51 +27,48 @@ from workmesh_flows.adapters.store.refused_records import (
     save_refusals,
 )
 from workmesh_flows.adapters.store.schema import lanes
-from workmesh_flows.adapters.store.statements.records import write_flags
+from workmesh_flows.adapters.store.statements.accepted import (
+    DIVISION_BY_ZERO,
+    accepted_batch,
+    accepted_record,
+)
+from workmesh_flows.adapters.store.statements.flags import write_flags
 from workmesh_flows.adapters.store.values import as_stored
-from workmesh_flows.domain.columns import column_of, table_of
-from workmesh_flows.domain.protocol import Protocol
-from workmesh_flows.domain.service import Service
 from workmesh_flows.errors import StoreError
-from workmesh_flows.planning.batching import TICK, push_times
+from workmesh_flows.planning.batching import push_times
 from workmesh_flows.planning.refusals import RefusalState
-
-_DIVISION_BY_ZERO = "22012"
-"""SQLSTATE that the statement gives itself where it did not write what it was to write."""
 
 
 class PushFlags:
-    """Writes what became of the batches of one lane that is held; what it knows of refused records is kept up to date."""
+    """Writes the results of one leased lane's batches, and keeps ``refusals`` up to date with them."""
 
     def __init__(
-        self, engine: Engine, lease: LaneLease, service: Service, protocol: Protocol, fast: Connection | None
+        self, engine: Engine, lease: LaneLease, tables: PushTables, autocommit: Connection | None
     ) -> None:
-        """Made by :func:`push_flags`; ``fast`` commits by itself."""
-        assert protocol.push is not None  # noqa: S101 - a push lane exists only for a declared push
-        self._engine, self._lease = engine, lease
-        self._service, self._protocol, self._flags = service, protocol, protocol.push.flags
-        self._fast = fast
-        self._accepted = accepted_batch(lease, protocol), accepted_record(lease, protocol)
-        self.refusals = read_refusals(engine, service, protocol)
+        """Called by :func:`push_flags`; ``autocommit`` is a connection that commits each statement by itself."""
+        self._engine, self._lease, self._tables = engine, lease, tables
+        self._autocommit = autocommit
+        self._accepted = accepted_batch(lease, tables), accepted_record(lease, tables)
+        self.refusals = read_refusals(engine, tables)
 
     def reload_refusals(self) -> None:
-        """Read again which records are refused: a person decided about some of them meanwhile."""
-        self.refusals = read_refusals(self._engine, self._service, self._protocol)
+        """Read the refused records again: some were replayed or skipped since the last read."""
+        self.refusals = read_refusals(self._engine, self._tables)
 
     def write(
         self, pushed: Sequence[Any], refused: Mapping[Any, Refusal], now: datetime, *, answered: bool
     ) -> None:
-        """Flag the records of one batch, in one transaction that checks the lane; raises LaneLost or NotFlagged.
+        """Flag the records of one batch, in one transaction that checks the lease; raises LaneLost or NotFlagged.
 
-        ``pushed`` are ids in the order they were sent. ``answered`` closes the lane's circuit breaker.
+        ``pushed`` are ids in the order in which they were sent. ``answered`` closes the lane's circuit breaker.
         """
         lease = self._lease
         times = push_times(now, lease.last_push_time, len(pushed))
         retrying = self.refusals.retrying
         recovered = [record_id for record_id in pushed if record_id in retrying] if retrying else []
         plain = not (refused or recovered) and answered and bool(pushed)
-        if not (plain and self._write_at_once(pushed, times)):
-            self._write_carefully(pushed, times, refused, now, recovered, answered=answered)
+        if not (plain and self._write_in_one_statement(pushed, times)):
+            self._write_in_transaction(pushed, times, refused, now, recovered, answered=answered)
         if times:
             lease.last_push_time = times[-1]
         if answered:
@@ -103,30 +82,30 @@ class PushFlags:
             else:
                 self.refusals.has_parked = True
 
-    def _write_at_once(self, pushed: Sequence[Any], times: Sequence[datetime]) -> bool:
-        """False, and nothing was written, where that is not to be: a lane that was lost, records that are not there."""
-        if self._fast is None or self._lease.lost.is_set():
+    def _write_in_one_statement(self, pushed: Sequence[Any], times: Sequence[datetime]) -> bool:
+        """Return False, with nothing written, where this is not possible: the lane was lost, or a record not found."""
+        if self._autocommit is None or self._lease.lost.is_set():
             return False
         many, one = self._accepted
         statement = many if len(pushed) > 1 else one
         parameters = {
             "workmesh_ids": pushed[0] if statement is one else list(pushed),
-            "workmesh_first": as_stored(times[0], column_of(self._flags.time)),
+            "workmesh_first": as_stored(times[0], self._tables.push_flags.time),
             "workmesh_last": times[-1],
             "workmesh_count": len(pushed),
             "workmesh_next": self._lease.next_batch,
         }
         try:
             with translated_errors():
-                self._fast.execute(statement, parameters)
+                self._autocommit.execute(statement, parameters)
         except StoreError as error:
             cause = error.__cause__
-            if isinstance(cause, DBAPIError) and getattr(cause.orig, "sqlstate", "") == _DIVISION_BY_ZERO:
+            if isinstance(cause, DBAPIError) and getattr(cause.orig, "sqlstate", "") == DIVISION_BY_ZERO:
                 return False
             raise
         return True
 
-    def _write_carefully(  # noqa: PLR0913 - each is one fact of the batch
+    def _write_in_transaction(  # noqa: PLR0913 - each is one fact of the batch
         self,
         pushed: Sequence[Any],
         times: Sequence[datetime],
@@ -136,7 +115,7 @@ class PushFlags:
         *,
         answered: bool,
     ) -> None:
-        flags, protocol = self._flags, self._protocol
+        tables, flags = self._tables, self._tables.push_flags
         rows = [
             flag_row(flags, record_id, at, success=True) for record_id, at in zip(pushed, times, strict=True)
         ]
@@ -154,79 +133,23 @@ class PushFlags:
         with translated_errors(), self._engine.begin() as connection:
             self._lease.advance(connection, **changes)
             if rows:
-                write_rows(connection, write_flags(protocol, flags), rows)
+                write_rows(connection, write_flags(tables, flags), rows)
             if refused:
-                save_refusals(connection, self._service, protocol, refused)
+                save_refusals(connection, tables, refused)
             if recovered:
-                forget_refusals(connection, self._service, protocol, recovered)
+                forget_refusals(connection, tables, recovered)
 
 
 @contextmanager
-def push_flags(engine: Engine, lease: LaneLease, service: Service, protocol: Protocol) -> Iterator[PushFlags]:
-    """The flags of one lane; on PostgreSQL over a connection of its own."""
-    assert protocol.push is not None  # noqa: S101 - a push lane exists only for a declared push
-    # A type of the user's may keep times in a form that no interval can be added to.
-    counts_on = type(column_of(protocol.push.flags.time).type) in {DateTime, TIMESTAMP, postgresql.TIMESTAMP}
-    if engine.dialect.name != "postgresql" or not counts_on:
-        yield PushFlags(engine, lease, service, protocol, None)
+def push_flags(engine: Engine, lease: LaneLease, tables: PushTables) -> Iterator[PushFlags]:
+    """The flags of one lane; on PostgreSQL over a connection of their own."""
+    # A user-defined type may store times in a form to which no interval can be added.
+    takes_interval = type(tables.push_flags.time.type) in {DateTime, TIMESTAMP, postgresql.TIMESTAMP}
+    if engine.dialect.name != "postgresql" or not takes_interval:
+        yield PushFlags(engine, lease, tables, None)
         return
     with translated_errors():
         connection = engine.connect()
     with connection:
-        fast = connection.execution_options(isolation_level="AUTOCOMMIT")
-        yield PushFlags(engine, lease, service, protocol, fast)
-
-
-def accepted_batch(lease: LaneLease, protocol: Protocol) -> Select[Any]:
-    """Flag a batch and advance the lane; divides by zero, which undoes all of it, where not every record was found.
-
-    The lane's row comes first, as everywhere: whoever wants to take the lane waits for the end of the statement.
-    """
-    key, ids = column_of(protocol.id), bindparam("workmesh_ids", type_=ARRAY(column_of(protocol.id).type))
-    given = (
-        func.unnest(ids)
-        .table_valued(
-            column("id", key.type), with_ordinality="at", name="workmesh_given", joins_implicitly=True
-        )
-        .render_derived()
-    )
-    ticks = (given.c.at - 1) * literal_column(f"interval '{TICK // timedelta(microseconds=1)} microsecond'")
-    # The second condition says the same once more: with it the index is searched once for all of them.
-    return _accepted(lease, protocol, and_(key == given.c.id, key == any_(ids)), ticks)
-
-
-def accepted_record(lease: LaneLease, protocol: Protocol) -> Select[Any]:
-    """The same for a batch of one record, whose id is all of the ids."""
-    key = column_of(protocol.id)
-    return _accepted(lease, protocol, key == bindparam("workmesh_ids", type_=key.type), None)
-
-
-def _accepted(
-    lease: LaneLease, protocol: Protocol, these: ColumnElement[bool], ticks: ColumnElement[Any] | None
-) -> Select[Any]:
-    assert protocol.push is not None  # noqa: S101 - a push lane exists only for a declared push
-    time, success, error = (column_of(flag) for flag in protocol.push.flags.columns)
-    mine = (
-        update(lanes)
-        .where(lease.mine)
-        .values(
-            last_push_time=bindparam("workmesh_last", type_=lanes.c.last_push_time.type),
-            done=lanes.c.done + bindparam("workmesh_count", type_=BigInteger),
-            next_batch=bindparam("workmesh_next", type_=Integer),
-            failures=0,
-            breaker="closed",
-        )
-        .returning(literal_column("1"))
-        .cte("workmesh_mine")
-    )
-    first = bindparam("workmesh_first", type_=time.type)
-    flagged = (
-        update(table_of(protocol.record))
-        .where(these, exists(select(literal_column("1")).select_from(mine)))
-        .values({time: first if ticks is None else first + ticks, success: True, error: None})
-        .returning(literal_column("1"))
-        .cte("workmesh_flagged")
-    )
-    found = select(func.count()).select_from(flagged).scalar_subquery()
-    expected = bindparam("workmesh_count", type_=BigInteger)
-    return select(literal_column("1") / case((found == expected, 1), else_=0))
+        autocommit = connection.execution_options(isolation_level="AUTOCOMMIT")
+        yield PushFlags(engine, lease, tables, autocommit)

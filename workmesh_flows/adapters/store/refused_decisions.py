@@ -1,4 +1,4 @@
-"""What a person decides about refused records: they are replayed, or skipped."""
+"""Decisions about refused records: they are replayed, or skipped."""
 
 from __future__ import annotations
 
@@ -23,11 +23,9 @@ from sqlalchemy import (
 
 from workmesh_flows.adapters.store.engine import translated_errors
 from workmesh_flows.adapters.store.keys import parse_key
+from workmesh_flows.adapters.store.protocol_tables import PushTables
 from workmesh_flows.adapters.store.schema import ensure_row, parked, services
-from workmesh_flows.adapters.store.statements.records import entity_key
 from workmesh_flows.adapters.store.statements.refused import refused_in
-from workmesh_flows.domain.columns import column_of
-from workmesh_flows.domain.protocol import Protocol
 from workmesh_flows.domain.service import Service
 from workmesh_flows.errors import UnknownName
 from workmesh_flows.planning.refusals import RefusalState
@@ -39,28 +37,28 @@ UNDECIDED = (RefusalState.PARKED, RefusalState.BLOCKING)
 def decide(  # noqa: PLR0913 - each narrows the choice
     engine: Engine,
     service: Service,
-    protocols: Sequence[Protocol],
+    protocols: Sequence[PushTables],
     decision: Decision,
     *,
     records: Collection[str] = (),
     entities: Collection[str] = (),
 ) -> int:
-    """Replay or skip refused records: those named, those of the entities named, or all that wait for a decision.
+    """Replay or skip refused records: the named ones, those of the named entities, or all that are parked or blocking.
 
-    A replayed record gets its tries anew; a skipped one is not sent any more, and what waits behind it goes on. Both
-    make a push that runs meanwhile read the lane from its beginning again, so that what comes free keeps its order.
-    Returns how many records it was. Raises UnknownName, and changes nothing, where one of what is named was not refused.
+    The attempts of a replayed record are counted from zero again; a skipped record is not sent any more, and the
+    records behind it are. Both make a push that runs meanwhile read its lane from the beginning again, so that the
+    released records keep their order. Returns the number of records. Raises UnknownName, and changes nothing, where a
+    named record or entity was not refused.
     """
     changed = 0
     with translated_errors():
         ensure_row(engine, services, service=service.name)
         with engine.begin() as connection:
             _require_known(connection, service, protocols, records, entities)
-            mine = services.c.service == service.name
-            connection.execute(update(services).where(mine).values(revision=services.c.revision + 1))
-            for protocol in protocols:
-                chosen = _chosen(service, protocol, records, entities)
-                row = and_(refused_in(service, protocol), chosen)
+            own_row = services.c.service == service.name
+            connection.execute(update(services).where(own_row).values(revision=services.c.revision + 1))
+            for tables in protocols:
+                row = and_(refused_in(tables), _is_chosen(tables, records, entities))
                 change = (
                     delete(parked).where(row)
                     if decision == "replay"
@@ -75,52 +73,52 @@ def decide(  # noqa: PLR0913 - each narrows the choice
 def _require_known(
     connection: Connection,
     service: Service,
-    protocols: Sequence[Protocol],
+    protocols: Sequence[PushTables],
     records: Collection[str],
     entities: Collection[str],
 ) -> None:
-    """Raise UnknownName for the names that no refused record of these protocols has, or no entity of one."""
-    keys = {protocol: column_of(protocol.id) for protocol in protocols}
-    owners = dict.fromkeys(protocols, entity_key(service))
+    """Raise UnknownName for names that are neither a refused record of these protocols nor an entity of one."""
 
-    def is_known(column: Column[Any], key: Column[Any], protocol: Protocol, said: str) -> bool:
-        row = select(literal(1)).where(refused_in(service, protocol), column == _as_stored(key, said))
-        return connection.execute(row.limit(1)).first() is not None
+    def is_refused(tables: PushTables, condition: ColumnElement[bool]) -> bool:
+        row = select(literal(1)).where(refused_in(tables), condition).limit(1)
+        return connection.execute(row).first() is not None
 
-    for kind, column, key_of, names in (
-        ("refused record", parked.c.record, keys, records),
-        ("entity with refused records", parked.c.owner, owners, entities),
-    ):
-        strangers = [
-            said
-            for said in names
-            if not any(is_known(column, key, protocol, said) for protocol, key in key_of.items())
-        ]
-        if strangers:
-            raise UnknownName(
-                f"{kind} of {service.name}",
-                ", ".join(strangers),
-                hint="workmesh parked shows those there are",
-            )
+    def has_record(tables: PushTables, name: str) -> bool:
+        return is_refused(tables, parked.c.record == _as_stored(tables.id, name))
+
+    def has_entity(tables: PushTables, name: str) -> bool:
+        return is_refused(tables, parked.c.owner == _as_stored(tables.entities.key, name))
+
+    unknown = [name for name in records if not any(has_record(tables, name) for tables in protocols)]
+    if unknown:
+        raise _not_refused("refused record", service, unknown)
+    unknown = [name for name in entities if not any(has_entity(tables, name) for tables in protocols)]
+    if unknown:
+        raise _not_refused("entity with refused records", service, unknown)
 
 
-def _chosen(
-    service: Service, protocol: Protocol, records: Collection[str], entities: Collection[str]
-) -> ColumnElement[bool]:
-    if not records and not entities:
-        return parked.c.state.in_(UNDECIDED)
-    key, owner = column_of(protocol.id), entity_key(service)
-    return or_(
-        parked.c.record.in_([_as_stored(key, said) for said in records]),
-        parked.c.owner.in_([_as_stored(owner, said) for said in entities]),
+def _not_refused(kind: str, service: Service, names: Sequence[str]) -> UnknownName:
+    return UnknownName(
+        f"{kind} of {service.name}", ", ".join(names), hint="workmesh parked shows those there are"
     )
 
 
-def _as_stored(column: Column[Any], said: str) -> ColumnElement[str]:
-    """A key as people write it, as our table keeps it: the database's own text."""
-    if isinstance(column.type, TypeDecorator):  # which values it takes is the user's own affair
-        return literal(said)
+def _is_chosen(
+    tables: PushTables, records: Collection[str], entities: Collection[str]
+) -> ColumnElement[bool]:
+    if not records and not entities:
+        return parked.c.state.in_(UNDECIDED)
+    return or_(
+        parked.c.record.in_([_as_stored(tables.id, name) for name in records]),
+        parked.c.owner.in_([_as_stored(tables.entities.key, name) for name in entities]),
+    )
+
+
+def _as_stored(column: Column[Any], name: str) -> ColumnElement[str]:
+    """A key given as text, in the form in which the table stores it: the database's own text."""
+    if isinstance(column.type, TypeDecorator):  # a user-defined type: which values it takes is unknown
+        return literal(name)
     try:
-        return cast(literal(parse_key(column, said), column.type), String)
+        return cast(literal(parse_key(column, name), column.type), String)
     except ValueError:
-        return literal(said)
+        return literal(name)

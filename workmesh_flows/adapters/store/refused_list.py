@@ -1,4 +1,4 @@
-"""Parked records as people see them: with their node, and what waits behind each."""
+"""The list of refused records, each with its node and the number of records that wait behind it."""
 
 from __future__ import annotations
 
@@ -11,20 +11,19 @@ from sqlalchemy import Column, Engine, Select, String, cast, func, select
 
 from workmesh_flows.adapters.store.engine import translated_errors
 from workmesh_flows.adapters.store.keys import parse_key
+from workmesh_flows.adapters.store.protocol_tables import PushTables
 from workmesh_flows.adapters.store.schema import parked
-from workmesh_flows.adapters.store.statements import records as statements
+from workmesh_flows.adapters.store.statements.pending import count_pending
 from workmesh_flows.adapters.store.statements.refused import refused_in
-from workmesh_flows.domain.columns import column_of, table_of
-from workmesh_flows.domain.protocol import Protocol
-from workmesh_flows.domain.service import Service
 from workmesh_flows.planning.refusals import RefusalState
 
 
 @dataclass(frozen=True, slots=True)
 class RefusedRecord:
-    """A refused record; ``waiting`` are the records behind it: its owner's, or all of its lane where it blocks that.
+    """A refused record.
 
-    ``node`` is where its owner is now, None where it has none.
+    ``waiting`` counts the records that wait behind it: those of its entity, or all of its lane where it blocks that.
+    ``node`` is the node to which its entity is assigned now, None where it has none.
     """
 
     service: str
@@ -39,28 +38,25 @@ class RefusedRecord:
     reason: str
 
 
-def refused_records(engine: Engine, service: Service, protocol: Protocol) -> list[RefusedRecord]:
-    """The refused records of a protocol that were not pushed since, the longest refused first."""
-    key, assigned = cast(statements.entity_key(service), String), column_of(service.assigned_to)
+def refused_records(engine: Engine, tables: PushTables) -> list[RefusedRecord]:
+    """The records of a protocol that were refused and not pushed since; the earliest refused is first."""
+    entities = tables.entities
     query = (
-        select(parked, assigned.label("node"))
-        .join(table_of(service.entity), key == parked.c.owner, isouter=True)
-        .where(refused_in(service, protocol))
+        select(parked, entities.node.label("node"))
+        .join(entities.table, cast(entities.key, String) == parked.c.owner, isouter=True)
+        .where(refused_in(tables))
         .order_by(parked.c.since, parked.c.record)
     )
     with translated_errors(), engine.connect() as connection:
         rows = connection.execute(query).all()
         if not rows:
             return []
-        pending = dict(connection.execute(_pending_of_owners(service, protocol)).tuples().all())
+        pending = dict(connection.execute(_pending_of_owners(tables)).tuples().all())
         blocked = {row.node for row in rows if row.state == RefusalState.BLOCKING and row.node is not None}
-        lanes = {
-            node: connection.scalar(statements.count_pending(service, protocol, node)) or 0
-            for node in blocked
-        }
+        lanes = {node: connection.scalar(count_pending(tables, node)) or 0 for node in blocked}
     refused = Counter(row.owner for row in rows)
 
-    def behind(row: Any) -> int:  # noqa: ANN401 - a result row
+    def count_behind(row: Any) -> int:  # noqa: ANN401 - a result row
         if row.state == RefusalState.SKIPPED:
             return 0
         if row.state == RefusalState.BLOCKING and row.node is not None:
@@ -71,12 +67,12 @@ def refused_records(engine: Engine, service: Service, protocol: Protocol) -> lis
         RefusedRecord(
             row.service,
             row.protocol,
-            _as_shown(column_of(protocol.id), row.record),
-            _as_shown(statements.entity_key(service), row.owner),
+            _as_shown(tables.id, row.record),
+            _as_shown(entities.key, row.owner),
             row.node,
             RefusalState(row.state),
             row.attempts,
-            max(behind(row), 0),
+            max(count_behind(row), 0),
             row.since,
             row.reason,
         )
@@ -84,23 +80,21 @@ def refused_records(engine: Engine, service: Service, protocol: Protocol) -> lis
     ]
 
 
-def _as_shown(column: Column[Any], kept: str) -> str:
-    """A key as people know it: SQLite keeps a UUID without its dashes."""
+def _as_shown(column: Column[Any], stored: str) -> str:
+    """A key in the form that users know: SQLite stores a UUID without its dashes."""
     try:
-        return str(parse_key(column, kept))
+        return str(parse_key(column, stored))
     except ValueError:
-        return kept
+        return stored
 
 
-def _pending_of_owners(service: Service, protocol: Protocol) -> Select[Any]:
-    """Of each entity with a refused record, as our table keeps its key: how many records are pending."""
-    assert protocol.push is not None  # noqa: S101 - only what is pushed can be refused
-    joined = statements.join_owner(service, protocol)
-    owner = cast(joined.owner, String)
-    refused = select(parked.c.owner).where(refused_in(service, protocol))
+def _pending_of_owners(tables: PushTables) -> Select[Any]:
+    """The key, as text, of each entity with a refused record, and the number of its pending records."""
+    owner = cast(tables.joined.owner, String)
+    refused = select(parked.c.owner).where(refused_in(tables))
     return (
         select(owner, func.count())
-        .select_from(joined.source)
-        .where(owner.in_(refused), column_of(protocol.push.flags.success).is_not(True))
+        .select_from(tables.joined.source)
+        .where(owner.in_(refused), tables.push_flags.success.is_not(True))
         .group_by(owner)
     )

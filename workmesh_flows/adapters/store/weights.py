@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Result, Select, literal, select
 from sqlalchemy.orm import Session
 from sqlalchemy.sql import ColumnElement
 
-from workmesh_flows.adapters.store.statements import records as statements
+from workmesh_flows.adapters.store.entity_table import entity_table
 from workmesh_flows.domain.columns import column_of, is_column
 from workmesh_flows.domain.criteria import EntityWeight
 from workmesh_flows.domain.service import Service
@@ -37,7 +37,7 @@ def weighed(
     connection: Connection, service: Service, condition: ColumnElement[bool], limit: int | None = None
 ) -> list[tuple[Any, int]]:
     """Entities of a condition, by key, each with its weight."""
-    key, weight = statements.entity_key(service), weight_column(service)
+    key, weight = entity_table(service).key, weight_column(service)
     if weight is None:
         found = weighed_by_function(connection, service, condition)
         return [(key, weight) for key, _, weight in islice(found, limit)]
@@ -61,10 +61,9 @@ def weighed_by_function(
     """Each entity's key, node and weight, by a function of the loaded entity; what it changes is not saved."""
     assert isinstance(service.criterion, EntityWeight)  # noqa: S101 - only weights need loaded entities
     weigh: Any = service.criterion.weight
-    key = statements.entity_key(service)
-    statement = (
-        select(key, column_of(service.assigned_to), service.entity).order_by(key).limit(WEIGHED_AT_ONCE)
-    )
+    entities = entity_table(service)
+    key = entities.key
+    statement = select(key, entities.node, service.entity).order_by(key).limit(WEIGHED_AT_ONCE)
     page = statement if condition is None else statement.where(condition)
     with Session(connection, autoflush=False) as session:
         while rows := session.execute(page).unique().all():
@@ -96,8 +95,8 @@ def _streamed(connection: Connection, statement: Select[Any]) -> Result[Any]:
 
 def read_entities(connection: Connection, service: Service) -> list[PlannerEntity]:
     """Each entity that has a node, by key."""
-    assigned, key = column_of(service.assigned_to), statements.entity_key(service)
-    weight = weight_column(service)
+    entities, weight = entity_table(service), weight_column(service)
+    key, assigned = entities.key, entities.node
     if weight is None:
         found = weighed_by_function(connection, service, assigned.is_not(None))
         return [PlannerEntity(key, node, weight) for key, node, weight in found if node is not None]

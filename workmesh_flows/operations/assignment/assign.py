@@ -14,7 +14,7 @@ from workmesh_flows.domain.node import Inventory
 from workmesh_flows.domain.reports import SHOWN, AssignReport
 from workmesh_flows.domain.service import Mesh, Service
 from workmesh_flows.errors import NoCapacity, StoreError
-from workmesh_flows.operations.assignment.loads import held_of_all, loads_of, runs_of, sharing
+from workmesh_flows.operations.assignment.loads import loads_of, sharing, totals_of_all, writing_together
 from workmesh_flows.planning.assignment.plan import AssignmentPlan, Part, plan_together
 
 
@@ -52,7 +52,7 @@ def plan_only(
     engine: Engine, mesh: Mesh, name: str, inventory: Inventory, *, limit: int | None = None
 ) -> AssignmentPlan:
     """What :func:`assign` would do now; nothing is written."""
-    with runs_of(engine, mesh, [mesh.service(name)], inventory) as runs:
+    with writing_together(engine, mesh, [mesh.service(name)], inventory) as runs:
         return _plan(runs, mesh, inventory, [run.unassigned(limit) for run in runs])[0]
 
 
@@ -64,7 +64,7 @@ def assign_entity(engine: Engine, mesh: Mesh, name: str, inventory: Inventory, k
     service = mesh.service(name)
     if (node := node_of_entity(engine, service, key)) is not None:
         return node
-    with runs_of(engine, mesh, [service], inventory) as (run,):
+    with writing_together(engine, mesh, [service], inventory) as (run,):
         if (node := run.node_of(key)) is not None:  # another run was first
             return node
         (plan,) = _plan([run], mesh, inventory, [[(key, run.weight_of(key))]])
@@ -88,7 +88,7 @@ def _assign(  # noqa: PLR0913 - what assign was asked for
     limit: int | None,
     where: ColumnElement[bool] | None = None,
 ) -> dict[str, AssignReport]:
-    with runs_of(engine, mesh, together, inventory) as runs:
+    with writing_together(engine, mesh, together, inventory) as runs:
         plans = _plan(runs, mesh, inventory, [run.unassigned(limit, where) for run in runs])
         for run, plan in zip(runs, plans, strict=True):
             _write(run, plan)
@@ -110,7 +110,7 @@ def _plan(
     entities: Sequence[Iterable[tuple[Any, int]]],
 ) -> list[AssignmentPlan]:
     together = [run.service for run in runs]
-    total = held_of_all(runs[0].connection, mesh, together, inventory)
+    total = totals_of_all(runs[0].connection, mesh, together, inventory)
     parts = [
         Part(run.service.name, run.service.criterion, waiting, loads_of(run, inventory, total), run.position)
         for run, waiting in zip(runs, entities, strict=True)

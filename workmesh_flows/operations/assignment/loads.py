@@ -17,7 +17,7 @@ from workmesh_flows.planning.assignment.plan import Load
 
 
 @contextmanager
-def runs_of(
+def writing_together(
     engine: Engine, mesh: Mesh, together: Sequence[Service], inventory: Inventory
 ) -> Iterator[Sequence[AssignmentWriter]]:
     """Runs of these services; those of services that may take room from them, by a shared cap, wait as well."""
@@ -36,7 +36,7 @@ def sharing(together: Sequence[Service], inventory: Inventory) -> list[Node]:
     ]
 
 
-def held_of_all(
+def totals_of_all(
     connection: Connection, mesh: Mesh, together: Sequence[Service], inventory: Inventory
 ) -> Counter[str | None]:
     """Entities of all services by node; counted only where a node has a cap that they share."""

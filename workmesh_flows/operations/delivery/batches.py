@@ -1,4 +1,4 @@
-"""Delivery: batches on their way to one node, and what becomes of their records."""
+"""Delivery of batches to one node: each is sent, split where it is refused as a whole, and flagged."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 from workmesh_flows.adapters.node_http.client import HttpNodeClient
 from workmesh_flows.adapters.store.engine import Clock
 from workmesh_flows.adapters.store.lanes import LaneLease, update_lane
+from workmesh_flows.adapters.store.protocol_tables import PushTables
 from workmesh_flows.adapters.store.push_flags import PushFlags
 from workmesh_flows.adapters.store.refused_records import Refusal
-from workmesh_flows.domain.protocol import Push
 from workmesh_flows.domain.reports import Tally
 from workmesh_flows.errors import NodeUnavailable
 from workmesh_flows.operations.delivery.lane_context import LaneContext
@@ -25,89 +25,91 @@ from workmesh_flows.planning.refusals import RefusalState, state_after
 logger = logging.getLogger(__name__)
 
 SHRINK = 4
-"""After a batch with which the node went away, the next one has this part of its records."""
+"""After a batch with which the connection was lost, the next batch has this fraction of its records."""
 GROW = 2
-"""After each batch of those that arrives, the next one has so many times its records."""
+"""After each of these smaller batches that is answered, the next batch has this many times its records."""
 REMEMBERED = 100_000
-"""Records of a run that are remembered as sent for those that follow them; what is forgotten waits for the next run."""
+"""Ids of sent records kept in memory for records that depend on them; where dropped, those wait for the next run."""
 
 
 @dataclass(slots=True)
 class BatchDelivery:
-    """Batches on their way to one node.
+    """The delivery of one run's batches to one node.
 
-    ``held`` are the owners whose records wait behind a refused one, ``blocked`` is the record that blocks the lane, and why.
+    ``held`` are the owners whose records wait behind a refused one; ``blocked`` is the record that blocks the lane,
+    with the reason.
     """
 
     context: LaneContext
-    push: Push
+    tables: PushTables
     lease: LaneLease
     clock: Clock
     client: HttpNodeClient
     tally: Tally
     flags: PushFlags
-    pace: RateLimiter
-    bounds: RunLimits
+    rate: RateLimiter
+    run_limits: RunLimits
     held: set[Any] = field(default_factory=set)
     refused: set[Any] = field(default_factory=set)
     blocked: tuple[str, str] | None = None
     _sent: set[Any] = field(default_factory=set)
-    _grows: bool = False
-    _began: float = field(default_factory=monotonic)
+    _may_grow: bool = False
+    _start: float = field(default_factory=monotonic)
 
     @property
-    def over(self) -> bool:
-        """Whether the run has done what it was to do."""
-        late = self.bounds.seconds is not None and monotonic() - self._began >= self.bounds.seconds
-        full = self.bounds.records is not None and self.tally.decided >= self.bounds.records
+    def is_finished(self) -> bool:
+        """Whether the run has sent everything, has reached a limit, or is blocked."""
+        limits = self.run_limits
+        late = limits.seconds is not None and monotonic() - self._start >= limits.seconds
+        full = limits.records is not None and self.tally.decided >= limits.records
         return late or full or self.tally.unread <= 0 or self.blocked is not None
 
     @property
     def _follows_itself(self) -> bool:
-        """Whether a record may wait for one of the same run."""
-        follows = self.context.protocol.follows
-        return follows is not None and follows.protocol is self.context.protocol
+        """Whether a record may depend on another record of the same lane."""
+        follows = self.tables.protocol.follows
+        return follows is not None and follows.protocol is self.tables.protocol
 
     def batches(self, records: Sequence[Sendable], size: int) -> Iterator[Sequence[Sendable]]:
-        """A turn's records in batches, without what was refused before they were read again."""
+        """A slice's records in batches, without those that this run has already sent and that were refused."""
         fresh = [item for item in records if item.id not in self.refused] if self.refused else records
         self.tally.unread -= len(records) - len(fresh)
         at = 0
-        while at < len(fresh) and not self.over:
+        while at < len(fresh) and not self.is_finished:
             allowed = size if self.lease.next_batch is None else min(size, self.lease.next_batch)
-            if self.bounds.records is not None:
-                allowed = min(allowed, self.bounds.records - self.tally.decided)
-            batch = self._without_followers(fresh[at : at + min(allowed, self.tally.unread)])
+            if self.run_limits.records is not None:
+                allowed = min(allowed, self.run_limits.records - self.tally.decided)
+            batch = self._up_to_dependent(fresh[at : at + min(allowed, self.tally.unread)])
             at += len(batch)
             self.tally.unread -= len(batch)
             yield batch
 
-    def begin_again(self, pending: int) -> None:
-        """All that is pending will be read once more, also what was counted as left."""
+    def restart(self, pending: int) -> None:
+        """Prepare for all pending records to be read again, those already counted as left included."""
         self.tally.selected, self.tally.left = self.tally.decided, 0
         self.tally.unread = pending
 
     def deliver(self, batch: Sequence[Sendable]) -> None:
-        """Send a batch, part by part where it is refused as a whole."""
+        """Send a batch, part by part where it is refused as a whole, and flag each part."""
         self.tally.selected += len(batch)
-        self._grows = True
+        self._may_grow = True
         ready, stalled = self._ready(batch)
         usual = fits = self.lease.batch_limit
         bisection = Bisection(ready, self.held, at_most=usual)
         for part in bisection.parts():
-            # Before the search for a culprit begins, and before one is flagged.
+            # Before the search for the refused record begins, and before a single record is flagged.
             doubted = len(part) in {1, len(ready)}
             match self._send(part, doubted=doubted):
                 case Accepted(refused):
                     self._flag(part, refused)
                 case Refused(reason) if len(part) == 1:
-                    # Ours, and the original's, name the record of a batch; here it is known.
+                    # A node names the record within its batch; here the record is known.
                     self._flag(part, {part[0].id: reason.removeprefix(f"record {part[0].id}: ")})
                 case TooLarge(reason) if len(part) == 1:
                     self._flag(part, {part[0].id: reason})
                     fits = usual  # this record was too large, not the batches
                 case TooLarge(unsent=True):
-                    self.pace.give_back(len(part))
+                    self.rate.give_back(len(part))
                     bisection.split(part)
                 case TooLarge():
                     fits = min(fits or len(part), (len(part) + 1) // 2)
@@ -117,14 +119,14 @@ class BatchDelivery:
             if self.blocked:
                 break
         self.held |= stalled
-        self._grows = False
+        self._may_grow = False
         self.tally.left += bisection.left + len(batch) - len(ready)
         if fits is not None and fits != usual:
-            self._remember_limit(fits)
+            self._save_batch_limit(fits)
 
     def _ready(self, batch: Sequence[Sendable]) -> tuple[Sequence[Sendable], set[Any]]:
-        """What of a batch may be sent, and the owners of what waits for a record that it follows."""
-        if self.context.protocol.follows is None:
+        """The records of a batch that may be sent, and the owners whose records depend on one that was not sent."""
+        if self.tables.protocol.follows is None:
             return batch, set()
         ready, stalled = [], set[Any]()
         for item in batch:
@@ -134,8 +136,8 @@ class BatchDelivery:
                 stalled.add(item.owner)
         return ready, stalled
 
-    def _without_followers(self, batch: Sequence[Sendable]) -> Sequence[Sendable]:
-        """The batch up to a record that follows one in it: that one must have arrived first."""
+    def _up_to_dependent(self, batch: Sequence[Sendable]) -> Sequence[Sendable]:
+        """The batch up to a record that depends on an earlier one in it, which must be accepted first."""
         if not self._follows_itself:
             return batch
         here = set[Any]()
@@ -146,40 +148,33 @@ class BatchDelivery:
         return batch
 
     def _send(self, part: Sequence[Sendable], *, doubted: bool) -> SendResult:
-        """Send a part; a record that is alone and with which the node went away before has that counted against it."""
+        """Send a part; where the connection is lost a second time with a single record, that counts as its refusal."""
         limits = self.context.limits
-        self.pace.wait(len(part), self.lease.lost)
+        self.rate.wait(len(part), self.lease.lost)
         self.lease.check(self.context.engine, self.clock, limits.lease_seconds)
         try:
-            return send(
-                self.push,
-                part,
-                self.client,
-                self.context.protocol,
-                doubted=doubted,
-                at_most=limits.max_request_bytes,
-            )
+            return send(self.tables, part, self.client, doubted=doubted, at_most=limits.max_request_bytes)
         except NodeUnavailable as error:
             if error.interrupted:
                 if len(part) == 1 and self.lease.next_batch is not None:
-                    reason = f"the node goes away when it is sent: {error.reason}"
+                    reason = f"the node stops answering while it handles the record: {error.reason}"
                     self._flag(part, {part[0].id: self.client.scrub(reason)}, answered=False)
                 self.lease.next_batch = max(len(part) // SHRINK, 1)
             raise
 
     def _flag(self, part: Sequence[Sendable], refused: Mapping[Any, str], *, answered: bool = True) -> None:
-        """Write what became of a part; the owners of refused records are held from here on."""
-        now = self.clock()
+        """Write the flags of a part; from then on the owners of its refused records are held."""
+        now, push = self.clock(), self.tables.push
         refusals = {}
-        most = self.push.max_attempts or self.context.limits.max_attempts
+        most = push.max_attempts or self.context.limits.max_attempts
         for record_id, reason in refused.items():
             attempts, since = self.flags.refusals.retrying.get(record_id, (0, now))
-            state = state_after(attempts + 1, most=most, policy=self.push.policy)
+            state = state_after(attempts + 1, most=most, policy=push.policy)
             refusals[record_id] = Refusal(reason, attempts + 1, since, state)
         pushed = (
             [item.id for item in part if item.id not in refused] if refused else [item.id for item in part]
         )
-        if answered and self._grows:
+        if answered and self._may_grow:
             self._grow()
         self.flags.write(pushed, refusals, now, answered=answered)
         self.tally.done += len(pushed)
@@ -191,6 +186,7 @@ class BatchDelivery:
             self._hold_back(part, refusals)
 
     def _hold_back(self, part: Sequence[Sendable], refusals: Mapping[Any, Refusal]) -> None:
+        """Hold the owners of refused records, and count the refusals."""
         for item in part:
             refusal = refusals.get(item.id)
             if refusal is None:
@@ -200,19 +196,19 @@ class BatchDelivery:
             if refusal.state is RefusalState.BLOCKING:
                 self.blocked = self.blocked or (str(item.id), refusal.reason)
         self.refused.update(refusals)
-        aside = sum(refusal.state is not RefusalState.RETRYING for refusal in refusals.values())
+        parked = sum(refusal.state is not RefusalState.RETRYING for refusal in refusals.values())
         reasons = {record_id: refusal.reason for record_id, refusal in refusals.items()}
-        self.tally.refuse(reasons, parked=aside)
+        self.tally.refuse(reasons, parked=parked)
 
     def _grow(self) -> None:
-        """A smaller batch than usual arrived: the next one may have more records. Only batches that were sent count."""
-        self._grows = False
+        """Let the next batch have more records, once per batch, after a reduced one was answered."""
+        self._may_grow = False
         if self.lease.next_batch is not None:
             grown = self.lease.next_batch * GROW
-            self.lease.next_batch = None if grown >= (self.push.size or 1) else grown
+            self.lease.next_batch = None if grown >= (self.tables.push.size or 1) else grown
 
-    def _remember_limit(self, limit: int) -> None:
-        """Keep how much the node takes at once, for this run and the next ones."""
+    def _save_batch_limit(self, limit: int) -> None:
+        """Save the largest batch that the node takes, for this run and the next ones."""
         self.lease.batch_limit = limit
         update_lane(self.context.engine, self.lease, batch_limit=limit)
         logger.info(

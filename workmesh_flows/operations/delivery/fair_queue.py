@@ -1,8 +1,8 @@
-"""Rounds: a lane's records in turns, so that one owner's backlog delays the others by a batch a round at most.
+"""A fair queue: a lane's records in slices, so that one owner's backlog delays the others by one batch per cycle.
 
-Order binds the records of one owner only. What is pending is read in the order of (sort, id); an owner that fills more
-than its share of a page is busy: it is read on its own from there on, and gets one turn a round, beside one turn of all
-the others.
+Order binds the records of one owner only. Pending records are read in the order of (sort, id). An owner with more
+records on a page than fit into a slice is busy: from there on its records are read by queries of their own, and it
+gets one slice per cycle, beside one slice of all the others.
 """
 
 from __future__ import annotations
@@ -12,91 +12,90 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from workmesh_flows.adapters.store.records import Mark, Reader
-from workmesh_flows.domain.protocol import Push
+from workmesh_flows.adapters.store.pending_records import PendingReader
+from workmesh_flows.adapters.store.statements.page_order import Mark
 from workmesh_flows.operations.delivery.lane_context import page_size
 from workmesh_flows.planning.batching import Sendable
 
-Turns: TypeAlias = Generator[Sequence[Sendable], None, None]
-"""Closed where a run ends early, so that no page stays open."""
+Slices: TypeAlias = Generator[Sequence[Sendable], None, None]
+"""Close it where a run ends early, so that no page stays open."""
 
 SINGLES = 100
-"""Records of a turn where each goes in a request of its own."""
+"""Records of a slice where each is sent in a request of its own."""
 
 
 MOST_BUSY = 1_000
-"""Owners with turns of their own in one run: each query of the others names them. What is beyond goes with the others."""
+"""Owners with slices of their own in one run: each query of the others names them. Further owners stay with the others."""
 FEW = 4
-"""Busy owners that may have read ahead where records are mapped objects, whose pages keep a connection while open."""
+"""Busy owners that may read ahead where records are mapped objects, whose open pages each keep a connection."""
 
 
 class _Changed(Exception):
-    """An entity came to the node, or what was set aside is to be sent: records may lie before the page that was read."""
+    """An entity came to the node, or a refused record was decided on: records may lie before the page that was read."""
 
 
 @dataclass(slots=True)
 class FairQueue:
-    """The turns of one run over one lane, each at most a batch of records that go out in this order."""
+    """The slices of one run over one lane, each at most a batch of records that are sent in this order."""
 
-    reader: Reader
-    push: Push
-    turn: int
-    """The most records in a turn."""
-    aside: Callable[[], bool]
-    """Whether records are set aside, which are left out."""
-    again: Callable[[], None]
-    """Told before all that is pending is read once more, which is when entities came to the node meanwhile."""
+    reader: PendingReader
+    size: int
+    """The most records in a slice."""
+    include_parked: Callable[[], bool]
+    """Whether to read parked records too: true where none are known, so that queries stay simple."""
+    on_restart: Callable[[], None]
+    """Called before everything pending is read again, because the service's revision rose."""
     revision: int
-    """That of the service when it was read what is set aside."""
+    """The service's revision when the refused records were read."""
     _active: int = 0
-    _busy: dict[Any, Turns] = field(default_factory=dict)
+    _busy: dict[Any, Slices] = field(default_factory=dict)
 
-    def __iter__(self) -> Turns:
-        """Turn by turn, until each record that is pending was had once."""
+    def __iter__(self) -> Slices:
+        """Slice by slice, until each pending record was given once."""
         while True:
             self._busy.clear()
             try:
                 yield from self._slices()
             except _Changed:
                 self.revision = self.reader.revision()
-                self.again()
+                self.on_restart()
             else:
                 return
 
-    def _slices(self) -> Turns:
-        others = self._others()
-        waiting = deque([others])
+    def _slices(self) -> Slices:
+        others = self._slices_of_others()
+        streams = deque([others])
         known = 0
         try:
-            while waiting:
-                stream = waiting.popleft()
-                turn = next(stream, None)
-                newly = list(self._busy.values())[known:]
-                known += len(newly)
-                waiting.extendleft(reversed(newly))
-                if turn is not None:
-                    waiting.append(stream)
-                    self._active = len(waiting)
-                    yield turn
+            while streams:
+                stream = streams.popleft()
+                records = next(stream, None)
+                newly_busy = list(self._busy.values())[known:]
+                known += len(newly_busy)
+                streams.extendleft(reversed(newly_busy))
+                if records is not None:
+                    streams.append(stream)
+                    self._active = len(streams)
+                    yield records
                     next(stream)  # lets it close its page
         finally:  # a run may end before its lane does: no page stays open
             for stream in (others, *self._busy.values()):
                 stream.close()
 
-    def _others(self) -> Turns:
-        """Turns of all owners but the busy ones; finds the busy ones."""
+    def _slices_of_others(self) -> Slices:
+        """Slices of all owners that are not busy; detects the busy ones."""
         mark: Mark | None = None
-        size = max(page_size(self.turn), 2 * self.turn)
+        size = max(page_size(self.size), 2 * self.size)
         while True:
-            with self.reader.pending_page(
-                self.push, size=size, after=mark, without=list(self._busy), aside=self.aside()
+            with self.reader.page(
+                size=size, after=mark, without=list(self._busy), include_parked=self.include_parked()
             ) as page:
-                self._check()
-                counts = Counter(item.owner for item in page.items) if len(page.items) > self.turn else {}
+                self._check_revision()
+                counts = Counter(item.owner for item in page.items) if len(page.items) > self.size else {}
                 if len(counts) > 1 or len(page.items) == size:
                     for owner, count in counts.items():
-                        if count > self.turn and len(self._busy) < MOST_BUSY:
-                            self._busy[owner] = self._one(owner, mark)
+                        if count > self.size and len(self._busy) < MOST_BUSY:
+                            self._busy[owner] = self._slices_of(owner, mark)
                 rest = [item for item in page.items if item.owner not in self._busy] if counts else page.items
                 yield from self._cut(rest)
             if rest:
@@ -105,14 +104,14 @@ class FairQueue:
             if len(page.items) < size:
                 return
 
-    def _one(self, owner: Any, mark: Mark | None) -> Turns:  # noqa: ANN401 - any key
-        """Turns of one busy owner, from where it was found to be busy."""
+    def _slices_of(self, owner: Any, mark: Mark | None) -> Slices:  # noqa: ANN401 - any key
+        """Slices of one busy owner, from the page on which it was found to be busy."""
         while True:
-            size = self._ahead()
-            with self.reader.pending_page(
-                self.push, size=size, after=mark, only=owner, aside=self.aside()
+            size = self._read_ahead()
+            with self.reader.page(
+                size=size, after=mark, only=owner, include_parked=self.include_parked()
             ) as page:
-                self._check()
+                self._check_revision()
                 yield from self._cut(page.items)
             if page.items:
                 yield ()
@@ -120,20 +119,20 @@ class FairQueue:
             if len(page.items) < size:
                 return
 
-    def _ahead(self) -> int:
-        """Records that a busy owner reads at once: all that are busy share a page, so that memory holds few of them."""
-        if self._active > FEW and not self.push.wants_rows:
-            return self.turn
-        return max(page_size(self.turn) // max(self._active, 1) // self.turn, 1) * self.turn
+    def _read_ahead(self) -> int:
+        """Records that a busy owner reads at once: all busy owners together hold about one page in memory."""
+        if self._active > FEW and self.reader.reads_objects:
+            return self.size
+        return max(page_size(self.size) // max(self._active, 1) // self.size, 1) * self.size
 
-    def _cut(self, items: Sequence[Sendable]) -> Turns:
-        """The turns of a page, and nothing after each but the last: there its page is closed first."""
-        for start in range(0, len(items), self.turn):
+    def _cut(self, items: Sequence[Sendable]) -> Slices:
+        """The slices of a page, with an empty one between them; none follows the last, whose page is closed first."""
+        for start in range(0, len(items), self.size):
             if start:
                 yield ()
-            yield items[start : start + self.turn]
+            yield items[start : start + self.size]
 
-    def _check(self) -> None:
-        """Asked after a page was read: whoever came before this revision is in it."""
+    def _check_revision(self) -> None:
+        """Called after a page was read: the page contains whatever came before this revision."""
         if self.reader.revision() != self.revision:
             raise _Changed

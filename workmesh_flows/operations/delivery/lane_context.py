@@ -1,4 +1,4 @@
-"""What the work on any lane shares: its parties, its clock, and how a stop is told."""
+"""What every run over a lane uses: database, lane, node and clock, and how an error stops the lane."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import TypeAlias
 
 from sqlalchemy import Engine
 
+from workmesh_flows.adapters.node_http.client import HttpNodeClient, Sender, node_client
 from workmesh_flows.adapters.store.breaker import save_failure
 from workmesh_flows.adapters.store.engine import Clock, database_clock
 from workmesh_flows.adapters.store.lanes import LaneLease, Pause, lease_lane, update_lane
-from workmesh_flows.domain.lane import Lane
+from workmesh_flows.domain.lane import Direction, Lane
 from workmesh_flows.domain.limits import Limits
 from workmesh_flows.domain.node import Node
 from workmesh_flows.domain.protocol import Protocol
@@ -30,13 +31,13 @@ from workmesh_flows.errors import (
 )
 
 PAGE = 2_000
-"""Records read at once, or a multiple of the batch size near it: each page costs a query of its own."""
+"""Records read at once, or the nearest multiple of the batch size below it: each page costs a query of its own."""
 
 LATEST_EPOCH = 2**62
-"""The latest epoch that a node is believed: a lane's row has room for those that follow."""
+"""The highest epoch that is accepted from a node; the column of a lane's epoch has room for many higher ones."""
 
 Progress: TypeAlias = Callable[[int, int], None]
-"""Told after each batch: records done, and records there were when the lane was taken."""
+"""Called after each batch with the records processed so far, and the total when the lane was leased."""
 
 
 def page_size(size: int) -> int:
@@ -45,16 +46,16 @@ def page_size(size: int) -> int:
 
 
 def no_progress(done: int, total: int) -> None:
-    """Say nothing."""
+    """Report nothing."""
     del done, total
 
 
 @dataclass(frozen=True, slots=True)
 class LaneContext:
-    """One lane to be worked: the parties, and who works it (``holder`` is shown to those who find it taken).
+    """One protocol and one node, whose push or pull lane is to be run.
 
-    With ``now`` a pause of the lane that is not over is ended, whether its circuit breaker made it or its node asked
-    for it.
+    ``holder`` names this run to other runs that find the lane leased. ``now`` ends a pause of the lane that has not
+    expired, whether its circuit breaker made it or its node asked for it.
     """
 
     engine: Engine
@@ -66,25 +67,34 @@ class LaneContext:
     progress: Progress = no_progress
     now: bool = False
 
+    def lane(self, direction: Direction) -> Lane:
+        """The identity of the lane in one direction."""
+        return Lane(self.service.name, self.protocol.name, self.node.name, direction)
+
     def clock(self) -> Clock:
         """The database's time."""
         return database_clock(self.engine)
 
-    def held(self, lane: Lane, clock: Clock) -> AbstractContextManager[LaneLease]:
-        """The lane, held for the length of a block; raises LaneBusy or LanePaused."""
-        lease, pause = self.limits.lease_seconds, Pause.END if self.now else Pause.HEED
+    def lease(self, lane: Lane, clock: Clock) -> AbstractContextManager[LaneLease]:
+        """Lease the lane for the length of a block; raises LaneBusy or LanePaused."""
+        seconds, pause = self.limits.lease_seconds, Pause.END if self.now else Pause.HEED
         return lease_lane(
-            self.engine, lane, holder=self.holder, clock=clock, lease_seconds=lease, pause=pause
+            self.engine, lane, holder=self.holder, clock=clock, lease_seconds=seconds, pause=pause
         )
+
+    def client(self, lease: LaneLease, clock: Clock) -> AbstractContextManager[HttpNodeClient]:
+        """A client for the node, whose requests carry the lane and the epoch of its lease."""
+        sender = Sender(lease.lane.header, lease.epoch, clock)
+        return node_client(self.node, self.limits, sender=sender)
 
 
 @contextmanager
 def stop_on_errors(
     context: LaneContext, lease: LaneLease, clock: Clock, tally: Tally, report: Callable[[], object]
 ) -> Iterator[None]:
-    """Turn what stops a lane into LaneStopped, with how far it came; keep how often the node was away, and until when.
+    """Turn an error that stops a lane into LaneStopped with the partial report; save the node's failures and pause.
 
-    A lane that another run took meanwhile is lost, whatever else was wrong.
+    LaneLost passes unchanged: where another run acquired the lane meanwhile, no other error matters.
     """
     try:
         yield
@@ -94,19 +104,19 @@ def stop_on_errors(
         reason, until = str(error), None
         match error:
             case NodeUnavailable():
-                with suppress(StoreError):  # the database is away, too: then nothing is known next time
+                with suppress(StoreError):  # the database is unreachable, too: the next run knows no pause
                     until = save_failure(context.engine, lease, context.limits, error, now=clock())
-                if until is not None:  # trying again before that would only find the lane waiting
+                if until is not None:  # a retry before that would only find the lane paused
                     transient = False
                     reason += f"; no request before {until:%Y-%m-%d %H:%M:%S} UTC"
             case StaleEpoch():
-                # Ours, and behind: this database was restored from a backup, or another one works the same node.
+                # This database was restored from a backup, or another master sends to the same node.
                 epoch = min(max(error.epoch, lease.epoch), LATEST_EPOCH)
                 update_lane(context.engine, lease, epoch=epoch)
                 lease.epoch, transient = epoch, True
                 reason += (
-                    "; ours was raised above it. Expected once after this database was restored from a backup; "
-                    "if it happens again, another master sends to this node"
+                    "; the lane's epoch was raised above it. Expected once after this database was restored from a "
+                    "backup; if it happens again, another master sends to this node"
                 )
         raise LaneStopped(
             reason, lane=str(lease.lane), report=report(), transient=transient, until=until

@@ -1,4 +1,4 @@
-"""Bounds of a run over a lane: how many records, how long, how fast."""
+"""Limits of one run over a lane: how many records, how many seconds, how many records a second."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from time import monotonic
 
 @dataclass(frozen=True, slots=True)
 class RunLimits:
-    """Where a run over one lane ends, cleanly between two batches: after so many records, after so many seconds."""
+    """Where a run over one lane ends, between two batches: after a number of records or of seconds; None is no limit."""
 
     records: int | None = None
     seconds: float | None = None
 
     def after(self, records: int, seconds: float) -> RunLimits:
-        """What is left of them for another try, when so many records are done and so many seconds over."""
+        """What is left of the limits for the next attempt, after this number of records and of seconds."""
         return RunLimits(
             None if self.records is None else max(self.records - records, 0),
             None if self.seconds is None else max(self.seconds - seconds, 0.0),
@@ -24,13 +24,13 @@ class RunLimits:
 
 @dataclass(slots=True)
 class RateLimiter:
-    """Keeps to a number of records a second; None is as fast as it goes. The first batch goes at once."""
+    """Limits the number of records a second; ``rate`` None is no limit. The first batch never waits."""
 
     rate: float | None
     _next: float = field(default_factory=monotonic)
 
     def wait(self, records: int, stop: threading.Event) -> None:
-        """Before these records are sent; ends early where ``stop`` is set."""
+        """Wait until these records may be sent, or until ``stop`` is set."""
         if self.rate is None:
             return
         now = monotonic()
@@ -39,6 +39,6 @@ class RateLimiter:
         self._next = max(self._next, now) + records / self.rate
 
     def give_back(self, records: int) -> None:
-        """These records were not sent after all."""
+        """Return the share of records that were not sent after all."""
         if self.rate is not None:
             self._next -= records / self.rate

@@ -1,4 +1,4 @@
-"""Replay: what a person decides about records that were set aside."""
+"""Replay: list refused records, and decide about them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Engine
 
+from workmesh_flows.adapters.store.protocol_tables import all_push_tables, push_tables
 from workmesh_flows.adapters.store.refused_decisions import Decision, decide
 from workmesh_flows.adapters.store.refused_list import RefusedRecord, refused_records
 from workmesh_flows.domain.protocol import Protocol
@@ -14,14 +15,13 @@ from workmesh_flows.errors import ConfigurationError
 
 
 def list_refused(engine: Engine, mesh: Mesh, names: Sequence[str] = ()) -> list[RefusedRecord]:
-    """The refused records of these services, or of all: those that are tried again too. Raises UnknownName."""
+    """The refused records of the named services, or of all, those that are retrying included; raises UnknownName."""
     chosen = [mesh.service(name) for name in names] or mesh.services
     return [
         record
         for service in chosen
-        for protocol in service.protocols
-        if protocol.push is not None
-        for record in refused_records(engine, service, protocol)
+        for tables in all_push_tables(service)
+        for record in refused_records(engine, tables)
     ]
 
 
@@ -34,13 +34,17 @@ def decide_refused(  # noqa: PLR0913 - each narrows the choice
     records: Sequence[str] = (),
     entities: Sequence[str] = (),
 ) -> int:
-    """Replay or skip refused records; return how many. To skip, name records or entities: it loses their work.
+    """Replay or skip refused records; return their number. Skipping needs named records or entities: it loses data.
 
-    Raises ConfigurationError where none are named to be skipped, UnknownName where what is named was not refused.
+    Raises ConfigurationError where none are named to be skipped, UnknownName where a named one was not refused.
     """
     if decision == "skip" and not (records or entities):
         raise ConfigurationError(
             "name the records or entities to skip: a skipped record is not sent any more (workmesh parked lists them)"
         )
-    chosen = [protocol for protocol in protocols or service.protocols if protocol.push is not None]
+    chosen = [
+        push_tables(service, protocol)
+        for protocol in protocols or service.protocols
+        if protocol.push is not None
+    ]
     return decide(engine, service, chosen, decision, records=records, entities=entities)

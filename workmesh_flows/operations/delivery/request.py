@@ -1,4 +1,4 @@
-"""Sending one part of a batch, and reading what became of it."""
+"""Sending one part of a batch, and reading the result."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from workmesh_flows.adapters.node_http.client import HttpNodeClient
-from workmesh_flows.domain.protocol import Protocol, Push
+from workmesh_flows.adapters.store.protocol_tables import PushTables
 from workmesh_flows.errors import BatchTooLarge, DefinitionError, NodeMisconfigured, RecordRefused
 from workmesh_flows.operations.delivery.user_functions import call, matched
 from workmesh_flows.planning.batching import Sendable
@@ -15,7 +15,7 @@ from workmesh_flows.planning.batching import Sendable
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The node took the part, but for the refused ids, each with its reason."""
+    """The node accepted the part, except the refused ids, each with its reason."""
 
     refused: Mapping[Any, str] = field(default_factory=dict)
 
@@ -29,7 +29,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class TooLarge:
-    """The part is larger than the node takes; ``unsent`` where it is larger than we send at once."""
+    """The part is larger than the node accepts or, with ``unsent``, than the settings allow to be sent."""
 
     reason: str
     unsent: bool = False
@@ -38,45 +38,48 @@ class TooLarge:
 SendResult: TypeAlias = Accepted | Refused | TooLarge
 
 
-def send(  # noqa: PLR0913 - each is one fact of the request
-    push: Push,
+def send(
+    tables: PushTables,
     part: Sequence[Sendable],
     client: HttpNodeClient,
-    protocol: Protocol,
     *,
     doubted: bool,
     at_most: int | None = None,
 ) -> SendResult:
-    """Send a part with the user's function; ``doubted`` as in :func:`call`.
+    """Send a part with the user's push function; ``doubted`` as in :func:`call`.
 
-    A part of several records whose payload has more than ``at_most`` bytes is not sent, and is too large. Raises NodeError, StoreUnavailable or DefinitionError, after which nothing may be flagged.
+    A part of several records whose payload has more than ``at_most`` bytes is not sent, and is too large. Raises
+    NodeError, StoreUnavailable or DefinitionError, after which nothing may be flagged.
     """
+    push = tables.push
     records = [item.record for item in part] if push.size else part[0].record
     client.at_most = at_most if len(part) > 1 else None
     try:
-        said = call(push.send, records, client, doubted=doubted)
+        result = call(push.send, records, client, doubted=doubted)
     except RecordRefused as refusal:
         return Refused(refusal.reason)
     except BatchTooLarge as refusal:
         return TooLarge(refusal.reason, unsent=refusal.unsent)
-    return Accepted(_refusals(said, part, client, protocol) if push.size else {})
+    return Accepted(_refusals(result, part, client, tables) if push.size else {})
 
 
 def _refusals(
-    said: Any,  # noqa: ANN401 - a user's
+    result: Any,  # noqa: ANN401 - what a user's function returned
     part: Sequence[Sendable],
     client: HttpNodeClient,
-    protocol: Protocol,
+    tables: PushTables,
 ) -> dict[Any, str]:
-    if said is None:
+    if result is None:
         return {}
-    if not isinstance(said, Mapping):
-        problem = f"it returned a {type(said).__name__}; it must return None, or the refused ids with reasons"
+    if not isinstance(result, Mapping):
+        problem = (
+            f"it returned a {type(result).__name__}; it must return None, or the refused ids with reasons"
+        )
         raise DefinitionError("the push function", [problem])
-    refused, strangers = matched(said, part, protocol)
-    if strangers:  # some record was refused, and it cannot be said which
+    refused, unknown = matched(result, part, tables.id)
+    if unknown:  # some record was refused, and it is unknown which one
         reason = (
-            f"it refuses {client.scrub(strangers[0])[:80]!r}, which is no id of a record that was sent to it"
+            f"it refuses {client.scrub(unknown[0])[:80]!r}, which is no id of a record that was sent to it"
         )
         raise NodeMisconfigured(reason, node=client.name)
     return {record_id: client.scrub(str(reason)) for record_id, reason in refused.items()}

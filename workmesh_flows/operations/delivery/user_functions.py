@@ -1,16 +1,16 @@
-"""Calling a push or pull function, and matching what it says by id to the records it was given."""
+"""Calling a user's push or pull function, and matching what it returned by id to the records that it was given."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from sqlalchemy import Column
+
 from workmesh_flows.adapters.node_http.client import HttpNodeClient
 from workmesh_flows.adapters.node_http.errors import translated_http_errors
 from workmesh_flows.adapters.store.engine import translated_errors
 from workmesh_flows.adapters.store.keys import parse_key
-from workmesh_flows.domain.columns import column_of
-from workmesh_flows.domain.protocol import Protocol
 from workmesh_flows.errors import (
     NodeError,
     RecordRefused,
@@ -29,12 +29,12 @@ def call(
     *,
     doubted: bool = True,
 ) -> Any:  # noqa: ANN401 - a user's function
-    """What a function of the user's says; raises RecordRefused where the records are at fault.
+    """Return what a user's function returns; raises RecordRefused where the records are at fault.
 
-    A fault that is ``doubted`` is followed by a ping, since a node refuses a wrong key in the same words as a bad
-    record, and a function that cannot read the answer of a dying node raises anything. A crash is always followed
-    by one: if the node is well again at once, the records are at fault. Raises NodeError or StoreUnavailable where
-    the node or the database is; no text holds the key.
+    A ``doubted`` refusal is checked with a ping: a node refuses a wrong key in the same words as a bad record, and a
+    function that cannot read the answer of a failing node raises any exception. A crash of the node is always checked
+    with a ping: where the node answers it, the records are at fault. Raises NodeError or StoreUnavailable where the
+    node or the database is at fault. No error text holds the key.
     """
     try:
         with translated_http_errors(), translated_errors():
@@ -50,7 +50,7 @@ def call(
     except RecordRefused as refusal:
         cause: Exception = refusal
         reason = refusal.reason
-    except StoreError as error:  # by way of a relationship, or a query of its own
+    except StoreError as error:  # a relationship that was loaded, or a query of the function's own
         cause, reason = error, f"the function's query failed: {error}"
     except WorkmeshError:
         raise
@@ -62,25 +62,28 @@ def call(
 
 
 def matched(
-    said: Mapping[Any, Any], part: Sequence[Sendable], protocol: Protocol
+    result: Mapping[Any, Any], part: Sequence[Sendable], key: Column[Any]
 ) -> tuple[dict[Any, Any], list[str]]:
-    """What is said by id, under the records' own ids; and the keys that are no id of these records."""
+    """The result's values under the ids of the records in ``part``, and the result's keys that are none of them.
+
+    ``key`` is the id column, whose type reads other spellings of an id.
+    """
     own = {item.id: item.id for item in part}
     by_text = {str(item.id): item.id for item in part}
     found: dict[Any, Any] = {}
-    strangers = []
-    for key, value in said.items():
-        record_id = by_text[str(key)] if str(key) in by_text else own.get(_parsed(protocol, key))
+    unknown = []
+    for name, value in result.items():
+        record_id = by_text[str(name)] if str(name) in by_text else own.get(_parsed(key, name))
         if record_id is None:
-            strangers.append(str(key))
+            unknown.append(str(name))
         else:
             found[record_id] = value
-    return found, strangers
+    return found, unknown
 
 
-def _parsed(protocol: Protocol, key: Any) -> Any:  # noqa: ANN401 - any key
-    """A key as an id: UUIDs and numbers have more than one spelling."""
+def _parsed(key: Column[Any], name: Any) -> Any:  # noqa: ANN401 - any key
+    """A name as an id, None where it cannot be one: UUIDs and numbers have more than one spelling."""
     try:
-        return parse_key(column_of(protocol.id), key)
+        return parse_key(key, name)
     except ValueError:
         return None

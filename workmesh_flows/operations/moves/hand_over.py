@@ -1,4 +1,4 @@
-"""Hand-over: entities leave a node and nothing of them stays behind."""
+"""Hand-over: move entities from one node to others without losing a record or its result."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from workmesh_flows.adapters.store.lanes import LaneLease
 from workmesh_flows.adapters.store.moves import Step, current_nodes, move
 from workmesh_flows.domain.node import Inventory
 from workmesh_flows.domain.reports import SHOWN, MoveReport
-from workmesh_flows.operations.assignment.loads import held_of_all, loads_of, runs_of
-from workmesh_flows.operations.moves.move_context import REVOKED, MoveContext, is_revoked, lanes_of
+from workmesh_flows.operations.assignment.loads import loads_of, totals_of_all, writing_together
+from workmesh_flows.operations.moves.move_context import REVOKED, MoveContext, is_revoked, lease_lanes
 from workmesh_flows.operations.moves.settle import settle
 
 MOVED_AT_ONCE = 100
@@ -26,35 +26,35 @@ def hand_over(
 ) -> MoveReport:
     """Move entities away from one node: settle, switch, and make pending again what was pushed but not pulled.
 
-    All steps have one source. Its lanes are held from before the first step to behind the last one, so that no run
-    that was paused meanwhile can still flag a record as pushed there; a lane that is being pushed to the target finds
-    the entities' records in their order. Each transaction moves up to 100 entities with their flags and the move log:
-    whatever is killed in between, each entity has one node, and the same call again does what is left.
+    All steps have one source. Its lanes are leased from before the first step until after the last one, so that no run
+    that was paused meanwhile can flag a record as pushed there; a run that is pushing to the target sends the
+    entities' records in their order. Each transaction moves up to 100 entities with their flags and the move log:
+    wherever the process is killed, each entity has one node, and the same call again completes the rest.
 
-    With ``repush`` everything is sent again from the beginning, and no results are waited for. A step whose source and
-    target are the same only does that. Entities that are neither at the source nor at their target any more, and those
-    that fit no more, are skipped. Raises LaneBusy, LaneLost or StoreError.
+    With ``repush`` everything is sent again from the beginning, and results are not waited for. A step with the same
+    source and target only does that. Entities that are at neither their source nor their target, and those for which
+    the target has no room any more, are skipped. Raises LaneBusy, LaneLost or StoreError.
     """
-    began, tally = monotonic(), _Tally(len(steps))
+    start, tally = monotonic(), _Tally(len(steps))
     source = steps[0].source
-    with lanes_of(context, source) as holds:
-        context.told("lanes taken")
+    with lease_lanes(context, source) as leases:
+        context.on_step("lanes leased")
         if not repush:
-            pulls = {lease.lane.protocol: lease for lease in holds if lease.lane.direction == "pull"}
+            pulls = [lease for lease in leases if lease.lane.direction == "pull"]
             tally.note = settle(context, source, pulls, [step.entity for step in steps])
-        context.told("settled")
-        for start in range(0, len(steps), MOVED_AT_ONCE):
+        context.on_step("settled")
+        for begin in range(0, len(steps), MOVED_AT_ONCE):
             if is_revoked(context, source):
                 tally.note = REVOKED
                 break
-            _switch(context, holds, steps[start : start + MOVED_AT_ONCE], tally, repush=repush, plan=plan)
-            context.told("moved")
-    return tally.report(context.service.name, source, monotonic() - began)
+            _switch(context, leases, steps[begin : begin + MOVED_AT_ONCE], tally, repush=repush, plan=plan)
+            context.on_step("moved")
+    return tally.report(context.service.name, source, monotonic() - start)
 
 
 @dataclass(slots=True)
 class _Tally:
-    """The figures of a hand-over while it goes on."""
+    """The figures of a hand-over in progress."""
 
     selected: int
     moved: int = 0
@@ -77,30 +77,30 @@ class _Tally:
 
 def _switch(  # noqa: PLR0913 - each is one fact of the transaction
     context: MoveContext,
-    holds: Sequence[LaneLease],
+    leases: Sequence[LaneLease],
     steps: Sequence[Step],
     tally: _Tally,
     *,
     repush: bool,
     plan: str | None,
 ) -> None:
-    """One transaction of a hand-over."""
+    """One transaction of a hand-over: it checks every lease, then moves those of the entities that can be moved."""
     inventory, now = context.inventory(), database_clock(context.engine)()
     skipped, again = list[tuple[Step, str]](), 0
-    with runs_of(context.engine, context.mesh, [context.service], inventory) as (run,):
-        for lease in holds:
+    with writing_together(context.engine, context.mesh, [context.service], inventory) as (run,):
+        for lease in leases:
             lease.advance(run.connection)
-        at = current_nodes(run.connection, context.service, steps)
-        here = [step for step in steps if at.get(step.entity) == step.source]
-        # Moved by this hand-over's first try, whose answer was lost, or by a run that died.
-        before = [step for step in steps if step not in here and at.get(step.entity) == step.target]
+        nodes = current_nodes(run.connection, context.service, steps)
+        here = [step for step in steps if nodes.get(step.entity) == step.source]
+        # Moved by an earlier attempt of this hand-over whose commit was not confirmed, or by a run that died.
+        before = [step for step in steps if step not in here and nodes.get(step.entity) == step.target]
         gone = [step for step in steps if step not in here and step not in before]
         skipped += [(step, f"it is not at {step.source} any more") for step in gone]
         fitting = _fitting(context, run, inventory, here, skipped)
         if fitting:
             again = move(run, fitting, repush=repush, now=now, plan=plan)
-        context.told("moving")
-    # Counted behind the commit: what was rolled back is no figure.
+        context.on_step("moving")
+    # Counted after the commit: a transaction that was rolled back adds nothing.
     tally.moved += len(fitting) + len(before)
     tally.targets.update(step.target for step in (*fitting, *before))
     tally.again += again
@@ -115,8 +115,8 @@ def _fitting(
     steps: Sequence[Step],
     skipped: list[tuple[Step, str]],
 ) -> list[Step]:
-    """The steps whose target has room now; the others are skipped."""
-    total = held_of_all(run.connection, context.mesh, [context.service], inventory)
+    """The steps whose target has room now; the others are added to ``skipped`` with the reason."""
+    total = totals_of_all(run.connection, context.mesh, [context.service], inventory)
     loads = {load.node: load for load in loads_of(run, inventory, total)}
     fitting = []
     for step in steps:
@@ -125,7 +125,7 @@ def _fitting(
             continue
         load = loads.get(step.target)
         if load is None:
-            skipped.append((step, f"{step.target} takes nothing new"))
+            skipped.append((step, f"{step.target} takes no new entities"))
         elif reason := load.refusal(step.weight):
             skipped.append((step, reason))
         else:

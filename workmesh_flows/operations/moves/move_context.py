@@ -1,4 +1,4 @@
-"""What every hand-over shares: its parties, how long it waits, and how a source's lanes are taken."""
+"""What every hand-over uses: database, service, inventory and waiting times, and how it leases a node's lanes."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from sqlalchemy import Engine
 
 from workmesh_flows.adapters.store.engine import Clock, database_clock
 from workmesh_flows.adapters.store.lanes import LaneLease, Pause, lease_lane
-from workmesh_flows.domain.lane import Lane
+from workmesh_flows.domain.lane import Lane, lanes_of_node
 from workmesh_flows.domain.limits import Limits
 from workmesh_flows.domain.node import Inventory, NodeState
 from workmesh_flows.domain.service import Mesh, Service
 from workmesh_flows.errors import LaneBusy
 
 LOOK_SECONDS = 0.5
-"""Pause before a busy lane is tried again."""
+"""Pause before another attempt to lease the lanes, where one is busy."""
 
 REVOKED = "the drain was revoked"
 
-Told: TypeAlias = Callable[[str], None]
-"""Told at each step of a hand-over: lanes taken, settled, moving, moved."""
+OnStep: TypeAlias = Callable[[str], None]
+"""Called with the name of each finished step: lanes leased, settled, moving, moved."""
 
 
-def _nobody(step: str) -> None:
+def _ignore(step: str) -> None:
     del step
 
 
 @dataclass(frozen=True, slots=True)
 class MoveContext:
-    """Entities of one service on the move: the parties, and how long to wait (seconds).
+    """Moves of entities of one service; waiting times are in seconds.
 
-    ``inventory`` is asked again before each transaction, so that a drain can be revoked while it runs.
+    ``inventory`` is called again before each transaction, so that a drain can be revoked while it runs.
     A ``revocable`` hand-over stops when its source is active again.
-    ``settle_seconds`` bounds the wait for results, ``wait_seconds`` the wait for lanes that another run holds.
+    ``settle_seconds`` limits the wait for results, ``wait_seconds`` the wait for lanes that another run has leased.
     """
 
     engine: Engine
@@ -49,47 +49,40 @@ class MoveContext:
     settle_seconds: float = 60.0
     wait_seconds: float = 90.0
     revocable: bool = False
-    told: Told = _nobody
+    on_step: OnStep = _ignore
 
 
 def is_revoked(context: MoveContext, source: str) -> bool:
-    """Whether a drain was taken back: its node is active again."""
+    """Whether a drain was revoked: its node is active again."""
     node = context.inventory().nodes.get(source)
     return context.revocable and node is not None and node.state is NodeState.ACTIVE
 
 
 @contextmanager
-def lanes_of(context: MoveContext, node: str) -> Iterator[list[LaneLease]]:
-    """Hold every lane of a service to a node, both ways, so that nobody pushes to it or pulls from it.
+def lease_lanes(context: MoveContext, node: str) -> Iterator[list[LaneLease]]:
+    """Lease every lane of the service to and from a node, so that no other run pushes to it or pulls from it.
 
-    Waits for lanes that another run holds; raises LaneBusy where that takes too long.
+    Waits for lanes that another run has leased; raises LaneBusy where that takes longer than ``wait_seconds``.
     """
     end, clock = monotonic() + context.wait_seconds, database_clock(context.engine)
     while True:
-        with ExitStack() as taken:
+        with ExitStack() as leased:
             try:
-                holds = [
-                    taken.enter_context(_held(context, lane, clock)) for lane in _lanes(context.service, node)
+                leases = [
+                    leased.enter_context(_lease(context, lane, clock))
+                    for lane in lanes_of_node(context.service, node)
                 ]
             except LaneBusy:
                 if monotonic() > end:
                     raise
             else:
-                yield holds
+                yield leases
                 return
         sleep(LOOK_SECONDS)
 
 
-def _held(context: MoveContext, lane: Lane, clock: Clock) -> AbstractContextManager[LaneLease]:
-    lease = context.limits.lease_seconds
+def _lease(context: MoveContext, lane: Lane, clock: Clock) -> AbstractContextManager[LaneLease]:
+    seconds = context.limits.lease_seconds
     return lease_lane(
-        context.engine, lane, holder=context.holder, clock=clock, lease_seconds=lease, pause=Pause.KEEP
+        context.engine, lane, holder=context.holder, clock=clock, lease_seconds=seconds, pause=Pause.KEEP
     )
-
-
-def _lanes(service: Service, node: str) -> Iterator[Lane]:
-    for protocol in service.protocols:
-        if protocol.push is not None:
-            yield Lane(service.name, protocol.name, node, "push")
-        if protocol.pull is not None:
-            yield Lane(service.name, protocol.name, node, "pull")

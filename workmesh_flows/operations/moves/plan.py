@@ -19,7 +19,7 @@ from workmesh_flows.domain.criteria import EntityWeight
 from workmesh_flows.domain.node import Inventory, NodeState
 from workmesh_flows.domain.service import Mesh, Service
 from workmesh_flows.errors import ConfigurationError, StalePlan, UnknownName
-from workmesh_flows.operations.assignment.loads import held_of_all, runs_of
+from workmesh_flows.operations.assignment.loads import totals_of_all, writing_together
 from workmesh_flows.planning.moves import Objective, PlannerEntity, PlannerNode
 from workmesh_flows.planning.plan_input import changes, facts_of
 from workmesh_flows.planning.rebalance.plan import plan_drain, plan_rebalance
@@ -139,7 +139,7 @@ def start_plan(engine: Engine, mesh: Mesh, plan_id: str, inventory: Inventory) -
     kept = _open_plan(engine, plan_id)
     if kept.state == "applying":
         return kept  # begun, and interrupted: what it moved is no more where the plan has it, and is skipped
-    with runs_of(engine, mesh, [mesh.service(kept.plan.service)], inventory) as (run,):
+    with writing_together(engine, mesh, [mesh.service(kept.plan.service)], inventory) as (run,):
         _check(run.connection, mesh, kept, inventory)
         mark_plan(run.connection, plan_id, "applying")
     return kept
@@ -184,7 +184,7 @@ def _look(
     """Who is where, and every node that counts: those that run the service, and those that hold something of it."""
     held = read_entities(connection, service)
     counts = Counter(entity.node for entity in held)
-    elsewhere = held_of_all(connection, mesh, [service], inventory)
+    elsewhere = totals_of_all(connection, mesh, [service], inventory)
     elsewhere.subtract(counts)
     names = {entity.node for entity in held}
     names |= {name for name, node in inventory.nodes.items() if node.runs(service.name)}

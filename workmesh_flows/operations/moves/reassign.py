@@ -8,7 +8,7 @@ from workmesh_flows.adapters.store.assignment import writing_assignments
 from workmesh_flows.adapters.store.moves import Step
 from workmesh_flows.domain.reports import MoveReport
 from workmesh_flows.errors import NoCapacity
-from workmesh_flows.operations.assignment.loads import held_of_all, loads_of, runs_of
+from workmesh_flows.operations.assignment.loads import loads_of, totals_of_all, writing_together
 from workmesh_flows.operations.moves.hand_over import hand_over
 from workmesh_flows.operations.moves.move_context import MoveContext
 from workmesh_flows.planning.assignment.plan import plan_assignment
@@ -21,11 +21,11 @@ def reassign(context: MoveContext, entity: Any, *, repush: bool = False) -> Move
     that is not there or has no node.
     """
     inventory = context.inventory()
-    with runs_of(context.engine, context.mesh, [context.service], inventory) as (run,):
+    with writing_together(context.engine, context.mesh, [context.service], inventory) as (run,):
         source, weight = run.node_of(entity), run.weight_of(entity)
         if source is None:
             raise NoCapacity(context.service.name, str(entity), "it has no node yet: assign it")
-        total = held_of_all(run.connection, context.mesh, [context.service], inventory)
+        total = totals_of_all(run.connection, context.mesh, [context.service], inventory)
         loads = [load for load in loads_of(run, inventory, total) if load.node != source]
         if not loads:
             raise NoCapacity(context.service.name, str(entity), "no other active node runs the service")

@@ -1,8 +1,8 @@
-"""Settle: before entities leave a node, collect what it has processed of them."""
+"""Settle: before entities leave a node, collect the results of their records that it has processed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from time import monotonic, sleep
 from typing import Any
 
@@ -18,31 +18,31 @@ from workmesh_flows.operations.moves.move_context import REVOKED, MoveContext, i
 
 LOOK_SECONDS = 1.0
 """Pause before the node is asked again what it has processed."""
-TRIES = 3
-"""Times that a node may be unavailable before nothing more is expected of it."""
+ATTEMPTS = 3
+"""Failures of the node or the database after which no more results are expected."""
 
 
-def settle(context: MoveContext, source: str, holds: Mapping[str, LaneLease], entities: Sequence[Any]) -> str:
-    """Pull from a node whose lanes are held until nothing of these entities is on its way, or a deadline comes.
+def settle(context: MoveContext, source: str, pulls: Sequence[LaneLease], entities: Sequence[Any]) -> str:
+    """Pull from a node until none of these entities' records is in flight, or until the deadline.
 
-    ``holds`` are its pull lanes by protocol. Returns "" when nothing is left, else why that is so: what is left will
-    be pushed again, to the next node.
+    ``pulls`` are the leases of the node's pull lanes. Returns "" where nothing is in flight, else the reason: the
+    remaining records will be pushed again, to the next node.
     """
     end, failures = monotonic() + context.settle_seconds, 0
-    while left := _on_their_way(context, entities):
+    while left := _count_in_flight(context, entities):
         if is_revoked(context, source):
             return REVOKED
-        if trouble := _trouble(context, source):
-            return f"{_records(left)} not waited for: {trouble}"
+        if problem := _problem(context, source):
+            return f"{_records(left)} not waited for: {problem}"
         try:
-            _pull(context, source, holds)
+            _pull(context, source, pulls)
         except (NodeUnavailable, StoreUnavailable) as error:
             failures += 1
-            if failures >= TRIES or _asked_for_a_pause(context, error, holds):
+            if failures >= ATTEMPTS or _save_pause(context, error, pulls):
                 return f"{_records(left)} not waited for: {error}"
         except (NodeError, DefinitionError) as error:
             return f"{_records(left)} not waited for: {error}"
-        if not (left := _on_their_way(context, entities)):
+        if not (left := _count_in_flight(context, entities)):
             break
         if monotonic() + LOOK_SECONDS > end:
             return f"{_records(left)} not processed within {context.settle_seconds:g} s"
@@ -50,43 +50,41 @@ def settle(context: MoveContext, source: str, holds: Mapping[str, LaneLease], en
     return ""
 
 
-def _on_their_way(context: MoveContext, entities: Sequence[Any]) -> int:
+def _count_in_flight(context: MoveContext, entities: Sequence[Any]) -> int:
     with translated_errors(), context.engine.connect() as connection:
         return count_in_flight(connection, context.service, entities)
 
 
-def _trouble(context: MoveContext, source: str) -> str | None:
+def _problem(context: MoveContext, source: str) -> str | None:
+    """Why the node cannot be asked; None where it can."""
     inventory = context.inventory()
-    if trouble := inventory.trouble(source, context.service.name):
-        return trouble
+    if problem := inventory.trouble(source, context.service.name):
+        return problem
     return "the node is disabled" if inventory.nodes[source].state is NodeState.DISABLED else None
 
 
-def _pull(context: MoveContext, source: str, holds: Mapping[str, LaneLease]) -> None:
+def _pull(context: MoveContext, source: str, pulls: Sequence[LaneLease]) -> None:
     node = context.inventory().node(source)
-    for name, lease in holds.items():
-        work = LaneContext(
-            context.engine,
-            context.service,
-            context.service.protocol(name),
-            node,
-            context.holder,
-            context.limits,
+    for lease in pulls:
+        protocol = context.service.protocol(lease.lane.protocol)
+        lane_context = LaneContext(
+            context.engine, context.service, protocol, node, context.holder, context.limits
         )
-        clock = work.clock()
+        clock = lane_context.clock()
         if lease.retry_at is not None and lease.retry_at > clock():
-            until = f"it asked to be left alone until {lease.retry_at:%Y-%m-%d %H:%M:%S} UTC"
+            until = f"it asked for a pause until {lease.retry_at:%Y-%m-%d %H:%M:%S} UTC"
             raise NodeUnavailable(until, node=source, retry_at=lease.retry_at)
         tally = Tally()
-        collect_processed(work, lease, clock, tally, [])
+        collect_processed(lane_context, lease, clock, tally, [])
         tally.check(str(lease.lane))
 
 
-def _asked_for_a_pause(context: MoveContext, error: Exception, holds: Mapping[str, LaneLease]) -> bool:
+def _save_pause(context: MoveContext, error: Exception, pulls: Sequence[LaneLease]) -> bool:
+    """Save the pause that the node asked for in its lanes; return whether it asked for one."""
     until = getattr(error, "retry_at", None)
     if until is None:
         return False
-    for lease in holds.values():
+    for lease in pulls:
         update_lane(context.engine, lease, retry_at=until)
     return True
 

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, String, Table, cast, inspect, select
 
 from workmesh_flows.adapters.store import schema
-from workmesh_flows.adapters.store.statements.records import join_owner
+from workmesh_flows.adapters.store.protocol_tables import join_owner
 from workmesh_flows.domain.columns import column_of
 from workmesh_flows.domain.protocol import Protocol
 from workmesh_flows.domain.service import Service

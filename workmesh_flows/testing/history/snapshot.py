@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Engine, Row, Select, String, and_, cast, f
 
 from workmesh_flows.adapters.node_http.encoding import encode
 from workmesh_flows.adapters.store.engine import translated_errors
-from workmesh_flows.adapters.store.statements.records import join_owner
+from workmesh_flows.adapters.store.protocol_tables import join_owner
 from workmesh_flows.adapters.store.values import as_utc
 from workmesh_flows.domain.columns import column_of
 from workmesh_flows.domain.protocol import Protocol

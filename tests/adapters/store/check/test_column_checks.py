@@ -11,7 +11,9 @@ from tests.domain.schemas import entity, new_base, record, serve, to
 from tests.support.checking import create_shop, fixed, problems, run
 from tests.support.shop import Base, shop_mesh, shop_service, write_orders, write_shops
 from workmesh_flows import Mesh
-from workmesh_flows.adapters.store.statements import records as statements
+from workmesh_flows.adapters.store.protocol_tables import push_tables
+from workmesh_flows.adapters.store.statements import page_order
+from workmesh_flows.adapters.store.statements.pending import pending
 from workmesh_flows.operations.check import Level, check_mesh, missing_ddl
 
 FLAGS = ("push_time", "push_success", "push_error", "pull_time", "pull_success", "pull_error")
@@ -120,16 +122,14 @@ def test_records_without_a_sort_value_are_lost_between_pages_or_hide_all_others(
     write_orders(engine, [1, 1, 1, 1])
     run(engine, 'UPDATE "select" SET "where" = NULL WHERE id > 2')
     service = shop_service()
-    protocol = service.protocols[0]
+    tables = push_tables(service, service.protocols[0])
     columns = (
         Base.metadata.tables["select"].c.id,
-        statements.mark(Base.metadata.tables["select"].c["where"]),
+        page_order.mark(Base.metadata.tables["select"].c["where"]),
     )
     sent, mark = list[int](), None
     with engine.connect() as connection:
-        while rows := connection.execute(
-            statements.pending(service, protocol, "n1", columns=columns, limit=2, after=mark)
-        ).all():
+        while rows := connection.execute(pending(tables, "n1", columns=columns, limit=2, after=mark)).all():
             sent += [row[0] for row in rows]
             mark = (rows[-1][1], rows[-1][0])
     assert sent == ([1, 2] if engine.dialect.name == "postgresql" else [3, 4])

@@ -9,7 +9,10 @@ from tests.support.checking import advice, create_shop, fixed, problems, run
 from tests.support.shop import Order, shop_mesh, shop_service
 from workmesh_flows import Flags, Mesh, Protocol, Push, Service, post
 from workmesh_flows.adapters.store.check.required_indexes import LONGEST_NAME, record_indexes
-from workmesh_flows.adapters.store.statements import records as statements
+from workmesh_flows.adapters.store.protocol_tables import pull_tables
+from workmesh_flows.adapters.store.statements.counts import flag_counts
+from workmesh_flows.adapters.store.statements.pending import pending
+from workmesh_flows.adapters.store.statements.pullable import pullable
 from workmesh_flows.operations.check import check_mesh
 
 FILL = """
@@ -116,12 +119,11 @@ def test_the_statements_use_the_indexes_that_are_recommended(engine: Engine) -> 
     run(engine, "VACUUM ANALYZE" if kind == "postgresql" else "ANALYZE")
     service = shop_service()
     protocol, columns, time = service.protocols[0], [Order.id, Order.text], "2026-06-01"
+    tables = pull_tables(service, protocol)
     used = {
-        "pending": statements.pending(service, protocol, "n3", columns=columns, limit=10),
-        "pullable": statements.pullable(
-            service, protocol, "n3", columns=columns, upto=text(f"'{time}'"), limit=10
-        ),
-        "status": statements.flag_counts(service, protocol),
+        "pending": pending(tables, "n3", columns=columns, limit=10),
+        "pullable": pullable(tables, "n3", columns=columns, upto=text(f"'{time}'"), limit=10),
+        "status": flag_counts(service, protocol),
     }
     for purpose, statement in used.items():
         (name,) = (index.name for index in record_indexes(protocol) if index.purpose == purpose)

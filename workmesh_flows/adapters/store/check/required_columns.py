@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Column, Table
 
-from workmesh_flows.adapters.store.statements.records import entity_key
+from workmesh_flows.adapters.store.entity_table import entity_table
 from workmesh_flows.domain.calls import Get
 from workmesh_flows.domain.columns import column_of
 from workmesh_flows.domain.owner_path import Hop
@@ -33,9 +33,10 @@ class RequiredColumn:
 
 def required_of_entity(service: Service) -> Sequence[RequiredColumn]:
     """The entity's key and the column that holds its node."""
+    entities = entity_table(service)
     return (
-        RequiredColumn(entity_key(service), "key"),
-        RequiredColumn(column_of(service.assigned_to), "assignation", added=True),
+        RequiredColumn(entities.key, "key"),
+        RequiredColumn(entities.node, "assignation", added=True),
     )
 
 

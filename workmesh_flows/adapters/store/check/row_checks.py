@@ -10,7 +10,8 @@ from sqlalchemy import Column, Engine, Select, func, select
 from workmesh_flows.adapters.store.check.column_checks import where
 from workmesh_flows.adapters.store.check.finding import Finding, Level
 from workmesh_flows.adapters.store.engine import translated_errors
-from workmesh_flows.adapters.store.statements.records import entity_key, join_owner
+from workmesh_flows.adapters.store.entity_table import entity_table
+from workmesh_flows.adapters.store.protocol_tables import join_owner
 from workmesh_flows.adapters.store.weights import weight_column
 from workmesh_flows.domain.columns import column_of, first_line, table_of
 from workmesh_flows.domain.protocol import Protocol
@@ -84,7 +85,7 @@ def weight_findings(engine: Engine, service: Service) -> Iterator[Finding]:
     if weight is None:
         return  # a function of the entity
     try:
-        _first_column(engine, select(weight, entity_key(service)).limit(1))
+        _first_column(engine, select(weight, entity_table(service).key).limit(1))
     except _Unreadable as error:
         what = f"the weight cannot be read: {error}"
         yield Finding(Level.PROBLEM, table_of(service.entity).fullname, what, "correct the criterion")

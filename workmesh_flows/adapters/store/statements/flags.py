@@ -1,0 +1,31 @@
+"""SQL that writes and clears flags of records, as pure functions of a protocol's tables."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from sqlalchemy import Column, Update, bindparam, update
+
+from workmesh_flows.adapters.store.protocol_tables import FlagColumns, ProtocolTables, PushTables
+
+
+def write_flags(tables: ProtocolTables, flags: FlagColumns, values: Collection[Column[Any]] = ()) -> Update:
+    """Flags of one record and ``values``, other columns beside them; execute it with a list of parameters.
+
+    The parameters are ``workmesh_id``, and ``workmesh_0``, ``workmesh_1``, ... for the columns in order.
+    """
+    written = [*flags.all, *values]
+    return (
+        update(tables.record)
+        .where(tables.id == bindparam("workmesh_id"))
+        .values({column: bindparam(f"workmesh_{i}", type_=column.type) for i, column in enumerate(written)})
+    )
+
+
+def reset_flags(tables: PushTables, ids: Collection[Any], *, pulled: bool) -> Update:
+    """Make records pending again; with ``pulled`` their results are pulled again as well."""
+    columns = [*tables.push_flags.all]
+    if pulled and tables.pull_flags is not None:
+        columns += tables.pull_flags.all
+    return update(tables.record).where(tables.id.in_(ids)).values(dict.fromkeys(columns))
