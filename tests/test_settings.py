@@ -133,8 +133,8 @@ def test_the_database_may_be_a_block_that_users_have_already(connector: Path) ->
 @pytest.mark.parametrize(
     ("environment", "said"),
     [
-        ({"DATABASE_BLOCK": "nobody"}, "SQLAlchemy Connector block 'nobody' is not there"),
-        ({"DATABASE_URL": "sqlite:///x.db"}, "DATABASE_BLOCK are both set: keep one of them"),
+        ({"DATABASE_BLOCK": "nobody"}, "SQLAlchemy Connector block 'nobody' does not exist"),
+        ({"DATABASE_URL": "sqlite:///x.db"}, "DATABASE_BLOCK are both set: remove one of them"),
     ],
 )
 def test_a_block_that_cannot_be_used_is_named(
@@ -158,5 +158,5 @@ def test_a_block_with_an_async_driver_is_refused_without_its_password(connector:
         )
     with pytest.raises(ConfigurationError) as refused, mesh_engine(Mesh([])):
         pass
-    assert "'main' cannot be used: it wants an address with a driver that is not async" in str(refused.value)
+    assert "'main' cannot be used: its address must have a driver that is not async" in str(refused.value)
     assert "hush" not in str(refused.value)

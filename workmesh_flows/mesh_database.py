@@ -1,4 +1,4 @@
-"""The database of a mesh: where it is, and opened for the length of a block."""
+"""The database of a mesh: its address, and a context manager that opens it."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from workmesh_flows.errors import ConfigurationError
 from workmesh_flows.settings import PREFIX, read_settings
 
 CONNECTOR = "sqlalchemy-connector"
-"""Slug of the block type that prefect-sqlalchemy brings."""
+"""Slug of the block type of prefect-sqlalchemy."""
 
 
 @contextmanager
 def mesh_engine(mesh: Mesh) -> Iterator[Engine]:
-    """The mesh's database, closed at the end; an engine that the mesh itself gave is left open."""
+    """Open the database of a mesh and close it at the end; an engine that the mesh provides stays open."""
     engine = open_engine(database_of(mesh))
     try:
         yield engine
@@ -31,30 +31,30 @@ def mesh_engine(mesh: Mesh) -> Iterator[Engine]:
 
 
 def database_of(mesh: Mesh) -> Database:
-    """Where a mesh's records are; raises ConfigurationError where nothing says so, or two settings do."""
+    """The database of a mesh, from its declaration or the settings; raises ConfigurationError for none or two settings."""
     if mesh.database is not None:
         return mesh.database
     settings = read_settings()
     url, block = settings.database_url, settings.database_block
     if url is not None and block is not None:
         raise ConfigurationError(
-            f"{PREFIX}DATABASE_URL and {PREFIX}DATABASE_BLOCK are both set: keep one of them"
+            f"{PREFIX}DATABASE_URL and {PREFIX}DATABASE_BLOCK are both set: remove one of them"
         )
     if url is not None:
         return url.get_secret_value()
     if block is not None:
         return partial(_engine_of, block)
     raise ConfigurationError(
-        f"no database is set: give Mesh(..., database=...), set {PREFIX}DATABASE_URL to an address like "
+        f"no database is set: pass Mesh(..., database=...), set {PREFIX}DATABASE_URL to an address like "
         f"postgresql+psycopg://user:password@host/name, or {PREFIX}DATABASE_BLOCK to the name of a SQLAlchemy "
         "Connector block"
     )
 
 
 def _engine_of(block: str) -> Engine:
-    """An engine like any other of ours, on the address that a connector block holds."""
+    """An engine with Workmesh's options and the address of a connector block."""
     try:
-        import prefect_sqlalchemy  # noqa: F401 - brings the block type
+        import prefect_sqlalchemy  # noqa: F401 - registers the block type
     except ImportError:
         raise ConfigurationError(
             f"{PREFIX}DATABASE_BLOCK needs prefect-sqlalchemy: pip install 'workmesh-flows[sqlalchemy]'"
@@ -62,12 +62,12 @@ def _engine_of(block: str) -> Engine:
     try:
         connector: Any = Block.load(f"{CONNECTOR}/{block}")
     except (ValueError, RuntimeError) as error:
-        # Not from the error, and without its text: it may hold the address.
+        # Neither chained nor with the text of the error: it may contain the address with its password.
         missing = "Unable to find" in str(error)
         why = (
-            "is not there"
+            "does not exist"
             if missing
-            else "cannot be used: it wants an address with a driver that is not async"
+            else "cannot be used: its address must have a driver that is not async"
         )
         raise ConfigurationError(
             f"{PREFIX}DATABASE_BLOCK: SQLAlchemy Connector block {block!r} {why}"

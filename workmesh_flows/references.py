@@ -1,4 +1,4 @@
-"""From ``module:attribute`` on a command line to the object."""
+"""Loading the object that ``module:attribute`` names on a command line."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ T = TypeVar("T")
 
 
 def load_reference(reference: str, kind: type[T]) -> T:
-    """The object of a kind that ``module:attribute`` names; the working directory is looked into as well.
+    """Load the object of type ``kind`` that ``module:attribute`` names; the working directory is searched too.
 
-    Raises ConfigurationError, which says what part is wrong. What the module itself raises is passed on.
+    Raises ConfigurationError with the part that is wrong. Errors raised by the module itself are passed on.
     """
     word = kind.__name__
     module_name, _, attribute = reference.partition(":")
@@ -30,10 +30,8 @@ def load_reference(reference: str, kind: type[T]) -> T:
     if isinstance(found, kind):
         return found
     known = ", ".join(sorted(name for name, value in vars(module).items() if isinstance(value, kind)))
-    state = f"is not a {word}" if hasattr(module, attribute) else "is not there"
-    raise ConfigurationError(
-        f"{attribute} of module {module_name} {state}; what it has: {known or f'no {word}'}"
-    )
+    state = f"is not a {word}" if hasattr(module, attribute) else "does not exist"
+    raise ConfigurationError(f"{attribute} of module {module_name} {state}; it has: {known or f'no {word}'}")
 
 
 def _module(name: str) -> object:

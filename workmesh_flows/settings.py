@@ -1,4 +1,4 @@
-"""Settings, the Prefect way: environment (``PREFECT_INTEGRATIONS_WORKMESH_*``), ``.env``, ``prefect.toml``, profile."""
+"""Settings, read as Prefect reads its own: environment (``PREFECT_INTEGRATIONS_WORKMESH_*``), ``.env``, ``prefect.toml``, profile."""
 
 from __future__ import annotations
 
@@ -29,114 +29,129 @@ PREFIX = "PREFECT_INTEGRATIONS_WORKMESH_"
 
 
 class WorkmeshSettings(PrefectBaseSettings):
-    """What can be set without touching code."""
+    """What can be configured without changing code."""
 
     model_config: ClassVar[SettingsConfigDict] = build_settings_config(("integrations", "workmesh"))
 
-    mesh: str | None = Field(default=None, description="The mesh to load: module:attribute.")
+    mesh: str | None = Field(default=None, description="The mesh to load, as module:attribute.")
     database_url: SecretStr | None = Field(
         default=None,
-        description="Address of the master's database, for a mesh that names none: postgresql+psycopg://user:password@host/name.",
+        description="Address of the master's database, for a mesh that declares none: postgresql+psycopg://user:password@host/name.",
     )
     database_block: str | None = Field(
         default=None,
-        description="Instead of an address: name of a SQLAlchemy Connector block (of prefect-sqlalchemy) that has it.",
+        description="Name of a SQLAlchemy Connector block (of prefect-sqlalchemy) that has the address; replaces DATABASE_URL.",
     )
     artifact_prefix: str = Field(
         default="workmesh",
         pattern="^[a-z0-9]+(-[a-z0-9]+)*$",
-        description="First word of the keys of artifacts; two meshes on one Prefect server need different ones.",
+        description="First part of all artifact keys; two meshes on one Prefect server need different prefixes.",
     )
     connect_timeout: float = Field(
         default=5.0, gt=0, description="Seconds to wait for a connection to a node."
     )
-    read_timeout: float = Field(default=60.0, gt=0, description="Seconds to wait for a node's answer.")
+    read_timeout: float = Field(default=60.0, gt=0, description="Seconds to wait for the answer of a node.")
     max_answer_bytes: int = Field(
-        default=4 * 1024 * 1024, ge=1024, description="The largest answer that is read."
+        default=4 * 1024 * 1024, ge=1024, description="Size of the largest answer that is read, in bytes."
     )
     lease_seconds: float = Field(
-        default=30.0, ge=1, description="Seconds after which the lanes of a run that died are free again."
+        default=30.0,
+        ge=1,
+        description="Seconds after which the lanes of a run that died are free for other runs.",
     )
     max_request_bytes: int = Field(
         default=4 * 1024 * 1024,
         ge=1024,
-        description="The largest request of several records; a record alone is sent whatever its size.",
+        description="Size of the largest request with several records, in bytes; a single record is sent whatever its size.",
     )
     max_batch: int | None = Field(
-        default=None, ge=1, description="Most records in one request, where a protocol declares more."
+        default=None,
+        ge=1,
+        description="Number of records in one request at most, where a protocol declares more.",
     )
     max_attempts: int = Field(
         default=5,
         ge=1,
-        description="Refusals after which a record is set aside, where its push names no number.",
+        description="Refusals after which a record is parked, where its push declares no number.",
     )
     breaker_failures: int = Field(
-        default=5, ge=1, description="Times in a row that a node is away before its lanes pause."
+        default=5,
+        ge=1,
+        description="Consecutive failures of a node that open the circuit breaker of its lane: the lane pauses.",
     )
     breaker_seconds: float = Field(
-        default=15.0, ge=0, description="Seconds of the first pause; the next ones grow, up to ten minutes."
+        default=15.0,
+        ge=0,
+        description="Seconds of the first pause; the next ones follow a jittered exponential back-off, at most ten minutes.",
     )
-    lane_retries: int = Field(default=3, ge=0, description="Times that a lane is tried again in a run.")
+    lane_retries: int = Field(default=3, ge=0, description="Number of retries of a lane within one run.")
     lane_retry_seconds: float = Field(
         default=2.0,
         ge=0,
-        description="Seconds before the first of these tries, doubled each time, with jitter.",
+        description="Seconds before the first retry, doubled for each further one, with jitter.",
     )
     settle_seconds: float = Field(
         default=60.0,
         ge=0,
-        description="Seconds that a hand-over waits for a node to process what it was sent.",
+        description="Seconds that a hand-over waits for a node to process the records it has received.",
     )
     lane_wait_seconds: float = Field(
         default=90.0,
         ge=0,
         description="Seconds that a hand-over waits for lanes that another run holds.",
     )
-    lanes_at_once: int = Field(default=32, ge=1, description="Lanes that one run works side by side.")
+    lanes_at_once: int = Field(
+        default=32, ge=1, description="Number of lanes that one run processes at the same time."
+    )
     task_runner: Literal["threads", "dask", "ray"] = Field(
-        default="threads", description="Where a run works its lanes: in its own process, or on a cluster."
+        default="threads",
+        description="Where the lanes of a run are processed: in threads of its process, or on a Dask or Ray cluster.",
     )
     task_runner_address: str | None = Field(
         default=None,
-        description="The cluster: tcp://host:8786 for Dask, host:6379 or ray://host:10001 for Ray. "
-        "None: one of the run's own, on its machine.",
+        description="Address of the cluster: tcp://host:8786 for Dask, host:6379 or ray://host:10001 for Ray. "
+        "None: the run starts a cluster of its own on its machine.",
     )
 
     @property
     def limits(self) -> Limits:
-        """What bounds the work with one node."""
+        """The limits of the work with one node."""
         return Limits(**{field.name: getattr(self, field.name) for field in fields(Limits)})
 
 
 def read_settings() -> WorkmeshSettings:
-    """The settings as they are now; raises ConfigurationError that names each wrong one."""
-    if strangers := [told for field, told in _set_names() if field not in WorkmeshSettings.model_fields]:
-        raise ConfigurationError("; ".join(f"there is no setting {told}" for told in sorted(strangers)))
+    """The current settings; raises ConfigurationError that names each invalid value and each unknown name."""
+    unknown = [text for field, text in _names_in_use() if field not in WorkmeshSettings.model_fields]
+    if unknown:
+        raise ConfigurationError("; ".join(f"there is no setting {text}" for text in sorted(unknown)))
     try:
         return WorkmeshSettings()
     except ValidationError as error:
-        wrong = "; ".join(
+        invalid = "; ".join(
             f"{PREFIX}{str(problem['loc'][0]).upper()}: {problem['msg']}"
             for problem in error.errors(include_input=False, include_url=False)
         )
-        raise ConfigurationError(f"a setting is wrong: {wrong}") from None
+        raise ConfigurationError(f"invalid settings: {invalid}") from None
 
 
-def _set_names() -> Iterator[tuple[str, str]]:
-    """The field of each setting that is set, wherever, and what to say if there is none: Prefect reads over it."""
+def _names_in_use() -> Iterator[tuple[str, str]]:
+    """Each name that is set in any source, as a field, and the text of the error for an unknown one.
+
+    Needed because Prefect ignores unknown names.
+    """
     profile = ProfileSettingsTomlLoader(WorkmeshSettings).profile_settings
     for variable in {*os.environ, *dotenv_values(".env"), *profile}:
         if variable.upper().startswith(PREFIX):
             field = variable.upper().removeprefix(PREFIX).lower()
-            yield field, f"{variable}{_meant(field, lambda name: f'{PREFIX}{name.upper()}')}"
+            yield field, f"{variable}{_suggestion(field, lambda name: f'{PREFIX}{name.upper()}')}"
     for source in (PrefectTomlConfigSettingsSource, PyprojectTomlConfigSettingsSource):
         table = source(WorkmeshSettings)
         for key in table.toml_data:
-            yield key, f"{key} in {table.toml_file_path}{_meant(key, str)}"
+            yield key, f"{key} in {table.toml_file_path}{_suggestion(key, str)}"
 
 
-def _meant(field: str, written: Callable[[str], str]) -> str:
-    """The setting that is spelled most like it, as it is written where this one stands."""
+def _suggestion(field: str, written: Callable[[str], str]) -> str:
+    """The known setting with the most similar name, or all names; ``written`` spells a name as its source does."""
     names = list(WorkmeshSettings.model_fields)
     close = get_close_matches(field, names, n=1)
     if close:
@@ -145,6 +160,6 @@ def _meant(field: str, written: Callable[[str], str]) -> str:
 
 
 def artifact_key(*parts: str) -> str:
-    """The settings' prefix and these parts as an artifact key: lower-case letters, digits and dashes."""
+    """An artifact key of the prefix and these parts, in lower-case letters, digits and dashes."""
     words = "-".join((read_settings().artifact_prefix, *parts))
     return re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")

@@ -1,4 +1,4 @@
-"""The status of a mesh as pandas tables: for the command line and notebooks."""
+"""The status of a mesh as pandas data frames, for notebooks and the command line."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ __all__ = [
 
 
 def node_status(mesh: Mesh) -> pd.DataFrame:
-    """One row a node: its state, what it holds, what waits for it, what failed and what is done."""
+    """One row for each node: its state, its entities, and its pending, failed and processed records."""
     from workmesh_flows.reporting.status_tables import nodes_table
 
     return nodes_table(_read(mesh, probe=True))
 
 
 def service_status(mesh: Mesh) -> pd.DataFrame:
-    """One row a service: its nodes and entities, what waits, what is in flight, what failed and what is done."""
+    """One row for each service: its nodes and entities, and its pending, in-flight, failed and processed records."""
     from workmesh_flows.reporting.status_tables import services_table
 
     return services_table(_read(mesh, probe=False))
 
 
 def lane_status(mesh: Mesh) -> pd.DataFrame:
-    """One row a lane and direction that was ever worked: who holds it, its circuit breaker, what went over it."""
+    """One row for each lane that was ever processed: its holder, its circuit breaker, and its record counts."""
     from workmesh_flows.reporting.lane_table import lanes_table
 
     with mesh_engine(mesh) as engine:
@@ -49,7 +49,7 @@ def lane_status(mesh: Mesh) -> pd.DataFrame:
 
 
 def refused_records(mesh: Mesh, services: Sequence[str] = ()) -> pd.DataFrame:
-    """The refused records of these services, or of all, the longest refused first; raises UnknownName."""
+    """The refused records of these services, or of all, in the order of their first refusal; raises UnknownName."""
     from workmesh_flows.operations.delivery.replay import list_refused
     from workmesh_flows.reporting.status_tables import refused_table
 
@@ -58,7 +58,7 @@ def refused_records(mesh: Mesh, services: Sequence[str] = ()) -> pd.DataFrame:
 
 
 def moves_made(mesh: Mesh, *, limit: int = 1_000) -> pd.DataFrame:
-    """The move log, the newest first: which entity went from where to where, why, and when."""
+    """Moves of entities, newest first, at most ``limit``: the entity, its old and new node, the reason, and the time."""
     from workmesh_flows.reporting.plan_tables import move_log
 
     with mesh_engine(mesh) as engine:

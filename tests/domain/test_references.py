@@ -48,16 +48,16 @@ WRITE = "does not name a Mesh: write module:attribute, as in my_saas.mesh:mesh"
         pytest.param("a:b:c", f"'a:b:c' {WRITE}", id="two colons"),
         pytest.param(
             "reference_saas.mesh:service",
-            "service of module reference_saas.mesh is not there; what it has: mesh, other",
+            "service of module reference_saas.mesh does not exist; it has: mesh, other",
             id="no such attribute",
         ),
         pytest.param(
             "reference_saas.mesh:number",
-            "number of module reference_saas.mesh is not a Mesh; what it has: mesh, other",
+            "number of module reference_saas.mesh is not a Mesh; it has: mesh, other",
             id="another kind",
         ),
         pytest.param(
-            "json:mesh", "mesh of module json is not there; what it has: no Mesh", id="a module without any"
+            "json:mesh", "mesh of module json does not exist; it has: no Mesh", id="a module without any"
         ),
         pytest.param(
             "reference_saas.lacking:mesh",

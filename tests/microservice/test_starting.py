@@ -118,7 +118,7 @@ def test_the_command_ends_cleanly_when_it_is_interrupted(run: Run) -> None:
         pytest.param(
             ["twenty_lines:timeline"], {"WORKMESH_API_KEY": " {} "}, "has no api key", id="a blank key"
         ),
-        pytest.param(["twenty_lines:timelime"], {}, "what it has: timeline", id="no such attribute"),
+        pytest.param(["twenty_lines:timelime"], {}, "it has: timeline", id="no such attribute"),
         pytest.param(
             ["twenty_lines:timeline", "--database", "/nowhere/x.db"],
             {"WORKMESH_API_KEY": KEY},

@@ -276,7 +276,7 @@ def test_entities_by_key_are_assigned_reassigned_and_pushed_again(fleet: Fleet) 
     write_orders(fleet.engine, [1, 2])
     with nodes(fleet, "n1", "n2"):
         flows = flows_of(fleet)
-        assert flows.assign(entities=["1"]).message == "1 is at n1"
+        assert flows.assign(entities=["1"]).message == "1 is assigned to n1"
         assert nodes_of_shops(fleet.engine) == {1: "n1", 2: None}
         flows.push()
         moved = flows.assign(entities=["1"], reassign=True)

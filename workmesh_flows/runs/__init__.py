@@ -1,1 +1,1 @@
-"""What flow runs do, with Prefect around the operations."""
+"""The runs of flows: operations as Prefect tasks, then tables, pages and events about what was done."""

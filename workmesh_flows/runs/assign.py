@@ -1,4 +1,4 @@
-"""What an assignment run does: all entities without a node, or some that a person names."""
+"""Runs that assign: all entities without a node, or entities given by key."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from workmesh_flows.tasks import moves as move_tasks
 
 @dataclass(frozen=True, slots=True)
 class AssignRequest:
-    """What is asked of an assignment run: of all entities without a node, or of some by key."""
+    """A request to assign all entities without a node, at most ``limit``, or the ``entities`` of these keys."""
 
     entities: Sequence[str] = ()
     limit: int | None = None
@@ -29,39 +29,38 @@ class AssignRequest:
     dry_run: bool = False
 
     def __post_init__(self) -> None:
-        """Raise ConfigurationError where the wishes do not go together."""
+        """Raise ConfigurationError for options that cannot be combined."""
         if (self.reassign or self.repush) and not self.entities:
             raise ConfigurationError(
-                "name the entities to reassign or to push again; to even out a whole service use rebalance"
+                "name the entities to reassign or to push again; to balance all entities of a service use rebalance"
             )
         if self.dry_run and self.entities:
-            raise ConfigurationError("a dry run is for all entities without a node: name none")
+            raise ConfigurationError("a dry run plans all entities without a node: name no entities")
 
 
-def assign(mesh: Mesh, name: str, how: AssignRequest) -> RunResult:
-    """Assign, then count."""
-    if how.dry_run:
-        plan = tasks.plan_assign(mesh, name, how.limit)
+def assign(mesh: Mesh, name: str, request: AssignRequest) -> RunResult:
+    """Assign as requested, then finish the run; a dry run only publishes the plan."""
+    if request.dry_run:
+        plan = tasks.plan_assign(mesh, name, request.limit)
         publish_assignment(name, plan)
         return RunResult(f"dry run, nothing was assigned: {plan}")
-    if how.entities:
-        return finish_run(mesh, _assign_named(mesh, name, how), name)
-    report = assign_all(mesh, name, how.limit)
-    return finish_run(mesh, RunResult(str(report), assigned=report, assigning=how.limit is None), name)
+    if request.entities:
+        return finish_run(mesh, _assign_named(mesh, name, request), name)
+    report = assign_all(mesh, name, request.limit)
+    return finish_run(mesh, RunResult(str(report), assigned=report, assigning=request.limit is None), name)
 
 
 def assign_mesh(mesh: Mesh) -> RunResult:
-    """Assign all services together, then count."""
+    """Assign the entities of all services in one transaction, then finish the run."""
     reports = tasks.assign_together(mesh)
     for name, report in reports.items():
         _log(name, report)
-    return finish_run(
-        mesh, RunResult("; ".join(f"{name}: {report}" for name, report in reports.items()), assigning=True)
-    )
+    summary = "; ".join(f"{name}: {report}" for name, report in reports.items())
+    return finish_run(mesh, RunResult(summary, assigning=True))
 
 
 def assign_all(mesh: Mesh, name: str, limit: int | None = None) -> AssignReport:
-    """Give each entity without a node one, at most ``limit`` of them."""
+    """Assign the entities of a service that have no node, at most ``limit`` of them."""
     report: AssignReport = tasks.assign_entities(mesh, name, limit)
     _log(name, report)
     return report
@@ -70,33 +69,36 @@ def assign_all(mesh: Mesh, name: str, limit: int | None = None) -> AssignReport:
 def _log(name: str, report: AssignReport) -> None:
     get_run_logger().info("%s: %s", name, report)
     for entities, reason in by_reason(report.reasons):
-        get_run_logger().warning("no node for entities of %s (%s): %s", name, entities, reason)
+        get_run_logger().warning("entities of %s could not be assigned (%s): %s", name, entities, reason)
 
 
-def _assign_named(mesh: Mesh, name: str, how: AssignRequest) -> RunResult:
-    """One entity after the other; what fits nowhere does not keep the others waiting, and fails the run."""
-    told, refused, moves = [], [], []
-    for entity in how.entities:
+def _assign_named(mesh: Mesh, name: str, request: AssignRequest) -> RunResult:
+    """Assign, reassign or push again the requested entities one by one.
+
+    Raises RunFailed after the last entity where one of them fits nowhere.
+    """
+    done, failed, moves = [], [], []
+    for entity in request.entities:
         try:
-            if how.reassign or how.repush:
-                moves.append(move_tasks.reassign(mesh, name, entity, how.reassign, how.repush))
-                told.append(_moved(entity, moves[-1]))
+            if request.reassign or request.repush:
+                moves.append(move_tasks.reassign(mesh, name, entity, request.reassign, request.repush))
+                done.append(_summary(entity, moves[-1]))
             else:
-                told.append(f"{entity} is at {tasks.assign_one(mesh, name, entity)}")
+                done.append(f"{entity} is assigned to {tasks.assign_one(mesh, name, entity)}")
         except NoCapacity as error:
-            refused.append(str(error))
+            failed.append(str(error))
     if moves:
         with best_effort("the hand-overs"):
             publish_moves(moves)
-    if refused:
-        raise RunFailed("; ".join([*told, *refused]))
-    return RunResult("; ".join(told), moves=moves)
+    if failed:
+        raise RunFailed("; ".join([*done, *failed]))
+    return RunResult("; ".join(done), moves=moves)
 
 
-def _moved(entity: str, report: MoveReport) -> str:
-    """What became of one entity."""
+def _summary(entity: str, report: MoveReport) -> str:
+    """Where an entity was moved, and how many of its records are pending again."""
     (target,) = report.targets
     again = f", {counted(report.again, 'record')} to push again" if report.again else ""
     note = f" ({report.note})" if report.note else ""
-    way = f"stays at {target}" if target == report.source else f"moved from {report.source} to {target}"
-    return f"{entity} {way}{again}{note}"
+    move = f"stays at {target}" if target == report.source else f"moved from {report.source} to {target}"
+    return f"{entity} {move}{again}{note}"
