@@ -1,4 +1,4 @@
-"""Assignation from a program of one's own, without a flow run."""
+"""Assignment from an application, without a flow run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from workmesh_flows.errors import NoCapacity, UnknownName
 S = "shop.orders"
 
 
-def test_an_entity_is_assigned_found_moved_and_its_data_sent_again(fleet: Fleet) -> None:
+def test_an_entity_is_assigned_looked_up_reassigned_and_pushed_again(fleet: Fleet) -> None:
     write_shops(fleet.engine, [None, None, None])
     for name in ("n1", "n2"):
         fleet.register(name, 9, API_KEY, limits=[ServiceLimits(service=S, max_entities=2)])
@@ -34,7 +34,7 @@ def test_an_entity_is_assigned_found_moved_and_its_data_sent_again(fleet: Fleet)
     assert nodes_of_shops(fleet.engine) == {1: "n2", 2: None, 3: "n2"}
 
 
-def test_without_room_the_cap_that_binds_is_named_and_the_old_assignment_stands(fleet: Fleet) -> None:
+def test_without_room_the_error_names_the_binding_cap_and_the_old_assignment_stands(fleet: Fleet) -> None:
     write_shops(fleet.engine, ["n1", None])
     fleet.register("n1", 9, API_KEY, limits=[ServiceLimits(service=S, max_entities=1)])
     with pytest.raises(NoCapacity, match="has room for entity 2: every node is at its max_entities"):

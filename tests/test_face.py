@@ -1,4 +1,4 @@
-"""The shape of the package: what it shows, how light it is, and an error tree that is what its drawing says."""
+"""The public API of the package, its import time, and the tree of errors with its drawing."""
 
 from __future__ import annotations
 
@@ -140,13 +140,13 @@ def test_the_reference_documents_every_public_name(name: str) -> None:
     assert set(import_module(name).__all__) - own <= errors_of_it
 
 
-def test_the_package_itself_shows_nothing_else() -> None:
+def test_the_package_exports_nothing_else() -> None:
     public = {name for name in vars(workmesh_flows) if not name.startswith("_")}
     modules = {path.stem for path in PACKAGE.iterdir()}
     assert public - modules == set(workmesh_flows.__all__)
 
 
-def test_importing_the_face_is_quick_and_loads_nothing_heavy() -> None:
+def test_importing_the_package_is_quick_and_loads_nothing_heavy() -> None:
     script = (
         "import sqlalchemy.orm, sys, time; began = time.perf_counter(); import workmesh_flows; "
         "print(time.perf_counter() - began, *{name.partition('.')[0] for name in sys.modules})"
@@ -158,13 +158,13 @@ def test_importing_the_face_is_quick_and_loads_nothing_heavy() -> None:
     assert float(seconds) < 0.2
 
 
-def test_no_logic_is_dug_out_of_a_task() -> None:
+def test_no_code_calls_the_function_inside_a_task() -> None:
     files = sorted(PACKAGE.rglob("*.py"))
     assert len(files) > 20
     assert [str(path) for path in files if ".fn(" in path.read_text(encoding="utf-8")] == []
 
 
-def test_the_drawing_of_the_error_tree_is_the_tree() -> None:
+def test_the_drawing_of_the_error_tree_matches_the_classes() -> None:
     drawn, above = {}, dict[int, str]()
     for indent, name in re.findall(r"^( *)[*x+] ([A-Z]\w+)", errors.__doc__ or "", re.MULTILINE):
         above[len(indent)] = name
@@ -224,12 +224,12 @@ RAISED: list[tuple[errors.WorkmeshError, str]] = [
 
 
 @pytest.mark.parametrize(("error", "text"), [pytest.param(*row, id=type(row[0]).__name__) for row in RAISED])
-def test_an_error_crosses_processes_whole(error: errors.WorkmeshError, text: str) -> None:
+def test_an_error_is_pickled_without_loss(error: errors.WorkmeshError, text: str) -> None:
     assert str(error) == text
     arrived = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
     assert type(arrived) is type(error)
     assert (str(arrived), arrived.args, vars(arrived)) == (text, error.args, vars(error))
 
 
-def test_every_error_was_sent_across() -> None:
+def test_every_error_class_is_pickled_by_a_test() -> None:
     assert {type(error) for error, _ in RAISED} == ERRORS

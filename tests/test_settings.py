@@ -31,21 +31,21 @@ def test_settings_come_from_prefect_toml(tmp_path: Path) -> None:
     assert read_settings().lanes_at_once == 3
 
 
-def test_every_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_invalid_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"{PREFIX}READ_TIMEOUT", "-1")
     monkeypatch.setenv(f"{PREFIX}LANES_AT_ONCE", "many")
-    with pytest.raises(ConfigurationError) as refused:
+    with pytest.raises(ConfigurationError) as caught:
         read_settings()
-    assert f"{PREFIX}READ_TIMEOUT: Input should be greater than 0" in str(refused.value)
-    assert f"{PREFIX}LANES_AT_ONCE: Input should be a valid integer" in str(refused.value)
+    assert f"{PREFIX}READ_TIMEOUT: Input should be greater than 0" in str(caught.value)
+    assert f"{PREFIX}LANES_AT_ONCE: Input should be a valid integer" in str(caught.value)
 
 
-def test_a_mesh_without_a_database_says_what_to_set() -> None:
+def test_the_error_for_a_mesh_without_a_database_names_the_setting() -> None:
     with pytest.raises(ConfigurationError, match=f"{PREFIX}DATABASE_URL"):
         database_of(Mesh([]))
 
 
-def test_the_mesh_s_own_database_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_database_of_the_mesh_takes_precedence_over_the_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"{PREFIX}DATABASE_URL", "sqlite:///of_the_setting.db")
     assert database_of(Mesh([])) == "sqlite:///of_the_setting.db"
     assert database_of(Mesh([], database="sqlite:///of_the_mesh.db")) == "sqlite:///of_the_mesh.db"
@@ -57,25 +57,25 @@ def test_the_database_address_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "suggestion"),
     [
         ("MEHS", f"did you mean {PREFIX}MESH?"),
         ("DATABASE", f"did you mean {PREFIX}DATABASE_URL?"),
         ("COLOUR", "; there are MESH, DATABASE_URL, "),
     ],
 )
-def test_a_setting_that_there_is_not_is_refused_with_the_one_that_was_meant(
-    monkeypatch: pytest.MonkeyPatch, name: str, said: str
+def test_an_unknown_setting_is_rejected_with_a_suggestion(
+    monkeypatch: pytest.MonkeyPatch, name: str, suggestion: str
 ) -> None:
     monkeypatch.setenv(f"{PREFIX}{name}", "7")
-    with pytest.raises(ConfigurationError) as refused:
+    with pytest.raises(ConfigurationError) as caught:
         read_settings()
-    assert f"there is no setting {PREFIX}{name}" in str(refused.value)
-    assert said in str(refused.value)
+    assert f"there is no setting {PREFIX}{name}" in str(caught.value)
+    assert suggestion in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("file", "text", "said"),
+    ("file", "text", "message"),
     [
         (
             "prefect.toml",
@@ -96,17 +96,17 @@ def test_a_setting_that_there_is_not_is_refused_with_the_one_that_was_meant(
     ],
     ids=["prefect.toml", "pyproject.toml", ".env", "profile"],
 )
-def test_a_setting_that_there_is_not_is_refused_wherever_it_stands(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, text: str, said: str
+def test_an_unknown_setting_is_rejected_in_every_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, text: str, message: str
 ) -> None:
     monkeypatch.setenv("PREFECT_PROFILES_PATH", str(tmp_path / "profiles.toml"))
     (tmp_path / file).write_text(text)
-    with pytest.raises(ConfigurationError) as refused:
+    with pytest.raises(ConfigurationError) as caught:
         read_settings()
-    assert said in str(refused.value)
+    assert message in str(caught.value)
 
 
-def test_a_prefix_that_no_key_of_an_artifact_could_have_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_prefix_that_is_not_valid_in_artifact_keys_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"{PREFIX}ARTIFACT_PREFIX", "My Mesh")
     with pytest.raises(ConfigurationError, match="ARTIFACT_PREFIX: String should match pattern"):
         read_settings()
@@ -114,7 +114,7 @@ def test_a_prefix_that_no_key_of_an_artifact_could_have_is_refused(monkeypatch: 
 
 @pytest.fixture
 def connector(prefect: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A connector block of prefect-sqlalchemy, and the path of the database that it leads to."""
+    """Save a connector block of prefect-sqlalchemy; the path of its database."""
     del prefect
     path = tmp_path / "of_the_block.db"
     SqlAlchemyConnector(connection_info=f"sqlite:///{path}", connect_args={"timeout": 3}).save(
@@ -124,39 +124,39 @@ def connector(prefect: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     return path
 
 
-def test_the_database_may_be_a_block_that_users_have_already(connector: Path) -> None:
+def test_the_database_can_be_an_existing_connector_block(connector: Path) -> None:
     with mesh_engine(Mesh([])) as engine:
         assert engine.url.database == str(connector)
         assert "workmesh_lanes" in inspect(engine).get_table_names()
 
 
 @pytest.mark.parametrize(
-    ("environment", "said"),
+    ("environment", "message"),
     [
         ({"DATABASE_BLOCK": "nobody"}, "SQLAlchemy Connector block 'nobody' does not exist"),
         ({"DATABASE_URL": "sqlite:///x.db"}, "DATABASE_BLOCK are both set: remove one of them"),
     ],
 )
-def test_a_block_that_cannot_be_used_is_named(
-    connector: Path, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], said: str
+def test_an_unusable_block_is_named(
+    connector: Path, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], message: str
 ) -> None:
     del connector
     for name, value in environment.items():
         monkeypatch.setenv(f"{PREFIX}{name}", value)
-    with pytest.raises(ConfigurationError) as refused, mesh_engine(Mesh([])):
+    with pytest.raises(ConfigurationError) as caught, mesh_engine(Mesh([])):
         pass
-    assert said in str(refused.value)
+    assert message in str(caught.value)
 
 
-def test_a_block_with_an_async_driver_is_refused_without_its_password(connector: Path) -> None:
+def test_the_error_for_a_block_with_an_async_driver_does_not_show_its_password(connector: Path) -> None:
     del connector
-    with get_client(sync_client=True) as client:  # as a person would put such an address into a good block
+    with get_client(sync_client=True) as client:  # as a user who edits a valid block in the UI
         document = client.read_block_document_by_name("main", "sqlalchemy-connector")
         address = {"connection_info": "postgresql+asyncpg://me:hush@host/name"}
         client.update_block_document(
             document.id, BlockDocumentUpdate(data=address, merge_existing_data=False)
         )
-    with pytest.raises(ConfigurationError) as refused, mesh_engine(Mesh([])):
+    with pytest.raises(ConfigurationError) as caught, mesh_engine(Mesh([])):
         pass
-    assert "'main' cannot be used: its address must have a driver that is not async" in str(refused.value)
-    assert "hush" not in str(refused.value)
+    assert "'main' cannot be used: its address must have a driver that is not async" in str(caught.value)
+    assert "hush" not in str(caught.value)

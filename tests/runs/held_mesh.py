@@ -1,4 +1,4 @@
-"""A mesh that other processes can import: the shop's, in batches of five."""
+"""The mesh of the shop, in batches of five, in a module that other processes can import."""
 
 from __future__ import annotations
 

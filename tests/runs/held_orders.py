@@ -1,4 +1,4 @@
-"""Orders on their way to two real nodes, whose answers a test holds back: so that things happen in the middle of a run."""
+"""Pushes to two real nodes that a test holds back, so that it can act in the middle of a run."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ NODES = ("n1", "n2")
 BATCH, ORDERS = 5, 60
 LEASE_SECONDS = 3
 FIRST = 2
-"""Batches that each node takes before it is held back."""
+"""Batches that each node accepts before its requests are held back."""
 
 
 @dataclass(slots=True)
 class HeldOrders:
-    """The orders of four shops at two nodes; each node takes two batches, and the rest once `go` is set."""
+    """The orders of four shops at two nodes; each node accepts two batches, and the rest once `go` is set."""
 
     folder: Path
     engine: Engine
@@ -56,7 +56,7 @@ class HeldOrders:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Of processes that work them."""
+        """The environment of processes that push them."""
         known = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
         return {
             **known,
@@ -80,7 +80,7 @@ class HeldOrders:
         )
 
     def policy(self, node: str) -> Callable[[Request], None]:
-        """Lets the first pushes pass, and holds back the others."""
+        """A policy of the proxy: the first pushes pass, the others are held back."""
 
         def hold(request: Request) -> None:
             if request.path.endswith("push.json"):
@@ -91,15 +91,15 @@ class HeldOrders:
         return hold
 
     def wait_until_held(self, nodes: int = len(NODES)) -> None:
-        """Until so many nodes hold a batch back: the run is in its middle."""
+        """Wait until this number of nodes hold a batch back: the run is in its middle."""
         wait_until("held", lambda: sum(taken > FIRST for taken in tuple(self.taken.values())) >= nodes)
 
     def pushed(self) -> int:
-        """Orders that are flagged as pushed."""
+        """Number of orders that are flagged as pushed."""
         return len(with_push_success(self.engine, True))
 
     def holders(self) -> set[str]:
-        """Who holds lanes, as others see it."""
+        """The holders of lanes, as other runs see them."""
         with self.engine.connect() as connection:
             return set(connection.scalars(select(lanes.c.holder).where(lanes.c.holder.is_not(None))))
 
@@ -108,8 +108,8 @@ class HeldOrders:
         (holder,) = self.holders()
         return int(holder.rpartition(":")[2])
 
-    def see_nothing_lost(self) -> None:
-        """Every order arrived, in order at least for each shop, and is flagged: the judge says so."""
+    def assert_nothing_lost(self) -> None:
+        """Assert that every order arrived, in the order of its shop, and is flagged."""
         for node in self.nodes:
             record_arrivals(self.history, node.name, node.database, service=SERVICE)
         record_state(self.history, self.engine, mesh)
@@ -121,7 +121,7 @@ class HeldOrders:
 
 @contextmanager
 def held_orders(folder: Path) -> Iterator[HeldOrders]:
-    """The nodes are registered with the server that is configured here."""
+    """Start the nodes and register them with the Prefect server of this process."""
     engine = open_engine(f"sqlite:///{folder / 'master.db'}")
     write_shops(engine, [NODES[number % 2] for number in range(4)])
     write_orders(engine, [1 + number % 4 for number in range(ORDERS)])

@@ -1,4 +1,4 @@
-"""A run ends by what it did: where its tables and pages cannot be made it says so, and nothing else changes."""
+"""A run ends in the state of its work: a failure to publish tables and pages is logged and changes nothing else."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from workmesh_flows.flows import service_flows
 
 @pytest.fixture
 def flows(fleet: Fleet) -> Any:
-    """Flows on a database whose table of conditions, which every page needs, cannot be read."""
+    """Flows on a database in which the table of conditions, which every page needs, cannot be read."""
     write_shops(fleet.engine, ["n1"])
     write_orders(fleet.engine, [1] * 3)
     with fleet.engine.begin() as connection:
@@ -26,7 +26,9 @@ def flows(fleet: Fleet) -> Any:
     return service_flows(fleet.mesh, "shop.orders", module=__name__)
 
 
-def test_a_push_is_completed_though_its_pages_cannot_be_made(prefect: str, fleet: Fleet, flows: Any) -> None:
+def test_a_push_completes_although_its_pages_cannot_be_published(
+    prefect: str, fleet: Fleet, flows: Any
+) -> None:
     with scripted_node(refusing_these()) as node:
         fleet.register("n1", node.port, API_KEY)
         assert flows.push().message == "pushed 3 records on 1 lane"
@@ -34,16 +36,14 @@ def test_a_push_is_completed_though_its_pages_cannot_be_made(prefect: str, fleet
     wait_for_log(prefect, latest_run(prefect)["id"], "the status at its end could not be shown")
 
 
-def test_the_reason_of_a_stopped_lane_is_not_hidden_by_pages_that_cannot_be_made(
-    fleet: Fleet, flows: Any
-) -> None:
+def test_a_failure_to_publish_pages_does_not_hide_why_a_lane_failed(fleet: Fleet, flows: Any) -> None:
     with scripted_node(lambda _: Answer(b"", 403)) as node:
         fleet.register("n1", node.port, API_KEY)
         with pytest.raises(RunFailed, match=r"1 lane failed(.|\n)*403"):
             flows.push()
 
 
-def test_a_run_that_only_counts_fails_where_it_cannot_show_what_it_counted(fleet: Fleet, flows: Any) -> None:
+def test_a_status_run_fails_where_its_counts_cannot_be_published(fleet: Fleet, flows: Any) -> None:
     with scripted_node(refusing_these()) as node:
         fleet.register("n1", node.port, API_KEY)
         with pytest.raises(StoreError):

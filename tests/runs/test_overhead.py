@@ -1,4 +1,4 @@
-"""What a run costs the Prefect server: so many tasks a lane and so many calls a run, whatever the number of records."""
+"""The load of a run on the Prefect server: tasks for each lane and calls for each run, independent of the number of records."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ logger = logging.getLogger(__name__)
 LANES = 20
 TASKS = 2 * LANES + 10
 CALLS = 30
-"""The run and its states 6, artifacts 7, the inventory 4, what the pages ask 3, Prefect's own first calls 10."""
+"""The run and its states 6, artifacts 7, the inventory 4, queries of the pages 3, first calls of Prefect's client 10."""
 EVENTS_A_TASK, OTHER_EVENTS = 3, 15
-"""A task is pending, running, completed; the others are the run's and ours."""
+"""A task emits pending, running and completed; the other events are those of the run and of Workmesh."""
 ARTIFACT, UPDATE, LOGS = "POST /api/artifacts/", "PATCH /api/artifacts/ID", "POST /api/logs/"
 ARTIFACTS = 7
-"""Tables and pages of a sync; what is above is bars of progress. Logs go by time, several at once."""
+"""Tables and pages of a sync; further artifacts are progress bars. Logs are sent at intervals, several at once."""
 SHOWN_A_LANE = 100 / STEP + 1
-"""Figures that a lane shows however long it takes; each is told by an event, too."""
+"""Progress figures of a lane at most, whatever its length; each emits an event, too."""
 
 
 @dataclass(slots=True)
 class Counted:
-    """Twenty nodes, and the server seen through a relay that counts."""
+    """Twenty nodes, and a server behind a relay that counts its calls."""
 
     fleet: Fleet
     relay: Relay
@@ -43,7 +43,7 @@ class Counted:
     latest: dict[str, int] = field(default_factory=dict)
 
     def answer(self, asked: Asked) -> Answer:
-        """As a node that works everything off at once; each is known by its key."""
+        """The answer of a node that processes every record at once; nodes are distinguished by their api key."""
         node, path = asked.body["api_key"], asked.path.rpartition("/")[2]
         if path == "status.json":
             return success(self.latest.get(node))
@@ -54,16 +54,16 @@ class Counted:
         return success()
 
     def write(self, number: int) -> None:
-        """So many orders more, as many for each node."""
+        """Write more orders, evenly over the nodes."""
         write_orders(
             self.fleet.engine, [1 + order % LANES for order in range(number)], first=self.written + 1
         )
         self.written += number
 
     def run(self, action: str) -> dict[str, int]:
-        """Run a flow; calls, messages over websockets, and task runs that it cost."""
+        """Run a flow; the number of its calls, messages over websockets, task runs and progress figures."""
         flow = getattr(service_flows(self.fleet.mesh, "shop.orders", module=__name__), action)
-        EventsWorker.drain_all()  # what others left in the queue is not of this run
+        EventsWorker.drain_all()  # events of earlier runs are not counted
         self.relay.calls.clear()
         self.relay.messages = 0
         flow()
@@ -75,7 +75,7 @@ class Counted:
         return {"calls": fixed, "messages": self.relay.messages, "tasks": self._tasks(), "shown": shown}
 
     def _tasks(self) -> int:
-        """Prefect records task runs some seconds later: until no more come."""
+        """The number of task runs; waits until it no longer grows, since Prefect records them seconds later."""
         api, run = f"http://127.0.0.1:{self.relay.server}/api", latest_run_id(self.relay)
         end, found = monotonic() + 60, -1
         while monotonic() < end:
@@ -105,7 +105,7 @@ def counted(prefect: str, fleet: Fleet) -> Iterator[Counted]:
                 EventsWorker.drain_all()
 
 
-def see_bounds(cost: dict[str, int], lanes: int) -> None:
+def assert_bounds(cost: dict[str, int], lanes: int) -> None:
     assert lanes <= cost["tasks"] <= TASKS, cost
     assert cost["calls"] <= CALLS, cost
     events = cost["messages"] - cost["shown"]
@@ -114,30 +114,30 @@ def see_bounds(cost: dict[str, int], lanes: int) -> None:
 
 
 @pytest.mark.timeout(240)
-def test_ten_times_the_records_cost_no_more_tasks_calls_and_events(counted: Counted) -> None:
+def test_ten_times_the_records_need_no_more_tasks_calls_and_events(counted: Counted) -> None:
     costs: dict[str, list[dict[str, int]]] = {"push": [], "pull": []}
     for number in (200, 2000):
         counted.write(number)
         for action, of_action in costs.items():
             of_action.append(counted.run(action))
     for few, many in costs.values():
-        see_bounds(few, LANES)
-        see_bounds(many, LANES)
+        assert_bounds(few, LANES)
+        assert_bounds(many, LANES)
         assert many["tasks"] == few["tasks"], costs
-        assert many["calls"] <= few["calls"] + 2, costs  # a connection that had to be made anew
+        assert many["calls"] <= few["calls"] + 2, costs  # a connection that was opened again
     assert all(order.pull_success for order in orders(counted.fleet.engine).values())
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_a_sync_of_twenty_thousand_records_stays_in_the_same_bounds(counted: Counted) -> None:
+def test_a_sync_of_twenty_thousand_records_stays_within_the_same_bounds(counted: Counted) -> None:
     for number in (200, 2_000, 20_000):
         counted.write(number)
         for action in ("push", "pull"):
             cost = counted.run(action)
             logger.info("%s of %d: %s", action, number, cost)
-            see_bounds(cost, LANES)
+            assert_bounds(cost, LANES)
         counted.write(number)
         cost = counted.run("sync")
         logger.info("sync of %d: %s", number, cost)
-        see_bounds(cost, 2 * LANES)
+        assert_bounds(cost, 2 * LANES)

@@ -1,4 +1,4 @@
-"""Refused records as people meet them: the replay flow, the artifact, and the commands."""
+"""Parked records in the replay flow, the artifact and the commands."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def flows_of(fleet: Fleet, **more: object) -> ServiceFlows:
     return service_flows(fleet.mesh, "shop.orders", module=__name__)
 
 
-def test_a_run_shows_what_was_set_aside_and_a_replay_sends_it(fleet: Fleet, prefect: str) -> None:
+def test_a_push_publishes_parked_records_and_a_replay_sends_them(fleet: Fleet, prefect: str) -> None:
     write_shops(fleet.engine, ["n1", "n1"])
     write_orders(fleet.engine, [1, 2] * 3)
     flows = flows_of(fleet, attempts=1)
@@ -65,7 +65,7 @@ def test_a_run_shows_what_was_set_aside_and_a_replay_sends_it(fleet: Fleet, pref
     assert API_KEY.strip("{}").lower() not in everything(prefect).lower()
 
 
-def test_a_record_that_blocks_fails_the_run_until_it_is_skipped(fleet: Fleet) -> None:
+def test_a_blocking_record_fails_runs_until_it_is_skipped(fleet: Fleet) -> None:
     write_shops(fleet.engine, ["n1"])
     write_orders(fleet.engine, [1] * 3)
     flows = flows_of(fleet, attempts=1, policy="block")
@@ -79,8 +79,8 @@ def test_a_record_that_blocks_fails_the_run_until_it_is_skipped(fleet: Fleet) ->
             flows.replay(records=["1", "2"], skip=True)
         with pytest.raises(ConfigurationError, match="name the records or entities to skip"):
             flows.replay(skip=True)
-        told = flows.replay(records=["1"], skip=True).message
-    assert told == "skipped 1 record; pushed 2 records on 1 lane"
+        message = flows.replay(records=["1"], skip=True).message
+    assert message == "skipped 1 record; pushed 2 records on 1 lane"
     assert with_push_success(fleet.engine, True) == [2, 3]
 
 
@@ -96,10 +96,10 @@ def workmesh(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_commands_list_replay_and_skip(
+def test_the_commands_list_replay_and_skip_refused_records(
     prefect: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "set_aside.py").write_text(MESH)
+    (tmp_path / "parked_shop.py").write_text(MESH)
     url = f"sqlite:///{tmp_path / 'shop.db'}"
     engine = create_engine(url)
     create_own_tables(engine)
@@ -107,12 +107,12 @@ def test_the_commands_list_replay_and_skip(
     write_orders(engine, [1, 2] * 2)
     with scripted_node(refusing_these(1, 2)) as node:
         push(engine, impatient(attempts=1), node.node())
-    told = {
+    environment = {
         "PREFECT_API_URL": prefect,
         "PREFECT_INTEGRATIONS_WORKMESH_DATABASE_URL": url,
-        "PREFECT_INTEGRATIONS_WORKMESH_MESH": "set_aside:mesh",
+        "PREFECT_INTEGRATIONS_WORKMESH_MESH": "parked_shop:mesh",
     }
-    for name, value in told.items():
+    for name, value in environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.syspath_prepend(tmp_path)
     listed = workmesh(tmp_path, "parked")
@@ -131,15 +131,15 @@ def test_the_commands_list_replay_and_skip(
     engine.dispose()
 
 
-def test_a_replay_that_is_tried_again_does_not_ask_for_what_it_has_replayed(fleet: Fleet) -> None:
+def test_a_retried_replay_does_not_decide_again_about_the_same_records(fleet: Fleet) -> None:
     write_shops(fleet.engine, ["n1"])
     write_orders(fleet.engine, [1])
     flows = flows_of(fleet, attempts=1)
     with scripted_node(refusing_these(1)) as node:
         fleet.register("n1", node.port, API_KEY)
         flows.push()
-        away = iter([Answer(code=403)])
-        node.script = lambda asked: next(away, success())
+        answers = iter([Answer(code=403)])
+        node.script = lambda asked: next(answers, success())
         outcome = flows.replay.with_options(retries=1)(records=["1"])
     assert outcome.message == "replayed 1 record; pushed 1 record on 1 lane"
     assert with_push_success(fleet.engine, True) == [1]

@@ -1,4 +1,4 @@
-"""A Prefect server that is away: delivery goes on, nothing is lost, and runs say what they know."""
+"""An unreachable Prefect server: delivery continues, nothing is lost, and commands report what they know."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from workmesh_flows.demo.server import ServerProcess
 from workmesh_flows.settings import PREFIX
 
 ONE_LANE = {f"{PREFIX}LANES_AT_ONCE": "1"}
-"""The second lane begins when the first has ended."""
+"""The second lane starts when the first has ended."""
 HASTY = {"PREFECT_CLIENT_MAX_RETRIES": "1"}
 """Prefect's client gives up after seconds, not after a minute."""
 
@@ -31,13 +31,13 @@ def held(prefect: str, tmp_path: Path) -> Iterator[HeldOrders]:
 
 @pytest.fixture
 def relay(prefect: str) -> Iterator[Relay]:
-    """The way to the server, which can be cut."""
-    with relay_to(prefect) as way:
-        yield way
+    """A connection to the server that can be cut."""
+    with relay_to(prefect) as relay:
+        yield relay
 
 
-def ended(process: subprocess.Popen[str], seconds: float = 100) -> str:
-    """What a command said, once it is over."""
+def output_of(process: subprocess.Popen[str], seconds: float = 100) -> str:
+    """The output of a command; waits for its end."""
     try:
         return process.communicate(timeout=seconds)[0]
     finally:
@@ -45,7 +45,7 @@ def ended(process: subprocess.Popen[str], seconds: float = 100) -> str:
 
 
 def push_without_server(held: HeldOrders, relay: Relay, **environment: str) -> subprocess.Popen[str]:
-    """A push whose server goes away in the middle of its first lane, and all is sent before it comes back."""
+    """A push whose server is cut off during its first lane; returns when every order was pushed."""
     process = held.start("push", api=relay.api, **ONE_LANE, **environment)
     held.wait_until_held(nodes=1)
     relay.cut()
@@ -55,7 +55,7 @@ def push_without_server(held: HeldOrders, relay: Relay, **environment: str) -> s
 
 
 @pytest.mark.timeout(240)
-def test_a_server_that_is_killed_in_the_middle_of_a_run_and_started_again_finds_it_completed(
+def test_a_run_completes_although_its_server_is_killed_and_restarted_meanwhile(
     tmp_path: Path,
 ) -> None:
     (home := tmp_path / "server").mkdir()
@@ -69,56 +69,56 @@ def test_a_server_that_is_killed_in_the_middle_of_a_run_and_started_again_finds_
             held.go.set()
             wait_until("all was pushed", lambda: held.pushed() == ORDERS)
             server.start()
-            said = ended(process)
-            assert process.returncode == 0, said
+            output = output_of(process)
+            assert process.returncode == 0, output
             state = latest_run(server.api)["state"]
             assert (state["type"], state["message"]) == ("COMPLETED", f"pushed {ORDERS} records on 2 lanes")
-            held.see_nothing_lost()
+            held.assert_nothing_lost()
     finally:
         server.stop()
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
-def test_a_server_that_is_away_for_a_minute_is_waited_for(
+def test_a_run_waits_for_a_server_that_is_unreachable_for_a_minute(
     prefect: str, held: HeldOrders, relay: Relay
 ) -> None:
     process = push_without_server(held, relay)
     time.sleep(60)
     relay.open()
-    said = ended(process, 200)
-    assert process.returncode == 0, said
+    output = output_of(process, 200)
+    assert process.returncode == 0, output
     assert latest_run(prefect)["state"]["message"] == f"pushed {ORDERS} records on 2 lanes"
-    held.see_nothing_lost()
+    held.assert_nothing_lost()
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(240)
-def test_a_run_that_cannot_tell_its_end_says_so_and_the_next_run_tells_the_truth(
+def test_a_command_reports_that_the_server_did_not_get_the_final_state_and_the_next_run_corrects_it(
     prefect: str, held: HeldOrders, relay: Relay
 ) -> None:
-    said = ended(process := push_without_server(held, relay, **HASTY))
-    assert process.returncode == 1, said
-    assert "\nworkmesh: the Prefect server went away and was not told how this run ended" in said
-    assert "the status at its end could not be shown" in said
+    output = output_of(process := push_without_server(held, relay, **HASTY))
+    assert process.returncode == 1, output
+    assert "\nworkmesh: the Prefect server went away and was not told how this run ended" in output
+    assert "the status at its end could not be shown" in output
     assert latest_run(prefect)["state"]["type"] == "RUNNING"
-    held.see_nothing_lost()
+    held.assert_nothing_lost()
     relay.open()
-    said = ended(process := held.start("push", api=relay.api))
-    assert (process.returncode, said.strip()) == (0, "pushed 0 records on 2 lanes")
+    output = output_of(process := held.start("push", api=relay.api))
+    assert (process.returncode, output.strip()) == (0, "pushed 0 records on 2 lanes")
     assert latest_run(prefect)["state"]["type"] == "COMPLETED"
     (row,) = latest_table(prefect, "workmesh-services")
     assert (row["pending"], row["in flight"]) == (0, ORDERS)
 
 
 @pytest.mark.timeout(240)
-def test_a_run_begins_not_at_all_without_a_server_and_says_why(held: HeldOrders, relay: Relay) -> None:
+def test_a_run_does_not_start_without_a_server_and_reports_why(held: HeldOrders, relay: Relay) -> None:
     relay.cut()
     began = time.monotonic()
-    said = ended(process := held.start("push", api=relay.api))
+    output = output_of(process := held.start("push", api=relay.api))
     assert process.returncode == 1
-    assert said.startswith(f"workmesh: the Prefect server cannot be reached at {relay.api}")
-    assert "set PREFECT_API_URL" in said
+    assert output.startswith(f"workmesh: the Prefect server cannot be reached at {relay.api}")
+    assert "set PREFECT_API_URL" in output
     assert time.monotonic() - began < 60
     assert held.pushed() == 0
     assert not held.holders()
@@ -126,7 +126,7 @@ def test_a_run_begins_not_at_all_without_a_server_and_says_why(held: HeldOrders,
 
 @pytest.mark.slow
 @pytest.mark.timeout(240)
-def test_a_server_that_hangs_in_the_middle_of_a_run_keeps_no_lane_from_its_end(
+def test_a_server_that_hangs_during_a_run_delays_no_lane(
     prefect: str, held: HeldOrders, relay: Relay
 ) -> None:
     process = held.start("push", api=relay.api, **ONE_LANE, PREFECT_API_REQUEST_TIMEOUT="5")
@@ -135,22 +135,22 @@ def test_a_server_that_hangs_in_the_middle_of_a_run_keeps_no_lane_from_its_end(
     held.go.set()
     wait_until("all was pushed", lambda: held.pushed() == ORDERS)
     relay.talking.set()
-    said = ended(process)
-    assert process.returncode == 0, said
+    output = output_of(process)
+    assert process.returncode == 0, output
     assert latest_run(prefect)["state"]["message"] == f"pushed {ORDERS} records on 2 lanes"
-    held.see_nothing_lost()
+    held.assert_nothing_lost()
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(240)
-def test_why_a_lane_stopped_is_told_without_a_server_too(held: HeldOrders, relay: Relay) -> None:
+def test_why_a_lane_failed_is_reported_without_a_server_too(held: HeldOrders, relay: Relay) -> None:
     process = held.start("push", api=relay.api, **HASTY, **ONE_LANE, **{f"{PREFIX}LANE_RETRIES": "0"})
     held.wait_until_held(nodes=1)
     relay.cut()
     for node in held.nodes:
         node.kill()
     held.go.set()
-    said = ended(process)
+    output = output_of(process)
     assert process.returncode == 1
-    assert "2 lanes failed" in said
-    assert "order, node n1: " in said
+    assert "2 lanes failed" in output
+    assert "order, node n1: " in output

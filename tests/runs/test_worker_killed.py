@@ -1,4 +1,4 @@
-"""A worker that is killed in the middle of a run, with the run's process or without it: the next run goes on."""
+"""A worker that is killed during a run, with the process of the run or without it: the next run sends the rest."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def held(prefect: str, tmp_path: Path) -> Iterator[HeldOrders]:
 
 @contextmanager
 def worker(held: HeldOrders, api: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A worker of the pool."""
+    """A running worker of the pool."""
     command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL]
     environment = {**held.environment, "PREFECT_API_URL": api, "PREFECT_WORKER_QUERY_SECONDS": "1"}
     process = subprocess.Popen(command, cwd=ROOT, env=environment)
@@ -68,7 +68,7 @@ def deployed() -> str:
     return str(made.apply())  # type: ignore[union-attr] # typed as if it could be awaited, too
 
 
-def begun(api: str, deployment: str) -> str:
+def started_run(api: str, deployment: str) -> str:
     created = post(api, f"/deployments/{deployment}/create_flow_run", {"state": {"type": "SCHEDULED"}})
     return str(created["id"])
 
@@ -81,7 +81,7 @@ def state(api: str, run: str) -> str:
 def test_a_worker_killed_with_its_run_leaves_the_rest_to_the_next_run(prefect: str, held: HeldOrders) -> None:
     deployment = deployed()
     with worker(held, prefect) as first:
-        killed = begun(prefect, deployment)
+        killed = started_run(prefect, deployment)
         held.wait_until_held()
         kill(first)
         os.kill(held.process_at_work(), signal.SIGKILL)
@@ -89,20 +89,18 @@ def test_a_worker_killed_with_its_run_leaves_the_rest_to_the_next_run(prefect: s
     held.go.set()
     time.sleep(LEASE_SECONDS)
     with worker(held, prefect):
-        following = begun(prefect, deployment)
+        following = started_run(prefect, deployment)
         wait_until("the next run ended", lambda: state(prefect, following) in ENDED)
     assert state(prefect, following) == "COMPLETED"
-    assert state(prefect, killed) == "RUNNING"  # until the automation marks it that workmesh installs
-    held.see_nothing_lost()
+    assert state(prefect, killed) == "RUNNING"  # until the automation of workmesh marks it
+    held.assert_nothing_lost()
 
 
-def test_a_run_whose_worker_alone_is_killed_does_not_say_that_it_completed(
-    prefect: str, held: HeldOrders
-) -> None:
-    """Its log has nowhere to go: Prefect ends it at the next line."""
+def test_a_run_whose_worker_alone_is_killed_ends_as_crashed(prefect: str, held: HeldOrders) -> None:
+    """Nobody reads its log any more: Prefect ends it at the next line."""
     deployment = deployed()
     with worker(held, prefect) as first:
-        orphaned = begun(prefect, deployment)
+        orphaned = started_run(prefect, deployment)
         held.wait_until_held()
         kill(first)
         held.go.set()
@@ -110,7 +108,7 @@ def test_a_run_whose_worker_alone_is_killed_does_not_say_that_it_completed(
     assert state(prefect, orphaned) == "CRASHED"
     time.sleep(LEASE_SECONDS)
     with worker(held, prefect):
-        following = begun(prefect, deployment)
+        following = started_run(prefect, deployment)
         wait_until("the next run ended", lambda: state(prefect, following) in ENDED)
     assert state(prefect, following) == "COMPLETED"
-    held.see_nothing_lost()
+    held.assert_nothing_lost()

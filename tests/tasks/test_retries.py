@@ -1,4 +1,4 @@
-"""A lane that is tried again within a run: the run tells what all its tries did, and keeps its bounds over all of them."""
+"""A lane that is retried within a run: the run reports all attempts as one, and its limits hold over all of them."""
 
 from __future__ import annotations
 
@@ -20,40 +20,40 @@ ORDERS, BATCH = 40, 10
 
 
 @dataclass(slots=True)
-class GoesAway:
-    """Takes a batch, and is away after it as long as ``away`` says of the pushes that came since."""
+class Unreliable:
+    """A node that accepts one batch, then drops the answer of each push whose number ``drops`` selects."""
 
-    away: Callable[[int], bool]
+    drops: Callable[[int], bool]
     pushes: int = field(default=0)
 
     def __call__(self, asked: Asked) -> Answer:
         if not asked.path.endswith("push.json"):
             return success()
         self.pushes += 1
-        return Answer(raw=b"") if self.pushes > 1 and self.away(self.pushes - 1) else success()
+        return Answer(raw=b"") if self.pushes > 1 and self.drops(self.pushes - 1) else success()
 
 
 @pytest.fixture
 def flows(fleet: Fleet) -> ServiceFlows:
-    """Of a mesh whose lanes are tried twice; one shop, whose orders take four batches."""
+    """The flows of a mesh whose lanes have two attempts; one shop, with four batches of orders."""
     write_shops(fleet.engine, ["n1"])
     write_orders(fleet.engine, [1] * ORDERS)
     return service_flows(fleet.mesh, "shop.orders", module=__name__)
 
 
-def test_a_run_whose_lane_comes_to_its_end_in_a_second_try_tells_both(
+def test_a_run_whose_lane_succeeds_in_the_second_attempt_reports_both(
     fleet: Fleet, flows: ServiceFlows
 ) -> None:
-    with scripted_node(GoesAway(lambda number: number == 1)) as node:
+    with scripted_node(Unreliable(lambda number: number == 1)) as node:
         fleet.register("n1", node.port, API_KEY)
         assert flows.push().message == f"pushed {ORDERS} records on 1 lane"
     assert len(with_push_success(fleet.engine, True)) == ORDERS
 
 
-def test_a_run_whose_lane_stops_in_the_end_tells_what_it_pushed_before(
+def test_a_run_whose_lane_fails_in_every_attempt_reports_what_they_pushed(
     fleet: Fleet, flows: ServiceFlows, prefect: str
 ) -> None:
-    with scripted_node(GoesAway(lambda number: True)) as node:
+    with scripted_node(Unreliable(lambda number: True)) as node:
         fleet.register("n1", node.port, API_KEY)
         with pytest.raises(RunFailed, match=f"Total: pushed {BATCH} records on 1 lane"):
             flows.push()
@@ -62,14 +62,14 @@ def test_a_run_whose_lane_stops_in_the_end_tells_what_it_pushed_before(
     assert len(with_push_success(fleet.engine, True)) == BATCH
 
 
-def test_a_limit_is_one_of_the_run_and_not_of_each_try(fleet: Fleet, flows: ServiceFlows) -> None:
-    with scripted_node(GoesAway(lambda number: number == 1)) as node:
+def test_a_limit_holds_for_the_run_and_not_for_each_attempt(fleet: Fleet, flows: ServiceFlows) -> None:
+    with scripted_node(Unreliable(lambda number: number == 1)) as node:
         fleet.register("n1", node.port, API_KEY)
         assert flows.push(limit=25).message == "pushed 25 records on 1 lane, 15 still pending"
     assert len(with_push_success(fleet.engine, True)) == 25
 
 
-def test_tries_add_up_what_they_finished_and_leave_what_the_last_one_left() -> None:
+def test_a_report_over_attempts_adds_what_they_finished_and_keeps_what_the_last_one_left() -> None:
     first = PushReport("order", "n1", selected=20, pushed=10, refused=2, parked=1, left=7, seconds=1.0)
     last = PushReport("order", "n1", selected=9, pushed=5, refused=1, left=3, unread=4, seconds=2.0)
     assert last.after(first) == PushReport("order", "n1", 20, 15, 1, 1, 3, 4, 3.0)

@@ -1,4 +1,4 @@
-"""A drain that is killed at any step: each entity has one node at all times, and running it again does the rest."""
+"""A drain that is killed at any step: each entity always has one node, and a second run moves the rest."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ STEPS = [
 
 
 @dataclass(slots=True)
-class Remembering:
-    """A node that processes an order when it comes, and knows it when it comes again."""
+class IdempotentNode:
+    """A node that processes each order when it arrives, and ignores an order that it has already."""
 
     came: list[int] = field(default_factory=list)
 
@@ -54,7 +54,7 @@ class Remembering:
 
 
 def drained(engine: Engine, nodes: list[Node], die_at: tuple[str, int] | None) -> dict[str, Any] | None:
-    """Drain n1 in a process of its own; what it says at the end, None where it was killed."""
+    """Drain n1 in a process of its own; the summary that it prints, or None if it was killed."""
     order = {
         "database": engine.url.render_as_string(hide_password=False),
         "nodes": [{"name": node.name, "api_key": API_KEY, "port": node.port} for node in nodes],
@@ -63,25 +63,25 @@ def drained(engine: Engine, nodes: list[Node], die_at: tuple[str, int] | None) -
     }
     process = started("moves.drainer", json.dumps(order))
     go(process)
-    said, _ = process.communicate()
+    output, _ = process.communicate()
     if process.returncode == -signal.SIGKILL:
         return None
     assert process.returncode == 0
-    ended: dict[str, Any] = json.loads(said)
-    return ended
+    summary: dict[str, Any] = json.loads(output)
+    return summary
 
 
 @contextmanager
-def three_nodes() -> Iterator[tuple[list[Node], list[Remembering]]]:
+def three_nodes() -> Iterator[tuple[list[Node], list[IdempotentNode]]]:
     with ExitStack() as stack:
-        memories = [Remembering() for _ in range(3)]
+        memories = [IdempotentNode() for _ in range(3)]
         running = [stack.enter_context(scripted_node(memory)) for memory in memories]
         nodes = [one.node("shop.orders", name=f"n{number}") for number, one in enumerate(running, start=1)]
         yield nodes, memories
 
 
 @pytest.mark.parametrize(("step", "time"), STEPS, ids=[f"{step} {time}" for step, time in STEPS])
-def test_a_drain_that_is_killed_leaves_each_entity_one_node_and_is_simply_run_again(
+def test_a_killed_drain_leaves_each_entity_on_one_node_and_the_next_drain_moves_the_rest(
     engine: Engine, step: str, time: int
 ) -> None:
     service = shop_service()
@@ -89,7 +89,7 @@ def test_a_drain_that_is_killed_leaves_each_entity_one_node_and_is_simply_run_ag
     write_orders(engine, [1 + number % SHOPS for number in range(5 * SHOPS)])
     with three_nodes() as (nodes, memories):
         push(engine, service, nodes[0], limit=3 * SHOPS)
-        assert drained(engine, nodes, (step, time)) is None, "it was to be killed"
+        assert drained(engine, nodes, (step, time)) is None, "it should have been killed"
         logged = {int(row.entity): row.target for row in move_log(engine)}
         assert nodes_of_shops(engine) == {shop: logged.get(shop, "n1") for shop in range(1, SHOPS + 1)}
         rest = drained(engine, nodes, None)
@@ -109,7 +109,7 @@ def test_a_drain_that_is_killed_leaves_each_entity_one_node_and_is_simply_run_ag
 
 
 def finish(engine: Engine, node: Node) -> None:
-    """Push, then pull until the node has given all results."""
+    """Push, then pull until the node has returned all results."""
     service, end = shop_service(), monotonic() + 30
     push(engine, service, node)
     while any(order.push_success and not order.pull_success for order in orders(engine).values()):
@@ -118,10 +118,10 @@ def finish(engine: Engine, node: Node) -> None:
         sleep(0.05)
 
 
-def test_the_sweep_comes_by_every_step_there_is(engine: Engine) -> None:
+def test_the_sweep_kills_at_every_step_of_a_drain(engine: Engine) -> None:
     write_shops(engine, ["n1"] * SHOPS)
     with three_nodes() as (nodes, _):
-        said = drained(engine, nodes, None)
-    assert said is not None
-    assert set(said["steps"]) == {step for step, _ in STEPS}
-    assert all(said["steps"][step] >= time for step, time in STEPS)
+        summary = drained(engine, nodes, None)
+    assert summary is not None
+    assert set(summary["steps"]) == {step for step, _ in STEPS}
+    assert all(summary["steps"][step] >= time for step, time in STEPS)

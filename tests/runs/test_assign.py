@@ -1,0 +1,74 @@
+"""The assign flow: dry runs, entities given by key, and all services together."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.operations.moves.movers import move_log, nodes_of_shops
+from tests.runs.shop_flows import api, flows_of, mesh_flows_of, nodes
+from tests.support.fleet import Fleet
+from tests.support.prefect_api import latest_table
+from tests.support.shop import with_push_success, write_orders, write_shops
+from workmesh_flows.blocks import ServiceLimits
+from workmesh_flows.errors import ConfigurationError, RunFailed
+
+pytestmark = pytest.mark.usefixtures("_no_long_waits")
+
+
+def test_entities_by_key_are_assigned_reassigned_and_pushed_again(fleet: Fleet) -> None:
+    write_shops(fleet.engine, [None, None])
+    write_orders(fleet.engine, [1, 2])
+    with nodes(fleet, "n1", "n2"):
+        flows = flows_of(fleet)
+        assert flows.assign(entities=["1"]).message == "1 is assigned to n1"
+        assert nodes_of_shops(fleet.engine) == {1: "n1", 2: None}
+        flows.push()
+        moved = flows.assign(entities=["1"], reassign=True)
+        assert (
+            moved.message
+            == "1 moved from n1 to n2, 1 record to push again (1 record was not processed within 0 s)"
+        )
+        assert nodes_of_shops(fleet.engine)[1] == "n2"
+        flows.push()
+        assert flows.assign(entities=["1"], repush=True).message == "1 stays at n2, 1 record to push again"
+        assert with_push_success(fleet.engine, None) == [1, 2]
+        with pytest.raises(
+            RunFailed, match=r"no node of shop\.orders has room for entity 2: it has no node yet"
+        ):
+            flows.assign(entities=["1", "2"], reassign=True)
+    assert [row.why for row in move_log(fleet.engine)] == ["reassign", "repush", "reassign"]
+
+
+def test_a_dry_run_of_an_assignment_shows_the_node_of_each_entity(fleet: Fleet) -> None:
+    write_shops(fleet.engine, [None] * 3)
+    with nodes(fleet, "n1", "n2", limits=[ServiceLimits(service="shop.orders", max_entities=1)]):
+        outcome = flows_of(fleet).assign(dry_run=True)
+    assert outcome.message == (
+        "dry run, nothing was assigned: 2 entities to 2 nodes, 1 fits nowhere: every node is at its max_entities"
+    )
+    assert set(nodes_of_shops(fleet.engine).values()) == {None}
+    assert [(row["entity"], row["to"]) for row in latest_table(api(), "workmesh-plan")] == [
+        ("1", "n1"),
+        ("2", "n2"),
+        ("3", ""),
+    ]
+
+
+def test_all_services_are_assigned_together(fleet: Fleet) -> None:
+    write_shops(fleet.engine, [None] * 3)
+    with nodes(fleet, "n1", "n2", max_entities=1):
+        outcome = mesh_flows_of(fleet).assign()
+    assert outcome.message.startswith(
+        "shop.orders: assigned 2 entities (n1 1, n2 1); 1 fits nowhere: every node is at"
+    )
+    assert list(nodes_of_shops(fleet.engine).values()).count(None) == 1
+
+
+def test_options_that_cannot_be_combined_are_rejected(fleet: Fleet) -> None:
+    write_shops(fleet.engine, ["n1"])
+    flows = flows_of(fleet)
+    for wishes in ({"reassign": True}, {"repush": True}, {"dry_run": True, "entities": ["1"]}):
+        with pytest.raises(ConfigurationError, match="name"):
+            flows.assign(**wishes)
+    with pytest.raises(ConfigurationError, match="name the nodes to drain"):
+        mesh_flows_of(fleet).drain([])
