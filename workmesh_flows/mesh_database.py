@@ -30,6 +30,17 @@ def mesh_engine(mesh: Mesh) -> Iterator[Engine]:
             engine.dispose()
 
 
+@contextmanager
+def unprepared_engine(mesh: Mesh) -> Iterator[Engine]:
+    """The mesh's database as `mesh_engine` gives it, but without creating the Workmesh tables."""
+    engine = make_engine(database_of(mesh))
+    try:
+        yield engine
+    finally:
+        if not callable(mesh.database):
+            engine.dispose()
+
+
 def database_of(mesh: Mesh) -> Database:
     """The database of a mesh, from its declaration or the settings; raises ConfigurationError for none or two settings."""
     if mesh.database is not None:

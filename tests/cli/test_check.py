@@ -35,7 +35,7 @@ def test_the_command_tells_what_is_wrong_and_its_ddl_mends_it(
     assert told.returncode == 1, told.stderr
     assert "shop.orders" in told.stdout
     assert "the column is missing (push error)" in " ".join(told.stdout.split())
-    ddl = told.stdout.split("-- what is missing; --sql prints nothing but this\n")[1]
+    ddl = told.stdout.split("-- missing DDL; --sql prints only these statements\n")[1]
     monkeypatch.setenv("PREFECT_INTEGRATIONS_WORKMESH_DATABASE_URL", address)
     command = ["check", "--mesh", "shop_mesh:mesh", "--sql"]
     monkeypatch.syspath_prepend(tmp_path)

@@ -143,7 +143,7 @@ def test_a_node_of_another_mesh_on_the_same_server_is_not_deleted(
     workmesh("nodes", "import", file)
     file.write_text(FILE.strip().splitlines()[0])
     told = workmesh("nodes", "import", file, "--prune").output
-    assert "n2: left, since it runs s, which this mesh does not declare" in told
+    assert "n2: not deleted, since it runs s, which this mesh does not declare" in told
     assert list(hosts()) == ["n1", "n2"]
 
 

@@ -33,7 +33,7 @@ def workmesh(*arguments: str | Path) -> Result:
 
 def test_the_program_says_its_version() -> None:
     assert re.fullmatch(r"workmesh-flows \d+\.\d+\.\d+, prefect 3\.\d+\.\d+\n", workmesh("--version").output)
-    assert "Hand records to a fleet" in workmesh("--help").output
+    assert "Assign accounts to nodes, push records, pull results, show status." in workmesh("--help").output
 
 
 def test_a_written_project_passes_its_own_test(tmp_path: Path) -> None:
@@ -93,8 +93,8 @@ def test_no_file_that_is_there_is_overwritten(tmp_path: Path) -> None:
 
 def test_setup_makes_the_pool_and_the_block_type_and_a_second_time_leaves_them(prefect: str) -> None:
     first, second = workmesh("setup", "--pool", "ours"), workmesh("setup", "--pool", "ours")
-    assert "work pool ours: made" in first.output
-    assert "work pool ours: there already" in second.output
+    assert "work pool ours: created" in first.output
+    assert "work pool ours: exists" in second.output
     assert api_client.get(f"{prefect}/work_pools/ours").json()["type"] == "process"
     assert api_client.get(f"{prefect}/block_types/slug/workmesh-node").json()["name"] == "Workmesh Node"
 

@@ -99,7 +99,10 @@ def test_a_command_reports_that_the_server_did_not_get_the_final_state_and_the_n
 ) -> None:
     output = output_of(process := push_without_server(held, relay, **HASTY))
     assert process.returncode == 1, output
-    assert "\nworkmesh: the Prefect server went away and was not told how this run ended" in output
+    assert (
+        "\nworkmesh: the connection to the Prefect server was lost, so it does not know how this run ended"
+        in output
+    )
     assert "the status at its end could not be shown" in output
     assert latest_run(prefect)["state"]["type"] == "RUNNING"
     held.assert_nothing_lost()

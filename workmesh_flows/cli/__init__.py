@@ -1,4 +1,4 @@
-"""The command line: ``workmesh``. Heavy imports wait until a command needs them."""
+"""The command line: ``workmesh``. Each command imports what it needs, so that ``--help`` is fast."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 
 from workmesh_flows.cli import (
     assignment,
+    automations,
     check,
     delivery,
     local,
@@ -23,6 +24,7 @@ from workmesh_flows.errors import WorkmeshError
 __all__ = [
     "app",
     "assignment",
+    "automations",
     "check",
     "delivery",
     "local",
@@ -37,7 +39,7 @@ __all__ = [
 
 
 def main() -> None:
-    """Run a command; a failure is one line and exit status 1. WORKMESH_TRACEBACK=1 shows where it came from."""
+    """Run a command. An error prints one line and exits with 1; WORKMESH_TRACEBACK=1 shows its traceback instead."""
     try:
         app()
     except Exception as error:

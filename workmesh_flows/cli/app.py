@@ -1,4 +1,4 @@
-"""The command line program, without commands yet."""
+"""The command line program, to which each module of this package adds its commands."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Hand records to a fleet of micro-services: decide which node works for whom, push, pull, look.",
+    help="Assign accounts to nodes, push records, pull results, show status.",
 )
 
 
@@ -25,8 +25,8 @@ def program(
     *,
     asked: Annotated[
         bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="Say the version, and end."),
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
     ] = False,
 ) -> None:
-    """The program itself."""
+    """Options of the program itself."""
     del asked

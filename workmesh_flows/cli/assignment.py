@@ -7,37 +7,41 @@ from typing import Annotated
 import typer
 
 from workmesh_flows.cli.app import app
-from workmesh_flows.cli.options import (
-    EntitiesOption,
-    MeshOption,
-    RepushOption,
-    ServiceArgument,
-)
+from workmesh_flows.cli.options import REPEATABLE, MeshOption, ServiceArgument
 from workmesh_flows.cli.run_flow import run, run_of_mesh
+from workmesh_flows.domain import option_texts as texts
 from workmesh_flows.errors import ConfigurationError
+
+EntityOption = Annotated[
+    list[str] | None, typer.Option("--entity", help=f"{texts.ASSIGNED_ENTITIES} {REPEATABLE}")
+]
+LimitOption = Annotated[int, typer.Option("--limit", min=0, help=texts.ENTITY_LIMIT)]
+ReassignOption = Annotated[bool, typer.Option("--reassign", help=texts.REASSIGN)]
+RepushOption = Annotated[bool, typer.Option("--repush", help=texts.REPUSH_ENTITIES)]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help=texts.DRY_ASSIGN)]
+TogetherOption = Annotated[
+    bool,
+    typer.Option("--together", help="Assign for all services of the mesh at once; takes no other option."),
+]
 
 
 @app.command()
 def assign(  # noqa: PLR0913, PLR0917 - each is an option
     service: ServiceArgument = None,
     mesh: MeshOption = None,
-    entity: Annotated[
-        list[str] | None, typer.Option("--entity", help="Only this entity, by key; may be repeated.")
-    ] = None,
-    limit: EntitiesOption = 0,
-    reassign: Annotated[bool, typer.Option("--reassign", help="Give these entities another node.")] = False,
+    entity: EntityOption = None,
+    limit: LimitOption = 0,
+    reassign: ReassignOption = False,
     repush: RepushOption = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only show which node each would get; not with --entity.")
-    ] = False,
-    together: Annotated[
-        bool, typer.Option("--together", help="All services of the mesh at once, without other options.")
-    ] = False,
+    dry_run: DryRunOption = False,
+    together: TogetherOption = False,
 ) -> None:
-    """Give each entity without a node one; or give entities another one, or send their data again."""
+    """Assign each entity without a node to one. Or move named entities to other nodes, or send their data again."""
     if together:
         if service or entity or limit or reassign or repush or dry_run:
-            raise ConfigurationError("--together is for all entities of all services: give nothing else")
+            raise ConfigurationError(
+                "--together assigns all entities of all services: it takes no other option"
+            )
         run_of_mesh("assign", mesh)
         return
     run(

@@ -1,4 +1,4 @@
-"""Commands: the demo, the tables, and a run of each flow but those that move entities."""
+"""Commands that deliver records: push, pull, sync."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from workmesh_flows.cli.run_flow import run
 
 
 def _lanes(nodes: list[str] | None, protocols: list[str] | None, now: bool) -> dict[str, Any]:
-    """Which lanes: those of some nodes and protocols, or all; also those whose pause is not over."""
+    """The parameters that choose lanes; an empty list chooses all."""
     return {"nodes": nodes or [], "protocols": protocols or [], "now": now}
 
 
@@ -44,7 +44,7 @@ def pull(
     protocol: ProtocolOption = None,
     now: NowOption = False,
 ) -> None:
-    """Collect the results of processed records."""
+    """Fetch the results of processed records."""
     run("pull", service, mesh, **_lanes(node, protocol, now))
 
 
@@ -58,5 +58,5 @@ def sync(  # noqa: PLR0913, PLR0917 - each is an option
     seconds: SecondsOption = 0,
     now: NowOption = False,
 ) -> None:
-    """Assign, push and pull, one after the other."""
+    """Assign, then push, then pull."""
     run("sync", service, mesh, **_lanes(node, protocol, now), limit=limit, seconds=seconds)

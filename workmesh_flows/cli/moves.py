@@ -8,6 +8,7 @@ import typer
 
 from workmesh_flows.cli.app import app
 from workmesh_flows.cli.options import (
+    REPEATABLE,
     ApplyOption,
     AtOnceOption,
     MeshOption,
@@ -18,7 +19,16 @@ from workmesh_flows.cli.options import (
     ServiceArgument,
 )
 from workmesh_flows.cli.run_flow import mesh_of, run, run_of_mesh, show, show_plans
+from workmesh_flows.domain import option_texts as texts
 from workmesh_flows.planning.moves import Objective
+
+ToleranceOption = Annotated[float, typer.Option(min=0, max=1, help=texts.TOLERANCE)]
+ObjectiveOption = Annotated[Objective, typer.Option(help=texts.OBJECTIVE)]
+EmergencyOption = Annotated[bool, typer.Option("--emergency", help=texts.EMERGENCY)]
+SourceOption = Annotated[list[str] | None, typer.Option("--source", help=f"{texts.SOURCES} {REPEATABLE}")]
+NodesArgument = Annotated[list[str], typer.Argument(help=texts.DRAINED_NODES, show_default=False)]
+RevokeOption = Annotated[bool, typer.Option("--revoke", help=texts.REVOKE)]
+LogLimitOption = Annotated[int, typer.Option("--limit", min=1, help="Number of moves, newest first.")]
 
 
 @app.command()
@@ -27,25 +37,17 @@ def rebalance(  # noqa: PLR0913, PLR0917 - each is an option
     mesh: MeshOption = None,
     apply: ApplyOption = False,
     plan: PlanOption = None,
-    tolerance: Annotated[
-        float, typer.Option(min=0, max=1, help="How far a node may be above its share; 0.01 is 1 %.")
-    ] = 0.01,
-    objective: Annotated[
-        Objective, typer.Option(help="Move the least weight, or make the fewest moves.")
-    ] = "weight",
-    emergency: Annotated[
-        bool, typer.Option("--emergency", help="Only relieve nodes that are over a cap.")
-    ] = False,
-    source: Annotated[
-        list[str] | None, typer.Option("--source", help="Only away from this node; may be repeated.")
-    ] = None,
+    tolerance: ToleranceOption = 0.01,
+    objective: ObjectiveOption = "weight",
+    emergency: EmergencyOption = False,
+    source: SourceOption = None,
     pin: PinOption = None,
     max_moves: MovesOption = 0,
     at_once: AtOnceOption = 0,
     repush: RepushOption = False,
 ) -> None:
-    """Even out the nodes with as little movement as it takes. Shows the plan; --apply carries it out."""
-    outcome = run(
+    """Even out the nodes with as few moves as needed. Shows the plan; --apply carries it out."""
+    result = run(
         "rebalance",
         service,
         mesh,
@@ -60,25 +62,23 @@ def rebalance(  # noqa: PLR0913, PLR0917 - each is an option
         at_once=at_once,
         repush=repush,
     )
-    show_plans(outcome)
+    show_plans(result)
 
 
 @app.command()
 def drain(  # noqa: PLR0913, PLR0917 - each is an option
-    nodes: Annotated[list[str], typer.Argument(help="The nodes to empty.", show_default=False)],
+    nodes: NodesArgument,
     mesh: MeshOption = None,
     apply: ApplyOption = False,
     plan: PlanOption = None,
-    revoke: Annotated[
-        bool, typer.Option("--revoke", help="Let them take entities again; what was moved stays.")
-    ] = False,
+    revoke: RevokeOption = False,
     pin: PinOption = None,
     max_moves: MovesOption = 0,
     at_once: AtOnceOption = 0,
     repush: RepushOption = False,
 ) -> None:
-    """Empty nodes, for all their services. Shows the plans; --apply carries them out, and may be run again."""
-    outcome = run_of_mesh(
+    """Empty nodes, for all their services. Shows the plans; --apply carries them out and may be repeated."""
+    result = run_of_mesh(
         "drain",
         mesh,
         nodes=nodes,
@@ -90,15 +90,12 @@ def drain(  # noqa: PLR0913, PLR0917 - each is an option
         at_once=at_once,
         repush=repush,
     )
-    show_plans(outcome)
+    show_plans(result)
 
 
 @app.command()
-def moves(
-    mesh: MeshOption = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="So many, the newest first.")] = 50,
-) -> None:
-    """Show the move log: which entity went from where to where, why, and when."""
+def moves(mesh: MeshOption = None, limit: LogLimitOption = 50) -> None:
+    """Show the log of moves: which entity moved from which node to which, why, and when."""
     from workmesh_flows.status import moves_made
 
-    show("Moves", moves_made(mesh_of(mesh), limit=limit), None)
+    show("Moves", moves_made(mesh_of(mesh), limit=limit))

@@ -15,7 +15,7 @@ from workmesh_flows.observability.progress_listeners import listening
 
 @contextmanager
 def progress_shown(console: Console) -> Iterator[None]:
-    """A bar for each lane that is worked during the block; nothing where the output is no terminal."""
+    """Show a bar for each lane that runs during the block; show nothing if the output is not a terminal."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     bars: dict[Lane, TaskID] = {}
     lock = Lock()

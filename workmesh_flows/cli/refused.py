@@ -1,4 +1,4 @@
-"""Commands about delivery: the lanes; refused records, listed, sent again or skipped."""
+"""Commands about refused records: list them, send them again, or skip them."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from typing import Annotated
 import typer
 
 from workmesh_flows.cli.app import app
-from workmesh_flows.cli.options import MeshOption, ProtocolOption, ServiceArgument
+from workmesh_flows.cli.options import REPEATABLE, MeshOption, ProtocolOption, ServiceArgument
 from workmesh_flows.cli.run_flow import mesh_of, run, show
+from workmesh_flows.domain import option_texts as texts
 
-RecordOption = Annotated[
-    list[str] | None, typer.Option("--record", help="Only this record, by id; may be repeated.")
-]
+RecordOption = Annotated[list[str] | None, typer.Option("--record", help=f"{texts.RECORDS} {REPEATABLE}")]
 EntityOption = Annotated[
-    list[str] | None,
-    typer.Option("--entity", help="Only the refused records of this entity, by key; may be repeated."),
+    list[str] | None, typer.Option("--entity", help=f"{texts.REFUSED_ENTITIES} {REPEATABLE}")
 ]
+SkipOption = Annotated[bool, typer.Option("--skip", help=texts.SKIP)]
+PushOption = Annotated[bool, typer.Option("--push/--no-push", help=texts.PUSH_AFTERWARDS)]
 
 
 @app.command()
 def parked(service: ServiceArgument = None, mesh: MeshOption = None) -> None:
-    """Show the refused records: how often each was tried, what waits behind it, since when, and why."""
+    """Show refused records: attempts, how many records wait behind each, since when, and the reason."""
     from workmesh_flows.status import refused_records
 
     frame = refused_records(mesh_of(mesh), [service] if service else [])
     if frame.empty:
-        typer.echo("no record was refused, or all of them were pushed since")
+        typer.echo("no record is refused")
         return
-    show("Refused records", frame, None)
+    show("Refused records", frame)
 
 
 @app.command()
@@ -38,12 +38,10 @@ def replay(  # noqa: PLR0913, PLR0917 - each is an option
     record: RecordOption = None,
     entity: EntityOption = None,
     protocol: ProtocolOption = None,
-    skip: Annotated[
-        bool, typer.Option("--skip", help="Do not send them any more; what waits behind them goes on.")
-    ] = False,
-    push: Annotated[bool, typer.Option("--push/--no-push", help="Push afterwards.")] = True,
+    skip: SkipOption = False,
+    push: PushOption = True,
 ) -> None:
-    """Send records again that were set aside after their last refusal: all, or those named; or skip those named."""
+    """Send parked records again, all or the named ones; or skip the named ones."""
     run(
         "replay",
         service,

@@ -1,4 +1,4 @@
-"""Running flows from the command line, and showing what they did."""
+"""Running flows from the command line, and showing their results."""
 
 from __future__ import annotations
 
@@ -17,26 +17,33 @@ if TYPE_CHECKING:
     from workmesh_flows.flows.factory import ServiceFlow
     from workmesh_flows.runs.result import RunResult
 
-WENT_AWAY = (
-    "the Prefect server went away and was not told how this run ended ({}). What was done is in your database, and "
-    "nothing is lost: run again, or look at workmesh services"
+CONNECTION_LOST = (
+    "the connection to the Prefect server was lost, so it does not know how this run ended ({}). The work done so far "
+    "is recorded in your database and nothing is lost: run the command again, or check workmesh services"
 )
 
 
 def mesh_of(reference: str | None) -> Mesh:
-    """The mesh that is named, here or in the settings."""
+    """The mesh that the option or the setting names; raises ConfigurationError if neither does."""
+    from workmesh_flows.settings import PREFIX
+
+    if (mesh := mesh_if_named(reference)) is None:
+        raise ConfigurationError(f"no mesh is named: give --mesh module:attribute, or set {PREFIX}MESH")
+    return mesh
+
+
+def mesh_if_named(reference: str | None) -> Mesh | None:
+    """The mesh that the option or the setting names; None if neither does."""
     from workmesh_flows.domain.service import Mesh
     from workmesh_flows.references import load_reference
-    from workmesh_flows.settings import PREFIX, read_settings
+    from workmesh_flows.settings import read_settings
 
     name = reference or read_settings().mesh
-    if name is None:
-        raise ConfigurationError(f"no mesh is named: give --mesh module:attribute, or set {PREFIX}MESH")
-    return load_reference(name, Mesh)
+    return load_reference(name, Mesh) if name else None
 
 
-def run(action: str, service: str | None, reference: str | None, **parameters: Any) -> RunResult:  # noqa: ANN401
-    """Run a service's flow here, as a run that the Prefect server sees."""
+def run(action: str, service: str | None, reference: str | None, **parameters: Any) -> RunResult:  # noqa: ANN401 - each flow has its own
+    """Run a flow of a service in this process; the Prefect server sees the run."""
     _quiet()
     from workmesh_flows.flows import service_flows
     from workmesh_flows.observability.tags import service_tags
@@ -47,34 +54,34 @@ def run(action: str, service: str | None, reference: str | None, **parameters: A
         raise ConfigurationError(f"name one of the mesh's services: {', '.join(names)}")
     name = service or names[0]
     for protocol in parameters.get("protocols", ()):
-        mesh.service(name).protocol(protocol)  # says which there are; Prefect's own message is long
-    return _outcome(
-        getattr(service_flows(mesh, name, module=__name__), action), parameters, service_tags(name)
-    )
+        mesh.service(name).protocol(protocol)  # its error lists the known protocols; Prefect's own is long
+    flow = getattr(service_flows(mesh, name, module=__name__), action)
+    return _result(flow, parameters, service_tags(name))
 
 
-def run_of_mesh(action: str, reference: str | None, **parameters: Any) -> RunResult:  # noqa: ANN401
-    """The same for a flow of the whole mesh."""
+def run_of_mesh(action: str, reference: str | None, **parameters: Any) -> RunResult:  # noqa: ANN401 - each flow has its own
+    """Run a flow of the whole mesh in this process; the Prefect server sees the run."""
     _quiet()
     from workmesh_flows.flows import mesh_flows
     from workmesh_flows.observability.tags import mesh_tags
 
-    return _outcome(getattr(mesh_flows(mesh_of(reference), module=__name__), action), parameters, mesh_tags())
+    flow = getattr(mesh_flows(mesh_of(reference), module=__name__), action)
+    return _result(flow, parameters, mesh_tags())
 
 
 def require_server() -> None:
-    """Raise ServerUnreachable, and soon, where the Prefect server does not answer; its client tries for minutes."""
+    """Raise ServerUnreachable at once if the Prefect server does not answer; its own client retries for minutes."""
     from workmesh_flows.inventory.documents import wait_for_server
 
     wait_for_server(0)
 
 
 def _quiet() -> None:
-    # Before Prefect is imported; the bars say the rest.
+    """Show only warnings of Prefect, which reads this when it is imported; progress bars show the rest."""
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "WARNING")
 
 
-def _outcome(flow: ServiceFlow, parameters: dict[str, Any], own: Sequence[str]) -> RunResult:
+def _result(flow: ServiceFlow, parameters: dict[str, Any], run_tags: Sequence[str]) -> RunResult:
     import httpx
     from prefect import tags
     from rich.console import Console
@@ -82,36 +89,36 @@ def _outcome(flow: ServiceFlow, parameters: dict[str, Any], own: Sequence[str]) 
     from workmesh_flows.cli.progress_bars import progress_shown
 
     require_server()
-    with tags(*own), progress_shown(Console(stderr=True)):
+    with tags(*run_tags), progress_shown(Console(stderr=True)):
         try:
-            outcome: RunResult = flow(**parameters)
-        except httpx.TransportError as error:  # nothing but Prefect's own client lets it out
-            raise ServerUnreachable("\n".join([WENT_AWAY.format(error), *_reasons(error)])) from error
-    typer.echo(outcome.message)
-    return outcome
+            result: RunResult = flow(**parameters)
+        except httpx.TransportError as error:  # only Prefect's own client lets it through
+            raise ServerUnreachable("\n".join([CONNECTION_LOST.format(error), *_reasons(error)])) from error
+    typer.echo(result.message)
+    return result
 
 
 def _reasons(error: BaseException | None) -> list[str]:
-    """The run's own error, while which was being told to the server another one came."""
+    """The error of the run itself, if the connection was lost while it was reported to the server."""
     while error is not None and not isinstance(error, WorkmeshError):
         error = error.__context__
     return [] if error is None else [str(error)]
 
 
-def show_plans(outcome: RunResult) -> None:
-    """Every move of the plans, the nodes before and then, and what cannot move."""
+def show_plans(result: RunResult) -> None:
+    """Print each plan: its moves, the nodes before and after, and the entities that cannot move."""
     from workmesh_flows.reporting.plan_tables import balance_table, moves_table
 
-    for plan in outcome.plans:
+    for plan in result.plans:
         if plan.plan.moves:
-            show(f"Plan {plan.id} of {plan.service}", moves_table([plan]).drop(columns="service"), None)
-            show("Nodes, before and after", balance_table(plan), None)
+            show(f"Plan {plan.id} of {plan.service}", moves_table([plan]).drop(columns="service"))
+            show("Nodes, before and after", balance_table(plan))
         for entity, reason in plan.plan.stuck:
             typer.echo(f"{entity} cannot move: {reason}")
 
 
-def show(title: str, frame: pd.DataFrame, columns: Sequence[str] | None) -> None:
-    """Print a frame, or some columns of it."""
+def show(title: str, frame: pd.DataFrame, columns: Sequence[str] | None = None) -> None:
+    """Print a table, with all columns or only the given ones."""
     from workmesh_flows.reporting.terminal import as_table, console
 
     console().print(as_table(title, frame if columns is None else frame[list(columns)]))

@@ -1,4 +1,4 @@
-"""The command that holds a recorded history against what delivery promises."""
+"""The command that checks a recorded history against the promises of delivery."""
 
 from __future__ import annotations
 
@@ -16,23 +16,25 @@ if TYPE_CHECKING:
     from workmesh_flows.testing import Verdict
 
 VIOLATED, UNREADABLE = 1, 2
+"""Exit statuses."""
+
+HistoryArgument = Annotated[
+    Path, typer.Argument(help="The history: JSON lines, as workmesh_flows.testing writes them.")
+]
+SettledOption = Annotated[
+    bool,
+    typer.Option(
+        "--settled",
+        help="All work is finished: a record that is still pending, and not parked, counts as lost.",
+    ),
+]
 
 
 @app.command()
-def verify(
-    history: Annotated[
-        Path, typer.Argument(help="The history: JSON lines, as workmesh_flows.testing writes them.")
-    ],
-    settled: Annotated[
-        bool,
-        typer.Option(
-            "--settled", help="The work was finished: what still waits, and is not parked, is lost."
-        ),
-    ] = False,
-) -> None:
-    """Check a recorded history: order, loss, doubles, one sender a lane, sums, push times.
+def verify(history: HistoryArgument, settled: SettledOption = False) -> None:
+    """Check a recorded history: ordering, loss, duplicates, single sender per lane, totals.
 
-    Exits with 1 where a promise was broken, with 2 where the file cannot be read.
+    Also checks the times of pushes. Exits with 1 if a promise was broken, with 2 if the file cannot be read.
     """
     from workmesh_flows.testing import BrokenHistory, check_history, read_history
 
@@ -41,7 +43,7 @@ def verify(
     except BrokenHistory as error:
         typer.echo(f"workmesh: {error}", err=True)
         raise typer.Exit(UNREADABLE) from None
-    show("History", _table(verdict), None)
+    show("History", _table(verdict))
     for sentence in verdict.sentences:
         typer.echo(sentence)
     if not verdict.clean:
@@ -49,6 +51,7 @@ def verify(
 
 
 def _table(verdict: Verdict) -> pd.DataFrame:
+    """One row: the number of events and records, and of violations of each promise."""
     import pandas as pd
 
     figures = {"events": verdict.events, "records": verdict.records}

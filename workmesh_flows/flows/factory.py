@@ -1,9 +1,9 @@
-"""From a function to a flow: its name where Prefect looks for it, the names of its runs, and the state they end in."""
+"""From a form to a flow: where Prefect finds it, the names of its runs, and the state they end in."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
 from prefect import Flow, flow
@@ -13,6 +13,7 @@ from prefect.runtime import flow_run
 from prefect.states import Completed
 
 from workmesh_flows.domain.service import Mesh
+from workmesh_flows.flows.binding import Form, bind_form
 from workmesh_flows.flows.run_names import run_name
 from workmesh_flows.flows.task_runners import make_runner
 from workmesh_flows.observability.tags import tag_run
@@ -21,52 +22,58 @@ from workmesh_flows.settings import read_settings
 from workmesh_flows.tasks.tracebacks import hide_tracebacks
 
 ServiceFlow: TypeAlias = Flow[..., RunResult]
-"""Called, it gives its Outcome or raises one of our errors; its run ends in a state whose message says the same."""
+"""Returns a RunResult or raises a WorkmeshError; the message of the run's state is the same sentence."""
 
-MADE_UP = re.compile(r"[a-z]+-[a-z]+", re.IGNORECASE)
-"""A run's name that Prefect made up, as in ``sandy-cockatoo`` or ``Generic-Quokka``; any other one was given by somebody, and is kept."""
+GENERATED_NAME = re.compile(r"[a-z]+-[a-z]+", re.IGNORECASE)
+"""A run name that Prefect generated, such as ``sandy-cockatoo`` or ``Generic-Quokka``; any other name is kept."""
+
+NO_TYPES: Mapping[str, Any] = {}
 
 
-def as_flow(mesh: Mesh, function: Callable[..., RunResult], subject: str, module: str) -> ServiceFlow:
-    """The flow ``<subject>.<function>``, which a deployment finds as ``module:function``.
+def as_flow(
+    form: Form, mesh: Mesh, service: str | None = None, *, module: str, types: Mapping[str, Any] = NO_TYPES
+) -> ServiceFlow:
+    """The flow ``<service>.<form>``, or ``mesh.<form>`` without a service; a deployment finds it as ``module:form``.
 
-    The function is renamed before it becomes a flow: Prefect keeps where it found it.
+    ``types`` replace those of the form's fields that depend on the service.
     """
     hide_tracebacks()
-    action = function.__name__
-    function.__qualname__ = action
-    function.__module__ = module
+    subject, arguments = ("mesh", [mesh]) if service is None else (service, [mesh, service])
+    action = form.__name__
     runner: Any = make_runner(read_settings(), mesh)
-    description = (function.__doc__ or "").partition("\n")[0]
 
     def name_of_run() -> str:
         given = flow_run.name or ""
-        return run_name(action, subject, flow_run.parameters) if MADE_UP.fullmatch(given) else given
+        return run_name(action, subject, flow_run.parameters) if GENERATED_NAME.fullmatch(given) else given
 
     made: ServiceFlow = flow(
-        name=f"{subject}.{action}", task_runner=runner, description=description, flow_run_name=name_of_run
-    )(function)
+        name=f"{subject}.{action}",
+        task_runner=runner,
+        description=(form.__doc__ or "").partition("\n")[0],
+        flow_run_name=name_of_run,
+    )(bind_form(form, arguments, types, module))
     return made
 
 
 def run(action: Callable[..., RunResult], *arguments: Any, tags: Sequence[str] = ()) -> RunResult:  # noqa: ANN401 - the action's own
-    """The state in which the run ends: its message is the sentence that people read; ``tags`` are added to the run's.
+    """Run the action of a flow run; the run's state gets the result's message. ``tags`` are added to the run's.
 
-    To Prefect it is a state; whoever called the flow gets the outcome in it. A failure is raised, not returned as
-    a state: Prefect tries a flow again only then. And a flow that succeeds when tried again in the same process
-    gives its outcome plain: Prefect raises the first try's error over a state that is returned.
+    Returns a state to Prefect, which gives the caller of the flow the RunResult in it. A failure is raised, since
+    Prefect retries a flow only after an exception. A flow that succeeds when Prefect retries it in the same process
+    returns the plain result: instead of a returned state, Prefect would raise the error of the first attempt.
     """
     this = str(flow_run.id)
     tag_run(tags)
     try:
         with TagsContext(current_tags=set()):  # for a task with tags Prefect asks the server for a slot first
-            outcome = action(*arguments)
+            result = action(*arguments)
     except Exception:
-        _failed_here.add(this)
+        _failed_runs.add(this)
         raise
-    state: State[Any] = Completed(message=outcome.message, data=outcome)
-    return outcome if this in _failed_here else cast("RunResult", state)
+    state: State[Any] = Completed(message=result.message, data=result)
+    return result if this in _failed_runs else cast("RunResult", state)
 
 
-_failed_here: set[str] = set()
-"""Flow runs that failed in this process and may be tried again in it."""
+_failed_runs: set[str] = set()
+"""Ids of flow runs that failed in this process. Global state: Prefect calls the same flow again for a retry, and gives
+it nothing by which to tell a retry in this process from one in another process, which has to return a state."""

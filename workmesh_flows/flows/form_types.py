@@ -1,12 +1,12 @@
-"""Types of the flows' parameters, made for the forms of Prefect's UIs.
+"""Types of the fields that Prefect's UIs show as the form of a flow.
 
-A type with None in it makes a form ask for the type first ("int" or "None"): so a bound that is not set is 0, and a
-text that is not given is empty.
+No type admits None: a form would ask for the type first ("int" or "None"). So 0 means no limit, and an empty text or
+list means that nothing is chosen.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 
 from prefect.blocks.core import Block
 from pydantic import BeforeValidator, Field, WithJsonSchema
@@ -14,10 +14,13 @@ from typing_extensions import TypeAliasType
 
 from workmesh_flows.blocks.node import WorkmeshNode
 
+EMPTY: Final[list[Any]] = []
+"""Default of a list: Prefect's forms need a list, and no form changes the one that it gets."""
+
 
 def _name_of(chosen: object) -> object:
-    """Of a block that was chosen in a form, its name; a name stays what it is."""
-    return chosen._block_document_name if isinstance(chosen, Block) else chosen  # noqa: SLF001 - it has no other
+    """The name of a block that was chosen in a form; a name is returned unchanged."""
+    return chosen._block_document_name if isinstance(chosen, Block) else chosen  # noqa: SLF001 - has no public name
 
 
 NodeName = TypeAliasType(
@@ -30,10 +33,10 @@ NodeName = TypeAliasType(
         ),
     ],
 )
-"""The name of a node. A form shows the blocks of all nodes to choose from, those made since the deployment too; the
-command line, the API and prefect.yaml give the name. (Prefect's server takes either for a definition of this form.)"""
+"""The name of a node. A form lists the blocks of all nodes, including nodes added after the deployment; the command
+line, the API and prefect.yaml give the name. (With this schema, Prefect's server accepts a block or its name.)"""
 
-Bound: TypeAlias = Annotated[int, Field(ge=0)]
-"""At most so many; 0 is without end."""
+Count: TypeAlias = Annotated[int, Field(ge=0)]
+"""A maximum number; 0 means no limit."""
 Seconds: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-"""For so long; 0 is without end."""
+"""A duration; 0 means no limit."""

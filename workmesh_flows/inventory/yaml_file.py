@@ -48,11 +48,6 @@ def read_file(path: Path, stored: Mapping[str, WorkmeshNode]) -> dict[str, Workm
     return nodes
 
 
-def changes(stored: WorkmeshNode, wanted: WorkmeshNode) -> list[str]:
-    """The fields in which a node of a file differs from the one that is stored."""
-    return [name for name in WorkmeshNode.model_fields if getattr(stored, name) != getattr(wanted, name)]
-
-
 def write_file(nodes: Mapping[str, WorkmeshNode]) -> str:
     """The text of a file with these nodes; instead of each api key the variable that :func:`read_file` looks for."""
     text = StringIO()
