@@ -140,7 +140,7 @@ def test_automations_are_installed_once_and_stay_as_a_person_left_them(prefect: 
     SlackWebhook(url=SecretStr("https://hooks.example/hush")).save("ops", overwrite=True)
     again = workmesh("automations", "install", "--notify", "slack-webhook/ops", "--dead-after", "1000")
     assert again.output.count(": changed") == 5
-    assert "a lane stopped: changed, and switched off as you left it" in again.output
+    assert "a lane stopped: changed, still disabled" in again.output
     now = automations(prefect)
     assert {name: one["id"] for name, one in now.items()} == {name: one["id"] for name, one in made.items()}
     assert now["Workmesh: a lane stopped"]["actions"][0]["type"] == "send-notification"
@@ -153,7 +153,7 @@ def test_automations_are_installed_once_and_stay_as_a_person_left_them(prefect: 
 
 def test_a_node_cannot_be_told_away_sooner_than_prefect_can_wait(prefect: str) -> None:
     assert "greater than or equal to" in workmesh("automations", "install", "--away-after", "9").output
-    with pytest.raises(ConfigurationError, match="after 10 seconds at least, not after 9"):
+    with pytest.raises(ConfigurationError, match="after 10 seconds at the earliest, not after 9"):
         install(away_after=9)
     assert automations(prefect) == {}
 

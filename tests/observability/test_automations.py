@@ -1,4 +1,4 @@
-"""Automations at work: a message that arrives when a lane stops, and a run whose process died that is marked."""
+"""Automations: a notification arrives when a lane stops; a run whose process was killed is marked as crashed."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ from workmesh_flows.observability.automations import ALIVE, install
 
 PATIENCE = 30.0
 HEARTBEAT, DEAD_AFTER = 30, 45
-"""Seconds; Prefect takes no shorter ones between two signs of life."""
+"""Seconds; 30 is the shortest interval of heartbeats that Prefect accepts."""
 
 
 @pytest.fixture
 def inbox() -> Iterator[tuple[str, Queue[Any]]]:
-    """An address that takes what is posted to it, as a chat's webhook does, and all that came."""
-    came: Queue[Any] = Queue()
+    """The address of a webhook, and the queue of what was posted to it."""
+    received: Queue[Any] = Queue()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            came.put(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            received.put(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
             self.send_response(204)
             self.end_headers()
 
@@ -48,18 +48,20 @@ def inbox() -> Iterator[tuple[str, Queue[Any]]]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}/", came
+    yield f"http://127.0.0.1:{server.server_address[1]}/", received
     server.shutdown()
     server.server_close()
 
 
-@pytest.mark.filterwarnings("ignore:'imghdr' is deprecated")  # of what Prefect sends notifications with
-def test_a_stopped_lane_arrives_as_a_message_that_says_why_and_what_to_do(
+@pytest.mark.filterwarnings(
+    "ignore:'imghdr' is deprecated"
+)  # by the library with which Prefect sends notifications
+def test_a_stopped_lane_sends_a_notification_with_the_reason_and_the_remedy(
     fleet: Fleet, inbox: tuple[str, Queue[Any]]
 ) -> None:
     from prefect.blocks.notifications import CustomWebhookNotificationBlock
 
-    address, came = inbox
+    address, received = inbox
     CustomWebhookNotificationBlock(
         name="ops", url=address, json_data={"title": "{{subject}}", "text": "{{body}}"}
     ).save("inbox", overwrite=True)
@@ -70,15 +72,15 @@ def test_a_stopped_lane_arrives_as_a_message_that_says_why_and_what_to_do(
         fleet.register("n1", node.port, API_KEY)
         with pytest.raises(RunFailed):
             service_flows(fleet.mesh, "shop.orders", module=__name__).push()
-    message = came.get(timeout=PATIENCE)
+    message = received.get(timeout=PATIENCE)
     assert message["title"] == "Workmesh: a lane stopped"
     assert message["text"] == (
         "Lane shop.orders/order/n1/push stopped: /api/1.0/ping.json answers 403: it forbids the request\n"
-        "Nothing is lost, what was not sent stays pending. Mend the cause; the next run goes on."
+        "Nothing is lost: records that were not sent stay pending. Fix the cause; the next run continues."
     )
 
 
-@pytest.mark.slow  # signs of life come every 30 seconds at most: about a minute and a half
+@pytest.mark.slow  # heartbeats come every 30 seconds: takes about 90 seconds
 @pytest.mark.timeout(300)
 def test_a_run_whose_process_was_killed_is_marked_as_crashed(prefect: str, tmp_path: Path) -> None:
     install(dead_after=DEAD_AFTER)
@@ -86,11 +88,11 @@ def test_a_run_whose_process_was_killed_is_marked_as_crashed(prefect: str, tmp_p
     engine = create_engine(url)
     write_shops(engine, ["n1"])
     write_orders(engine, [1])
-    let_go = threading.Event()
+    release = threading.Event()
 
     def hanging(asked: Asked) -> Answer:
         if "push" in asked.path:
-            let_go.wait(120)
+            release.wait(120)
         return success()
 
     with scripted_node(hanging) as node:
@@ -110,14 +112,14 @@ def test_a_run_whose_process_was_killed_is_marked_as_crashed(prefect: str, tmp_p
         try:
             while not any("push" in path for path in node.paths()):
                 assert process.poll() is None
-                let_go.wait(0.2)
+                release.wait(0.2)
             run = latest_run(prefect)
             wait_for_event(prefect, ALIVE, run["id"], 60)
         finally:
             os.kill(process.pid, signal.SIGKILL)
             process.wait()
         state = ended(prefect, run["id"], 3 * DEAD_AFTER)
-        let_go.set()
+        release.set()
     engine.dispose()
     assert state["type"] == "CRASHED"
-    assert f"No sign of life for {DEAD_AFTER} seconds: its process died" in state["message"]
+    assert f"No heartbeat for {DEAD_AFTER} seconds: its process died" in state["message"]

@@ -1,4 +1,4 @@
-"""Events as they reach the server: each once when something begins to need somebody, and once when it is over."""
+"""Events as received by the server: one when a problem starts, and one when it is resolved."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ PATIENCE = 15.0
 
 @pytest.fixture
 def seen(prefect: str) -> Any:
-    """The events of ours that occurred since the test began, once so many came to the server."""
-    began = datetime.now(UTC)
+    """Workmesh's events since the test started, as soon as the given number has reached the server."""
+    started = datetime.now(UTC)
 
     def wait_for(number: int) -> list[dict[str, Any]]:
         end = monotonic() + PATIENCE
-        while len(found := _events(prefect, began)) < number:
+        while len(found := _events(prefect, started)) < number:
             assert monotonic() < end, [event["event"] for event in found]
             sleep(0.2)
         return sorted(found, key=lambda event: event["occurred"])
@@ -46,9 +46,8 @@ def seen(prefect: str) -> Any:
 
 
 def _events(api: str, since: datetime) -> list[dict[str, Any]]:
-    ours = {"event": {"prefix": ["workmesh."]}, "occurred": {"since": since.isoformat()}}
-    asked = {"filter": {**ours, "order": "DESC"}, "limit": 50}
-    events: list[dict[str, Any]] = post(api, "/events/filter", asked)["events"]
+    wanted = {"event": {"prefix": ["workmesh."]}, "occurred": {"since": since.isoformat()}, "order": "DESC"}
+    events: list[dict[str, Any]] = post(api, "/events/filter", {"filter": wanted, "limit": 50})["events"]
     return events
 
 
@@ -57,8 +56,8 @@ def names(events: list[dict[str, Any]]) -> list[str]:
 
 
 def related(event: dict[str, Any]) -> set[str]:
-    ours = {"node", "service"}
-    return {r["prefect.resource.id"] for r in event["related"] if r["prefect.resource.role"] in ours}
+    roles = {"node", "service"}
+    return {r["prefect.resource.id"] for r in event["related"] if r["prefect.resource.role"] in roles}
 
 
 def flows_of(fleet: Fleet, attempts: int = 5) -> Any:
@@ -67,7 +66,7 @@ def flows_of(fleet: Fleet, attempts: int = 5) -> Any:
 
 
 def stop_a_lane(fleet: Fleet, *, runs: int) -> Any:
-    """The flows of a mesh whose only node refused the key in so many runs."""
+    """The flows of a mesh after a number of runs in which its only node refused the api key."""
     write_shops(fleet.engine, ["n1"])
     write_orders(fleet.engine, [1] * 5)
     flows = flows_of(fleet)
@@ -79,7 +78,7 @@ def stop_a_lane(fleet: Fleet, *, runs: int) -> Any:
     return flows
 
 
-def test_a_lane_that_stops_is_told_once_and_once_when_it_works_again(fleet: Fleet, seen: Any) -> None:
+def test_a_stopped_lane_is_reported_once_and_again_when_it_resumes(fleet: Fleet, seen: Any) -> None:
     flows = stop_a_lane(fleet, runs=2)
     stopped = seen(2)
     with scripted_node(refusing_these()) as node:
@@ -100,7 +99,7 @@ def test_a_lane_that_stops_is_told_once_and_once_when_it_works_again(fleet: Flee
     assert API_KEY not in str(events)
 
 
-def test_what_stood_at_a_node_that_is_no_more_is_over(fleet: Fleet, seen: Any) -> None:
+def test_conditions_of_a_deleted_node_are_resolved(fleet: Fleet, seen: Any) -> None:
     flows = stop_a_lane(fleet, runs=1)
     assert {condition.kind for condition in all_conditions(fleet.engine)} == {
         "lane stopped",
@@ -114,7 +113,7 @@ def test_what_stood_at_a_node_that_is_no_more_is_over(fleet: Fleet, seen: Any) -
     assert names(seen(4))[0::2] == ["workmesh.lane.resumed", "workmesh.node.recovered"]
 
 
-def test_records_set_aside_and_decided_about_are_told(fleet: Fleet, seen: Any) -> None:
+def test_parked_records_are_reported_and_so_is_the_decision(fleet: Fleet, seen: Any) -> None:
     write_shops(fleet.engine, ["n1", "n1"])
     write_orders(fleet.engine, [1, 2] * 3)
     flows = flows_of(fleet, attempts=1)
@@ -131,7 +130,7 @@ def test_records_set_aside_and_decided_about_are_told(fleet: Fleet, seen: Any) -
     assert names(seen(2)) == ["workmesh.record.parked", "workmesh.record.released"]
 
 
-def test_entities_without_room_are_told_by_runs_that_assign_and_by_no_others(fleet: Fleet, seen: Any) -> None:
+def test_unassigned_entities_are_reported_only_by_runs_that_assign(fleet: Fleet, seen: Any) -> None:
     write_shops(fleet.engine, [None] * 3)
     flows = flows_of(fleet)
     with scripted_node(refusing_these()) as node:
@@ -149,7 +148,7 @@ def test_entities_without_room_are_told_by_runs_that_assign_and_by_no_others(fle
     assert names(seen(2)) == ["workmesh.entity.assigned", "workmesh.entity.unassigned"]
 
 
-def test_what_is_kept_as_told_has_left_the_process_that_is_killed_then(
+def test_an_event_saved_as_sent_was_flushed_before_the_process_is_killed(
     fleet: Fleet, engine: Engine, prefect: str, seen: Any
 ) -> None:
     write_shops(engine, ["n1"])
@@ -168,12 +167,12 @@ def test_what_is_kept_as_told_has_left_the_process_that_is_killed_then(
             check=False,
         )
     assert ended.returncode == -signal.SIGKILL, ended.stderr
-    (told,) = all_conditions(engine)
-    assert told.kind == "lane stopped"
+    (saved,) = all_conditions(engine)
+    assert saved.kind == "lane stopped"
     assert "workmesh.lane.stopped" in names(seen(1))
 
 
-def test_a_queue_that_does_not_empty_keeps_no_run_from_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_ends_although_the_event_queue_does_not_empty(monkeypatch: pytest.MonkeyPatch) -> None:
     stuck = threading.Event()
     monkeypatch.setattr(
         "workmesh_flows.observability.events.EventsWorker.wait_until_empty", lambda _: stuck.wait(30)

@@ -1,4 +1,4 @@
-"""The pages that a run leaves, and the same as a file."""
+"""The pages that a run publishes, and the HTML report."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ S = "shop.orders"
 
 
 @pytest.fixture
-def _its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keys of the test's own: the server has those of other tests already."""
+def _own_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A prefix for artifact keys: the server has the default keys from other tests."""
     monkeypatch.setenv("PREFECT_INTEGRATIONS_WORKMESH_ARTIFACT_PREFIX", "pages-test")
 
 
@@ -31,8 +31,8 @@ def page(api: str, key: str) -> str:
     return str(latest[0]["description"])
 
 
-@pytest.mark.usefixtures("_its_own")
-def test_runs_leave_pages_with_a_history_and_the_report_says_the_same(
+@pytest.mark.usefixtures("_own_prefix")
+def test_runs_publish_pages_with_a_history_and_the_report_has_the_same_content(
     fleet: Fleet, prefect: str, tmp_path: Path
 ) -> None:
     write_shops(fleet.engine, ["n1", "n1"])

@@ -1,4 +1,4 @@
-"""Progress of a lane: an artifact and lines of the log, never more than time allows, and no matter of life and death."""
+"""Progress of a lane: an artifact and log lines at bounded intervals; errors in showing it do not stop the lane."""
 
 from __future__ import annotations
 
@@ -39,26 +39,28 @@ def api() -> str:
     return url
 
 
-def test_a_long_lane_shows_one_bar_that_ends_full(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_lane_shows_one_progress_bar_that_ends_at_100_per_cent(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(progress, "SECONDS", 0.0)
     pushed(fleet)
     (bar,) = bars(api())
     assert (bar["data"], bar["description"]) == (100.0, "order to n1: pushed")
 
 
-def test_a_short_lane_costs_the_server_no_artifact(fleet: Fleet) -> None:
+def test_a_short_lane_creates_no_progress_artifact(fleet: Fleet) -> None:
     pushed(fleet)
     assert bars(api()) == []
 
 
-def test_a_server_that_is_away_does_not_stop_the_lane(
+def test_an_unreachable_server_does_not_stop_the_lane(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def away(*_: object, **__: object) -> None:
-        raise ConnectionError("the server is away")
+    def unreachable(*_: object, **__: object) -> None:
+        raise ConnectionError("the server is unreachable")
 
     monkeypatch.setattr(progress, "SECONDS", 0.0)
-    monkeypatch.setattr(progress, "create_progress_artifact", away)
+    monkeypatch.setattr(progress, "create_progress_artifact", unreachable)
     pushed(fleet)
     assert bars(api()) == []
     assert caplog.text.count("progress is no longer shown: ConnectionError") <= 1

@@ -1,7 +1,7 @@
-"""Automations for Prefect: who is told when something needs somebody, and dead runs marked as such.
+"""Automations for Prefect: notifications for problems that need attention, and runs that died marked as crashed.
 
-They are found again by their names, so that installing them a second time changes them and adds none; whether one is
-switched on stays as a person left it.
+They are looked up by their names, so that a second installation updates them and adds none; one that somebody disabled
+stays disabled.
 """
 
 from __future__ import annotations
@@ -31,70 +31,72 @@ ENDED = {
     f"prefect.flow-run.{state}"
     for state in ("Completed", "Failed", "Cancelled", "Crashed", "Paused", "Suspended")
 }
-TOLD = (
+NOTIFIED = (
     (
         "Workmesh: a lane stopped",
         "workmesh.lane.stopped",
-        "A push or a pull could not go on with one protocol of one node.",
+        "A push or a pull stopped for one protocol of one node.",
         (
             "Lane {{ event.resource.name }} stopped: {{ event.payload.reason }}\n"
-            "Nothing is lost, what was not sent stays pending. Mend the cause; the next run goes on."
+            "Nothing is lost: records that were not sent stay pending. Fix the cause; the next run continues."
         ),
     ),
     (
         "Workmesh: a record was set aside",
         "workmesh.record.parked",
-        "A node refused a record for the last time; its entity's further records may wait behind it.",
+        "A node refused a record for the last time; later records of its entity may wait behind it.",
         (
             "Record {{ event.resource.name }} was refused {{ event.payload.attempts }} times: {{ event.payload.reason }}\n"
-            "{{ event.payload.waiting }} records wait behind it. Mend it and run replay, or skip it."
+            "{{ event.payload.waiting }} records wait behind it. Fix it and run replay, or skip it."
         ),
     ),
     (
         "Workmesh: entities without a node",
         "workmesh.entity.unassigned",
-        "No node had room for some entities.",
+        "No node has room for some entities.",
         (
-            "{{ event.payload.unassigned }} entities of {{ event.resource.name }} found no node with room.\n"
+            "{{ event.payload.unassigned }} entities of {{ event.resource.name }} could not be assigned: no node has room.\n"
             "Add a node, or raise a cap."
         ),
     ),
 )
-"""What is told at once: name, event, what it means, text."""
-AWAY = "Workmesh: a node stays away"
-LEAST_AWAY_SECONDS = 10.0
-"""Prefect's server waits no shorter for an event that does not come."""
+"""Automations that notify at once: name, event, its meaning, text of the notification."""
+UNREACHABLE = "Workmesh: a node stays away"
+LEAST_UNREACHABLE_SECONDS = 10.0
+"""Shortest time for which Prefect's server can wait for an event that does not occur."""
 DEAD = "Workmesh: runs that died are marked"
 DEAD_SECONDS = 1_200.0
-"""Seconds without a sign of life. Prefect's server keeps the states of a scheduled run from its automations for 15
-minutes, since it waits for an event that such a run never has: before that, one that completed looks dead to them."""
+"""Seconds without a heartbeat. Prefect's server withholds the states of a scheduled run from automations for up to 15
+minutes, while it waits for an event that such a run never has: with a shorter time, a completed run looks dead."""
 
 
 def install(
     *, notify: str | None = None, away_after: float = 600.0, dead_after: float = DEAD_SECONDS
 ) -> list[str]:
-    """Make the automations, or bring those that are there up to date; return a line for each.
+    """Create the automations or update existing ones; return one line for each.
 
-    ``notify`` is a notification block as ``type-slug/name``; without one, what happens shows in the event feed alone.
-    ``away_after`` and ``dead_after`` are seconds without a sign of life, of a node and of a run. Raises
-    ConfigurationError for a block that is not there, or where ``away_after`` is less than 10.
+    ``notify`` is a notification block as ``type-slug/name``; without one, events show in the event feed only.
+    ``away_after`` is for how many seconds a node must be unreachable, ``dead_after`` for how many a run must send no
+    heartbeat. Raises ConfigurationError if the block does not exist, or ``away_after`` is less than 10.
     """
-    if away_after < LEAST_AWAY_SECONDS:
+    if away_after < LEAST_UNREACHABLE_SECONDS:
         raise ConfigurationError(
-            f"a node is told away after {LEAST_AWAY_SECONDS:g} seconds at least, not after {away_after:g}"
+            f"a node can be reported after {LEAST_UNREACHABLE_SECONDS:g} seconds at the earliest, not after {away_after:g}"
         )
     block = None if notify is None else _block_id(notify)
-    return [_installed(made) for made in _wanted(block, away_after, dead_after)]
+    return [_install(automation) for automation in _automations(block, away_after, dead_after)]
 
 
-def _wanted(block: UUID | None, away_after: float, dead_after: float) -> Iterator[Automation]:
-    nobody = "" if block else " Nobody is told yet: workmesh automations install --notify TYPE/NAME."
-    for name, event, meaning, text in TOLD:
+def _automations(block: UUID | None, away_after: float, dead_after: float) -> Iterator[Automation]:
+    hint = (
+        "" if block else " No notification configured: run workmesh automations install --notify TYPE/NAME."
+    )
+    for name, event, meaning, text in NOTIFIED:
         trigger = EventTrigger(
             expect={event}, posture=Posture.Reactive, threshold=1, within=timedelta(seconds=0)
         )
-        yield _automation(name, f"{meaning} Event: {event}.{nobody}", trigger, _telling(block, name, text))
-    stays_away = EventTrigger(
+        yield _automation(name, f"{meaning} Event: {event}.{hint}", trigger, _notification(block, name, text))
+    unreachable = EventTrigger(
         after={"workmesh.node.unreachable"},
         expect={"workmesh.node.recovered"},
         for_each={"prefect.resource.id"},
@@ -102,9 +104,12 @@ def _wanted(block: UUID | None, away_after: float, dead_after: float) -> Iterato
         threshold=1,
         within=timedelta(seconds=away_after),
     )
-    text = f"No run of the last {_spelt(away_after)} could reach the node."
+    text = f"Node unreachable: no run of the last {_spelt(away_after)} could reach it."
     yield _automation(
-        AWAY, f"{text} Event: workmesh.node.unreachable.{nobody}", stays_away, _telling(block, AWAY, text)
+        UNREACHABLE,
+        f"{text} Event: workmesh.node.unreachable.{hint}",
+        unreachable,
+        _notification(block, UNREACHABLE, text),
     )
     silent = EventTrigger(
         after={ALIVE},
@@ -117,15 +122,15 @@ def _wanted(block: UUID | None, away_after: float, dead_after: float) -> Iterato
         within=timedelta(seconds=dead_after),
     )
     message = (
-        f"No sign of life for {_spelt(dead_after)}: its process died. Nothing is lost; the next run goes on."
+        f"No heartbeat for {_spelt(dead_after)}: its process died. Nothing is lost; the next run continues."
     )
     crashed = ChangeFlowRunState(state=StateType.CRASHED, name="Crashed", message=message)
-    meaning = f"Marks a run as Crashed after {_spelt(dead_after)} without a sign of life: it would stay Running for ever."
+    meaning = f"Marks a run as Crashed after {_spelt(dead_after)} without a heartbeat; without this it stays Running for ever."
     yield _automation(DEAD, meaning, silent, crashed)
 
 
 def _spelt(seconds: float) -> str:
-    """A length of time as people say it."""
+    """A length of time in words, in minutes where it is a whole number of them above one."""
     minutes, rest = divmod(seconds, 60)
     return f"{minutes:g} minutes" if minutes > 1 and not rest else f"{seconds:g} seconds"
 
@@ -139,7 +144,7 @@ def _automation(
     return Automation(name=name, description=description, trigger=trigger, actions=[action], tags=[TAG])
 
 
-def _telling(block: UUID | None, subject: str, text: str) -> SendNotification | DoNothing:
+def _notification(block: UUID | None, subject: str, text: str) -> SendNotification | DoNothing:
     return (
         DoNothing()
         if block is None
@@ -147,34 +152,36 @@ def _telling(block: UUID | None, subject: str, text: str) -> SendNotification | 
     )
 
 
-def _installed(wanted: Automation) -> str:
+def _install(wanted: Automation) -> str:
     with get_client(sync_client=True) as client:
-        there = client.read_automations_by_name(wanted.name)
-    if not there:
+        found = client.read_automations_by_name(wanted.name)
+    if not found:
         wanted.create()
         return f"{wanted.name}: installed"
-    wanted.id = there[0].id
-    wanted.enabled = there[0].enabled
+    wanted.id = found[0].id
+    wanted.enabled = found[0].enabled
     done = "up to date"
-    if _says(wanted) != _says(there[0]):
+    if _definition(wanted) != _definition(found[0]):
         wanted.update()
         done = "changed"
-    return f"{wanted.name}: {done}{'' if wanted.enabled else ', and switched off as you left it'}"
+    return f"{wanted.name}: {done}{'' if wanted.enabled else ', still disabled'}"
 
 
-def _says(automation: AutomationCore) -> dict[str, object]:
-    """All but its id and whether it is on."""
+def _definition(automation: AutomationCore) -> dict[str, object]:
+    """Everything except its id and whether it is enabled."""
     return automation.model_dump(include={"description", "trigger", "actions", "tags"})
 
 
 def _block_id(notify: str) -> UUID:
     slug, _, name = notify.partition("/")
     if not slug or not name:
-        raise ConfigurationError(f"{notify!r} names no block: write type-slug/name, as in slack-webhook/ops")
+        raise ConfigurationError(
+            f"{notify!r} is not the name of a block: write type-slug/name, for example slack-webhook/ops"
+        )
     with get_client(sync_client=True) as client:
         try:
             return client.read_block_document_by_name(name, slug).id
         except ObjectNotFound:
             raise ConfigurationError(
-                f"there is no block {notify}: make it under Blocks first, for instance a Slack Webhook"
+                f"there is no block {notify}: create it under Blocks first, for example a Slack Webhook"
             ) from None

@@ -1,4 +1,4 @@
-"""What a run does besides its work, which must not end it."""
+"""Steps of a run whose errors must not fail it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from prefect import get_run_logger
 
 @contextmanager
 def best_effort(what: str) -> Iterator[None]:
-    """What a run shows besides its work: where that fails the run says so, and ends as it would have."""
+    """Log an error of the block as a warning and continue: ``what`` could not be shown, but the run's work is done."""
     try:
         yield
-    except Exception as error:  # noqa: BLE001 - of the server, the database, the drawing: none of it undoes the work
-        said = str(error).partition("\n")[0]
+    except Exception as error:  # noqa: BLE001 - an error of the server, the database or a chart does not undo the work
+        summary = str(error).partition("\n")[0]
         get_run_logger().warning(
-            "%s could not be shown (%s: %s); what the run did stands", what, type(error).__name__, said
+            "%s could not be shown (%s: %s); the run's work is not affected",
+            what,
+            type(error).__name__,
+            summary,
         )

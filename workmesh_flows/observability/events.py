@@ -1,9 +1,9 @@
-"""Events for Prefect's feed and automations: what began to need somebody, and what is well again.
+"""Events for Prefect's feed and automations: problems that start to need attention, and problems that are resolved.
 
-An event is about a lane, a node, a record or a service (its resource); node and service are related resources, and
-the figures are its payload. It has left the process before it is kept as told: a run that dies in between leads to a
-second one. Prefect confirms nothing: a server that is away, or dies with what it was sent, may lose the event; what
-holds still stands on the pages. It keeps no run from its end.
+The resource of an event is a lane, a node, a record, a service or a plan; node and service are related resources, and
+the figures are the payload. An event is recorded as sent only after it was flushed; a crash in between sends it twice.
+Prefect confirms no event: a server that is unreachable, or crashes before it has stored the event, may lose it. The pages
+still list problems that continue. Events never fail or block a run.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ ID = "prefect.resource.id"
 ROLE = "prefect.resource.role"
 LABEL = "prefect.resource.name"
 SECONDS = 5.0
-"""That a run waits at most for its events to leave the process."""
+"""Longest time in seconds that a run waits until its events have left the process."""
 
 
 def emit(
@@ -40,7 +40,7 @@ def emit(
     service: str | None = None,
     payload: dict[str, Any] | None = None,
 ) -> None:
-    """Send an event about a resource, as in ``lane/micro.emails.timeline/delivery/n1``."""
+    """Emit an event about a resource, for example ``lane/micro.emails.timeline/delivery/n1/push``."""
     kind, _, label = resource.partition("/")
     related = [
         {ID: f"workmesh.{role}.{value}", LABEL: value, ROLE: role}
@@ -53,12 +53,12 @@ def emit(
 
 
 def flush_events(seconds: float = SECONDS) -> bool:
-    """Wait until Prefect's queue of events is empty, for so long at most; return whether it is.
+    """Wait up to ``seconds`` until Prefect's queue of events is empty; return whether it is.
 
-    Prefect sends from a thread of its own, and a process that is killed takes along what is still in the queue.
+    Prefect sends events from its own thread; a process that is killed loses those still in the queue.
     """
     queue = EventsWorker.instance()
-    waiting = threading.Thread(target=queue.wait_until_empty, name="events leave", daemon=True)
+    waiting = threading.Thread(target=queue.wait_until_empty, name="flush events", daemon=True)
     waiting.start()
     waiting.join(seconds)
     return not waiting.is_alive()

@@ -1,4 +1,4 @@
-"""Status over time, read back from the artifacts that runs have left: for charts and notebooks."""
+"""Status over time, read from the artifacts of earlier runs, for charts and notebooks."""
 
 from __future__ import annotations
 
@@ -15,16 +15,19 @@ if TYPE_CHECKING:
     import pandas as pd
 
 VERSIONS = 200
-"""Versions of an artifact that one question to the server gives."""
+"""Most versions of an artifact that one request to the server returns."""
 
 
 def service_history(*, limit: int = VERSIONS) -> pd.DataFrame:
-    """The services table of each of the last ``limit`` runs, with its ``time`` (UTC), the oldest first."""
+    """The services table of each of the last ``limit`` runs (at most 200), with its ``time`` (UTC), oldest first."""
     return _versions("services", limit)
 
 
 def node_history(*, limit: int = VERSIONS) -> pd.DataFrame:
-    """The nodes table of each of the last ``limit`` runs, with its ``time`` (UTC), the oldest first."""
+    """The nodes table of each of the last ``limit`` runs (at most 200), with its ``time`` (UTC), oldest first.
+
+    Old versions keep the columns of their time, such as ``workload`` for what is called ``weight`` now.
+    """
     return _versions("nodes", limit)
 
 

@@ -1,7 +1,7 @@
-"""What Prefect's pages are asked about and link to: runs, deployments, other artifacts.
+"""Links of the pages to Prefect's UI: runs, deployments, blocks, other artifacts.
 
-Links are relative: each page of an artifact or a run lies two steps below the root, in both of Prefect's UIs and in its
-Cloud, so that they need no address and stay in the UI that somebody uses.
+The links are relative: the page of an artifact or a run lies two levels below the root, in both of Prefect's UIs and in
+Prefect Cloud. So they need no address, and stay in the UI in which the page is open.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ from workmesh_flows.reporting.page_data import Run
 from workmesh_flows.settings import artifact_key
 
 ROOT = "../.."
-_PREFECTS = re.compile(r"^Flow run encountered an exception: (?:\w+: )?")
+_PREFIX = re.compile(r"^Flow run encountered an exception: (?:\w+: )?")
 MESH_FLOWS = ["mesh.assign", "mesh.drain"]
 RUNS = 10
-"""Runs that a page lists."""
-SAID = 160
-"""Characters of what a run did."""
+"""Number of runs that a page lists."""
+MESSAGE = 160
+"""Longest message of a run, in characters; longer ones are cut."""
 
 
 @dataclass(frozen=True, slots=True)
 class UiLinks:
-    """Links of the pages, from a place below ``root``; ``pages`` are the addresses of the services' own."""
+    """Links of the pages; ``root`` is the way to the UI's root, ``pages`` has the address of each service's page."""
 
     root: str = ROOT
     pages: Mapping[str, str] = field(default_factory=dict)
@@ -51,34 +51,34 @@ class UiLinks:
     blocks: Mapping[str, str] = field(default_factory=dict)
 
     def node(self, name: str) -> str:
-        """The task runs of a node: their names end with its."""
+        """The task runs of a node, whose names end with the node's."""
         return f"{self.root}/runs?tab=task-runs&task-run-search={name}"
 
     def block(self, node: str) -> str:
-        """The block of a node."""
+        """The block of a node; empty if it has none."""
         return self.blocks.get(node, "")
 
     def service(self, name: str) -> str:
-        """The page of a service."""
+        """The page of a service; empty if it has none."""
         return self.pages.get(name, "")
 
     def runs(self, service: str) -> Sequence[Run]:
-        """The last runs of a service that have ended."""
+        """The last ended runs of a service, newest first."""
         return self.last_runs.get(service, ())
 
     def actions(self, service: str | None) -> Sequence[tuple[str, str]]:
-        """The forms from which a service's deployments are run; of None, the mesh's own."""
+        """The forms that run a service's deployments, by name; for None those of the mesh."""
         return self.deployments.get(service, ())
 
 
 def ui_address() -> str:
-    """Where the UI is, for pages that are read elsewhere; of a server of one's own it is the newer of its two."""
+    """The address of the UI, for pages read outside of it; for a self-hosted server that of the newer of its two UIs."""
     address = str(get_current_settings().ui_url or "").rstrip("/")
     return f"{address}/v2" if get_current_settings().api.key is None else address
 
 
 def read_links(services: Sequence[str], pages: Sequence[str], *, root: str = ROOT) -> UiLinks:
-    """Links for the pages of ``pages``, of a mesh of these services; two questions to the server, and two for each page."""
+    """Links for the pages of the services in ``pages``; makes two requests to the server, and two more per page."""
     forms: dict[str | None, list[tuple[str, str]]] = {service: _forms_of(service, root) for service in pages}
     return UiLinks(
         root,
@@ -90,12 +90,12 @@ def read_links(services: Sequence[str], pages: Sequence[str], *, root: str = ROO
 
 
 def _runs(service: str, root: str) -> list[Run]:
-    asked = FlowRunFilter(
+    wanted = FlowRunFilter(
         tags=FlowRunFilterTags(all_=[service_tag(service)]),
         state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(TERMINAL_STATES))),
     )
     with get_client(sync_client=True) as client:
-        found = client.read_flow_runs(flow_run_filter=asked, sort=FlowRunSort.START_TIME_DESC, limit=RUNS)
+        found = client.read_flow_runs(flow_run_filter=wanted, sort=FlowRunSort.START_TIME_DESC, limit=RUNS)
     return [
         Run(
             run.name,
@@ -109,21 +109,21 @@ def _runs(service: str, root: str) -> list[Run]:
 
 
 def _message(message: str) -> str:
-    """A state's message on one line, without what Prefect writes before an error's own text."""
-    text = " ".join(_PREFECTS.sub("", message).split())
-    return text if len(text) <= SAID else text[: SAID - 1] + "…"
+    """A state's message on one line, without the prefix that Prefect puts before an error's text."""
+    text = " ".join(_PREFIX.sub("", message).split())
+    return text if len(text) <= MESSAGE else text[: MESSAGE - 1] + "…"
 
 
 def _forms_of(service: str, root: str) -> list[tuple[str, str]]:
-    asked = DeploymentFilter(tags=DeploymentFilterTags(all_=[service_tag(service)]))
+    wanted = DeploymentFilter(tags=DeploymentFilterTags(all_=[service_tag(service)]))
     with get_client(sync_client=True) as client:
-        return _forms(client.read_deployments(deployment_filter=asked), root)
+        return _forms(client.read_deployments(deployment_filter=wanted), root)
 
 
 def _forms_of_mesh(root: str) -> list[tuple[str, str]]:
-    asked = FlowFilter(name=FlowFilterName(any_=MESH_FLOWS))
+    wanted = FlowFilter(name=FlowFilterName(any_=MESH_FLOWS))
     with get_client(sync_client=True) as client:
-        return _forms(client.read_deployments(flow_filter=asked), root)
+        return _forms(client.read_deployments(flow_filter=wanted), root)
 
 
 def _forms(found: Sequence[DeploymentResponse], root: str) -> list[tuple[str, str]]:

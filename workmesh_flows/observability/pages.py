@@ -1,4 +1,4 @@
-"""The pages about a mesh: as artifacts of a run, and as one file for those who do not see Prefect."""
+"""The pages about a mesh: for the artidata of a run, and as one HTML file for people without access to Prefect."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ if TYPE_CHECKING:
     from workmesh_flows.reporting.page_data import PageData
 
 OVERVIEW = "overview"
-"""Key of the mesh's own page; a service's is its name."""
+"""Key of the page of the mesh; the key of a service's page is its name."""
 
 
 def run_pages(
     engine: Engine, mesh: Mesh, status: Status, refused: Sequence[RefusedRecord], services: Sequence[str]
 ) -> dict[str, str]:
-    """By key, the pages that a run leaves: of the mesh, and of the services that it was about."""
+    """The pages that a run publishes, by key: of the mesh, and of the services that the run was about."""
     from workmesh_flows.observability.links import read_links
     from workmesh_flows.reporting.pages import overview_page, service_page
 
-    facts = _page_data(engine, status, refused)
+    data = _page_data(engine, status, refused)
     links = read_links([service.name for service in mesh.services], services)
-    pages = {service: service_page(service, facts, links) for service in services}
-    return {OVERVIEW: overview_page(facts, links), **pages}
+    pages = {service: service_page(service, data, links) for service in services}
+    return {OVERVIEW: overview_page(data, links), **pages}
 
 
 def html_report(mesh: Mesh) -> str:
-    """The mesh and all its services as one page of HTML that needs nothing else; links lead to Prefect's UI."""
+    """The mesh and all its services as one self-contained HTML page, with links to Prefect's UI."""
     from workmesh_flows.observability.links import read_links, ui_address
     from workmesh_flows.reporting.html import as_html
     from workmesh_flows.reporting.pages import overview_page, service_page
@@ -50,14 +50,14 @@ def html_report(mesh: Mesh) -> str:
     inventory = load_inventory()
     with mesh_engine(mesh) as engine:
         status = read_status(engine, mesh, inventory, probe_nodes(inventory.nodes.values()))
-        facts = _page_data(engine, status, list_refused(engine, mesh))
+        data = _page_data(engine, status, list_refused(engine, mesh))
     places = {name: artifact_key(name) for name in names}
     links = replace(
         read_links(names, names, root=ui_address()),
         pages={name: f"#{place}" for name, place in places.items()},
     )
-    pages = {artifact_key(OVERVIEW): overview_page(facts, links)}
-    pages |= {place: service_page(name, facts, links) for name, place in places.items()}
+    pages = {artifact_key(OVERVIEW): overview_page(data, links)}
+    pages |= {place: service_page(name, data, links) for name, place in places.items()}
     return as_html("Workmesh", pages)
 
 

@@ -1,4 +1,4 @@
-"""Tags of runs, by which their list can be narrowed to a service or a node."""
+"""Tags of runs, by which lists of runs are filtered by service or node."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from prefect.runtime import flow_run
 from workmesh_flows.observability.best_effort import best_effort
 
 TAG = "workmesh"
-"""All flow runs of ours have it where they come from our deployments or commands: automations go by it."""
+"""Tag of all flow runs of Workmesh's deployments and commands; automations select runs by it."""
 
 
 def mesh_tags() -> list[str]:
-    """The tags of a mesh's own runs."""
+    """The tags of a run over a mesh."""
     return [TAG]
 
 
 def service_tag(service: str) -> str:
-    """The tag by which a service's runs and deployments are found."""
+    """The tag of a service's runs and deployments."""
     return f"service:{service}"
 
 
@@ -29,15 +29,15 @@ def service_tags(service: str) -> list[str]:
 
 
 def node_tag(node: str) -> str:
-    """The tag of runs that somebody asked for about this node."""
+    """The tag of runs that were started for this node."""
     return f"node:{node}"
 
 
 def tag_run(tags: Sequence[str] = ()) -> None:
-    """Tag this run with the nodes that its parameters name, and with these; a run about all nodes gets none of a node.
+    """Tag this run with ``tags`` and the nodes in its parameters; a run over all nodes gets no node tag.
 
-    Its lanes have their node in their names. They are not tagged: for a task with tags Prefect asks its server for
-    a slot before it begins.
+    Task runs are not tagged, because Prefect requests a concurrency slot from its server before each task with tags;
+    their names contain the node.
     """
     parameters = flow_run.parameters
     names = parameters.get("nodes") or parameters.get("sources") or []
