@@ -21,39 +21,39 @@ QUICK = Limits(connect_timeout=0.5, read_timeout=0.5)
 
 @pytest.fixture
 def postgresql(postgresql_server: str) -> Iterator[Engine]:
-    """An empty PostgreSQL database with our own tables, for what only PostgreSQL does."""
+    """An empty PostgreSQL database with the Workmesh tables, for behaviour that only PostgreSQL has."""
     with empty_postgresql(postgresql_server) as url:
-        made = create_engine(url)
-        create_own_tables(made)
-        yield made
-        made.dispose()
+        engine = create_engine(url)
+        create_own_tables(engine)
+        yield engine
+        engine.dispose()
 
 
 @pytest.fixture
 def ask(caplog: pytest.LogCaptureFixture) -> Ask:
-    """Ask a scripted node once; gives the value or the error. Whatever comes of it, the key stays secret."""
+    """Send one request to a scripted node; returns the value or the error, and checks that the key stays secret."""
     caplog.set_level(logging.DEBUG)
 
     def ask_once(
-        said: Answer | Callable[[Asked], Answer],
+        answer: Answer | Callable[[Asked], Answer],
         *,
         payload: Any = None,
         limits: Limits = QUICK,
         path: str = "/api/1.0/x.json",
         api_key: str = API_KEY,
     ) -> Any:
-        script = (lambda asked: said) if isinstance(said, Answer) else said
-        outcome: Any
+        script = (lambda asked: answer) if isinstance(answer, Answer) else answer
+        result: Any
         with scripted_node(script) as node, node_client(node.node(api_key=api_key), limits) as client:
             try:
-                outcome = client.post(path, {"a": 1} if payload is None else payload)
+                result = client.post(path, {"a": 1} if payload is None else payload)
             except WorkmeshError as error:
-                outcome = error
+                result = error
                 assert_secret(api_key, *texts_of(error))
             assert len(node.asked) == 1, "a request is sent once, and no redirect is followed"
         assert_secret(api_key, caplog.text)
-        assert "httpx" in caplog.text or isinstance(outcome, WorkmeshError), "logs were looked at"
-        assert "httpcore" in caplog.text, "logs were looked at"
-        return outcome
+        assert "httpx" in caplog.text or isinstance(result, WorkmeshError), "the logs were captured"
+        assert "httpcore" in caplog.text, "the logs were captured"
+        return result
 
     return ask_once

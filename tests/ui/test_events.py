@@ -14,7 +14,7 @@ from tests.support.shop import write_orders, write_shops
 from tests.ui.browser import chromium_page, shot, show_our_events
 from workmesh_flows.errors import RunFailed
 from workmesh_flows.flows import service_flows
-from workmesh_flows.observability.automations import AWAY, DEAD, TOLD, install
+from workmesh_flows.observability.automations import DEAD, NOTIFIED, UNREACHABLE, install
 
 
 @pytest.fixture
@@ -49,6 +49,6 @@ def test_a_stopped_lane_shows_as_a_failed_run_as_an_event_and_there_are_automati
             expect(about.get_by_text(related, exact=True).first).to_be_visible()
         shot(page, "events")
         page.goto("automations")
-        for name in (*(name for name, *_ in TOLD), AWAY, DEAD):
+        for name in (*(name for name, *_ in NOTIFIED), UNREACHABLE, DEAD):
             expect(page.get_by_text(name, exact=True)).to_be_visible()
         shot(page, "automations", height=1400)

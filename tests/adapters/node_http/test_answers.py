@@ -1,4 +1,4 @@
-"""Each row of the wire's table, and each thing that real nodes were seen to say, over a real socket."""
+"""Answers over a real socket: each row of the table in docs/wire.md, and odd answers that real nodes were seen to send."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ HTML = Answer(b"<!DOCTYPE html><title>Welcome</title>")
 
 
 def echo(code: int = 200, **headers: str) -> Callable[[Asked], Answer]:
-    """The whole request as the answer's body."""
+    """Answer with the request's body."""
     return lambda asked: Answer(asked.raw, code, headers)
 
 
 def redirect(code: int, to: str) -> Callable[[Asked], Answer]:
-    """A redirect; {body} stands for the request's body, written for an address."""
+    """Answer with a redirect; {body} is replaced by the request's body, URL-encoded."""
     return lambda asked: Answer(b"", code, {"Location": to.replace("{body}", quote(asked.raw))})
 
 
@@ -55,7 +55,7 @@ CODES = [
 
 
 @pytest.mark.parametrize(("code", "kind", "text"), CODES)
-def test_a_status_code_says_whose_fault_it_is(
+def test_a_status_code_decides_the_kind_of_error(
     ask: Ask, code: int, kind: type[WorkmeshError], text: str
 ) -> None:
     error = ask(echo(code))
@@ -71,20 +71,22 @@ def test_a_status_code_says_whose_fault_it_is(
     [
         pytest.param(failure("no good"), RecordRefused, "no good", id="a failure with 200"),
         pytest.param(failure(""), RecordRefused, "gives no reason", id="a failure without a reason"),
-        pytest.param(failure("Success"), RecordRefused, "Success", id="success in another letter case"),
+        pytest.param(failure("Success"), RecordRefused, "Success", id="success in another case"),
         pytest.param(failure("Wrong api_key"), RecordRefused, "Wrong api_key", id="a wrong key"),
         pytest.param(HTML, NodeUnavailable, "not JSON (text/html;charset=utf-8)", id="HTML with 200"),
-        pytest.param(Answer(b'{"status":"succ'), NodeUnavailable, "not JSON", id="half a JSON"),
+        pytest.param(Answer(b'{"status":"succ'), NodeUnavailable, "not JSON", id="truncated JSON"),
         pytest.param(Answer(b""), NodeUnavailable, "not JSON", id="an empty answer"),
         pytest.param(Answer(b"", 204), NodeUnavailable, "not JSON", id="no content"),
-        pytest.param(Answer(b"\xff\xfe{}"), NodeUnavailable, "not JSON", id="no UTF-8"),
+        pytest.param(Answer(b"\xff\xfe{}"), NodeUnavailable, "not JSON", id="not UTF-8"),
         pytest.param(Answer(b"null"), NodeUnavailable, "without a status", id="JSON null"),
         pytest.param(Answer(b'["success"]'), NodeUnavailable, "without a status", id="a JSON list"),
-        pytest.param(Answer(b'{"status":true}'), NodeUnavailable, "without a status", id="status is no text"),
+        pytest.param(
+            Answer(b'{"status":true}'), NodeUnavailable, "without a status", id="status is not a string"
+        ),
         pytest.param(Answer(b'{"value":1}'), NodeUnavailable, "without a status", id="no status"),
     ],
 )
-def test_a_200_is_read_by_its_status_alone(
+def test_an_answer_200_is_an_error_unless_its_status_is_success(
     ask: Ask, said: Answer, kind: type[WorkmeshError], text: str
 ) -> None:
     error = ask(said)
@@ -93,12 +95,12 @@ def test_a_200_is_read_by_its_status_alone(
 
 
 @pytest.mark.parametrize("code", [200, 201, 202])
-def test_a_success_gives_its_value_whatever_its_type_claims(ask: Ask, code: int) -> None:
+def test_a_success_returns_its_value_whatever_its_content_type(ask: Ask, code: int) -> None:
     body = json.dumps({"status": "success", "value": {"1": {"score": 7}}}).encode()
     assert ask(Answer(body, code, {"Content-Type": "image/png"})) == {"1": {"score": 7}}
 
 
-def test_a_success_without_a_value_is_one(ask: Ask) -> None:
+def test_a_success_without_a_value_returns_none(ask: Ask) -> None:
     assert ask(Answer(b'{"status":"success"}')) is None
 
 
@@ -122,14 +124,12 @@ def test_a_success_without_a_value_is_one(ask: Ask) -> None:
         pytest.param(
             redirect(307, "/login/{body}"), NodeMisconfigured, "redirects to /login/", id="elsewhere"
         ),
-        pytest.param(redirect(301, "http://[::/x"), NodeMisconfigured, "nowhere", id="no address"),
-        pytest.param(
-            redirect(301, "/\x7f"), NodeMisconfigured, "redirects to", id="a character of no address"
-        ),
+        pytest.param(redirect(301, "http://[::/x"), NodeMisconfigured, "nowhere", id="an invalid address"),
+        pytest.param(redirect(301, "/\x7f"), NodeMisconfigured, "redirects to", id="an invalid character"),
         pytest.param(Answer(b"", 304), NodeMisconfigured, "nowhere", id="no location"),
     ],
 )
-def test_a_redirect_is_read_and_not_followed(
+def test_a_redirect_is_an_error_and_not_followed(
     ask: Ask, said: Answer, kind: type[WorkmeshError], text: str
 ) -> None:
     error = ask(said)
@@ -137,14 +137,14 @@ def test_a_redirect_is_read_and_not_followed(
     assert text in str(error)
 
 
-def test_a_redirect_may_carry_all_that_a_header_has_room_for(ask: Ask) -> None:
-    """Real nodes put the request's body into the address: up to 60 kB, more where it is not quoted as we would."""
+def test_a_redirect_may_have_a_very_long_address(ask: Ask) -> None:
+    """Real nodes put the request's body into the address: 60 kB, and more where it is not URL-encoded."""
     as_it_is = lambda asked: Answer(b"", 303, {"Location": "/500?message=" + asked.raw.decode()})  # noqa: E731
     error = ask(as_it_is, payload={"text": '"<>' * 15_000})
     assert type(error) is RequestCrashed
 
 
-def test_an_error_text_may_echo_the_whole_body(ask: Ask) -> None:
+def test_an_error_text_that_echoes_the_body_is_scrubbed(ask: Ask) -> None:
     error = ask(lambda asked: failure(f"api_key is required on {asked.raw.decode()}"))
     assert type(error) is RecordRefused
     assert error.reason.startswith('api_key is required on {"a":1,"api_key":"***"}')
@@ -162,7 +162,7 @@ def test_an_error_text_may_echo_the_whole_body(ask: Ask) -> None:
     ],
 )
 @pytest.mark.parametrize("code", [200, 400, 502])
-def test_the_key_is_taken_out_of_whatever_echoes_it(
+def test_the_key_is_removed_from_every_echo(
     ask: Ask, api_key: str, write: Callable[[str], str], code: int
 ) -> None:
     def script(asked: Asked) -> Answer:
@@ -182,13 +182,15 @@ def test_the_key_is_taken_out_of_whatever_echoes_it(
         pytest.param(lambda asked: Answer(asked.raw, 400), id="with 400"),
         pytest.param(lambda asked: Answer(asked.raw, 500), id="with 500"),
         pytest.param(lambda asked: Answer(b"<p>" + asked.raw), id="as HTML"),
-        pytest.param(lambda asked: failure("x" * 1_990 + asked.body["api_key"]), id="across the text's end"),
-        pytest.param(lambda asked: Answer(b"x" * 7_990 + asked.raw, 422), id="far behind"),
-        pytest.param(lambda asked: Answer((" " * 7_990).encode() + asked.raw, 422), id="behind blanks"),
+        pytest.param(
+            lambda asked: failure("x" * 1_990 + asked.body["api_key"]), id="across the end of the text"
+        ),
+        pytest.param(lambda asked: Answer(b"x" * 7_990 + asked.raw, 422), id="after long text"),
+        pytest.param(lambda asked: Answer((" " * 7_990).encode() + asked.raw, 422), id="after blanks"),
     ],
 )
 @pytest.mark.parametrize("size", [10, 5 * MEGABYTE], ids=["small", "5 MB"])
-def test_an_echo_of_any_size_gives_nothing_away(
+def test_an_echo_of_any_size_does_not_reveal_the_key(
     ask: Ask, write: Callable[[Asked], Answer], size: int
 ) -> None:
     error = ask(write, payload={"text": "y" * size}, limits=Limits(read_timeout=10))
@@ -198,13 +200,13 @@ def test_an_echo_of_any_size_gives_nothing_away(
 
 @pytest.mark.parametrize("name", ["Content-Type", "Set-Cookie", "Retry-After", "WWW-Authenticate"])
 @pytest.mark.parametrize("code", [200, 401, 429, 503])
-def test_an_echo_in_a_header_gives_nothing_away(ask: Ask, name: str, code: int) -> None:
+def test_an_echo_in_a_header_does_not_reveal_the_key(ask: Ask, name: str, code: int) -> None:
     error = ask(lambda asked: Answer(b"", code, {name: asked.raw.decode()}), payload={"text": "y" * 10_000})
     assert isinstance(error, NodeError)
     assert len(str(error)) < 2_200
 
 
-def test_an_answer_past_the_limit_is_not_read_to_its_end(ask: Ask) -> None:
+def test_an_answer_over_the_limit_is_not_read_to_its_end(ask: Ask) -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 67108864\r\n\r\n"
     answer = Answer(talk=flood(head, b"z" * 65_536, 1_024))
     tracemalloc.start()
@@ -219,24 +221,24 @@ def test_an_answer_past_the_limit_is_not_read_to_its_end(ask: Ask) -> None:
     assert peak < 6 * MEGABYTE
 
 
-def test_five_megabytes_of_results_are_read_where_they_are_allowed(ask: Ask) -> None:
+def test_five_megabytes_of_results_are_read_if_allowed(ask: Ask) -> None:
     value = "z" * (5 * MEGABYTE)
     assert ask(success(value), limits=Limits(read_timeout=10, max_answer_bytes=6 * MEGABYTE)) == value
 
 
 @pytest.mark.parametrize("code", [429, 503])
-def test_retry_after_in_seconds_is_kept(ask: Ask, code: int) -> None:
+def test_retry_after_in_seconds_sets_retry_at(ask: Ask, code: int) -> None:
     error = ask(Answer(b"", code, {"Retry-After": "120"}))
     assert error.retry_at - datetime.now(UTC) == pytest.approx(
         timedelta(seconds=120), abs=timedelta(seconds=5)
     )
 
 
-def test_retry_after_as_a_date_is_kept(ask: Ask) -> None:
+def test_retry_after_as_a_date_sets_retry_at(ask: Ask) -> None:
     date = datetime.now(UTC).replace(microsecond=0) + timedelta(minutes=7)
     error = ask(Answer(b"", 503, {"Retry-After": format_datetime(date, usegmt=True)}))
     assert error.retry_at == date
 
 
-def test_without_retry_after_no_time_is_made_up(ask: Ask) -> None:
+def test_without_retry_after_there_is_no_retry_at(ask: Ask) -> None:
     assert ask(Answer(b"", 503)).retry_at is None

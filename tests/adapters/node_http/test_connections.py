@@ -1,4 +1,4 @@
-"""What can become of a connection, and of an answer on its way."""
+"""Errors of connections and of answers in transit; headers; translation of httpx errors."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def node_at(host: str, port: int, **more: Any) -> Node:
 
 
 def refusal(node: Node) -> NodeError:
-    """The error that asking this node ends in."""
+    """The error that a request to this node raises."""
     with pytest.raises(NodeError) as raised, node_client(node, QUICK) as client:
         client.post("/x.json", {"a": 1})
     assert_secret(API_KEY, *texts_of(raised.value))
@@ -38,7 +38,7 @@ def refusal(node: Node) -> NodeError:
     return raised.value
 
 
-def test_nobody_listens(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_closed_port_is_no_connection(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -49,31 +49,31 @@ def test_nobody_listens(caplog: pytest.LogCaptureFixture) -> None:
     assert_secret(API_KEY, caplog.text)
 
 
-def test_the_host_has_no_address() -> None:
+def test_an_unknown_host_is_no_connection() -> None:
     error = refusal(node_at("no-such-host.invalid", 80))
     assert type(error) is NodeUnavailable
     assert "no connection" in str(error)
 
 
-def test_the_host_does_not_take_the_connection() -> None:
-    with socket.socket() as deaf:
-        deaf.bind(("127.0.0.1", 0))
-        deaf.listen(0)
+def test_a_connection_that_is_not_accepted_times_out() -> None:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen(0)
         waiting = [socket.socket() for _ in range(4)]
-        for one in waiting:  # the queue is full then, and the next one waits in vain
+        for one in waiting:  # they fill the backlog, so that the next connection is not accepted
             one.setblocking(False)
-            one.connect_ex(deaf.getsockname())
-        began = monotonic()
-        error = refusal(node_at("127.0.0.1", deaf.getsockname()[1]))
+            one.connect_ex(server.getsockname())
+        started = monotonic()
+        error = refusal(node_at("127.0.0.1", server.getsockname()[1]))
         for one in waiting:
             one.close()
     assert type(error) is NodeUnavailable
     assert "no connection (ConnectTimeout" in str(error)
-    assert monotonic() - began < 5 * QUICK.connect_timeout
+    assert monotonic() - started < 5 * QUICK.connect_timeout
 
 
 @pytest.mark.parametrize("host", ["a..b", "a" * 64, "xn--", "1::2::3", "ü" * 70])
-def test_an_address_that_cannot_be_one_is_a_persons_to_mend(host: str) -> None:
+def test_an_invalid_address_is_a_misconfiguration(host: str) -> None:
     error = refusal(node_at(host, 80))
     assert type(error) is NodeMisconfigured
     assert "address" in str(error)
@@ -82,21 +82,21 @@ def test_an_address_that_cannot_be_one_is_a_persons_to_mend(host: str) -> None:
 @pytest.mark.parametrize(
     "answer",
     [
-        pytest.param(Answer(raw=b""), id="closed without a word"),
-        pytest.param(Answer(talk=reset), id="reset without a word"),
+        pytest.param(Answer(raw=b""), id="closed before the answer"),
+        pytest.param(Answer(talk=reset), id="reset before the answer"),
         pytest.param(Answer(raw=b"HTTP/1.1 200 OK\r\nContent-"), id="closed in the headers"),
         pytest.param(Answer(talk=said_then_reset(b"HTTP/1.1 200 OK\r\nContent-")), id="reset in the headers"),
-        pytest.param(Answer(raw=HEAD + b'{"status":"success"}'), id="shorter than it says"),
+        pytest.param(Answer(raw=HEAD + b'{"status":"success"}'), id="shorter than its Content-Length"),
         pytest.param(Answer(talk=said_then_reset(HEAD + b'{"status":"success"}')), id="reset in the body"),
         pytest.param(Answer(raw=CHUNKED + b'14\r\n{"status":"success"}\r\n'), id="chunks without an end"),
         pytest.param(Answer(raw=CHUNKED + b'ff\r\n{"status":"success"}'), id="closed in a chunk"),
         pytest.param(Answer(headers={"Content-Encoding": "gzip"}), id="claims to be compressed"),
     ],
 )
-def test_an_answer_that_does_not_arrive_whole_is_none(ask: Ask, answer: Answer) -> None:
+def test_an_incomplete_answer_is_an_unavailable_node(ask: Ask, answer: Answer) -> None:
     error = ask(answer)
     assert type(error) is NodeUnavailable
-    assert "did not arrive whole" in str(error)
+    assert "its answer is incomplete" in str(error)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_an_answer_that_does_not_arrive_whole_is_none(ask: Ask, answer: Answer) 
     ],
 )
 @pytest.mark.parametrize("api_key", [API_KEY, 'p"ä\\ss </%+ wörd'])
-def test_a_request_that_is_echoed_as_no_http_gives_nothing_away(
+def test_a_request_echoed_as_invalid_http_does_not_reveal_the_key(
     ask: Ask, before: bytes, after: bytes, api_key: str
 ) -> None:
     error = ask(lambda asked: Answer(raw=before + asked.raw + after), api_key=api_key)
@@ -121,12 +121,12 @@ def test_a_request_that_is_echoed_as_no_http_gives_nothing_away(
     assert len(str(error)) < 200
 
 
-def test_a_node_that_says_nothing_is_left_after_the_read_timeout(ask: Ask) -> None:
-    began = monotonic()
+def test_a_node_that_sends_nothing_times_out(ask: Ask) -> None:
+    started = monotonic()
     error = ask(Answer(talk=silence(10)))
     assert type(error) is NodeUnavailable
-    assert "no answer in time" in str(error)
-    assert QUICK.read_timeout <= monotonic() - began < 4 * QUICK.read_timeout
+    assert "it does not answer in time" in str(error)
+    assert QUICK.read_timeout <= monotonic() - started < 4 * QUICK.read_timeout
 
 
 @pytest.mark.parametrize(
@@ -136,12 +136,12 @@ def test_a_node_that_says_nothing_is_left_after_the_read_timeout(ask: Ask) -> No
         pytest.param(CHUNKED, b"1\r\n \r\n", id="chunked"),
     ],
 )
-def test_a_body_that_trickles_is_bounded_in_total(ask: Ask, head: bytes, piece: bytes) -> None:
-    began = monotonic()
+def test_a_body_that_arrives_slowly_times_out_in_total(ask: Ask, head: bytes, piece: bytes) -> None:
+    started = monotonic()
     error = ask(Answer(talk=trickle(head, piece, 0.05)))
     assert type(error) is NodeUnavailable
     assert "takes longer than 0.5 s" in str(error)
-    assert monotonic() - began < 3 * QUICK.read_timeout
+    assert monotonic() - started < 3 * QUICK.read_timeout
 
 
 def test_after_a_broken_connection_the_next_request_gets_a_new_one() -> None:
@@ -168,7 +168,7 @@ def test_one_connection_serves_many_requests() -> None:
     assert len({asked.peer for asked in node.asked}) == 1
 
 
-def test_an_ipv6_address_needs_no_brackets() -> None:
+def test_an_ipv6_address_is_given_without_brackets() -> None:
     try:
         with socket.socket(socket.AF_INET6) as probe:
             probe.bind(("::1", 0))
@@ -179,7 +179,7 @@ def test_an_ipv6_address_needs_no_brackets() -> None:
         assert node.asked[0].headers["host"] == f"[::1]:{node.port}"
 
 
-def test_a_lane_and_its_epoch_stand_in_the_headers() -> None:
+def test_requests_of_a_lane_carry_its_epoch_in_a_header() -> None:
     with scripted_node() as node:
         with node_client(node.node(), QUICK, sender=Sender("shop/orders", 7)) as client:
             client.post("/x.json", {"a": 1})
@@ -194,7 +194,7 @@ def test_a_lane_and_its_epoch_stand_in_the_headers() -> None:
     assert node.asked[0].body == {"a": 1, "api_key": API_KEY}
 
 
-def test_the_same_request_has_the_same_idempotency_key_whoever_sends_it() -> None:
+def test_the_idempotency_key_depends_on_lane_path_and_payload_only() -> None:
     def key(lane: str = "l", epoch: int = 1, path: str = "/p", api_key: str = API_KEY, **payload: Any) -> str:
         sender = Sender(lane, epoch)
         with node_client(node.node(api_key=api_key), QUICK, sender=sender) as client:
@@ -218,7 +218,7 @@ def test_the_same_request_has_the_same_idempotency_key_whoever_sends_it() -> Non
     assert all(len(one) == 64 for one in same)
 
 
-def test_lane_path_and_content_do_not_run_into_each_other() -> None:
+def test_lane_and_path_are_separated_in_the_idempotency_key() -> None:
     with scripted_node() as node:
         for lane, path in (("a", "/b/c"), ("a/b", "/c")):
             with node_client(node.node(), QUICK, sender=Sender(lane, 1)) as client:
@@ -228,7 +228,7 @@ def test_lane_path_and_content_do_not_run_into_each_other() -> None:
 
 
 @pytest.mark.parametrize("payload", [[1, 2], "text", 5, None, b"{}"])
-def test_only_an_object_has_room_for_the_key(payload: Any) -> None:
+def test_a_payload_that_is_not_an_object_is_refused_unsent(payload: Any) -> None:
     with (
         scripted_node() as node,
         node_client(node.node(), QUICK) as client,
@@ -241,8 +241,8 @@ def test_only_an_object_has_room_for_the_key(payload: Any) -> None:
 HTTPX_ERRORS = [cls for _, cls in inspect.getmembers(httpx, inspect.isclass) if issubclass(cls, Exception)]
 
 
-def made(cls: type[Exception]) -> Exception:
-    """An exception of httpx as httpx makes it."""
+def instance_of(cls: type[Exception]) -> Exception:
+    """An exception of httpx, constructed as httpx does."""
     request = httpx.Request("POST", "http://127.0.0.1/x.json")
     if issubclass(cls, httpx.HTTPStatusError):
         return cls("404 Not Found", request=request, response=httpx.Response(404))
@@ -255,7 +255,7 @@ def made(cls: type[Exception]) -> Exception:
     return cls("what happened")
 
 
-def test_httpx_has_the_exceptions_that_were_looked_for() -> None:
+def test_the_list_of_httpx_exceptions_is_complete() -> None:
     assert {httpx.ConnectError, httpx.InvalidURL, httpx.CookieConflict, httpx.StreamConsumed} <= set(
         HTTPX_ERRORS
     )
@@ -263,8 +263,8 @@ def test_httpx_has_the_exceptions_that_were_looked_for() -> None:
 
 
 @pytest.mark.parametrize("cls", HTTPX_ERRORS)
-def test_each_exception_of_httpx_is_translated(cls: type[Exception]) -> None:
-    original = made(cls)
+def test_each_httpx_exception_is_translated(cls: type[Exception]) -> None:
+    original = instance_of(cls)
     with pytest.raises(NodeError) as raised, translated_http_errors():
         raise original
     assert type(raised.value) in {NodeUnavailable, NodeMisconfigured}
@@ -276,6 +276,6 @@ def test_each_exception_of_httpx_is_translated(cls: type[Exception]) -> None:
         assert raised.value.__cause__ is original
 
 
-def test_an_error_that_is_none_of_httpx_passes() -> None:
+def test_other_exceptions_are_not_translated() -> None:
     with pytest.raises(KeyError), translated_http_errors():
         raise KeyError

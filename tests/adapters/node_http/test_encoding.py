@@ -106,13 +106,13 @@ class Point:
         pytest.param({quoted_name("Group", quote=True): 1}, {"Group": 1}, id="a quoted column name"),
     ],
 )
-def test_a_value_is_written_so_that_any_reader_keeps_it(value: Any, written: Any) -> None:
+def test_a_value_is_encoded_so_that_any_reader_preserves_it(value: Any, written: Any) -> None:
     assert json.loads(encode(value)) == written
     assert json.loads(encode({"deep": [value]})) == {"deep": [written]}
-    assert json.loads(encode([value, 2**60]))[0] == written, "the way for large numbers writes it alike"
+    assert json.loads(encode([value, 2**60]))[0] == written, "the encoding for large numbers agrees"
 
 
-class Stranger:
+class Unsupported:
     def __repr__(self) -> str:
         return "a secret"
 
@@ -120,11 +120,11 @@ class Stranger:
 @pytest.mark.parametrize(
     ("value", "named"),
     [
-        pytest.param(Stranger(), "Stranger", id="an object"),
-        pytest.param([{"a": Stranger()}], "Stranger", id="an object inside"),
-        pytest.param({Stranger()}, "Stranger", id="an object in a set"),
-        pytest.param([Stranger(), 2**60], "Stranger", id="beside a large number"),
-        pytest.param(Stranger, "type", id="a class"),
+        pytest.param(Unsupported(), "Unsupported", id="an object"),
+        pytest.param([{"a": Unsupported()}], "Unsupported", id="an object inside"),
+        pytest.param({Unsupported()}, "Unsupported", id="an object in a set"),
+        pytest.param([Unsupported(), 2**60], "Unsupported", id="beside a large number"),
+        pytest.param(Unsupported, "type", id="a class"),
         pytest.param(timedelta(1), "timedelta", id="a duration"),
         pytest.param(1 + 2j, "complex", id="a complex number"),
         pytest.param(ip_address("::1"), "IPv6Address", id="an IP address"),
@@ -132,7 +132,7 @@ class Stranger:
         pytest.param({(1, 2): 3}, "Dict key", id="a key that is a tuple"),
     ],
 )
-def test_what_has_no_place_in_json_is_named_and_refused(value: Any, named: str) -> None:
+def test_a_type_that_json_cannot_represent_is_refused_by_name(value: Any, named: str) -> None:
     with pytest.raises(RecordRefused) as raised:
         encode(value)
     assert named in raised.value.reason
@@ -140,7 +140,7 @@ def test_what_has_no_place_in_json_is_named_and_refused(value: Any, named: str) 
     assert "secret" not in raised.value.reason
 
 
-def test_what_holds_itself_is_refused() -> None:
+def test_a_payload_that_contains_itself_is_refused() -> None:
     endless: dict[str, Any] = {}
     endless["again"] = [endless]
     with pytest.raises(RecordRefused, match="cannot be written as JSON"):
@@ -148,7 +148,7 @@ def test_what_holds_itself_is_refused() -> None:
 
 
 def test_the_same_payload_gives_the_same_bytes_in_every_process() -> None:
-    """Sets of texts are ordered anew in each process; the Idempotency-Key must not be."""
+    """Sets of strings have another order in each process; the Idempotency-Key must not depend on it."""
     code = (
         "from workmesh_flows.adapters.node_http.encoding import encode; import sys;"
         "sys.stdout.buffer.write(encode({'tags': {frozenset(['x', 'y']), 'abc', 'b', 'c', 5}}))"
@@ -179,33 +179,33 @@ KEYS = st.text(st.characters(codec="utf-8")) | st.sampled_from(['"', '\\"', "ÐºÐ
 
 
 @given(payload=PAYLOADS, api_key=KEYS)
-def test_any_payload_has_room_for_any_key(payload: dict[str, Any], api_key: str) -> None:
+def test_any_key_can_be_added_to_any_payload(payload: dict[str, Any], api_key: str) -> None:
     assert json.loads(_with_key(encode(payload), api_key)) == {**payload, "api_key": api_key}
 
 
-def test_an_empty_payload_has_room_for_the_key() -> None:
+def test_the_key_can_be_added_to_an_empty_payload() -> None:
     assert json.loads(_with_key(encode({}), "k")) == {"api_key": "k"}
 
 
-def test_the_nodes_key_counts_where_a_payload_brings_one() -> None:
+def test_the_node_s_key_replaces_an_api_key_in_the_payload() -> None:
     assert json.loads(_with_key(encode({"api_key": "mine", "a": 1}), "k")) == {"api_key": "k", "a": 1}
 
 
 @settings(max_examples=50)
 @given(st.integers())
-def test_any_whole_number_comes_back_exactly(number: int) -> None:
-    said = json.loads(encode({"n": number}))["n"]
-    assert int(said) == number
-    assert isinstance(said, int) == (abs(number) <= SAFE)
+def test_any_integer_is_preserved_exactly(number: int) -> None:
+    decoded = json.loads(encode({"n": number}))["n"]
+    assert int(decoded) == number
+    assert isinstance(decoded, int) == (abs(number) <= SAFE)
 
 
 @settings(max_examples=50)
 @given(st.datetimes(timezones=st.none() | st.timezones()))
-def test_any_time_comes_back_as_the_same_moment(moment: datetime) -> None:
+def test_any_time_is_preserved_as_the_same_moment(moment: datetime) -> None:
     offset = moment.utcoffset()
-    said = datetime.fromisoformat(json.loads(encode(moment)))
-    assert said.tzinfo is not None
+    decoded = datetime.fromisoformat(json.loads(encode(moment)))
+    assert decoded.tzinfo is not None
     if offset is None:
-        assert said == moment.replace(tzinfo=UTC)
+        assert decoded == moment.replace(tzinfo=UTC)
     elif offset.total_seconds() % 60 == 0:  # ISO 8601 has no seconds in an offset; local mean times do
-        assert said.astimezone(UTC) == moment.astimezone(UTC)
+        assert decoded.astimezone(UTC) == moment.astimezone(UTC)

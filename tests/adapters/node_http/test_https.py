@@ -1,4 +1,4 @@
-"""Nodes over https: with a certificate that nobody knows, and with one that a CA file vouches for."""
+"""Nodes over https: with an untrusted certificate, and with one that a CA file makes trusted."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ def pings(served: ScriptedNode, **more: object) -> bool:
     return len(served.asked) == 1
 
 
-def test_a_certificate_that_nobody_knows_is_taken_unverified(authority: Authority) -> None:
+def test_an_untrusted_certificate_is_accepted_without_verification(authority: Authority) -> None:
     with scripted_node(tls=authority.server("127.0.0.1")) as served:
         assert pings(served, verify=False)
 
 
-def test_a_ca_file_vouches_for_a_certificate(authority: Authority) -> None:
+def test_a_ca_file_makes_a_certificate_trusted(authority: Authority) -> None:
     with scripted_node(tls=authority.server("127.0.0.1")) as served:
         assert pings(served, ca_file=authority.ca_file)
 
 
-def test_a_certificate_that_nobody_knows_is_not_accepted(authority: Authority) -> None:
+def test_an_untrusted_certificate_is_not_accepted(authority: Authority) -> None:
     with scripted_node(tls=authority.server("127.0.0.1")) as served:
         error = refusal(served.node())
     assert type(error) is NodeMisconfigured
@@ -53,7 +53,7 @@ def test_a_certificate_that_nobody_knows_is_not_accepted(authority: Authority) -
     assert served.asked == []
 
 
-def test_a_certificate_of_another_host_is_not_accepted(authority: Authority) -> None:
+def test_a_certificate_for_another_host_is_not_accepted(authority: Authority) -> None:
     with scripted_node(tls=authority.server("127.0.0.2")) as served:
         error = refusal(served.node(ca_file=authority.ca_file))
     assert type(error) is NodeMisconfigured
@@ -61,7 +61,7 @@ def test_a_certificate_of_another_host_is_not_accepted(authority: Authority) -> 
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no certificate"], ids=["missing", "empty", "no PEM"])
-def test_a_ca_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | None) -> None:
+def test_an_unreadable_ca_file_is_named_in_the_error(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "my ca.pem"
     if content is not None:
         path.write_bytes(content)
@@ -73,7 +73,7 @@ def test_a_ca_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes |
     assert str(path) in str(error)
 
 
-def test_a_ca_file_of_the_environment_that_is_missing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_ca_file_of_the_environment_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", "/no/such/ca.pem")
     with scripted_node() as served:
         error = refusal(Node("n1", "127.0.0.1", served.node().api_key, ("s",), served.port, "https"))
@@ -81,7 +81,7 @@ def test_a_ca_file_of_the_environment_that_is_missing_is_told(monkeypatch: pytes
     assert "SSL_CERT_FILE" in str(error)
 
 
-def test_https_to_a_node_that_speaks_http() -> None:
+def test_https_to_a_node_that_speaks_plain_http() -> None:
     with scripted_node() as served:
         error = refusal(Node("n1", "127.0.0.1", served.node().api_key, ("s",), served.port, "https"))
     assert type(error) is NodeUnavailable

@@ -11,7 +11,7 @@ from workmesh_flows.adapters.node_http.client import PING, VERSION, WORKLOAD, no
 from workmesh_flows.errors import NodeError, NodeMisconfigured, NodeUnavailable
 
 
-def test_a_node_that_is_well() -> None:
+def test_a_healthy_node_answers_ping_version_and_workload() -> None:
     values = {PING: "", VERSION: "1.0.1", WORKLOAD: 7}
     with (
         scripted_node(lambda asked: success(values[asked.path])) as node,
@@ -40,7 +40,7 @@ def test_a_node_that_is_well() -> None:
         pytest.param(Answer(b"<p>hello"), NodeUnavailable, "not JSON", id="HTML"),
     ],
 )
-def test_a_node_that_is_not_well_is_away_or_a_persons_to_mend(
+def test_an_error_of_a_standard_endpoint_is_unavailable_or_misconfigured(
     answer: Answer, kind: type[NodeError], text: str
 ) -> None:
     with scripted_node(lambda asked: answer) as node, node_client(node.node(), QUICK) as client:
@@ -53,16 +53,16 @@ def test_a_node_that_is_not_well_is_away_or_a_persons_to_mend(
 
 
 @pytest.mark.parametrize("value", ["7", None, True, 1.5, [7], {"tasks": 7}])
-def test_a_workload_is_a_whole_number(value: object) -> None:
+def test_a_workload_must_be_an_integer(value: object) -> None:
     with (
         scripted_node(lambda asked: success(value)) as node,
         node_client(node.node(), QUICK) as client,
-        pytest.raises(NodeMisconfigured, match="not a number"),
+        pytest.raises(NodeMisconfigured, match="not an integer"),
     ):
         client.workload()
 
 
-def test_what_a_node_says_for_a_number_or_a_version_may_echo_the_key() -> None:
+def test_a_version_or_workload_that_echoes_the_key_is_scrubbed() -> None:
     def script(asked: Asked) -> Answer:
         return success(f"you said {asked.raw.decode()} {'x' * 5_000}")
 

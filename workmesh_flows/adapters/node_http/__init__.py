@@ -1,1 +1,1 @@
-"""Requests to nodes over HTTP, by httpx."""
+"""Requests to nodes over HTTP, with httpx."""

@@ -1,4 +1,4 @@
-"""The one seam to the nodes: an HTTP request goes out, a value or one of our errors comes back."""
+"""The only place that sends requests to nodes: it returns the value of an answer, or raises a WorkmeshError."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ PING = "/api/1.0/ping.json"
 VERSION = "/api/1.0/version.json"
 WORKLOAD = "/api/1.0/workload.json"
 _HEADERS = ("content-type", "retry-after")
-"""Those of an answer that say something to us, beside where it redirects to."""
+"""The headers of an answer that are read, beside ``location``."""
 USER_AGENT = f"workmesh-flows/{version('workmesh-flows')}"
 
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Who sends: the lane, and the epoch under which it is held; both go into headers.
+    """The lane for which a request is sent, and the epoch of its lease; both go into headers.
 
-    ``clock`` is what a pause that the node asks for is counted from.
+    ``clock`` gives the time from which a pause requested by the node is counted.
     """
 
     lane: str
@@ -50,14 +50,14 @@ class Sender:
 
 
 class HttpNodeClient:
-    """One node over a kept connection. Raises only errors of ours, and none of them carries the key."""
+    """One node over a persistent connection. Raises only WorkmeshErrors; none of them contains the api key."""
 
     def __init__(self, node: Node, http: httpx.Client, limits: Limits, sender: Sender | None = None) -> None:
-        """Made by :func:`node_client`."""
+        """Use :func:`node_client`."""
         self._node, self._http, self._limits, self._sender = node, http, limits, sender
         self.scrub: Scrub = scrubber(node.api_key.get_secret_value())
         self.at_most: int | None = None
-        """Bytes of a payload that may be sent; None is any number."""
+        """Largest payload that may be sent, in bytes; None for no limit."""
         self._urls: dict[str, httpx.URL] = {}
 
     @property
@@ -66,18 +66,18 @@ class HttpNodeClient:
         return self._node.name
 
     def post(self, path: str, payload: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any JSON
-        """Post ``payload`` beside the api key and return the answer's ``value``.
+        """Post ``payload`` together with the api key and return the answer's ``value``.
 
-        The Idempotency-Key is derived from the lane, the path and the payload: a request that is sent again says
-        so. Raises NodeUnavailable, NodeMisconfigured, RequestCrashed, BatchTooLarge or RecordRefused.
+        The Idempotency-Key is derived from the lane, the path and the payload: a request that is sent again has the
+        same key. Raises NodeUnavailable, NodeMisconfigured, RequestCrashed, StaleEpoch, BatchTooLarge or RecordRefused.
         """
         content = encode(payload)
         if not content.startswith(b"{"):
             raise RecordRefused(
-                f"the payload is a {type(payload).__name__}; only an object has room for the key"
+                f"the payload is a {type(payload).__name__}, but must be an object, to which the api key is added"
             )
         if self.at_most is not None and len(content) > self.at_most:
-            size = f"the request would have {len(content):,} bytes, {self.at_most:,} are allowed"
+            size = f"the request has {len(content):,} bytes, {self.at_most:,} are allowed"
             raise BatchTooLarge(size, node=self.name, unsent=True)
         headers = {
             "Content-Type": "application/json",
@@ -94,7 +94,7 @@ class HttpNodeClient:
             return read_answer(answer, path=path, scrub=self.scrub, now=now)
 
     def ping(self) -> None:
-        """Ask whether the node is there and takes our key; raises NodeUnavailable or NodeMisconfigured."""
+        """Check that the node is reachable and accepts the api key; raises NodeUnavailable or NodeMisconfigured."""
         self._ask(PING)
 
     def version(self) -> str:
@@ -102,11 +102,11 @@ class HttpNodeClient:
         return self.scrub(str(self._ask(VERSION)))
 
     def workload(self) -> int:
-        """Tasks that the node has still to do."""
+        """The length of the node's queue: tasks that it still has to process."""
         value = self._ask(WORKLOAD)
         if isinstance(value, bool) or not isinstance(value, int):
-            said = self.scrub(repr(value))[:80]
-            raise NodeMisconfigured(f"{WORKLOAD} gives {said}, not a number", node=self.name)
+            shown = self.scrub(repr(value))[:80]
+            raise NodeMisconfigured(f"{WORKLOAD} returns {shown}, not an integer", node=self.name)
         return value
 
     def _ask(self, path: str) -> Any:  # noqa: ANN401 - any JSON
@@ -114,7 +114,10 @@ class HttpNodeClient:
             return self.post(path, {})
         except RecordRefused as refusal:
             raise NodeMisconfigured(f"{path} is refused: {refusal.reason}", node=self.name) from refusal
-        except (RequestCrashed, BatchTooLarge) as error:  # nothing was asked that could be at fault
+        except (
+            RequestCrashed,
+            BatchTooLarge,
+        ) as error:  # such a request has no payload that could be the cause
             raise NodeUnavailable(error.reason, node=self.name) from error
 
     def _read(self, response: httpx.Response) -> RawAnswer:
@@ -125,14 +128,14 @@ class HttpNodeClient:
         for piece in response.iter_bytes():
             body += piece
             if monotonic() > deadline:
-                why = f"its answer takes longer than {self._limits.read_timeout:g} s to arrive"
+                why = f"its answer takes longer than {self._limits.read_timeout:g} s"
                 raise NodeUnavailable(why, interrupted=True)
             if len(body) > limit:
                 return RawAnswer(response.status_code, headers, bytes(body[:limit]), cut=True)
         return RawAnswer(response.status_code, headers, bytes(body))
 
     def _url(self, path: str) -> httpx.URL:
-        """The whole address of an access point, put together once: httpx would do so for each request."""
+        """The full address of an endpoint, built only once: httpx would build it for each request."""
         if path not in self._urls:
             self._urls[path] = self._http.build_request("POST", path).url
         return self._urls[path]
@@ -144,7 +147,7 @@ class HttpNodeClient:
 
 @contextmanager
 def node_client(node: Node, limits: Limits, *, sender: Sender | None = None) -> Iterator[HttpNodeClient]:
-    """A client for one node, closed at the end of the block; raises NodeMisconfigured for a bad address or CA file."""
+    """A client for one node, closed at the end of the block; raises NodeMisconfigured for an invalid address or CA file."""
     keep_answers_out_of_logs()
     with _named(node), translated_http_errors():
         http = httpx.Client(
@@ -152,7 +155,7 @@ def node_client(node: Node, limits: Limits, *, sender: Sender | None = None) -> 
             timeout=httpx.Timeout(limits.read_timeout, connect=limits.connect_timeout),
             verify=_verification(node),
             follow_redirects=False,
-            # A compressed answer would grow past max_answer_bytes before anyone could stop it.
+            # A compressed answer could grow past max_answer_bytes before the limit is checked.
             headers={"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "identity"},
             event_hooks={"response": [_keep_redirect_unread]},
         )
@@ -170,7 +173,7 @@ def _named(node: Node) -> Iterator[None]:
 
 
 def _keep_redirect_unread(response: httpx.Response) -> None:
-    """Httpx reads a redirect's address even where it follows none, and fails on one that is long or odd."""
+    """Move the redirect address away from httpx: it parses it even if it follows none, and fails on long or odd ones."""
     if "location" in response.headers:
         response.extensions["location"] = response.headers.pop("location")
 
@@ -178,25 +181,25 @@ def _keep_redirect_unread(response: httpx.Response) -> None:
 def _address(node: Node) -> httpx.URL:
     try:
         url = httpx.URL(node.address)
-        url.host.encode("idna")  # as the resolver will
+        url.host.encode("idna")  # as the resolver does
     except UnicodeError as error:
-        raise NodeMisconfigured(f"its address {node.address} cannot be used: {error}") from error
+        raise NodeMisconfigured(f"its address {node.address} is invalid: {error}") from error
     return url
 
 
 def _verification(node: Node) -> ssl.SSLContext | bool:
     if node.scheme != "https":
-        return False  # nothing to verify, and loading the CA bundle costs a tenth of a second a client
+        return False  # there is no certificate, and loading the CA bundle takes 0.1 s per client
     if not node.verify:
         return False
     try:
         return ssl.create_default_context(cafile=node.ca_file) if node.ca_file else httpx.create_ssl_context()
     except OSError as error:  # ssl.SSLError is one
-        named = node.ca_file or "that SSL_CERT_FILE or SSL_CERT_DIR names"
-        raise NodeMisconfigured(f"its CA file {named} cannot be read: {error}") from error
+        path = node.ca_file or "named by SSL_CERT_FILE or SSL_CERT_DIR"
+        raise NodeMisconfigured(f"its CA file {path} cannot be read: {error}") from error
 
 
 def _with_key(content: bytes, api_key: str) -> bytes:
-    """The payload's JSON object with the key in it, last, so that it counts; the payload not written a second time."""
+    """The JSON object with the api key appended: the last of two equal keys counts, and nothing is encoded twice."""
     key = b'"api_key":' + encode(api_key) + b"}"
     return b"{" + key if content == b"{}" else content[:-1] + b"," + key

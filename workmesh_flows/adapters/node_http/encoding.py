@@ -1,4 +1,4 @@
-"""Records as JSON: what a node can read in any language."""
+"""Records as JSON that nodes in any language can read."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ import orjson
 from workmesh_flows.errors import RecordRefused
 
 _SAFE_INTEGER = 2**53 - 1
-"""The largest whole number that JSON readers keep exactly (RFC 8259, section 6)."""
+"""The largest integer that all JSON readers represent exactly (RFC 8259, section 6)."""
 _OPTIONS = orjson.OPT_STRICT_INTEGER | orjson.OPT_NAIVE_UTC | orjson.OPT_NON_STR_KEYS
 
 
 def encode(payload: Any) -> bytes:  # noqa: ANN401 - any payload
-    """Write JSON: times in ISO 8601 with offset (naive ones are UTC), UUID, Decimal and large integers as text.
+    """Encode as JSON: times in ISO 8601 with offset (naive ones are UTC), UUID, Decimal and large integers as text.
 
-    Bytes are base64, sets are lists in an order of their own, NaN is null. The same payload always gives the same
-    bytes. Raises RecordRefused where a value has no place in JSON.
+    Bytes become base64, sets lists sorted by their encoding, NaN null. The same payload always gives the same bytes.
+    Raises RecordRefused for a value that JSON cannot represent.
     """
     try:
         return orjson.dumps(payload, default=_plain, option=_OPTIONS)
     except TypeError:
         pass
-    try:  # an integer that is too large is the usual cause
+    try:  # the usual cause is an integer that is too large
         return orjson.dumps(_with_text_for_large(payload), default=_plain, option=_OPTIONS)
     except (TypeError, RecursionError) as error:
         raise RecordRefused(f"cannot be written as JSON: {error}") from error
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever orjson does not know
+def _plain(value: Any) -> Any:  # noqa: ANN401 - any type that orjson does not support
     match value:
         case Decimal():
             return str(value)
@@ -45,7 +45,7 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever orjson does not know
         case Mapping():
             return dict(value)
         case _:
-            message = f"{type(value).__name__} has no place in JSON"
+            message = f"JSON cannot represent {type(value).__name__}"
             raise TypeError(message)
 
 

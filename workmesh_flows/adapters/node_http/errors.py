@@ -1,4 +1,4 @@
-"""Every error of httpx, translated into one of ours."""
+"""Translation of every httpx error into a WorkmeshError."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from workmesh_flows.errors import (
 
 @contextmanager
 def translated_http_errors() -> Iterator[None]:
-    """Turn every error of httpx into one of ours, the cause kept unless it quotes the answer."""
+    """Raise NodeUnavailable or NodeMisconfigured for every httpx error, with it as the cause unless it quotes the answer."""
     try:
         yield
     except httpx.RemoteProtocolError as error:
@@ -29,25 +29,25 @@ def translated_http_errors() -> Iterator[None]:
 def _translation(error: Exception) -> NodeError:  # noqa: PLR0911 - a table of classes
     detail = str(error).strip() or "no further detail"
     match error:
-        case httpx.RemoteProtocolError():  # its text goes on with what the node sent, after a colon
-            why = f"the answer did not arrive whole, or is no HTTP: {detail.partition(':')[0]}"
+        case httpx.RemoteProtocolError():  # after a colon its text quotes what the node sent
+            why = f"its answer is incomplete or not HTTP: {detail.partition(':')[0]}"
             return NodeUnavailable(why, interrupted=True)
         case httpx.HTTPStatusError():
             return NodeUnavailable(f"it answers {error.response.status_code}")
         case httpx.ConnectError() if _is_certificate(error):
             return NodeMisconfigured(
-                f"its certificate is not accepted: {detail}; give the CA file in its block"
+                f"its certificate is not accepted: {detail}; enter the CA file in its block"
             )
         case httpx.InvalidURL() | httpx.UnsupportedProtocol() | httpx.LocalProtocolError():
             return NodeMisconfigured(f"its address or a header cannot be used: {detail}")
         case httpx.ConnectTimeout() | httpx.ConnectError():
             return NodeUnavailable(f"no connection ({type(error).__name__}: {detail})")
         case httpx.TimeoutException():
-            return NodeUnavailable(f"no answer in time ({type(error).__name__})", interrupted=True)
+            return NodeUnavailable(f"it does not answer in time ({type(error).__name__})", interrupted=True)
         case httpx.TooManyRedirects() | httpx.CookieConflict():
             return NodeMisconfigured(f"its answer cannot be followed: {detail}")
         case _:
-            why = f"the answer did not arrive whole ({type(error).__name__}: {detail})"
+            why = f"its answer is incomplete ({type(error).__name__}: {detail})"
             return NodeUnavailable(why, interrupted=True)
 
 
