@@ -28,7 +28,7 @@ from workmesh_flows.errors import StoreUnavailable
 from workmesh_flows.operations.check import Level, check_mesh, missing_ddl
 
 
-def test_a_mesh_on_tables_as_declared_lacks_only_indexes_and_the_ddl_makes_them(engine: Engine) -> None:
+def test_tables_as_declared_lack_only_indexes_and_the_ddl_creates_them(engine: Engine) -> None:
     create_shop(engine)
     found = check_mesh(engine, shop_mesh())
     assert {finding.level for finding in found} == {Level.ADVICE}
@@ -44,7 +44,7 @@ def test_a_check_changes_nothing(database_url: str) -> None:
     engine.dispose()
 
 
-def test_tables_of_our_own_can_be_created_beforehand(database_url: str) -> None:
+def test_workmesh_tables_can_be_created_before_the_first_run(database_url: str) -> None:
     engine = create_engine(database_url)
     create_shop(engine)
     assert problems(engine) == []
@@ -54,7 +54,7 @@ def test_tables_of_our_own_can_be_created_beforehand(database_url: str) -> None:
     engine.dispose()
 
 
-def test_a_column_of_ours_that_an_older_version_did_not_make_is_added(engine: Engine) -> None:
+def test_the_ddl_adds_workmesh_columns_that_an_older_version_did_not_create(engine: Engine) -> None:
     create_shop(engine)
     run(
         engine,
@@ -74,7 +74,7 @@ def test_a_column_of_ours_that_an_older_version_did_not_make_is_added(engine: En
 
 
 @pytest.mark.parametrize("kind", KEYS)
-def test_odd_names_and_keys_of_any_type_give_no_false_problems(engine: Engine, kind: str) -> None:
+def test_odd_names_and_keys_of_any_type_cause_no_false_problems(engine: Engine, kind: str) -> None:
     world = make_world(kind)
     world.fill(engine, ["n1", None], [1, 2], [1, 2, 2])
     mesh = Mesh([world.service])
@@ -82,7 +82,7 @@ def test_odd_names_and_keys_of_any_type_give_no_false_problems(engine: Engine, k
     assert fixed(engine, mesh) == []
 
 
-def test_the_demos_mesh_has_no_problems(engine: Engine) -> None:
+def test_the_demo_s_mesh_has_no_problems(engine: Engine) -> None:
     DemoBase.metadata.create_all(engine)
     assert problems(engine, demo_mesh) == []
     assert fixed(engine, demo_mesh) == []
@@ -97,7 +97,7 @@ def record_columns() -> dict[str, Any]:
     }
 
 
-def test_a_record_that_is_its_own_entity_is_well(engine: Engine) -> None:
+def test_a_record_that_is_its_own_entity_causes_no_finding(engine: Engine) -> None:
     base = new_base()
     shop: Any = entity(base)
     crate: Any = entity(base, "Crate", shop_id=to("shop.id"), **record_columns())
@@ -119,24 +119,24 @@ def test_records_that_reach_no_entity_are_a_problem_and_some_are_a_note(engine: 
     assert (note.level, note.what) == (Level.NOTE, "1 of the first 3 records reach an entity")
 
 
-def test_a_database_that_is_away_is_said() -> None:
+def test_an_unreachable_database_raises_store_unavailable() -> None:
     engine = create_engine("postgresql+psycopg://nobody@127.0.0.1:9/nothing")
     with pytest.raises(StoreUnavailable):
         check_mesh(engine, shop_mesh())
     engine.dispose()
 
 
-def test_another_kind_of_database_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unsupported_database_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = create_engine("sqlite://")
     monkeypatch.setattr(engine.dialect, "name", "duckdb")
     (finding,) = check_mesh(engine, shop_mesh())
     assert str(finding) == (
-        "problem: the database: the database is duckdb, which is not known here; use one of sqlite, postgresql"
+        "problem: the database: the database is duckdb, which is not supported; use one of sqlite, postgresql"
     )
     engine.dispose()
 
 
-def test_two_protocols_of_one_table_share_what_they_can(engine: Engine) -> None:
+def test_two_protocols_of_one_table_share_indexes(engine: Engine) -> None:
     create_shop(engine)
     protocols = [
         Protocol(name, record=Order, id=Order.id, sort=Order.at, push=Push(post("/push.json"), flags=flags))

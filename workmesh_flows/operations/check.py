@@ -1,4 +1,4 @@
-"""A mesh held against its real database: what is wrong, what is slow, and the DDL that is missing."""
+"""Check of a mesh against its database: what is wrong, what is slow, and the DDL that is missing."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ __all__ = ["Finding", "Level", "check_mesh", "missing_ddl"]
 
 
 def check_mesh(engine: Engine, mesh: Mesh, nodes: Collection[str] | None = None) -> Sequence[Finding]:
-    """Everything that is found; nothing is changed. ``nodes`` are names that the assignation columns must hold.
+    """All findings; nothing is changed. The assignment columns must have room for the names in ``nodes``.
 
-    Raises StoreError where the database cannot be reached.
+    Raises StoreError if the database is unreachable.
     """
     if engine.dialect.name not in DIALECTS:
-        what = f"the database is {engine.dialect.name}, which is not known here"
+        what = f"the database is {engine.dialect.name}, which is not supported"
         return [Finding(Level.PROBLEM, "the database", what, f"use one of {', '.join(DIALECTS)}")]
     with translated_errors(), engine.connect() as connection:
         catalogue = LiveSchema(connection)
@@ -56,7 +56,7 @@ def check_mesh(engine: Engine, mesh: Mesh, nodes: Collection[str] | None = None)
 
 
 def missing_ddl(findings: Iterable[Finding]) -> list[str]:
-    """The statements that mend the findings, each once: columns before the indexes that may be on them."""
+    """The statements that fix the findings, without duplicates: columns before indexes, which may need them."""
     statements = dict.fromkeys(statement for finding in findings for statement in finding.ddl)
     return sorted(
         statements, key=lambda statement: "INDEX" in statement.split("(", maxsplit=1)[0].split()[:3]
@@ -83,7 +83,7 @@ def _service_findings(
 def _protocol_findings(
     engine: Engine, catalogue: LiveSchema, service: Service, protocol: Protocol, *, sound: bool
 ) -> Iterator[Finding]:
-    """``sound`` says that the entity's table is as it is declared."""
+    """``sound`` is true if the entity's table is as declared."""
     record, demands = table_of(protocol.record), required_of_record(protocol)
     joined = dict(required_of_path(protocol))
     broken = [*table_findings(catalogue, record, demands)] if record is not table_of(service.entity) else []
@@ -105,7 +105,7 @@ def _protocol_findings(
 
 def _may_be_null(catalogue: LiveSchema, table: Table, column: Column[Any]) -> bool:
     found, name = catalogue.table(table), catalogue.name(column.name)
-    # SQLite says so of a primary key, too, where it is not.
+    # SQLite reports a primary key as nullable although it is not.
     return found is not None and found.plain and found.columns[name]["nullable"] and found.key != {name}
 
 
@@ -114,7 +114,7 @@ def _coming(demands: Iterable[RequiredColumn]) -> set[Column[Any]]:
 
 
 def _once(findings: Iterable[Finding]) -> Iterator[Finding]:
-    """Without what was found before, of a table that several protocols share."""
+    """Without duplicates, which occur for tables that several protocols share."""
     seen = set[Finding]()
     for finding in findings:
         plain = replace(finding, service=None, protocol=None)

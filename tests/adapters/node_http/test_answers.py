@@ -67,7 +67,7 @@ def test_a_status_code_decides_the_kind_of_error(
 
 
 @pytest.mark.parametrize(
-    ("said", "kind", "text"),
+    ("answer", "kind", "text"),
     [
         pytest.param(failure("no good"), RecordRefused, "no good", id="a failure with 200"),
         pytest.param(failure(""), RecordRefused, "gives no reason", id="a failure without a reason"),
@@ -87,9 +87,9 @@ def test_a_status_code_decides_the_kind_of_error(
     ],
 )
 def test_an_answer_200_is_an_error_unless_its_status_is_success(
-    ask: Ask, said: Answer, kind: type[WorkmeshError], text: str
+    ask: Ask, answer: Answer, kind: type[WorkmeshError], text: str
 ) -> None:
-    error = ask(said)
+    error = ask(answer)
     assert type(error) is kind
     assert text in str(error)
 
@@ -105,7 +105,7 @@ def test_a_success_without_a_value_returns_none(ask: Ask) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "kind", "text"),
+    ("answer", "kind", "text"),
     [
         pytest.param(redirect(302, "/404"), NodeMisconfigured, "redirects to /404", id="302 to /404"),
         pytest.param(redirect(303, "/404"), NodeMisconfigured, "redirects to /404", id="303 to /404"),
@@ -130,9 +130,9 @@ def test_a_success_without_a_value_returns_none(ask: Ask) -> None:
     ],
 )
 def test_a_redirect_is_an_error_and_not_followed(
-    ask: Ask, said: Answer, kind: type[WorkmeshError], text: str
+    ask: Ask, answer: Answer, kind: type[WorkmeshError], text: str
 ) -> None:
-    error = ask(said)
+    error = ask(answer)
     assert type(error) is kind
     assert text in str(error)
 

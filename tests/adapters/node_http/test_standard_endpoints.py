@@ -64,7 +64,7 @@ def test_a_workload_must_be_an_integer(value: object) -> None:
 
 def test_a_version_or_workload_that_echoes_the_key_is_scrubbed() -> None:
     def script(asked: Asked) -> Answer:
-        return success(f"you said {asked.raw.decode()} {'x' * 5_000}")
+        return success(f"you sent {asked.raw.decode()} {'x' * 5_000}")
 
     with scripted_node(script) as node, node_client(node.node(), QUICK) as client:
         assert_secret(API_KEY, client.version())

@@ -19,13 +19,13 @@ from workmesh_flows.operations.check import Level, check_mesh, missing_ddl
 FLAGS = ("push_time", "push_success", "push_error", "pull_time", "pull_success", "pull_error")
 
 
-def test_a_table_that_is_missing_is_named(engine: Engine) -> None:
+def test_a_missing_table_is_named(engine: Engine) -> None:
     create_shop(engine)
     run(engine, 'DROP TABLE "select"')
     assert problems(engine) == ["select: the table is missing"]
 
 
-def test_what_a_user_has_to_add_for_us_is_added_by_the_ddl(engine: Engine) -> None:
+def test_the_ddl_adds_missing_flags_results_and_assignment_columns(engine: Engine) -> None:
     create_shop(engine)
     run(engine, 'ALTER TABLE "Shop" DROP COLUMN "order"')
     run(engine, *(f'ALTER TABLE "select" DROP COLUMN {name}' for name in (*FLAGS, "score")))
@@ -33,7 +33,7 @@ def test_what_a_user_has_to_add_for_us_is_added_by_the_ddl(engine: Engine) -> No
     assert fixed(engine) == []
 
 
-def test_a_column_of_the_users_own_is_named_and_not_added(engine: Engine) -> None:
+def test_a_missing_column_of_the_user_is_named_but_not_added(engine: Engine) -> None:
     create_shop(engine)
     run(engine, 'ALTER TABLE "select" DROP COLUMN text', 'ALTER TABLE "select" DROP COLUMN "where"')
     assert problems(engine) == [
@@ -43,7 +43,7 @@ def test_a_column_of_the_users_own_is_named_and_not_added(engine: Engine) -> Non
     assert not any("ADD COLUMN" in statement for statement in missing_ddl(check_mesh(engine, shop_mesh())))
 
 
-def test_a_column_of_another_kind_is_a_problem(engine: Engine) -> None:
+def test_a_column_of_another_kind_of_type_is_a_problem(engine: Engine) -> None:
     create_shop(engine)
     others = {"push_time": "INTEGER", "push_success": "TEXT", "push_error": "INTEGER", "score": "TEXT"}
     for column, kind in others.items():
@@ -56,7 +56,7 @@ def test_a_column_of_another_kind_is_a_problem(engine: Engine) -> None:
         assert f"column is {kind}, declared as" in problem
 
 
-def test_a_type_of_the_users_own_gives_no_alarm(engine: Engine) -> None:
+def test_a_user_s_own_type_causes_no_finding(engine: Engine) -> None:
     class Slug(TypeDecorator[str]):
         impl = String(36)
         cache_ok = True
@@ -68,7 +68,7 @@ def test_a_type_of_the_users_own_gives_no_alarm(engine: Engine) -> None:
     assert fixed(engine, Mesh([serve(order, shop)])) == []
 
 
-def test_flags_are_null_when_a_record_is_born(engine: Engine) -> None:
+def test_flags_must_be_null_in_a_new_record(engine: Engine) -> None:
     def change(shop: Table, order: Table) -> None:
         for flag in FLAGS:
             order.c[flag].nullable = False
@@ -87,7 +87,7 @@ def test_flags_are_null_when_a_record_is_born(engine: Engine) -> None:
         assert fixed(engine) == []
 
 
-def test_a_default_of_null_is_none(engine: Engine) -> None:
+def test_a_default_of_null_is_no_default(engine: Engine) -> None:
     create_shop(engine)
     run(
         engine,
@@ -104,19 +104,19 @@ def nullable_sort(shop: Table, order: Table) -> None:
 def test_records_without_a_sort_value_are_counted(engine: Engine) -> None:
     create_shop(engine, nullable_sort)
     (problem,) = problems(engine)
-    assert "the sort column may be null" in problem
+    assert "the sort column is nullable" in problem
     write_shops(engine, ["n1"])
     write_orders(engine, [1, 1, 1, 1])
     run(engine, 'UPDATE "select" SET "where" = NULL WHERE id > 2')
     (problem,) = problems(engine)
-    assert "and is in 2 records" in problem
+    assert "null in 2 records" in problem
     run(engine, 'DELETE FROM "select" WHERE "where" IS NULL')
     if engine.dialect.name == "postgresql":
         assert fixed(engine) == []
 
 
-def test_records_without_a_sort_value_are_lost_between_pages_or_hide_all_others(engine: Engine) -> None:
-    """Why it is a problem: PostgreSQL sorts them last, behind any mark; SQLite first, and nothing is behind null."""
+def test_records_without_a_sort_value_are_skipped_by_paging_or_hide_all_others(engine: Engine) -> None:
+    """The reason for the finding: PostgreSQL sorts nulls after any mark, SQLite before, and no row is after null."""
     create_shop(engine, nullable_sort)
     write_shops(engine, ["n1"])
     write_orders(engine, [1, 1, 1, 1])
@@ -135,14 +135,19 @@ def test_records_without_a_sort_value_are_lost_between_pages_or_hide_all_others(
     assert sent == ([1, 2] if engine.dialect.name == "postgresql" else [3, 4])
 
 
-def test_keys_that_sqlite_holds_in_another_form_are_a_problem(engine: Engine) -> None:
+def test_keys_that_sqlite_stores_in_another_form_are_a_problem(engine: Engine) -> None:
     if engine.dialect.name != "sqlite":
         pytest.skip("PostgreSQL has a type for UUIDs")
     world = make_world("uuid")
     world.fill(engine, ["n1"], [1], [1])
     run(engine, """UPDATE "select" SET "Id of it" = '00000000-0000-0000-0000-000000000007'""")
     (problem,) = problems(engine, Mesh([world.service]))
-    assert problem.endswith("1 of 1 are not found again under what was read of them")
+    assert problem.endswith(
+        "1 of 1 values of the id column are not found by the value read: "
+        "stored as '00000000-00...', but the declared type writes '00000000000...'"
+    )
+    (finding,) = (f for f in check_mesh(engine, Mesh([world.service])) if f.level is Level.PROBLEM)
+    assert finding.to_do == "declare Mapped[str]"
     run(engine, """UPDATE "select" SET "Id of it" = 'seven'""")
     (problem,) = problems(engine, Mesh([world.service]))
     assert "cannot be read" in problem

@@ -43,7 +43,7 @@ def test_an_id_that_is_not_unique_is_a_problem(engine: Engine) -> None:
     assert fixed(engine) == []
 
 
-def test_a_unique_index_on_some_rows_makes_no_key(engine: Engine) -> None:
+def test_a_partial_unique_index_is_not_a_key(engine: Engine) -> None:
     run(
         engine,
         'CREATE TABLE "Shop" ("ShopId" INTEGER NOT NULL, size INTEGER NOT NULL, "order" VARCHAR(50))',
@@ -52,7 +52,7 @@ def test_a_unique_index_on_some_rows_makes_no_key(engine: Engine) -> None:
     assert any("the key is neither" in problem for problem in problems(engine))
 
 
-def test_an_index_of_the_users_own_stands_in_where_it_fits(engine: Engine) -> None:
+def test_an_existing_index_replaces_a_required_one_if_it_fits(engine: Engine) -> None:
     create_shop(engine)
     true = "TRUE" if engine.dialect.name == "postgresql" else "1"
     run(
@@ -65,7 +65,7 @@ def test_an_index_of_the_users_own_stands_in_where_it_fits(engine: Engine) -> No
     assert check_mesh(engine, shop_mesh()) == []
 
 
-def test_an_index_that_does_not_fit_does_not_stand_in(engine: Engine) -> None:
+def test_an_index_that_does_not_fit_replaces_none(engine: Engine) -> None:
     create_shop(engine)
     run(
         engine,
@@ -77,10 +77,10 @@ def test_an_index_that_does_not_fit_does_not_stand_in(engine: Engine) -> None:
     )
     found = advice(engine)
     assert len(found) == 4
-    assert found[1].startswith("b leads past all records to the few that are looked for")
+    assert found[1].startswith("the full index b is read past all other records to the few required ones")
 
 
-def test_names_fit_and_differ_whatever_the_tables_are_called() -> None:
+def test_index_names_are_short_and_unique_for_any_table_name() -> None:
     base = new_base()
     shop: Any = entity(base)
     names = set[str]()
@@ -94,7 +94,7 @@ def test_names_fit_and_differ_whatever_the_tables_are_called() -> None:
     assert max(len(name.encode()) for name in names) <= LONGEST_NAME
 
 
-def test_a_sort_column_that_is_the_key_is_never_null_and_indexed_once(engine: Engine) -> None:
+def test_a_sort_column_that_is_the_key_is_not_nullable_and_indexed_once(engine: Engine) -> None:
     base = new_base()
     shop: Any = entity(base)
     order: Any = record(base, shop_id=to("shop.id"))
@@ -106,7 +106,7 @@ def test_a_sort_column_that_is_the_key_is_never_null_and_indexed_once(engine: En
     assert fixed(engine, mesh) == []
 
 
-def test_the_statements_use_the_indexes_that_are_recommended(engine: Engine) -> None:
+def test_the_statements_use_the_recommended_indexes(engine: Engine) -> None:
     create_shop(engine)
     assert fixed(engine) == []
     kind = engine.dialect.name
@@ -131,8 +131,8 @@ def test_the_statements_use_the_indexes_that_are_recommended(engine: Engine) -> 
 
 
 def plan(engine: Engine, statement: Select[Any]) -> str:
-    """What the database says it would do."""
-    told = statement.compile(engine, compile_kwargs={"literal_binds": True})
+    """The query plan of a statement."""
+    sql = statement.compile(engine, compile_kwargs={"literal_binds": True})
     explain = "EXPLAIN" if engine.dialect.name == "postgresql" else "EXPLAIN QUERY PLAN"
     with engine.connect() as connection:
-        return "\n".join(str(row) for row in connection.exec_driver_sql(f"{explain} {told}"))
+        return "\n".join(str(row) for row in connection.exec_driver_sql(f"{explain} {sql}"))

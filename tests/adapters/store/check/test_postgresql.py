@@ -8,16 +8,18 @@ from tests.support.checking import advice, create_shop, fixed, problems, run
 from workmesh_flows import Mesh
 
 
-def test_names_that_differ_in_case_are_told_where_case_matters(postgresql: Engine) -> None:
+def test_a_name_that_differs_only_in_case_is_in_the_finding(postgresql: Engine) -> None:
     create_shop(postgresql)
     run(postgresql, 'ALTER TABLE "select" RENAME COLUMN push_time TO "Push_Time"')
     (problem,) = problems(postgresql)
-    assert "there is one called Push_Time" in problem
+    assert "a column Push_Time exists, but names are case-sensitive" in problem
     run(postgresql, 'ALTER TABLE "Shop" RENAME TO shop')
-    assert any("there is one called shop" in problem for problem in problems(postgresql))
+    assert any(
+        "a table shop exists, but names are case-sensitive" in problem for problem in problems(postgresql)
+    )
 
 
-def test_a_schema_that_the_engine_translates_is_the_one_looked_at(postgresql: Engine) -> None:
+def test_tables_are_checked_in_the_schema_that_the_engine_translates_to(postgresql: Engine) -> None:
     run(postgresql, "CREATE SCHEMA elsewhere")
     engine = postgresql.execution_options(schema_translate_map={"tenant": "elsewhere"})
     world = make_world(schema="tenant")
@@ -41,18 +43,18 @@ def test_times_without_a_zone_under_a_declaration_with_one_are_a_problem(postgre
     create_shop(postgresql)
     run(postgresql, 'ALTER TABLE "select" ALTER COLUMN push_time TYPE TIMESTAMP')
     (problem,) = problems(postgresql)
-    assert "times shift by the session's offset from UTC" in problem
+    assert "times shift by the session's UTC offset" in problem
 
 
 @pytest.mark.parametrize(
     ("table", "change", "what"),
     [
-        pytest.param("select", "push_time TYPE TIMESTAMPTZ(3)", "less than microseconds", id="coarse"),
-        pytest.param("select", "pull_error TYPE VARCHAR(100)", "up to 300 are written to it", id="error"),
+        pytest.param("select", "push_time TYPE TIMESTAMPTZ(3)", "needs microseconds", id="coarse"),
+        pytest.param("select", "pull_error TYPE VARCHAR(100)", "up to 300 characters", id="error"),
         pytest.param("Shop", '"order" TYPE VARCHAR(5)', "the node node-17 has 7", id="name"),
     ],
 )
-def test_a_column_that_is_too_narrow_is_widened(
+def test_the_ddl_widens_a_column_that_is_too_narrow(
     postgresql: Engine, table: str, change: str, what: str
 ) -> None:
     create_shop(postgresql)
@@ -62,15 +64,15 @@ def test_a_column_that_is_too_narrow_is_widened(
     assert fixed(postgresql, nodes=["n1", "node-17"]) == []
 
 
-def test_without_the_names_of_nodes_room_for_fifty_characters_is_advised(postgresql: Engine) -> None:
+def test_without_names_of_nodes_a_length_of_50_is_advised(postgresql: Engine) -> None:
     create_shop(postgresql)
     run(postgresql, 'ALTER TABLE "Shop" ALTER COLUMN "order" TYPE VARCHAR(49)')
     assert problems(postgresql) == []
-    assert any("holds 49 characters" in what for what in advice(postgresql))
+    assert any("room for 49 characters" in what for what in advice(postgresql))
     assert fixed(postgresql) == []
 
 
-def test_other_ways_of_indexing_are_understood(postgresql: Engine) -> None:
+def test_hash_descending_and_including_indexes_are_recognised(postgresql: Engine) -> None:
     create_shop(postgresql)
     run(
         postgresql,
@@ -87,7 +89,7 @@ def test_other_ways_of_indexing_are_understood(postgresql: Engine) -> None:
     assert len(advice(postgresql)) == 2
 
 
-def test_an_index_that_could_not_be_built_is_built_again(postgresql: Engine) -> None:
+def test_an_invalid_index_is_dropped_and_created_again(postgresql: Engine) -> None:
     create_shop(postgresql)
     assert fixed(postgresql) == []
     run(
@@ -100,7 +102,7 @@ def test_an_index_that_could_not_be_built_is_built_again(postgresql: Engine) -> 
     assert fixed(postgresql) == []
 
 
-def test_a_view_has_no_keys_to_check_and_a_partitioned_table_is_indexed_at_once(
+def test_keys_of_views_are_not_checked_and_partitioned_tables_are_indexed_with_a_lock(
     postgresql: Engine,
 ) -> None:
     run(
@@ -117,7 +119,7 @@ def test_a_view_has_no_keys_to_check_and_a_partitioned_table_is_indexed_at_once(
     assert fixed(postgresql) == []
 
 
-def test_a_schema_of_an_odd_name_gives_no_false_problems(postgresql: Engine) -> None:
+def test_a_schema_with_an_odd_name_causes_no_false_problems(postgresql: Engine) -> None:
     run(postgresql, 'CREATE SCHEMA "5% Of it"')
     world = make_world(schema="5% Of it")
     world.fill(postgresql, ["n1"], [1], [1])
@@ -125,7 +127,7 @@ def test_a_schema_of_an_odd_name_gives_no_false_problems(postgresql: Engine) -> 
     assert fixed(postgresql, Mesh([world.service])) == []
 
 
-def test_a_domain_is_what_it_is_of(postgresql: Engine) -> None:
+def test_a_domain_counts_as_its_base_type(postgresql: Engine) -> None:
     create_shop(postgresql)
     run(
         postgresql,

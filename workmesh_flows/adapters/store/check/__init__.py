@@ -1,1 +1,1 @@
-"""A database held against a declaration: what is there, what is missing, and the DDL that mends it."""
+"""Comparison of a database with a declaration: what exists, what is missing, and the DDL that fixes it."""

@@ -1,4 +1,4 @@
-"""Tables and columns held against a declaration."""
+"""Checks of tables and columns against a declaration."""
 
 from __future__ import annotations
 
@@ -16,47 +16,47 @@ from workmesh_flows.domain.answers import LONGEST_TEXT
 from workmesh_flows.domain.checks.declaration import MICROSECONDS
 
 NAME_ROOM = 50
-"""Characters that an assignation column should have where the nodes are not known."""
+"""Recommended length of an assignment column if the names of the nodes are not known."""
 ERROR_ROOM = 200
-"""Characters below which the reason of a failure is often cut."""
+"""Recommended length of an error column: in a shorter one, reasons are often cut."""
 
 
 def table_findings(
     catalogue: LiveSchema, table: Table, demands: Sequence[RequiredColumn]
 ) -> Iterator[Finding]:
-    """A table that is missing, or columns of it that are."""
+    """Findings for a missing table, or for missing columns of an existing one."""
     found = catalogue.table(table)
     if found is None:
         alike = catalogue.lookalike(table)
-        hint = f"; there is one called {alike}, and names tell upper from lower case" if alike else ""
+        hint = f"; a table {alike} exists, but names are case-sensitive" if alike else ""
         yield Finding(
             Level.PROBLEM, table.fullname, f"the table is missing{hint}", "create it with your migrations"
         )
         return
-    asked = {demand.column: demand for demand in demands}
+    required = {demand.column: demand for demand in demands}
     for column in table.columns:
         if not column.system and catalogue.name(column.name) not in found.columns:
-            yield _missing(catalogue, found, column, asked.get(column))
+            yield _missing(catalogue, found, column, required.get(column))
 
 
 def column_findings(
     catalogue: LiveSchema, demands: Iterable[RequiredColumn], nodes: Collection[str] | None
 ) -> Iterator[Finding]:
-    """Types, lengths, nullability and defaults of columns that are there."""
+    """Findings for types, lengths, nullability and defaults of existing columns."""
     for demand in demands:
         found = catalogue.table(_table(demand))
         there = None if found is None else found.columns.get(catalogue.name(demand.column.name))
         if found is None or there is None:
             continue
         yield from _type_findings(catalogue, demand, there)
-        if catalogue.dialect.name == "postgresql":  # SQLite holds any length
+        if catalogue.dialect.name == "postgresql":  # SQLite does not enforce lengths
             yield from _length_findings(catalogue, demand, there, nodes)
         if found.plain and demand.way:
             yield from _flag_findings(catalogue, demand, there)
 
 
 def where(column: Column[Any]) -> str:
-    """The place of a column, for people."""
+    """The column as findings name it: ``table.column``."""
     return f"{column.table}.{column.name}"
 
 
@@ -64,7 +64,7 @@ def _missing(
     catalogue: LiveSchema, found: FoundTable, column: Column[Any], demand: RequiredColumn | None
 ) -> Finding:
     alike = next((name for name in found.columns if name.lower() == column.name.lower()), None)
-    hint = f"; there is one called {alike}, and names tell upper from lower case" if alike else ""
+    hint = f"; a column {alike} exists, but names are case-sensitive" if alike else ""
     title = f" ({demand.title})" if demand else ""
     if demand is None or not demand.added or alike or not found.plain:
         ddl: tuple[str, ...] = ()
@@ -88,14 +88,12 @@ def _type_findings(
             level = Level.PROBLEM if demand.role == "time" else Level.ADVICE
             what = (
                 f"the {demand.title} column is {names[0]}, declared as {names[1]}: times shift by the session's "
-                "offset from UTC"
+                "UTC offset"
             )
-            yield Finding(level, at, what, "declare DateTime(timezone=...) as the column is")
+            yield Finding(level, at, what, "declare DateTime(timezone=...) to match the column")
         precision = getattr(found, "precision", None)
         if demand.role == "time" and precision is not None and precision < MICROSECONDS:
-            what = (
-                f"the {demand.title} column is {names[0]}: it keeps less than microseconds, which order needs"
-            )
+            what = f"the {demand.title} column is {names[0]}: the order of records needs microseconds"
             kind = catalogue.write.type(declared)
             change = catalogue.write.alter_column(demand.column, f"TYPE {kind}")
             yield Finding(Level.PROBLEM, at, what, f"make it {kind}", change)
@@ -105,31 +103,31 @@ def _length_findings(
     catalogue: LiveSchema, demand: RequiredColumn, there: ReflectedColumn, nodes: Collection[str] | None
 ) -> Iterator[Finding]:
     room = getattr(found_type(there), "length", None)
-    if not isinstance(room, int) or demand.role not in {"assignation", "error"}:
+    if not isinstance(room, int) or demand.role not in {"assignment", "error"}:
         return
     needed, enough, what = (_error_room if demand.role == "error" else _name_room)(demand, nodes)
     if room < enough:
         level = Level.PROBLEM if room < needed else Level.ADVICE
         kind = f"VARCHAR({needed if room < needed else enough})"
         change = catalogue.write.alter_column(demand.column, f"TYPE {kind}")
-        narrow = f"the {demand.title} column holds {room} characters: {what}"
+        narrow = f"the {demand.title} column has room for {room} characters: {what}"
         yield Finding(level, where(demand.column), narrow, f"make it {kind}", change)
 
 
 def _name_room(demand: RequiredColumn, nodes: Collection[str] | None) -> tuple[int, int, str]:
-    """The characters that it takes, those that are better, and why."""
+    """The length that is required, the length that is recommended, and why."""
     del demand
     if nodes is None:
-        return 0, NAME_ROOM, "the name of a node may have more"
+        return 0, NAME_ROOM, "names of nodes may be longer"
     longest = max(nodes, key=len, default="")
     return len(longest), len(longest), f"the node {longest} has {len(longest)}"
 
 
 def _error_room(demand: RequiredColumn, nodes: Collection[str] | None) -> tuple[int, int, str]:
-    """The same. Reasons are cut to what is declared; what is longer than the column, PostgreSQL refuses."""
+    """The same. Reasons are cut to the declared length; PostgreSQL rejects a reason longer than the column."""
     del nodes
     written = min(getattr(demand.column.type, "length", None) or LONGEST_TEXT, LONGEST_TEXT)
-    return written, max(written, ERROR_ROOM), f"reasons of up to {written} are written to it"
+    return written, max(written, ERROR_ROOM), f"reasons have up to {written} characters"
 
 
 def _flag_findings(
@@ -138,14 +136,14 @@ def _flag_findings(
     change: Callable[[Column[Any], str], tuple[str, ...]] = catalogue.write.alter_column
     at = where(demand.column)
     if not there["nullable"]:
-        what = f"the {demand.title} flag is NOT NULL: null means that it was not tried yet"
-        yield Finding(Level.PROBLEM, at, what, "let it be null", change(demand.column, "DROP NOT NULL"))
+        what = f"the {demand.title} flag is NOT NULL, but null means that the record was not sent yet"
+        yield Finding(Level.PROBLEM, at, what, "make it nullable", change(demand.column, "DROP NOT NULL"))
     default = there["default"]
     if default is None or default.strip("() ").lower().startswith("null"):
         return
     level = Level.PROBLEM if demand.role == "success" else Level.ADVICE
-    what = f"the {demand.title} flag has the default {default}: a new record looks as if it had been tried"
-    yield Finding(level, at, what, "take the default away", change(demand.column, "DROP DEFAULT"))
+    what = f"the {demand.title} flag has the default {default}, so a new record looks as if it had been sent"
+    yield Finding(level, at, what, "remove the default", change(demand.column, "DROP DEFAULT"))
 
 
 def _table(demand: RequiredColumn) -> Table:

@@ -1,4 +1,4 @@
-"""DDL as text that psql and sqlite3 take: names quoted where they have to be."""
+"""DDL as text for psql and sqlite3, with names quoted where necessary."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from sqlalchemy.types import TypeEngine
 
 
 class Writer:
-    """Writes statements of one dialect; ``place`` gives a table where the database has it.
+    """Writes statements for one dialect; ``place`` maps a table to its schema in the database.
 
-    The dialect is one without a driver: that of a driver doubles the percent signs in names. From Python, execute
-    the statements as ``text``, which doubles them where that is needed.
+    It uses dialects without a driver, because those of drivers double percent signs in names. To execute a statement
+    from Python wrap it in ``text``, which doubles them if necessary.
     """
 
     def __init__(self, dialect: str, place: Callable[[Table], Table]) -> None:
-        """Write for ``postgresql`` or ``sqlite``."""
+        """``dialect`` is ``postgresql`` or ``sqlite``."""
         self._postgresql = dialect == "postgresql"
         self._dialect: Dialect = (
             PGDialect(paramstyle="named")  # type: ignore[no-untyped-call]
@@ -31,38 +31,38 @@ class Writer:
         self._place = place
 
     def table(self, table: Table) -> str:
-        """A table's name."""
+        """The name of a table, quoted if necessary."""
         return self._names.format_table(self._place(table))
 
     def type(self, type_: TypeEngine[Any]) -> str:
-        """A type, as in CREATE TABLE."""
+        """A type as in CREATE TABLE."""
         return type_.compile(dialect=self._dialect)
 
     def condition(self, condition: ColumnElement[bool]) -> str:
-        """A condition on columns, their tables left out."""
-        return self._spelled(condition)
+        """A condition on columns, without the names of their tables."""
+        return self._literal(condition)
 
     def add_column(self, column: Column[Any], default: int | str | None = None) -> str:
-        """A column that is missing; with a default, for the rows that are there."""
-        spelled = str(CreateColumn(column).compile(dialect=self._dialect)).strip()
-        born = "" if default is None else f" DEFAULT {self._spelled(literal(default))}"
-        return f"ALTER TABLE {self.table(column.table)} ADD COLUMN {spelled}{born}"
+        """Add a column; existing rows get ``default``."""
+        definition = str(CreateColumn(column).compile(dialect=self._dialect)).strip()
+        clause = "" if default is None else f" DEFAULT {self._literal(literal(default))}"
+        return f"ALTER TABLE {self.table(column.table)} ADD COLUMN {definition}{clause}"
 
     def alter_column(self, column: Column[Any], change: str) -> tuple[str, ...]:
-        """A change of a column; SQLite has no statement for one."""
+        """Change a column; empty for SQLite, which cannot change columns."""
         if not self._postgresql:
             return ()
         name = self._names.format_column(column)
         return (f"ALTER TABLE {self.table(column.table)} ALTER COLUMN {name} {change}",)
 
     def create_table(self, table: Table) -> tuple[str, ...]:
-        """A table of ours and its indexes."""
-        made = CreateTable(table, if_not_exists=True).compile(dialect=self._dialect)
+        """Create a Workmesh table and its indexes."""
+        create = CreateTable(table, if_not_exists=True).compile(dialect=self._dialect)
         indexes = sorted(table.indexes, key=lambda index: str(index.name))
-        return (" ".join(str(made).split()), *map(self.create_own_index, indexes))
+        return (" ".join(str(create).split()), *map(self.create_own_index, indexes))
 
     def create_own_index(self, index: Index) -> str:
-        """An index of a table of ours, as it is declared."""
+        """Create a declared index of a Workmesh table."""
         return str(CreateIndex(index, if_not_exists=True).compile(dialect=self._dialect))
 
     def create_index(  # noqa: PLR0913 - each is one part of the statement
@@ -75,7 +75,7 @@ class Writer:
         unique: bool = False,
         locking: bool = False,
     ) -> str:
-        """An index; on PostgreSQL without locking out writers, unless the table allows no other way."""
+        """Create an index; on PostgreSQL concurrently, so that writers are not blocked, unless ``locking``."""
         place = self._place(table)
         bare = Table(
             place.name, MetaData(), *(Column(column, String) for column in columns), schema=place.schema
@@ -92,10 +92,10 @@ class Writer:
         return str(CreateIndex(index, if_not_exists=True).compile(dialect=self._dialect))
 
     def drop_index(self, table: Table, name: str) -> str:
-        """An index that PostgreSQL could not finish."""
+        """Drop an index that PostgreSQL failed to build."""
         schema = self._place(table).schema
         place = "" if schema is None else f"{self._names.quote_schema(schema)}."
         return f"DROP INDEX CONCURRENTLY IF EXISTS {place}{self._names.quote(name)}"
 
-    def _spelled(self, expression: ColumnElement[Any]) -> str:
+    def _literal(self, expression: ColumnElement[Any]) -> str:
         return str(expression.compile(dialect=self._dialect, compile_kwargs={"literal_binds": True}))

@@ -1,4 +1,4 @@
-"""What a check finds."""
+"""Findings of a check."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from enum import StrEnum
 
 
 class Level(StrEnum):
-    """How much it matters."""
+    """The severity of a finding."""
 
     PROBLEM = "problem"
-    """Runs will fail, or write or send something wrong."""
+    """Runs will fail, or write or send wrong data."""
     ADVICE = "advice"
-    """It works, and slower or with less than it could."""
+    """Runs work, but slower than they could, or with a risk."""
     NOTE = "note"
-    """Nothing to do, if it is meant."""
+    """Nothing to do if it is intended."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is not as the declaration has it, or could be better.
+    """A difference between database and declaration, or a possible improvement.
 
-    ``service`` and ``protocol`` are None where it concerns more than one. ``ddl`` mends it, one statement an item,
-    without semicolons; it is empty where a person has to decide.
+    ``service`` and ``protocol`` are None if it concerns more than one. ``ddl`` has the statements that fix it, without
+    semicolons; it is empty if manual action is required.
     """
 
     level: Level
@@ -34,6 +34,6 @@ class Finding:
     protocol: str | None = None
 
     def __str__(self) -> str:
-        """One line."""
+        """The finding on one line."""
         place = " ".join(name for name in (self.service, self.protocol) if name)
         return f"{self.level}: {place + ': ' if place else ''}{self.where}: {self.what}; {self.to_do}"

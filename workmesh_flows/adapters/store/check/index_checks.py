@@ -1,4 +1,4 @@
-"""Indexes that are there held against those that are wanted."""
+"""Checks of keys and indexes: unique keys, and the indexes that the statements need."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from workmesh_flows.domain.protocol import Protocol
 def index_findings(
     catalogue: LiveSchema, wanted: Iterable[RequiredIndex], coming: Collection[Column[Any]]
 ) -> Iterator[Finding]:
-    """Wanted indexes that nothing stands in for. ``coming`` are missing columns that another finding's DDL adds."""
+    """Findings for required indexes without an equivalent. ``coming`` are missing columns that other findings' DDL adds."""
     for index in wanted:
         found = catalogue.table(index.table)
         if found is None or not found.plain or not _has_columns(catalogue, found, index, coming):
@@ -31,7 +31,7 @@ def index_findings(
 
 
 def key_findings(catalogue: LiveSchema, demands: Iterable[RequiredColumn]) -> Iterator[Finding]:
-    """Keys that the database does not hold to be unique."""
+    """Findings for keys without a unique constraint."""
     for demand in demands:
         table = demand.column.table
         assert isinstance(table, Table)  # noqa: S101 - a mapped class has one table
@@ -39,10 +39,10 @@ def key_findings(catalogue: LiveSchema, demands: Iterable[RequiredColumn]) -> It
 
 
 def path_key_findings(catalogue: LiveSchema, protocol: Protocol) -> Iterator[Finding]:
-    """Joins that may lead a record to several rows."""
+    """Findings for joins by which a record may match several rows."""
     for hop in hops(protocol):
         columns = [after for _, after in hop.pairs]
-        yield from _unique_findings(catalogue, hop.table, columns, "what records are joined to")
+        yield from _unique_findings(catalogue, hop.table, columns, "the key that records are joined to")
 
 
 def _unique_findings(
@@ -61,7 +61,7 @@ def _unique_findings(
         unique=True,
         locking=found.partitioned,
     )
-    to_do = "see to it that no two rows share it, and create the index"
+    to_do = "remove duplicates, then create the index"
     yield Finding(Level.PROBLEM, where(columns[0]), what, to_do, (create,))
 
 
@@ -73,7 +73,7 @@ def _has_columns(
 
 
 def _leads(catalogue: LiveSchema, there: FoundIndex, index: RequiredIndex) -> bool:
-    """Whether its columns are the right ones."""
+    """Whether an existing index starts with the required columns and covers the others."""
     names = [catalogue.name(column.name) for column in index.columns]
     leading = there.columns[: len(names)]
     right = list(leading) == names if index.sorted else set(leading) == set(names)
@@ -82,7 +82,7 @@ def _leads(catalogue: LiveSchema, there: FoundIndex, index: RequiredIndex) -> bo
 
 
 def _narrows(catalogue: LiveSchema, there: FoundIndex, index: RequiredIndex) -> bool:
-    """Whether it holds all rows that the statements look for, and few others."""
+    """Whether an existing index contains all rows that the statements read, and few others."""
     if there.where is None:
         return not index.where
     wanted = {_plain(catalogue.write.condition(condition)) for condition in index.conditions}
@@ -91,7 +91,7 @@ def _narrows(catalogue: LiveSchema, there: FoundIndex, index: RequiredIndex) -> 
 
 
 def _plain(condition: str) -> str:
-    """A condition without what two spellings of it differ in."""
+    """A condition in a form in which different spellings of it are equal."""
     return " ".join(condition.translate(str.maketrans("", "", '()"`[]')).casefold().split())
 
 
@@ -111,10 +111,10 @@ def _missing(
     what, drops = f"no index {wanted}: {index.why}", tuple[str, ...]()
     if broken:
         names = [there.name for there in broken if there.name is not None]
-        what = f"the index {', '.join(names)} is not valid: it is being built, or could not be; {index.why}"
+        what = f"the index {', '.join(names)} is not valid: it is still being built, or building it failed; {index.why}"
         drops = tuple(catalogue.write.drop_index(index.table, name) for name in names)
     elif fit and index.where:
-        names = [there.name or "the key" for there in fit]
-        what = f"{', '.join(names)} leads past all records to the few that are looked for: {index.why}"
-    assert len(index.name) <= LONGEST_NAME  # noqa: S101 - a longer one would be cut, and clash
+        names = [there.name or "of the key" for there in fit]
+        what = f"the full index {', '.join(names)} is read past all other records to the few required ones: {index.why}"
+    assert len(index.name) <= LONGEST_NAME  # noqa: S101 - PostgreSQL would cut a longer one, and names could clash
     return Finding(Level.ADVICE, index.table.fullname, what, "create the index", (*drops, create))

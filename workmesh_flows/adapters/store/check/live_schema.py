@@ -1,4 +1,4 @@
-"""What the database says of its tables: columns, keys, indexes."""
+"""The tables that exist in the database: columns, keys, indexes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PLAIN, _PARTITIONED = "r", "p"
 
 @dataclass(frozen=True, slots=True)
 class FoundIndex:
-    """An index or a key. ``columns`` has None for an expression; ``where`` is the condition of a partial one."""
+    """An index or a key. ``columns`` has None for an expression; ``where`` is the condition of a partial index."""
 
     name: str | None
     columns: tuple[str | None, ...]
@@ -30,13 +30,13 @@ class FoundIndex:
     unique: bool = False
     where: str | None = None
     ordered: bool = True
-    """Whether it can be read in the order of its columns: a B-tree, all of them in one direction."""
+    """Whether it can be read in the order of its columns: a B-tree with all columns in one direction."""
     valid: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class FoundTable:
-    """A table as it is in the database; a view has ``plain`` false, and nothing is known of its keys."""
+    """A table in the database; for a view ``plain`` is false and its keys are unknown."""
 
     columns: Mapping[str, ReflectedColumn]
     indexes: tuple[FoundIndex, ...]
@@ -53,10 +53,10 @@ class FoundTable:
 
 
 class LiveSchema:
-    """Reads a table once. ``folds`` says that the database does not tell upper from lower case in names."""
+    """Reads and caches tables. ``folds`` is true if the database ignores the case of names."""
 
     def __init__(self, connection: Connection) -> None:
-        """Read by this connection."""
+        """Read through this connection."""
         self._connection = connection
         self._inspector: Inspector = inspect(connection)
         self._found: dict[tuple[str | None, str], FoundTable | None] = {}
@@ -67,26 +67,26 @@ class LiveSchema:
         self.write = Writer(self.dialect.name, self.place)
 
     def place(self, table: Table) -> Table:
-        """An empty table of the same name in the schema where the engine has it."""
+        """An empty table of the same name, in the schema to which the engine maps it."""
         return Table(table.name, MetaData(), schema=self._schemas.get(table.schema, table.schema))
 
     def name(self, name: str) -> str:
-        """A name as it compares here."""
+        """A name in the form in which names are compared."""
         return name.lower() if self.folds else str(name)
 
     def table(self, table: Table) -> FoundTable | None:
-        """What is there under the table's name, None where nothing is."""
+        """The existing table of this name; None if there is none."""
         place = self.place(table)
         at = (place.schema, place.name)
         if at not in self._found:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", SAWarning)  # types and expressions that it does not know
+                warnings.simplefilter("ignore", SAWarning)  # about unknown types and expressions
                 there = self._inspector.has_table(place.name, place.schema)
                 self._found[at] = self._read(place) if there else None
         return self._found[at]
 
     def lookalike(self, table: Table) -> str | None:
-        """A table or column's owner whose name differs in case alone."""
+        """The name of a table that differs from this one's only in case."""
         place = self.place(table)
         names = self._inspector.get_table_names(place.schema)
         return next((name for name in names if name.lower() == place.name.lower()), None)
@@ -125,7 +125,7 @@ class LiveSchema:
         )
 
     def _extra(self, table: Table) -> tuple[str, frozenset[str]]:
-        """What kind of a table it is, as PostgreSQL calls it, and its indexes that are of no use."""
+        """The kind of the table in PostgreSQL's letters, and the names of its invalid indexes."""
         if self.dialect.name == "postgresql":
             row = self._connection.execute(_EXTRA, {"name": self.write.table(table)}).one()
             kind = row.kind.decode() if isinstance(row.kind, bytes) else row.kind

@@ -1,4 +1,4 @@
-"""Our own tables, and columns or indexes that an older version did not make."""
+"""Checks of the Workmesh tables: missing tables, and columns or indexes that an older version did not create."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from workmesh_flows.adapters.store.schema import own
 
 
 def own_findings(catalogue: LiveSchema) -> Iterator[Finding]:
-    """What of our own tables is missing."""
+    """Findings for missing Workmesh tables, columns and indexes."""
     for table in own.sorted_tables:
         found = catalogue.table(table)
         if found is None:
-            what = "this table of ours is not there yet: it is created on first use"
-            to_do = "create it beforehand where runs may not create tables"
+            what = "Workmesh table missing; created on first run"
+            to_do = "create it now if runs have no permission to create tables"
             yield Finding(Level.ADVICE, table.name, what, to_do, catalogue.write.create_table(table))
             continue
         for column in table.columns:
@@ -29,31 +29,33 @@ def own_findings(catalogue: LiveSchema) -> Iterator[Finding]:
 
 
 def _missing(catalogue: LiveSchema, column: Column[Any]) -> Finding:
-    what = "this column of ours is missing: the table was made by another version"
+    what = "Workmesh column missing: another version created the table"
     if column.primary_key:
-        to_do = "move the table's rows to a new one; no statement adds a column to a key that has rows"
+        to_do = (
+            "copy the rows to a new table; a column cannot be added to the primary key of a table with rows"
+        )
         return Finding(Level.PROBLEM, where(column), what, to_do)
     return Finding(Level.PROBLEM, where(column), what, "add it", (_added(catalogue, column),))
 
 
 def _added(catalogue: LiveSchema, column: Column[Any]) -> str:
-    """Rows are there already, so a column that may not be null needs a value for them: the one it is born with."""
+    """Existing rows need a value in a NOT NULL column: its default, or the column is added as nullable."""
     if column.nullable or column.server_default is not None:
         return catalogue.write.add_column(column)
-    born = getattr(column.default, "arg", None)
-    if isinstance(born, int | str):
-        return catalogue.write.add_column(column, default=born)
-    loose: Column[Any] = Column(column.name, column.type)
-    Table(column.table.name, MetaData(), loose, schema=column.table.schema)
-    return catalogue.write.add_column(loose)
+    default = getattr(column.default, "arg", None)
+    if isinstance(default, int | str):
+        return catalogue.write.add_column(column, default=default)
+    nullable: Column[Any] = Column(column.name, column.type)
+    Table(column.table.name, MetaData(), nullable, schema=column.table.schema)
+    return catalogue.write.add_column(nullable)
 
 
 def _index_findings(catalogue: LiveSchema, table: Table) -> Iterator[Finding]:
     found = catalogue.table(table)
-    assert found is not None  # noqa: S101 - it was looked at before
+    assert found is not None  # noqa: S101 - the caller has checked
     names = {index.name for index in found.indexes}
     for index in sorted(table.indexes, key=lambda index: str(index.name)):
         if index.name not in names:
             create = catalogue.write.create_own_index(index)
-            what = f"the index {index.name} of ours is missing"
+            what = f"Workmesh index {index.name} missing"
             yield Finding(Level.ADVICE, table.name, what, "create the index", (create,))

@@ -1,4 +1,4 @@
-"""What a declaration asks of its tables, column by column."""
+"""The columns that a declaration requires, with their roles."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from workmesh_flows.domain.service import Service
 
 @dataclass(frozen=True, slots=True)
 class RequiredColumn:
-    """A column and its role; ``added`` says that a missing one can simply be added."""
+    """A column and its role; ``added`` is true if DDL can simply add it. ``way`` is push or pull for a flag."""
 
     column: Column[Any]
     role: str
@@ -32,11 +32,11 @@ class RequiredColumn:
 
 
 def required_of_entity(service: Service) -> Sequence[RequiredColumn]:
-    """The entity's key and the column that holds its node."""
+    """The entity's key and its assignment column."""
     entities = entity_table(service)
     return (
         RequiredColumn(entities.key, "key"),
-        RequiredColumn(entities.node, "assignation", added=True),
+        RequiredColumn(entities.node, "assignment", added=True),
     )
 
 
@@ -51,7 +51,7 @@ def required_of_record(protocol: Protocol) -> Sequence[RequiredColumn]:
 
 
 def required_of_path(protocol: Protocol) -> Iterator[tuple[Table, Sequence[RequiredColumn]]]:
-    """The columns that records are joined by, a table at a time."""
+    """The columns by which records are joined, grouped by table."""
     joined: dict[Table, list[RequiredColumn]] = {}
     for hop in hops(protocol):
         for before, after in hop.pairs:
@@ -62,7 +62,7 @@ def required_of_path(protocol: Protocol) -> Iterator[tuple[Table, Sequence[Requi
 
 
 def hops(protocol: Protocol) -> Sequence[Hop]:
-    """The joins to the entity, and to the record that one follows."""
+    """The joins to the entity, and to the record that this one depends on."""
     return (*protocol.path, *(() if protocol.follows is None else (protocol.follows.hop,)))
 
 

@@ -1,4 +1,4 @@
-"""The indexes that our statements need, by what each is for."""
+"""The indexes that Workmesh's statements need, and why."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from workmesh_flows.domain.protocol import Protocol
 from workmesh_flows.domain.service import Service
 
 LONGEST_NAME = 63
-"""Bytes of a name that PostgreSQL keeps."""
+"""Longest name in PostgreSQL, in bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class RequiredIndex:
-    """An index. ``purpose`` is a word for its name, ``why`` the reason in words.
+    """A required index. ``purpose`` is a word for its name, ``why`` the reason as a sentence.
 
-    The first columns stand in an order that matters where ``sorted``; ``covered`` ones only have to be in it. ``where``
-    are columns with the value that the condition compares them to: (success, False) is ``success IS NOT TRUE``.
+    The order of ``columns`` matters if ``sorted``; ``covered`` columns only have to be in the index. ``where`` has
+    columns with the value that the condition compares them to: (success, False) is ``success IS NOT TRUE``.
     """
 
     table: Table
@@ -37,12 +37,12 @@ class RequiredIndex:
 
     @property
     def all_columns(self) -> tuple[Column[Any], ...]:
-        """As they stand in the index."""
+        """All columns in their order in the index."""
         return tuple(dict.fromkeys((*self.columns, *self.covered)))
 
     @property
     def conditions(self) -> list[ColumnElement[bool]]:
-        """The condition as the statements write it: a planner knows it by its form."""
+        """The conditions as the statements write them: a planner recognises them only in this form."""
         return [
             bare_column(flag.name, Boolean).is_(True)
             if wanted
@@ -52,24 +52,24 @@ class RequiredIndex:
 
     @property
     def name(self) -> str:
-        """The same wherever it is made; no two indexes share it."""
+        """The same on every machine, and unique per index."""
         names = [[column.name for column in self.all_columns], [(c.name, w) for c, w in self.where]]
-        told = f"{self.table.schema!r} {self.table.name!r} {names}"
-        digest = hashlib.sha256(told.encode()).hexdigest()[:8]
+        signature = f"{self.table.schema!r} {self.table.name!r} {names}"
+        digest = hashlib.sha256(signature.encode()).hexdigest()[:8]
         plain = re.sub(r"[^a-z0-9]+", "_", self.table.name.lower()).strip("_")
         end = f"_{self.purpose}_{digest}"
         return f"workmesh_{plain}"[: LONGEST_NAME - len(end)] + end
 
 
 def entity_indexes(service: Service) -> Iterator[RequiredIndex]:
-    """What finding entities by their node needs."""
+    """The index for finding entities by their node."""
     node = column_of(service.assigned_to)
-    why = "entities are found by their node, and those that have none"
+    why = "finds the entities of a node, and those without one"
     yield RequiredIndex(table_of(service.entity), "node", why, (node,))
 
 
 def record_indexes(protocol: Protocol) -> Iterator[RequiredIndex]:
-    """What push, pull and status need of the record's table, and moving an entity of the tables on the path."""
+    """The indexes of the record's table for push, pull and status, and of the owner path for moving an entity."""
     table, key, sort = table_of(protocol.record), column_of(protocol.id), column_of(protocol.sort)
     successes: list[Column[Any]] = []
     if protocol.push is not None:
@@ -77,19 +77,19 @@ def record_indexes(protocol: Protocol) -> Iterator[RequiredIndex]:
         successes.append(success)
         order = tuple(dict.fromkeys((sort, key)))
         yield RequiredIndex(
-            table, "pending", "push reads what is pending, in order", order, where=((success, False),)
+            table, "pending", "push reads pending records in order", order, where=((success, False),)
         )
         if protocol.pull is not None:
             pulled = column_of(protocol.pull.flags.success)
             successes.append(pulled)
             order = (column_of(protocol.push.flags.time), key)
-            on_their_way = ((success, True), (pulled, False))
+            in_flight = ((success, True), (pulled, False))
             yield RequiredIndex(
                 table,
                 "pullable",
-                "pull reads what is on its way, in the order of push",
+                "pull reads records in flight, in the order of their push",
                 order,
-                where=on_their_way,
+                where=in_flight,
             )
     yield from _owner_indexes(protocol, successes)
 
@@ -100,8 +100,8 @@ def _owner_indexes(protocol: Protocol, successes: Sequence[Column[Any]]) -> Iter
         table = before[0].table
         assert isinstance(table, Table)  # noqa: S101 - a hop starts at a table
         if number:
-            why = "a move finds the records of an entity by way of it"
+            why = "a move finds the records of an entity through it"
             yield RequiredIndex(table, "owner", why, before, sorted=False)
         else:
-            why = "status counts by it alone, and a move finds the records of an entity"
+            why = "status counts with this index alone, and a move finds the records of an entity"
             yield RequiredIndex(table, "status", why, before, covered=tuple(successes), sorted=False)

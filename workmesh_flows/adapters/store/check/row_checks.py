@@ -1,11 +1,11 @@
-"""Rows held against a declaration: a few of them, and those that would never be sent."""
+"""Checks of a sample of rows against a declaration, and counts of records that would never be sent."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from sqlalchemy import Column, Engine, Select, func, select
+from sqlalchemy import Column, Engine, Select, String, func, select, type_coerce
 
 from workmesh_flows.adapters.store.check.column_checks import where
 from workmesh_flows.adapters.store.check.finding import Finding, Level
@@ -19,71 +19,88 @@ from workmesh_flows.domain.service import Service
 from workmesh_flows.errors import StoreError, StoreUnavailable
 
 SAMPLE = 1_000
-"""Records whose owner is looked for."""
+"""Number of records whose entity is looked up."""
 KEYS = 100
-"""Keys that are read and looked for again."""
+"""Number of keys that are read, then looked up by the value read."""
+EXCERPT = 11
+"""Characters of a key that a finding shows."""
 
 
 def owner_findings(engine: Engine, service: Service, protocol: Protocol) -> Iterator[Finding]:
-    """How many of some records reach an entity."""
+    """Findings for records in a sample that do not reach an entity."""
     joined = join_owner(service, protocol, outer=True)
     at = table_of(protocol.record).fullname
     try:
         owners = _first_column(engine, select(joined.owner).select_from(joined.source).limit(SAMPLE))
     except _Unreadable as error:
         what = f"the owner path cannot be followed: {error}"
-        yield Finding(Level.PROBLEM, at, what, "make the types of the joined columns agree")
+        yield Finding(Level.PROBLEM, at, what, "give the joined columns the same type")
         return
     reached = sum(owner is not None for owner in owners)
     if reached == len(owners):
         return
     what = f"{reached:,} of the first {len(owners):,} records reach an entity"
     if reached:
-        yield Finding(Level.NOTE, at, what, "the others are counted and never sent: see that it is meant")
+        yield Finding(
+            Level.NOTE, at, what, "the others are counted and never sent: check that this is intended"
+        )
     else:
-        yield Finding(Level.PROBLEM, at, what, "correct the owner path: as it is, nothing is sent")
+        yield Finding(Level.PROBLEM, at, what, "correct the owner path: with this one, no record is sent")
 
 
 def sort_findings(
     engine: Engine, protocol: Protocol, change: Callable[[Column[Any], str], tuple[str, ...]]
 ) -> Iterator[Finding]:
-    """For a sort column that may be null: how many records have none. ``change`` writes DDL for a column."""
+    """The finding for a nullable sort column, with the number of nulls. ``change`` writes DDL for a column."""
     sort = column_of(protocol.sort)
     statement = select(func.count()).select_from(table_of(protocol.record)).where(sort.is_(None))
     (nulls,) = _first_column(engine, statement)
-    title = "the sort column may be null"
+    title = "the sort column is nullable"
     if nulls:
-        what = (
-            f"{title}, and is in {nulls:,} records: they have no place in the order, and are not sent in it"
-        )
-        yield Finding(Level.PROBLEM, where(sort), what, "give these records a value, and make it NOT NULL")
+        what = f"{title} and null in {nulls:,} records: they have no position in the order, and are not sent in order"
+        yield Finding(Level.PROBLEM, where(sort), what, "set a value in these records, then make it NOT NULL")
     else:
-        what = f"{title}: a record without a value would have no place in the order"
+        what = f"{title}: a record without a value has no position in the order"
         yield Finding(Level.PROBLEM, where(sort), what, "make it NOT NULL", change(sort, "SET NOT NULL"))
 
 
 def key_form_findings(engine: Engine, column: Column[Any], title: str) -> Iterator[Finding]:
-    """Keys that are not found again as they were read, like UUIDs that SQLite holds with dashes."""
-    what = ""
+    """The finding for keys that are not found by the value read, such as UUIDs that SQLite stores with dashes."""
+    to_do = "store them in the form that the declared type writes, or declare the type that is stored"
     try:
-        keys = set(_first_column(engine, select(column).limit(KEYS))) - {None}
+        stored = dict(_rows(engine, select(column, type_coerce(column, String())).limit(KEYS)))
+        keys = [key for key in stored if key is not None]
         statement = select(column).where(column.in_(keys)).limit(KEYS * KEYS)
-        lost = keys - set(_first_column(engine, statement))
+        found = set(_first_column(engine, statement))
     except _Unreadable as error:
-        what = f"cannot be read: {error}"
-    else:
-        if lost:
-            what = f"{len(lost):,} of {len(keys):,} are not found again under what was read of them"
-    if what:
-        to_do = "store them in the form that the declared type writes, or declare the type that they have"
-        yield Finding(Level.PROBLEM, where(column), f"values of the {title} column: {what}", to_do)
+        what = f"values of the {title} column: cannot be read: {error}"
+        yield Finding(Level.PROBLEM, where(column), what, to_do)
+        return
+    if lost := [key for key in keys if key not in found]:
+        what = f"{len(lost):,} of {len(keys):,} values of the {title} column are not found by the value read"
+        raw, written = stored[lost[0]], _written(engine, column, lost[0])
+        if raw != written:
+            what += f": stored as {_excerpt(raw)}, but the declared type writes {_excerpt(written)}"
+            to_do = f"declare Mapped[{type(raw).__name__}]"
+        yield Finding(Level.PROBLEM, where(column), what, to_do)
+
+
+def _written(engine: Engine, column: Column[Any], value: object) -> object:
+    """The form in which the declared type of a column writes a value."""
+    write = column.type.dialect_impl(engine.dialect).bind_processor(engine.dialect)
+    return value if write is None else write(value)
+
+
+def _excerpt(value: object) -> str:
+    text = str(value)
+    return repr(text if len(text) <= EXCERPT else f"{text[:EXCERPT]}...")
 
 
 def weight_findings(engine: Engine, service: Service) -> Iterator[Finding]:
-    """A weight that the database cannot work out."""
+    """The finding for a weight that the database cannot compute."""
     weight = weight_column(service)
     if weight is None:
-        return  # a function of the entity
+        return  # the weight is computed by a Python function
     try:
         _first_column(engine, select(weight, entity_table(service).key).limit(1))
     except _Unreadable as error:
@@ -92,14 +109,23 @@ def weight_findings(engine: Engine, service: Service) -> Iterator[Finding]:
 
 
 class _Unreadable(Exception):
-    """The database or a type says no, and would the next time."""
+    """The database or a type rejects the statement permanently."""
 
 
 def _first_column(engine: Engine, statement: Select[Any]) -> list[Any]:
+    return [row[0] for row in _rows(engine, statement)]
+
+
+def _rows(engine: Engine, statement: Select[Any]) -> list[tuple[Any, ...]]:
     try:
         with translated_errors(), engine.connect() as connection:
-            return list(connection.execute(statement).scalars())
+            return [tuple(row) for row in connection.execute(statement)]
     except StoreUnavailable:
         raise
-    except (StoreError, ArithmeticError, TypeError, ValueError) as error:  # a type raises the last three bare
+    except (
+        StoreError,
+        ArithmeticError,
+        TypeError,
+        ValueError,
+    ) as error:  # types raise the last three untranslated
         raise _Unreadable(first_line(error)) from error

@@ -1,4 +1,4 @@
-"""Kinds of column types, and which of them a database cannot make one of the other."""
+"""Kinds of column types, and which kinds are not interchangeable in a database."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _KEPT_AS_TEXT = frozenset({"text", "uuid", "time", "date", "time of day"})
 
 
 def stored_type(type_: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:
-    """What a declared type is to the database: without decorators, variants chosen."""
+    """The declared type as the database sees it: decorators removed, the dialect's variant chosen."""
     stored: TypeEngine[Any] = type_.dialect_impl(dialect)
     while isinstance(stored, TypeDecorator):
         stored = stored.impl_instance
@@ -49,7 +49,7 @@ def stored_type(type_: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:
 
 
 def found_type(column: ReflectedColumn) -> TypeEngine[Any]:
-    """The type of a column that is there; a domain as what it is of."""
+    """The type of an existing column; for a domain, its base type."""
     found = column["type"]
     while isinstance(found, DOMAIN):
         found = found.data_type
@@ -57,27 +57,27 @@ def found_type(column: ReflectedColumn) -> TypeEngine[Any]:
 
 
 def differ(declared: TypeEngine[Any], found: TypeEngine[Any], dialect: Dialect) -> bool:
-    """Whether values of the declared type do not survive in a column of the other, or compare wrongly.
+    """Whether values of the declared type are changed in a column of the found type, or compare wrongly.
 
-    The declared one is a stored type. Where one of them is of no known kind, nobody can say: False.
+    ``declared`` is a stored type, see :func:`stored_type`. False if the kind of one of them is unknown.
     """
     one, other = _kind(declared, dialect), _kind(found, dialect)
     if one is None or other is None or one == other or {one, other} <= _NUMBERS:
         return False
     if dialect.name != "sqlite":
         return True
-    # SQLite keeps any value in any column, but for what the column's affinity changes: "007" becomes the number 7,
-    # and 7 the text "7", which comes after "10". DECIMAL, NUMERIC and unknown names keep what looks like no number.
+    # SQLite stores any value in any column, except where the column's affinity converts it: "007" becomes the number 7,
+    # and 7 the text "7", which sorts after "10". DECIMAL, NUMERIC and unknown names keep text that is not a number.
     if one in _NUMBERS | {"boolean"}:
         return other == "text"
     return one in _KEPT_AS_TEXT and other in {"integer", "real", "boolean"}
 
 
 def type_name(type_: TypeEngine[Any], dialect: Dialect) -> str:
-    """A type's name."""
+    """The name of a type in the dialect."""
     try:
         return type_.compile(dialect=dialect)
-    except Exception:  # noqa: BLE001 - a type of the user's own may not compile, or raise what it likes
+    except Exception:  # noqa: BLE001 - a user's own type may fail to compile with any exception
         return type(type_).__name__
 
 
