@@ -1,32 +1,32 @@
-"""Everything that can go wrong, as one tree.
+"""Every error that this package raises on purpose, as one tree.
 
 * WorkmeshError
-  x DefinitionError        a declaration is wrong: raised at import, never retried; carries .problems
-  x UnknownName            no service, protocol or node of that name; the message lists the known ones
-  x ConfigurationError     a setting is missing or wrong: no database, a mesh that cannot be loaded
-    + ServerUnreachable           the Prefect server does not answer
-  x StartError             a micro-service cannot start here: no api key, a database in use, a port taken
-  x NoCapacity             no node has room for an entity; carries the cap that binds
-  x StalePlan              what a plan was made from has changed; carries .changes
-  x StoreError             the database refused: a missing table or column, a value that does not fit
-    + StoreUnavailable     transient: the database is away or locked
-    + NotFlagged           transient: records were not found again under their ids; nothing was written
-  x LaneError              a lane cannot be worked now; carries .lane
-    + LaneBusy             another run holds the lane: it does the work
-    + LanePaused          the node asked for a pause that is not over; carries .until
-    + LaneLost             this run lost its lane to another one and wrote nothing more
-    + LaneStopped          the node or the database stopped the work; carries .report and .transient
-  x NodeError              one node misbehaved; carries .node
-    + NodeUnavailable      transient: try later; carries .retry_at where the node named a time
-    + NodeMisconfigured    a person must act
-    + StaleEpoch           the node has seen a later sender of the lane; carries .epoch
-    + RequestCrashed       this request made the node crash; a ping decides whose fault it is
-    + BatchTooLarge        the node wants fewer records a request
-  x RecordRefused          this record is at fault, the node is well; carries .reason
-  x ConservationError      a report does not add up: something was lost on the way
-  x RunFailed              a run ended and something in it needs a person or another try
+  x DefinitionError        a declaration is wrong; raised at import, never retried; carries .problems
+  x UnknownName            no service, protocol, node or entity has this name; carries .known, the known names
+  x ConfigurationError     a setting is missing or wrong: no database is set, or a mesh cannot be loaded
+    + ServerUnreachable    the Prefect server does not answer
+  x StartError             a micro-service cannot start: no api key, its database is in use, its port is taken
+  x NoCapacity             no node has room for an entity; carries .reason, the cap that prevents it
+  x StalePlan              the facts a plan was made from have changed; carries .changes
+  x StoreError             the database refused a statement: a missing column, a value that does not fit
+    + StoreUnavailable     transient: the database is unreachable or locked
+    + NotFlagged           transient: records were not found again by their ids; nothing was written
+  x LaneError              a lane cannot run now; carries .lane
+    + LaneBusy             another run holds the lease of the lane and processes it
+    + LanePaused           the node asked for a pause or its circuit breaker is open; carries .until
+    + LaneLost             another run acquired the lease of the lane; this run wrote nothing afterwards
+    + LaneStopped          the node or the database stopped the lane; carries .report and .transient
+  x NodeError              a request to a node failed; carries .node
+    + NodeUnavailable      transient: the node is down, busy or unreachable; carries .retry_at, if known
+    + NodeMisconfigured    manual action is required: a wrong key, a wrong address, an unknown endpoint
+    + StaleEpoch           the node has already seen a later sender of the lane; carries .epoch
+    + RequestCrashed       the node crashed on this request; a ping shows whether the node still works
+    + BatchTooLarge        the node accepts only smaller requests
+  x RecordRefused          a record is at fault, the node works; carries .reason
+  x ConservationError      the numbers of a report do not add up: something was lost
+  x RunFailed              a run ended with a problem that requires manual action or a rerun
 
-Texts never contain an api key or the body of a request.
+No error text contains an api key or the body of a request.
 """
 
 from __future__ import annotations
@@ -39,17 +39,20 @@ if TYPE_CHECKING:
 
 
 class WorkmeshError(Exception):
-    """Root of all errors raised on purpose by this package; ``report`` is what a lane did that this one ended."""
+    """Root of all errors that this package raises on purpose.
+
+    `report`: the partial report of the lane that this error stopped.
+    """
 
     report: object | None = None
 
     def __repr__(self) -> str:
-        """Its text on one line: Prefect logs errors by this."""
+        """Class name and text on one line, because Prefect logs the repr of an error."""
         return f"{type(self).__name__}: {' '.join(str(self).split())}"
 
 
 class DefinitionError(WorkmeshError):
-    """A declaration is wrong; every problem is listed at once."""
+    """A declaration is wrong; the message lists every problem."""
 
     def __init__(self, subject: str, problems: Sequence[str]) -> None:
         super().__init__(subject, tuple(problems))
@@ -62,7 +65,10 @@ class DefinitionError(WorkmeshError):
 
 
 class UnknownName(WorkmeshError):
-    """A name that nothing known carries; where there are too many to list, ``known`` is None, ``hint`` says where they are."""
+    """Nothing has this name.
+
+    ``known`` are the names that exist; None if there are too many to list. ``hint`` says where to find them.
+    """
 
     def __init__(self, kind: str, name: str, known: Sequence[str] | None = None, hint: str = "") -> None:
         super().__init__(kind, name, None if known is None else tuple(known), hint)
@@ -76,19 +82,19 @@ class UnknownName(WorkmeshError):
 
 
 class ConfigurationError(WorkmeshError):
-    """A setting is missing or wrong; the message says which one and what to set."""
+    """A setting is missing or wrong; the message names the setting and a valid value."""
 
 
 class ServerUnreachable(ConfigurationError):
-    """The Prefect server does not answer, or nothing listens at the address that is set for it."""
+    """The Prefect server does not answer, or nothing listens at its configured address."""
 
 
 class StartError(WorkmeshError):
-    """A micro-service cannot start here; the message says why and what to do."""
+    """A micro-service cannot start; the message says why and what to do."""
 
 
 class NoCapacity(WorkmeshError):
-    """No node has room for an entity; ``reason`` is the cap that binds. Its assignation is as it was."""
+    """No node has room for an entity; ``reason`` is the cap that prevents it. The assignment is unchanged."""
 
     def __init__(self, service: str, entity: str, reason: str) -> None:
         super().__init__(service, entity, reason)
@@ -99,7 +105,7 @@ class NoCapacity(WorkmeshError):
 
 
 class StalePlan(WorkmeshError):
-    """What a plan was made from is no more as it was; nothing was moved. Plan again."""
+    """The facts a plan was made from have changed; nothing was moved. Make a new plan."""
 
     def __init__(self, plan: str, changes: Sequence[str]) -> None:
         super().__init__(plan, tuple(changes))
@@ -111,23 +117,23 @@ class StalePlan(WorkmeshError):
 
 
 class StoreError(WorkmeshError):
-    """The database refused a statement; the message is the database's own first line, without values."""
+    """The database refused a statement; the message is the first line of the database's, without values."""
 
 
 class StoreUnavailable(StoreError):
-    """Transient: the database is away or locked. What was committed stays; try later."""
+    """Transient: the database is unreachable or locked. Committed changes persist; retry later."""
 
 
 class NotFlagged(StoreError):
-    """Records were not found again under their ids, so that none of their batch was flagged.
+    """Records were not found again by their ids, so no record of their batch was flagged.
 
-    They were deleted meanwhile, which another try settles, or their ids are stored in a form that the column's type
-    does not write, which takes a person.
+    Either they were deleted meanwhile, and a retry succeeds; or their ids are stored in a format that the
+    declared type of the column does not write, and manual action is required.
     """
 
 
 class LaneError(WorkmeshError):
-    """A lane cannot be worked now."""
+    """A lane cannot run now."""
 
     def __init__(self, reason: str, *, lane: str = "") -> None:
         super().__init__(reason)
@@ -139,11 +145,11 @@ class LaneError(WorkmeshError):
 
 
 class LaneBusy(LaneError):
-    """Another run holds the lane and does the work; nothing is wrong."""
+    """Another run holds the lease of the lane and processes it; nothing is wrong."""
 
 
 class LanePaused(LaneError):
-    """The node asked to be left alone until a time that has not come, or was away too often; see `Work.now`."""
+    """The node asked for a pause, or its circuit breaker is open; ``until`` is when the pause ends."""
 
     def __init__(self, reason: str, *, lane: str = "", until: datetime | None = None) -> None:
         super().__init__(reason, lane=lane)
@@ -151,14 +157,14 @@ class LanePaused(LaneError):
 
 
 class LaneLost(LaneError):
-    """The lease ran out and another run took the lane; nothing was written after that."""
+    """The lease expired and another run acquired the lane; this run wrote nothing after that."""
 
 
 class LaneStopped(LaneError):
-    """The work stopped before its end; what was done is flagged, the rest stays pending.
+    """The lane stopped early: records processed so far are flagged, the rest stays pending.
 
-    ``report`` says how far it came, ``transient`` whether trying again may help, ``until`` when the lane's pause is
-    over where it has one.
+    ``report`` is the lane's partial report. ``transient`` is true if a retry may succeed. ``until`` is when
+    the pause of the lane ends; None if it has none.
     """
 
     def __init__(
@@ -177,7 +183,7 @@ class LaneStopped(LaneError):
 
 
 class NodeError(WorkmeshError):
-    """One node misbehaved."""
+    """A request to a node failed."""
 
     def __init__(self, reason: str, *, node: str = "") -> None:
         super().__init__(reason)
@@ -189,9 +195,10 @@ class NodeError(WorkmeshError):
 
 
 class NodeUnavailable(NodeError):
-    """Transient: the node is down, busy or unreachable. Nothing was flagged; try later.
+    """Transient: the node is down, busy or unreachable. Nothing was flagged; retry later.
 
-    ``interrupted`` says that the request was on its way when the node did: it may be what drove it away.
+    ``interrupted`` is true if the connection was lost while the node handled the request: the request may be
+    the cause.
     """
 
     def __init__(
@@ -203,11 +210,11 @@ class NodeUnavailable(NodeError):
 
 
 class NodeMisconfigured(NodeError):
-    """A person must act: wrong key, wrong address, no such access point."""
+    """Manual action is required: a wrong key, a wrong address, an unknown endpoint."""
 
 
 class StaleEpoch(NodeError):
-    """The node has seen a later sender of the lane, of this ``epoch``, and took nothing."""
+    """The node has already seen a later sender of the lane, with this ``epoch``, and accepted nothing."""
 
     def __init__(self, reason: str, *, node: str = "", epoch: int = 0) -> None:
         super().__init__(reason, node=node)
@@ -219,7 +226,7 @@ class RequestCrashed(NodeError):
 
 
 class BatchTooLarge(NodeError):
-    """The node refused the size of a request (413), or it was not sent because of it: ``unsent``."""
+    """The node answered 413, or (``unsent``) the request was not sent because it is larger than a limit."""
 
     def __init__(self, reason: str, *, node: str = "", unsent: bool = False) -> None:
         super().__init__(reason, node=node)
@@ -227,7 +234,7 @@ class BatchTooLarge(NodeError):
 
 
 class RecordRefused(WorkmeshError):
-    """This record is at fault and the node is well. Raise it in a push function: ``RecordRefused("why")``."""
+    """A record is at fault and the node works. Raise it in a push function: ``RecordRefused("why")``."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -235,8 +242,8 @@ class RecordRefused(WorkmeshError):
 
 
 class ConservationError(WorkmeshError):
-    """A report does not add up: selected is not pushed + refused + left."""
+    """The numbers of a report do not add up: selected must equal pushed + refused + parked + left."""
 
 
 class RunFailed(WorkmeshError):
-    """A run ended, and something in it needs a person or another try; the message says what, lane by lane."""
+    """A run ended with a problem that requires manual action or a rerun; the message lists the problems."""

@@ -1,4 +1,4 @@
-"""A declaration that is valid, to be spoilt in one place or another."""
+"""A valid declaration, of which tests replace single parts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def service(name: Any = "shop.orders", **changes: Any) -> Service:
 
 
 def problems(name: Any = "shop.orders", **changes: Any) -> list[str]:
-    """What a service is told about its declaration; nothing where it is valid."""
+    """The problems of a service; empty if it is valid."""
     try:
         service(name, **changes)
     except DefinitionError as error:
@@ -37,6 +37,6 @@ def problems(name: Any = "shop.orders", **changes: Any) -> list[str]:
 
 
 def protocol_problems(name: Any = "order", **changes: Any) -> list[str]:
-    """What a service with one protocol is told about it, without the protocol's name before each problem."""
-    told = problems(protocols=[protocol(name, **changes)])
-    return [problem.removeprefix(f"protocol {name!r}: ") for problem in told]
+    """The problems of a service with this protocol, without the prefix that names the protocol."""
+    found = problems(protocols=[protocol(name, **changes)])
+    return [problem.removeprefix(f"protocol {name!r}: ") for problem in found]

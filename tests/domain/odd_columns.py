@@ -1,4 +1,4 @@
-"""Columns that will not do for one role or another."""
+"""Mapped classes with columns that are unsuitable for a role."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Base(DeclarativeBase):
 
 
 class Parcel(Base):
-    """A record whose columns are odd, each in its own way; those of a valid declaration are there too."""
+    """A record with one unsuitable column of each kind, and with all columns of a valid declaration."""
 
     __tablename__ = "parcel"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -53,7 +53,7 @@ class Parcel(Base):
 
 
 class Crate(Base):
-    """An entity with a key of two columns."""
+    """An entity with a primary key of two columns."""
 
     __tablename__ = "crate"
     row: Mapped[int] = mapped_column(primary_key=True)
@@ -62,7 +62,7 @@ class Crate(Base):
 
 
 class Customer(Base):
-    """An entity whose node column cannot be null."""
+    """An entity whose node column is not nullable."""
 
     __tablename__ = "customer"
     id: Mapped[int] = mapped_column(primary_key=True)

@@ -1,4 +1,4 @@
-"""Short spelling for mapped classes of all shapes, and for the owner path a service finds in them."""
+"""Short declarations of mapped classes, and the owner path that a service finds for them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from workmesh_flows import DefinitionError, Flags, Protocol, Push, Service, post
 
 
 def new_base() -> Any:
-    """A registry of its own for each test."""
+    """A new declarative base with its own registry."""
     return type("Base", (DeclarativeBase,), {})
 
 
 def declare(
     base: Any, class_name: str, *, table: str | None = None, args: Any = None, **attributes: Any
 ) -> Any:
-    """A mapped class with an integer key, unless it is given one; columns are nullable unless said otherwise."""
+    """A mapped class; it gets an integer primary key ``id`` unless ``attributes`` has one."""
     key = {} if "id" in attributes else {"id": mapped_column(Integer, primary_key=True)}
     names = {"__tablename__": table or class_name.lower(), "__table_args__": args}
     return type(
@@ -27,12 +27,12 @@ def declare(
 
 
 def entity(base: Any, class_name: str = "Shop", **more: Any) -> Any:
-    """A class that can be assigned."""
+    """A class that is valid as entity."""
     return declare(base, class_name, **{"node": mapped_column(String(50)), **more})
 
 
 def record(base: Any, class_name: str = "Order", **more: Any) -> Any:
-    """A class that can be sent."""
+    """A class that is valid as record."""
     flags = {
         "at": mapped_column(DateTime, nullable=False),
         "push_time": mapped_column(DateTime),
@@ -43,12 +43,12 @@ def record(base: Any, class_name: str = "Order", **more: Any) -> Any:
 
 
 def to(target: str, **more: Any) -> Any:
-    """A foreign key column, as in ``shop_id=to("shop.id")``."""
+    """A foreign key column, such as ``shop_id=to("shop.id")``."""
     return mapped_column(ForeignKey(target), **more)
 
 
 def serve(record: Any, entity: Any, owner: Any = None) -> Service:
-    """A service that sends these records to the nodes of these entities."""
+    """A service that pushes these records to the nodes of these entities."""
     push = Push(post("/push"), Flags(record.push_time, record.push_success, record.push_error))
     protocol = Protocol("record", record=record, id=record.id, sort=record.at, owner=owner, push=push)
     return Service("service", entity=entity, assigned_to=entity.node, protocols=[protocol])
@@ -63,7 +63,7 @@ def path(record: Any, entity: Any, owner: Any = None) -> list[str]:
 
 
 def problems(record: Any, entity: Any, owner: Any = None) -> list[str]:
-    """What the declaration is told; nothing where it is valid."""
+    """The problems of the declaration; empty if it is valid."""
     try:
         serve(record, entity, owner)
     except DefinitionError as error:

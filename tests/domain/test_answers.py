@@ -1,4 +1,4 @@
-"""What an answer of a node means: a value, or one of our errors with a text that is safe to show."""
+"""An answer of a node becomes a value or a WorkmeshError whose text is safe to show."""
 
 from __future__ import annotations
 
@@ -54,19 +54,19 @@ def refusal(status: str) -> bytes:
 @pytest.mark.parametrize(
     "headers", [HTML, {"content-type": "application/json"}, {}], ids=["HTML", "JSON", "none"]
 )
-def test_success_gives_the_value_whatever_the_content_type_says(
+def test_a_success_gives_the_value_with_any_content_type(
     body: bytes, value: Any, headers: dict[str, str]
 ) -> None:
     assert read(200, body, headers) == value
 
 
 @pytest.mark.parametrize("code", [200, 201, 202, 299])
-def test_every_2xx_is_read_alike(code: int) -> None:
+def test_every_2xx_is_a_success(code: int) -> None:
     assert read(code, b'{"status":"success","value":1}') == 1
 
 
 NO_REASON = "the node gives no reason"
-ELSEWHERE = "it has no such access point, or another address"
+ELSEWHERE = "the node has no such endpoint or has moved"
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ ELSEWHERE = "it has no such access point, or another address"
             HTML,
             PAGE,
             NodeUnavailable,
-            "/push.json answers something that is not JSON (text/html;charset=utf-8): "
+            "the answer of /push.json is not JSON (text/html;charset=utf-8): "
             "'<!DOCTYPE html><html><body><h1>Not here</h1></body></html>'",
             id="HTML",
         ),
@@ -102,49 +102,49 @@ ELSEWHERE = "it has no such access point, or another address"
             {},
             b'{"status":"succ',
             NodeUnavailable,
-            "/push.json answers something that is not JSON (no content type): '{\"status\":\"succ'",
-            id="half of JSON",
+            "the answer of /push.json is not JSON (no content type): '{\"status\":\"succ'",
+            id="incomplete JSON",
         ),
         pytest.param(
-            204, {}, b"", NodeUnavailable, "/push.json answers something that is not JSON (no content type): ''", id="nothing"
+            204, {}, b"", NodeUnavailable, "the answer of /push.json is not JSON (no content type): ''", id="empty"
         ),
         pytest.param(
             200,
             {"content-type": f"text/{KEY}"},
             b"\xff\xfe",
             NodeUnavailable,
-            "/push.json answers something that is not JSON (text/***): '\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}'",
+            "the answer of /push.json is not JSON (text/***): '\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}'",
             id="bytes, and the key in the content type",
         ),
-        pytest.param(200, {}, b'["success"]', NodeUnavailable, "/push.json answers JSON without a status: '[\"success\"]'", id="a list"),
-        pytest.param(200, {}, b'"success"', NodeUnavailable, "/push.json answers JSON without a status: '\"success\"'", id="a text"),
-        pytest.param(200, {}, b"null", NodeUnavailable, "/push.json answers JSON without a status: 'null'", id="null"),
-        pytest.param(200, {}, b'{"value":1}', NodeUnavailable, "/push.json answers JSON without a status: '{\"value\":1}'", id="no status"),
-        pytest.param(200, {}, b'{"status":200}', NodeUnavailable, "/push.json answers JSON without a status: '{\"status\":200}'", id="status a number"),
-        pytest.param(200, {}, b'{"status":true}', NodeUnavailable, "/push.json answers JSON without a status: '{\"status\":true}'", id="status true"),
+        pytest.param(200, {}, b'["success"]', NodeUnavailable, "the answer of /push.json is JSON without a status: '[\"success\"]'", id="a list"),
+        pytest.param(200, {}, b'"success"', NodeUnavailable, "the answer of /push.json is JSON without a status: '\"success\"'", id="a text"),
+        pytest.param(200, {}, b"null", NodeUnavailable, "the answer of /push.json is JSON without a status: 'null'", id="null"),
+        pytest.param(200, {}, b'{"value":1}', NodeUnavailable, "the answer of /push.json is JSON without a status: '{\"value\":1}'", id="no status"),
+        pytest.param(200, {}, b'{"status":200}', NodeUnavailable, "the answer of /push.json is JSON without a status: '{\"status\":200}'", id="status a number"),
+        pytest.param(200, {}, b'{"status":true}', NodeUnavailable, "the answer of /push.json is JSON without a status: '{\"status\":true}'", id="status true"),
         pytest.param(303, {"location": "/500?message=no+such+thing"}, b"", RequestCrashed, "/push.json redirects to its error page", id="to its error page"),
         pytest.param(
             303, {"location": f"http://10.0.0.1:4567/500?message={KEY}{'x' * 60_000}"}, b"",
-            RequestCrashed, "/push.json redirects to its error page", id="to its error page, in full and at length",
+            RequestCrashed, "/push.json redirects to its error page", id="to its error page, as a long absolute URL",
         ),
         pytest.param(302, {"location": "/404"}, b"", NodeMisconfigured, f"/push.json redirects to /404: {ELSEWHERE}", id="to 404"),
         pytest.param(301, {"location": "https://other/push.json?x"}, b"", NodeMisconfigured, f"/push.json redirects to /push.json: {ELSEWHERE}", id="to another host"),
         pytest.param(303, {"location": "/500/more"}, b"", NodeMisconfigured, f"/push.json redirects to /500/more: {ELSEWHERE}", id="to below the error page"),
         pytest.param(302, {"location": f"/{KEY.lower()}"}, b"", NodeMisconfigured, f"/push.json redirects to /***: {ELSEWHERE}", id="to the key"),
-        pytest.param(302, {"location": "http://[half"}, b"", NodeMisconfigured, f"/push.json redirects to nowhere: {ELSEWHERE}", id="to nonsense"),
-        pytest.param(300, {}, b"", NodeMisconfigured, f"/push.json redirects to nowhere: {ELSEWHERE}", id="300"),
-        pytest.param(302, {}, b"", NodeMisconfigured, f"/push.json redirects to nowhere: {ELSEWHERE}", id="to nowhere"),
-        pytest.param(304, {}, b"", NodeMisconfigured, f"/push.json redirects to nowhere: {ELSEWHERE}", id="304"),
-        pytest.param(400, {}, b"", RecordRefused, f"/push.json answers 400: {NO_REASON}", id="400 without a word"),
+        pytest.param(302, {"location": "http://[half"}, b"", NodeMisconfigured, f"/push.json redirects to an empty path: {ELSEWHERE}", id="to an invalid URL"),
+        pytest.param(300, {}, b"", NodeMisconfigured, f"/push.json redirects to an empty path: {ELSEWHERE}", id="300"),
+        pytest.param(302, {}, b"", NodeMisconfigured, f"/push.json redirects to an empty path: {ELSEWHERE}", id="without a location"),
+        pytest.param(304, {}, b"", NodeMisconfigured, f"/push.json redirects to an empty path: {ELSEWHERE}", id="304"),
+        pytest.param(400, {}, b"", RecordRefused, f"/push.json answers 400: {NO_REASON}", id="400 without a text"),
         pytest.param(400, {}, f"bad {KEY}".encode(), RecordRefused, "/push.json answers 400: bad ***", id="400"),
         pytest.param(401, {}, b"", NodeMisconfigured, "/push.json answers 401: it refuses the api key", id="401"),
         pytest.param(403, {}, b"", NodeMisconfigured, "/push.json answers 403: it forbids the request", id="403"),
-        pytest.param(404, HTML, PAGE, NodeMisconfigured, "/push.json answers 404: it has no such access point", id="404"),
-        pytest.param(405, {}, b"", NodeMisconfigured, "/push.json answers 405: it does not allow POST on this access point", id="405"),
+        pytest.param(404, HTML, PAGE, NodeMisconfigured, "/push.json answers 404: it has no such endpoint", id="404"),
+        pytest.param(405, {}, b"", NodeMisconfigured, "/push.json answers 405: it does not allow POST on this endpoint", id="405"),
         pytest.param(408, {}, b"", NodeUnavailable, "/push.json answers 408", id="408"),
         pytest.param(409, {}, b"twice", RecordRefused, "/push.json answers 409: twice", id="409"),
         pytest.param(413, {}, b"", BatchTooLarge, "/push.json answers 413: the request is too large", id="413"),
-        pytest.param(422, {}, b'{"status":"success"}', RecordRefused, '/push.json answers 422: {"status":"success"}', id="422, success or not"),
+        pytest.param(422, {}, b'{"status":"success"}', RecordRefused, '/push.json answers 422: {"status":"success"}', id="422 with a success in its body"),
         pytest.param(425, {}, b"", NodeUnavailable, "/push.json answers 425", id="425"),
         pytest.param(429, {}, b"", NodeUnavailable, "/push.json answers 429", id="429"),
         pytest.param(499, {}, b"", RecordRefused, f"/push.json answers 499: {NO_REASON}", id="499"),
@@ -156,7 +156,7 @@ ELSEWHERE = "it has no such access point, or another address"
         pytest.param(599, {}, b"", NodeUnavailable, "/push.json answers 599", id="599"),
     ],
 )  # fmt: skip
-def test_an_answer_that_is_no_success_is_one_of_our_errors(
+def test_an_answer_that_is_not_a_success_raises_a_workmesh_error(
     code: int, headers: dict[str, str], body: bytes, error: type[WorkmeshError], text: str
 ) -> None:
     with pytest.raises(error) as caught:
@@ -165,7 +165,7 @@ def test_an_answer_that_is_no_success_is_one_of_our_errors(
     assert str(caught.value) == text
 
 
-def test_an_answer_that_was_cut_off_says_what_to_change() -> None:
+def test_the_error_of_a_truncated_answer_names_the_settings_to_change() -> None:
     with pytest.raises(NodeUnavailable) as caught:
         read(200, b'{"status":"success","value":1}', cut=True)
     assert str(caught.value) == (
@@ -176,46 +176,52 @@ def test_an_answer_that_was_cut_off_says_what_to_change() -> None:
 
 @pytest.mark.parametrize("code", [408, 425, 429, 503])
 @pytest.mark.parametrize(
-    ("said", "until"),
+    ("retry_after", "until"),
     [
         pytest.param("0", NOW, id="now"),
         pytest.param("120", NOW + timedelta(seconds=120), id="seconds"),
         pytest.param(" 120 ", NOW + timedelta(seconds=120), id="seconds between blanks"),
         pytest.param("604801", NOW + timedelta(days=7), id="over a week"),
-        pytest.param("9" * 5_000, NOW + timedelta(days=7), id="a number beyond all measure"),
+        pytest.param("9" * 5_000, NOW + timedelta(days=7), id="a number of 5,000 digits"),
         pytest.param("Sun, 01 Mar 2026 12:30:00 GMT", NOW + timedelta(minutes=30), id="date"),
         pytest.param(
             "Sun, 01 Mar 2026 14:30:00 +0200", NOW + timedelta(minutes=30), id="date of another zone"
         ),
-        pytest.param("Sun, 01 Mar 2026 12:30:00 -0000", NOW + timedelta(minutes=30), id="date of no zone"),
-        pytest.param("Sun, 01 Mar 2026 11:00:00 GMT", NOW - timedelta(hours=1), id="date gone by"),
-        pytest.param("Fri, 31 Dec 9999 23:59:59 -2359", NOW + timedelta(days=7), id="date without end"),
-        pytest.param("Sun, 01 Mar 2026 12:30:00 +99999999999999", None, id="zone beyond all measure"),
-        pytest.param("Sun, 99 Mar 2026 12:30:00 GMT", None, id="no such date"),
+        pytest.param(
+            "Sun, 01 Mar 2026 12:30:00 -0000", NOW + timedelta(minutes=30), id="date without a zone"
+        ),
+        pytest.param("Sun, 01 Mar 2026 11:00:00 GMT", NOW - timedelta(hours=1), id="date in the past"),
+        pytest.param("Fri, 31 Dec 9999 23:59:59 -2359", NOW + timedelta(days=7), id="the last possible date"),
+        pytest.param("Sun, 01 Mar 2026 12:30:00 +99999999999999", None, id="a zone with too many digits"),
+        pytest.param("Sun, 99 Mar 2026 12:30:00 GMT", None, id="an invalid date"),
         pytest.param("soon", None, id="nonsense"),
-        pytest.param("-5", None, id="less than nothing"),
+        pytest.param("-5", None, id="a negative number"),
         pytest.param("1.5", None, id="a fraction"),
-        pytest.param("²", None, id="a digit that is no number"),
-        pytest.param("", None, id="nothing"),
+        pytest.param("²", None, id="a digit that is not decimal"),
+        pytest.param("", None, id="empty"),
     ],
 )
-def test_a_node_names_the_time_to_come_back(code: int, said: str, until: datetime | None) -> None:
+def test_retry_after_gives_the_time_of_the_next_request(
+    code: int, retry_after: str, until: datetime | None
+) -> None:
     with pytest.raises(NodeUnavailable) as caught:
-        read(code, headers={"retry-after": said})
+        read(code, headers={"retry-after": retry_after})
     assert caught.value.retry_at == until
 
 
-def test_a_node_that_names_no_time_may_be_asked_again_at_any() -> None:
+def test_without_retry_after_there_is_no_time_of_the_next_request() -> None:
     with pytest.raises(NodeUnavailable) as caught:
         read(503)
     assert caught.value.retry_at is None
 
 
-@given(code=st.integers(200, 599), body=st.binary(), location=st.text(), said=st.text(), cut=st.booleans())
-def test_whatever_comes_is_a_value_or_one_of_our_errors(
-    code: int, body: bytes, location: str, said: str, cut: bool
+@given(
+    code=st.integers(200, 599), body=st.binary(), location=st.text(), retry_after=st.text(), cut=st.booleans()
+)
+def test_any_answer_is_a_value_or_a_workmesh_error(
+    code: int, body: bytes, location: str, retry_after: str, cut: bool
 ) -> None:
-    headers = {"location": location, "retry-after": said, "content-type": location}
+    headers = {"location": location, "retry-after": retry_after, "content-type": location}
     try:
         value = read(code, body, headers, cut=cut)
     except (NodeError, RecordRefused):
@@ -223,7 +229,7 @@ def test_whatever_comes_is_a_value_or_one_of_our_errors(
     assert orjson.loads(body).get("value") == value
 
 
-def test_a_long_text_of_a_node_is_cut() -> None:
+def test_a_long_text_of_a_node_is_truncated() -> None:
     with pytest.raises(RecordRefused) as caught:
         read(200, refusal("x" * 5_000_000))
     assert str(caught.value) == "x" * LONGEST_TEXT
@@ -232,7 +238,7 @@ def test_a_long_text_of_a_node_is_cut() -> None:
     assert str(caught.value) == "/push.json answers 400: " + "x" * LONGEST_TEXT
 
 
-def test_a_key_far_into_a_body_of_blanks_is_found() -> None:
+def test_a_key_after_thousands_of_blanks_is_masked() -> None:
     for blanks in range(7_950, 8_010):
         with pytest.raises(RecordRefused) as caught:
             read(400, b" " * blanks + KEY.encode())

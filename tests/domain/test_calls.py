@@ -1,4 +1,4 @@
-"""The ready-made calls: what they send, and how they read what comes back."""
+"""The ready-made functions post and get: the requests they send and how they read the answers."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from workmesh_flows import get, post
 from workmesh_flows.errors import NodeMisconfigured
 
 
-class ListeningNode:
-    """Remembers what it was sent and gives one answer."""
+class RecordingNode:
+    """Stores every request and always gives the same answer."""
 
     def __init__(self, value: Any = "") -> None:
         self.value, self.sent = value, list[tuple[str, Mapping[str, Any]]]()
@@ -37,22 +37,22 @@ def as_text(record: Any) -> Mapping[str, Any]:
     ("call", "records", "sent"),
     [
         pytest.param(post("/p"), {"id": 1}, {"record": {"id": 1}}, id="one"),
-        pytest.param(post("/p", "order"), {"id": 1}, {"order": {"id": 1}}, id="one by a name"),
-        pytest.param(post("/p", payload=as_text), {"id": 1}, {"record": {"id": "1"}}, id="one as a function says"),
+        pytest.param(post("/p", "order"), {"id": 1}, {"order": {"id": 1}}, id="one under a name"),
+        pytest.param(post("/p", payload=as_text), {"id": 1}, {"record": {"id": "1"}}, id="one with a payload function"),
         pytest.param(post("/p", batch_size=2), [{"id": 1}, {"id": 2}], {"records": [{"id": 1}, {"id": 2}]}, id="several"),
-        pytest.param(post("/p", "orders", batch_size=2), [{"id": 1}], {"orders": [{"id": 1}]}, id="several by a name"),
+        pytest.param(post("/p", "orders", batch_size=2), [{"id": 1}], {"orders": [{"id": 1}]}, id="several under a name"),
         pytest.param(
             post("/p", batch_size=2, payload=as_text),
             [{"id": 1}, {"id": 2}],
             {"records": [{"id": "1"}, {"id": "2"}]},
-            id="several as a function says",
+            id="several with a payload function",
         ),
     ],
 )  # fmt: skip
 def test_post_sends_records_under_a_name(
     call: Callable[..., Any], records: Any, sent: dict[str, Any]
 ) -> None:
-    node = ListeningNode()
+    node = RecordingNode()
     assert call(records, node) is None
     assert node.sent == [("/p", sent)]
 
@@ -60,7 +60,7 @@ def test_post_sends_records_under_a_name(
 @pytest.mark.parametrize(
     ("value", "refused"),
     [
-        pytest.param("", None, id="a text"),
+        pytest.param("", None, id="a string"),
         pytest.param(None, None, id="null"),
         pytest.param([1], None, id="a list"),
         pytest.param({}, None, id="an object"),
@@ -75,19 +75,21 @@ def test_post_sends_records_under_a_name(
         ),
     ],
 )
-def test_post_of_several_reads_which_were_refused(value: Any, refused: dict[str, str] | None) -> None:
-    assert post("/p", batch_size=2)([{"id": 1}], ListeningNode(value)) == refused
+def test_post_of_several_records_returns_the_refused_ids_with_reasons(
+    value: Any, refused: dict[str, str] | None
+) -> None:
+    assert post("/p", batch_size=2)([{"id": 1}], RecordingNode(value)) == refused
 
 
 @pytest.mark.parametrize("refused", [["1"], "1", 1, True])
-def test_refusals_in_another_form_are_not_taken_for_success(refused: Any) -> None:
-    with pytest.raises(NodeMisconfigured, match="node n1: /p names refused records as a") as caught:
-        post("/p", batch_size=2)([{"id": 1}], ListeningNode({"refused": refused}))
+def test_refused_records_in_an_invalid_form_are_not_a_success(refused: Any) -> None:
+    with pytest.raises(NodeMisconfigured, match="node n1: /p returns refused records as a") as caught:
+        post("/p", batch_size=2)([{"id": 1}], RecordingNode({"refused": refused}))
     assert caught.value.node == "n1"
 
 
-def test_post_of_one_ignores_the_value() -> None:
-    assert post("/p")({"id": 1}, ListeningNode({"refused": {"1": "no"}})) is None
+def test_post_of_one_record_ignores_the_value() -> None:
+    assert post("/p")({"id": 1}, RecordingNode({"refused": {"1": "no"}})) is None
 
 
 @pytest.mark.parametrize(
@@ -105,25 +107,25 @@ def test_post_of_one_ignores_the_value() -> None:
         pytest.param([], {}, id="a list"),
     ],
 )
-def test_get_reads_results_by_id(value: Any, results: dict[str, Any]) -> None:
-    node = ListeningNode(value)
+def test_get_returns_results_by_id(value: Any, results: dict[str, Any]) -> None:
+    node = RecordingNode(value)
     assert get("/p", into={"score": Order.score})([1, 2], node) == results
     assert node.sent == [("/p", {"ids": [1, 2]})]
 
 
-def test_get_gives_values_by_attribute_not_by_key_or_column() -> None:
+def test_get_returns_values_by_attribute_not_by_key_or_column() -> None:
     call = get("/p", into={"Best Shop": Order.shop_id})  # its column is called Group
-    assert call([1], ListeningNode({"1": {"Best Shop": 5, "Group": 6}})) == {"1": {"shop_id": 5}}
+    assert call([1], RecordingNode({"1": {"Best Shop": 5, "Group": 6}})) == {"1": {"shop_id": 5}}
 
 
-def test_what_is_changed_in_a_declared_dict_afterwards_changes_nothing() -> None:
+def test_later_changes_of_a_declared_dict_have_no_effect() -> None:
     into = {"score": Order.score}
     call = get("/p", into=into)
     into.clear()
     assert dict(call.into) == {"score": Order.score}
 
 
-def test_the_size_of_a_batch_is_that_of_the_call_or_of_the_direction() -> None:
+def test_the_batch_size_is_that_of_post_or_get_or_of_the_direction() -> None:
     def send(record: Any, node: Any) -> None: ...
 
     assert push(send=post("/p")).size is None
@@ -135,13 +137,13 @@ def test_the_size_of_a_batch_is_that_of_the_call_or_of_the_direction() -> None:
     assert (pull(fetch=send, batch_size=3).size, pull(fetch=send, batch_size=3).page) == (3, 3)
 
 
-def test_only_a_post_without_payload_function_can_do_with_plain_columns() -> None:
+def test_only_post_without_a_payload_function_wants_rows() -> None:
     assert push(send=post("/p")).wants_rows
     assert not push(send=post("/p", payload=as_text)).wants_rows
     assert not push(send=lambda record, node: None).wants_rows
 
 
-def test_a_payload_function_is_given_the_record_itself() -> None:
-    node = ListeningNode()
+def test_a_payload_function_receives_the_record() -> None:
+    node = RecordingNode()
     post("/p", payload=lambda order: {"text": order.text})(SimpleNamespace(text="an order"), node)
     assert node.sent == [("/p", {"record": {"text": "an order"}})]

@@ -1,4 +1,4 @@
-"""A declaration is valid, or every problem in it is named in the user's words."""
+"""A declaration is valid, or DefinitionError lists every problem in the user's words."""
 
 from __future__ import annotations
 
@@ -24,11 +24,13 @@ from workmesh_flows import (
     post,
 )
 
-NAME_RULE = "must be up to 200 letters, digits, dots, dashes and underscores, a letter or digit first"
+NAME_RULE = (
+    "must be up to 200 letters, digits, dots, dashes and underscores, and start with a letter or digit"
+)
 NO_PATH: Any = None
-NO_FLAG = "null means that it was not tried yet"
+NO_FLAG = "null means that the record is pending"
 CRITERIA = "criterion must be RoundRobin(), EntityNumber() or EntityWeight(...), not"
-LATER = "must be a plain function: called, an async one or a generator does nothing yet"
+LATER = "must be a plain function: calling an async function or a generator runs nothing"
 
 
 def send_one(record: Any, node: Any) -> None: ...
@@ -41,7 +43,7 @@ def send_lazily(record: Any, node: Any) -> Iterator[None]:
     yield
 
 
-async def send_some_time(record: Any, node: Any) -> AsyncIterator[None]:
+async def send_lazily_later(record: Any, node: Any) -> AsyncIterator[None]:
     yield
 
 
@@ -71,7 +73,7 @@ def parcel_flags(**changes: Any) -> Push:
     return push(flags=Flags(**{**parts, **changes}))
 
 
-def test_a_valid_declaration_keeps_what_was_declared() -> None:
+def test_a_valid_service_has_the_declared_attributes() -> None:
     order = protocol()
     declared = service(protocols=[order])
     assert (declared.name, declared.entity, declared.assigned_to) == ("shop.orders", Shop, Shop.node)
@@ -86,26 +88,24 @@ def test_a_valid_declaration_keeps_what_was_declared() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        pytest.param({"name": "S-1_a.b"}, id="every kind of character in the name"),
+        pytest.param({"name": "S-1_a.b"}, id="all kinds of characters in the name"),
         pytest.param({"name": "s" * 200}, id="the longest name"),
         pytest.param({"protocols": ()}, id="no protocol"),
         pytest.param({"protocols": (each for each in [protocol()])}, id="protocols from a generator"),
-        pytest.param({"criterion": EntityNumber()}, id="by number"),
-        pytest.param({"criterion": EntityWeight(Shop.size)}, id="by the weight in a column"),
-        pytest.param({"criterion": EntityWeight(Shop.size * 2 + 1)}, id="by a weight in SQL"),
-        pytest.param({"criterion": EntityWeight(literal(1))}, id="by the same weight for all"),
+        pytest.param({"criterion": EntityNumber()}, id="EntityNumber"),
+        pytest.param({"criterion": EntityWeight(Shop.size)}, id="weight in a column"),
+        pytest.param({"criterion": EntityWeight(Shop.size * 2 + 1)}, id="weight as SQL expression"),
+        pytest.param({"criterion": EntityWeight(literal(1))}, id="constant weight"),
         pytest.param(
             {
                 "criterion": EntityWeight(
                     select(func.count(Order.id)).where(Order.shop_id == Shop.id).scalar_subquery()
                 )
             },
-            id="by a weight counted in another table",
+            id="weight as a subquery of another table",
         ),
-        pytest.param(
-            {"criterion": EntityWeight(func.max(Shop.size, 1))}, id="by the larger one of two numbers"
-        ),
-        pytest.param({"criterion": EntityWeight(lambda shop: shop.size)}, id="by a function's weight"),
+        pytest.param({"criterion": EntityWeight(func.max(Shop.size, 1))}, id="max of two values of one row"),
+        pytest.param({"criterion": EntityWeight(lambda shop: shop.size)}, id="weight as a function"),
         pytest.param({"protocols": [protocol(pull=None)]}, id="only push"),
         pytest.param({"protocols": [protocol(push=push(send=send_one))]}, id="a function of a record"),
         pytest.param(
@@ -117,18 +117,24 @@ def test_a_valid_declaration_keeps_what_was_declared() -> None:
             {"protocols": [protocol(push=push(send=post("/p", payload=take_record)))]}, id="a payload"
         ),
         pytest.param({"protocols": [protocol(pull=pull(fetch=send_one))]}, id="a function that fetches"),
-        pytest.param({"protocols": [protocol(pull=pull(fetch=get("/p", into={})))]}, id="no results to keep"),
+        pytest.param(
+            {"protocols": [protocol(pull=pull(fetch=get("/p", into={})))]}, id="no columns for results"
+        ),
         pytest.param({"protocols": [protocol(sort=Order.id)]}, id="sorted by the id"),
-        pytest.param({"protocols": [parcel(push=parcel_flags(time=Parcel.fine_time))]}, id="microseconds"),
+        pytest.param(
+            {"protocols": [parcel(push=parcel_flags(time=Parcel.fine_time))]}, id="time with microseconds"
+        ),
         pytest.param({"protocols": [parcel(id=Parcel.unique)]}, id="a unique column as id"),
         pytest.param(
             {"protocols": [parcel(id=Parcel.unique_index)]}, id="a column with a unique index as id"
         ),
-        pytest.param({"protocols": [parcel(id=Parcel.constrained)]}, id="a constraint makes the id unique"),
-        pytest.param({"protocols": [parcel(id=Parcel.indexed)]}, id="an index makes the id unique"),
+        pytest.param(
+            {"protocols": [parcel(id=Parcel.constrained)]}, id="a column with a unique constraint as id"
+        ),
+        pytest.param({"protocols": [parcel(id=Parcel.indexed)]}, id="a column of a unique index as id"),
     ],
 )
-def test_these_are_valid(changes: dict[str, Any]) -> None:
+def test_a_declaration_is_valid(changes: dict[str, Any]) -> None:
     assert problems(**changes) == []
 
 
@@ -140,7 +146,7 @@ def test_these_are_valid(changes: dict[str, Any]) -> None:
         pytest.param({"name": "a b"}, f"service name 'a b' {NAME_RULE}", id="space"),
         pytest.param({"name": "a\n"}, f"service name 'a\\n' {NAME_RULE}", id="line end"),
         pytest.param({"name": ""}, f"service name '' {NAME_RULE}", id="no name"),
-        pytest.param({"name": 7}, f"service name 7 {NAME_RULE}", id="name not a text"),
+        pytest.param({"name": 7}, f"service name 7 {NAME_RULE}", id="name not a string"),
         pytest.param(
             {"name": "s" * 201}, f"service name '{'s' * 37}...{'s' * 38}' {NAME_RULE}", id="name too long"
         ),
@@ -149,7 +155,7 @@ def test_these_are_valid(changes: dict[str, Any]) -> None:
             f"protocol 'a/b': protocol name 'a/b' {NAME_RULE}",
             id="slash in a protocol's name",
         ),
-        pytest.param({"entity": "Shop"}, "entity must be a mapped class, not 'Shop'", id="entity a text"),
+        pytest.param({"entity": "Shop"}, "entity must be a mapped class, not 'Shop'", id="entity a string"),
         pytest.param(
             {"entity": Unmapped},
             "entity Unmapped is not a class mapped by SQLAlchemy",
@@ -157,49 +163,49 @@ def test_these_are_valid(changes: dict[str, Any]) -> None:
         ),
         pytest.param(
             {"entity": Crate, "assigned_to": Crate.node, "protocols": []},
-            "entity Crate has a primary key of several columns; one column must identify it",
+            "entity Crate has a primary key of several columns; it must have one column",
             id="entity with a key of two columns",
         ),
         pytest.param(
-            {"assigned_to": None}, "assigned_to must be a column of Shop, not None", id="assigned to nothing"
+            {"assigned_to": None}, "assigned_to must be a column of Shop, not None", id="assigned_to None"
         ),
         pytest.param(
             {"assigned_to": Order.text},
-            "assigned_to is Order.text, a column of another class than Shop",
-            id="assigned to a column of another class",
+            "assigned_to is Order.text, which is not a column of Shop",
+            id="assigned_to a column of another class",
         ),
         pytest.param(
             {"assigned_to": Order.shop},
             "assigned_to must be a column of Shop, not Order.shop",
-            id="assigned to a relationship",
+            id="assigned_to a relationship",
         ),
         pytest.param(
             {"assigned_to": Shop.size},
-            "assigned_to Shop.size holds int, it must hold str",
-            id="assigned to a number",
+            "assigned_to Shop.size has the type int; it must be str",
+            id="assigned_to a number",
         ),
         pytest.param(
             {"entity": Customer, "assigned_to": Customer.node, "protocols": []},
-            "assigned_to Customer.node must be nullable: null means that it has no node",
-            id="assigned to a column that is never null",
+            "assigned_to Customer.node must be nullable: null means that the entity has no node",
+            id="assigned_to not nullable",
         ),
         pytest.param(
             {"protocols": protocol()},
             "protocols must be a list of Protocol, not a Protocol",
-            id="one protocol",
+            id="protocols a single protocol",
         ),
         pytest.param(
-            {"protocols": "order"}, "protocols must be a list of Protocol, not a str", id="protocols a text"
+            {"protocols": "order"}, "protocols must be a list of Protocol, not a str", id="protocols a string"
         ),
         pytest.param(
             {"protocols": None}, "protocols must be a list of Protocol, not a NoneType", id="protocols None"
         ),
         pytest.param(
             {"protocols": [protocol(), "order"]},
-            "protocols holds a str, which is not a Protocol",
-            id="a text among protocols",
+            "protocols contains a str, which is not a Protocol",
+            id="a string among protocols",
         ),
-        pytest.param({"criterion": "weight"}, f"{CRITERIA} 'weight'", id="criterion a text"),
+        pytest.param({"criterion": "weight"}, f"{CRITERIA} 'weight'", id="criterion a string"),
         pytest.param(
             {"criterion": EntityNumber},
             f"{CRITERIA} <class 'workmesh_flows.domain.criteria.EntityNumber'>",
@@ -207,18 +213,18 @@ def test_these_are_valid(changes: dict[str, Any]) -> None:
         ),
         pytest.param(
             {"criterion": EntityWeight(Order.score)},
-            "the weight Order.score is a column of another class than Shop",
-            id="weight of another class",
+            "the weight Order.score is not a column of Shop",
+            id="weight a column of another class",
         ),
         pytest.param(
             {"criterion": EntityWeight(Shop.node)},
-            "the weight Shop.node holds str, it must hold int",
+            "the weight Shop.node has the type str; it must be int",
             id="weight a text column",
         ),
         pytest.param(
             {"criterion": EntityWeight("size")},  # type: ignore[arg-type]
             "the weight must be a column, a SQL expression or a function of the entity, not 'size'",
-            id="weight a text",
+            id="weight a string",
         ),
         pytest.param(
             {"criterion": EntityWeight(Order.shop)},
@@ -228,15 +234,15 @@ def test_these_are_valid(changes: dict[str, Any]) -> None:
         pytest.param(
             {"criterion": EntityWeight(send_one)},  # type: ignore[arg-type]
             "the weight send_one cannot be called with (entity): missing a required argument: 'node'",
-            id="weight a function of two",
+            id="weight a function of two parameters",
         ),
     ],
 )
-def test_a_service_is_told_its_one_mistake(changes: dict[str, Any], problem: str) -> None:
+def test_a_single_problem_of_a_service_is_reported(changes: dict[str, Any], problem: str) -> None:
     assert problems(**changes) == [problem]
 
 
-def test_a_weight_that_reads_another_table_is_a_mistake() -> None:
+def test_a_weight_must_not_read_another_table() -> None:
     (problem,) = problems(criterion=EntityWeight(func.count(Order.id)))
     assert problem.endswith("reads other tables than that of the entity; make it a scalar_subquery()")
 
@@ -246,23 +252,26 @@ def test_a_weight_that_reads_another_table_is_a_mistake() -> None:
     [
         pytest.param(func.sum(Shop.size), "sum", id="a sum"),
         pytest.param(func.TOTAL(Shop.id), "TOTAL", id="in capitals"),
-        pytest.param(func.coalesce(func.max(Shop.size), 0) + 1, "max", id="inside of others"),
+        pytest.param(func.coalesce(func.max(Shop.size), 0) + 1, "max", id="nested in other functions"),
         pytest.param(func.avg(Shop.size).filter(Shop.size > 1), "avg", id="of some rows"),
     ],
 )
-def test_a_weight_over_many_entities_is_a_mistake(weight: Any, aggregate: str) -> None:
+def test_a_weight_must_not_aggregate_entities(weight: Any, aggregate: str) -> None:
     (problem,) = problems(criterion=EntityWeight(weight))
-    assert f"the weight takes {aggregate}(...) over many entities, but each weighs for itself" in problem
+    assert (
+        f"the weight aggregates many entities with {aggregate}(...), but each entity needs a weight of its own"
+        in problem
+    )
 
 
-def test_a_text_clause_is_no_weight() -> None:
+def test_a_text_clause_is_not_a_weight() -> None:
     (problem,) = problems(criterion=EntityWeight(text("size")))  # type: ignore[arg-type]
     assert "the weight must be a column, a SQL expression or a function" in problem
 
 
-def test_two_protocols_of_one_name_are_a_mistake() -> None:
+def test_two_protocols_must_not_have_the_same_name() -> None:
     two = [protocol(pull=None), protocol(pull=None, push=push(flags=PULL_FLAGS))]
-    assert problems(protocols=two) == ["two protocols are called 'order'"]
+    assert problems(protocols=two) == ["two protocols have the name 'order'"]
 
 
 @pytest.mark.parametrize(
@@ -273,7 +282,7 @@ def test_two_protocols_of_one_name_are_a_mistake() -> None:
             {"record": int}, "record int is not a class mapped by SQLAlchemy", id="record not mapped"
         ),
         pytest.param({"id": None}, "id must be a column of Order, not None", id="no id"),
-        pytest.param({"id": "id"}, "id must be a column of Order, not 'id'", id="id a text"),
+        pytest.param({"id": "id"}, "id must be a column of Order, not 'id'", id="id a string"),
         pytest.param(
             {"id": Order.shop}, "id must be a column of Order, not Order.shop", id="id a relationship"
         ),
@@ -283,40 +292,42 @@ def test_two_protocols_of_one_name_are_a_mistake() -> None:
             id="id a column of the bare table",
         ),
         pytest.param(
-            {"id": Shop.id}, "id is Shop.id, a column of another class than Order", id="id of another class"
+            {"id": Shop.id},
+            "id is Shop.id, which is not a column of Order",
+            id="id a column of another class",
         ),
         pytest.param(
             {"sort": Shop.size},
-            "sort is Shop.size, a column of another class than Order",
-            id="sort of another class",
+            "sort is Shop.size, which is not a column of Order",
+            id="sort a column of another class",
         ),
         pytest.param({"sort": None}, "sort must be a column of Order, not None", id="no sort"),
         pytest.param(
             {"sort": Order.score, "pull": None},
-            "sort Order.score must not be nullable: it decides the order, and null has none",
+            "sort Order.score must not be nullable: it orders the records, and null has no order",
             id="sort nullable",
         ),
         pytest.param(
             {"push": None, "pull": None},
-            "neither push nor pull is given: it would do nothing",
+            "neither push nor pull is given; the protocol would do nothing",
             id="no direction",
         ),
         pytest.param(
             {"push": None},
-            "pull is given without push: what was never pushed is never pulled",
+            "pull is given without push, but only pushed records have results",
             id="pull without push",
         ),
         pytest.param(
             {"push": PUSH_FLAGS.time}, "push must be Push(...), not Order.push_time", id="push a column"
         ),
-        pytest.param({"pull": "/pull"}, "pull must be Pull(...), not '/pull'", id="pull a text"),
+        pytest.param({"pull": "/pull"}, "pull must be Pull(...), not '/pull'", id="pull a string"),
     ],
 )
-def test_a_protocol_is_told_its_one_mistake(changes: dict[str, Any], problem: str) -> None:
+def test_a_single_problem_of_a_protocol_is_reported(changes: dict[str, Any], problem: str) -> None:
     assert protocol_problems(**changes) == [problem]
 
 
-def test_post_without_push_around_it_is_told_what_to_write() -> None:
+def test_a_post_that_is_not_in_a_push_is_reported() -> None:
     (problem,) = protocol_problems(push=post("/p"), pull=None)
     assert problem.startswith("push must be Push(...), not Post(path='/p'")
 
@@ -326,13 +337,13 @@ def test_post_without_push_around_it_is_told_what_to_write() -> None:
     [
         pytest.param(
             {"id": Parcel.number},
-            "id Parcel.number must not be nullable: it tells records apart, and null does not",
+            "id Parcel.number must not be nullable: it identifies a record, and null cannot",
             id="id nullable",
         ),
         pytest.param(
             {"id": Parcel.unique_or_null},
-            "id Parcel.unique_or_null must not be nullable: it tells records apart, and null does not",
-            id="id unique but for nulls",
+            "id Parcel.unique_or_null must not be nullable: it identifies a record, and null cannot",
+            id="id unique but nullable",
         ),
         pytest.param(
             {"id": Parcel.shop_id},
@@ -357,31 +368,31 @@ def test_post_without_push_around_it_is_told_what_to_write() -> None:
         pytest.param(
             {"push": parcel_flags(time=None)},
             "push flags time must be a column of Parcel, not None",
-            id="a flag missing",
+            id="a flag None",
         ),
         pytest.param(
             {"push": parcel_flags(success=Parcel.shop)},
             "push flags success must be a column of Parcel, not Parcel.shop",
-            id="a flag a relationship",
+            id="a flag that is a relationship",
         ),
         pytest.param(
             {"push": parcel_flags(error=Order.push_error)},
-            "push flags error is Order.push_error, a column of another class than Parcel",
-            id="a flag of another class",
+            "push flags error is Order.push_error, which is not a column of Parcel",
+            id="a flag that is a column of another class",
         ),
         pytest.param(
             {"push": parcel_flags(time=Parcel.number)},
-            "push flags time Parcel.number holds int, it must hold datetime",
+            "push flags time Parcel.number has the type int; it must be datetime",
             id="time a number",
         ),
         pytest.param(
             {"push": parcel_flags(success=Parcel.number)},
-            "push flags success Parcel.number holds int, it must hold bool",
+            "push flags success Parcel.number has the type int; it must be bool",
             id="success a number",
         ),
         pytest.param(
             {"push": parcel_flags(error=Parcel.number)},
-            "push flags error Parcel.number holds int, it must hold str",
+            "push flags error Parcel.number has the type int; it must be str",
             id="error a number",
         ),
         pytest.param(
@@ -401,7 +412,7 @@ def test_post_without_push_around_it_is_told_what_to_write() -> None:
         ),
         pytest.param(
             {"push": parcel_flags(time=Parcel.coarse_time)},
-            "push flags time Parcel.coarse_time keeps less than microseconds, which order needs",
+            "push flags time Parcel.coarse_time must store microseconds, which the order of records needs",
             id="time in milliseconds",
         ),
         pytest.param(
@@ -411,11 +422,11 @@ def test_post_without_push_around_it_is_told_what_to_write() -> None:
         ),
     ],
 )
-def test_a_column_that_will_not_do_is_named_with_the_reason(changes: dict[str, Any], problem: str) -> None:
+def test_an_unsuitable_column_is_reported_with_the_reason(changes: dict[str, Any], problem: str) -> None:
     assert problems(protocols=[parcel(**changes)]) == [f"protocol 'parcel': {problem}"]
 
 
-def test_a_synonym_is_not_taken_for_a_column() -> None:
+def test_a_synonym_is_not_a_column() -> None:
     (problem,) = problems(protocols=[parcel(id=Parcel.nickname)])
     assert problem.startswith("protocol 'parcel': id must be a column of Parcel, not ")
 
@@ -424,48 +435,46 @@ def test_a_synonym_is_not_taken_for_a_column() -> None:
     ("changes", "problem"),
     [
         pytest.param(
-            {"send": 5}, "must be a function of (record, node), not 5; post(...) is ready-made", id="a number"
+            {"send": 5}, "must be a function of (record, node), not 5; post(...) makes one", id="a number"
         ),
         pytest.param(
             {"send": [], "batch_size": 2},
-            "must be a function of (records, node), not []; post(...) is ready-made",
+            "must be a function of (records, node), not []; post(...) makes one",
             id="a list",
         ),
         pytest.param(
-            {"send": get("/p", into={})}, "needs post(...) or a function, not get(...)", id="get to push"
+            {"send": get("/p", into={})}, "needs post(...) or a function, not get(...)", id="get in a push"
         ),
         pytest.param(
             {"send": take_record},
             "take_record cannot be called with (record, node): too many positional arguments; "
-            "post(...) is ready-made",
-            id="a function of one",
+            "post(...) makes one",
+            id="a function of one parameter",
         ),
-        pytest.param({"send": send_later}, f"send_later {LATER}; post(...) is ready-made", id="async"),
+        pytest.param({"send": send_later}, f"send_later {LATER}; post(...) makes one", id="async"),
+        pytest.param({"send": send_lazily}, f"send_lazily {LATER}; post(...) makes one", id="a generator"),
         pytest.param(
-            {"send": send_lazily}, f"send_lazily {LATER}; post(...) is ready-made", id="a generator"
-        ),
-        pytest.param(
-            {"send": send_some_time},
-            f"send_some_time {LATER}; post(...) is ready-made",
+            {"send": send_lazily_later},
+            f"send_lazily_later {LATER}; post(...) makes one",
             id="an async generator",
         ),
         pytest.param(
-            {"send": AsyncSender()}, f"AsyncSender() {LATER}; post(...) is ready-made", id="an async object"
+            {"send": AsyncSender()}, f"AsyncSender() {LATER}; post(...) makes one", id="an async object"
         ),
         pytest.param(
             {"send": post("push")},
-            "access point must be a path that starts with '/', not 'push'",
-            id="no slash",
+            "endpoint must be a path that starts with '/', not 'push'",
+            id="no leading slash",
         ),
         pytest.param(
             {"send": post(NO_PATH)},
-            "access point must be a path that starts with '/', not None",
+            "endpoint must be a path that starts with '/', not None",
             id="no path",
         ),
         pytest.param(
             {"send": post("/p", batch_size=5), "batch_size": 5},
-            "names batch_size twice; give it to post(...) alone",
-            id="batch size twice",
+            "has two values of batch_size; give it to post(...) only",
+            id="two batch sizes",
         ),
         pytest.param(
             {"send": post("/p", batch_size=0)},
@@ -489,12 +498,12 @@ def test_a_synonym_is_not_taken_for_a_column() -> None:
         ),
         pytest.param(
             {"send": post("/p", "api_key")},
-            "posts its records under the name 'api_key', which is the key's place; choose another name",
-            id="the key's name",
+            "name 'api_key' is reserved for the api key of the request; choose another name",
+            id="the reserved name",
         ),
         pytest.param(
             {"send": post("/p", "")},
-            "posts its records under a name, a text that is not empty, not ''",
+            "name must be a string that is not empty, not ''",
             id="an empty name",
         ),
         pytest.param(
@@ -505,52 +514,52 @@ def test_a_synonym_is_not_taken_for_a_column() -> None:
         pytest.param(
             {"send": post("/p", payload=send_one)},  # type: ignore[arg-type]
             "payload send_one cannot be called with (record): missing a required argument: 'node'",
-            id="payload a function of two",
+            id="payload a function of two parameters",
         ),
     ],
 )
-def test_a_push_that_could_not_work_is_told_so(changes: dict[str, Any], problem: str) -> None:
+def test_a_push_that_cannot_work_is_reported(changes: dict[str, Any], problem: str) -> None:
     assert protocol_problems(push=push(**changes)) == [f"push {problem}"]
 
 
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        pytest.param({"status": "status"}, "pull status access point must be a path that starts with '/', not 'status'", id="status without a slash"),
-        pytest.param({"status": None}, "pull status access point must be a path that starts with '/', not None", id="no status"),
-        pytest.param({"fetch": post("/p")}, "pull needs get(...) or a function, not post(...)", id="post to pull"),
-        pytest.param({"fetch": None}, "pull must be a function of (record, node), not None; get(...) is ready-made", id="no fetch"),
-        pytest.param({"fetch": send_later}, f"pull send_later {LATER}; get(...) is ready-made", id="async"),
-        pytest.param({"fetch": get("p", into={})}, "pull access point must be a path that starts with '/', not 'p'", id="no slash"),
+        pytest.param({"status": "status"}, "pull status endpoint must be a path that starts with '/', not 'status'", id="status without a leading slash"),
+        pytest.param({"status": None}, "pull status endpoint must be a path that starts with '/', not None", id="no status"),
+        pytest.param({"fetch": post("/p")}, "pull needs get(...) or a function, not post(...)", id="post in a pull"),
+        pytest.param({"fetch": None}, "pull must be a function of (record, node), not None; get(...) makes one", id="no fetch"),
+        pytest.param({"fetch": send_later}, f"pull send_later {LATER}; get(...) makes one", id="async"),
+        pytest.param({"fetch": get("p", into={})}, "pull endpoint must be a path that starts with '/', not 'p'", id="no leading slash"),
         pytest.param({"fetch": get("/p", into={}, batch_size=0)}, "pull batch_size must be a whole number of at least 1, not 0", id="batch of 0"),
         pytest.param(
             {"fetch": get("/p", into={}), "batch_size": 5},
-            "pull names batch_size twice; give it to get(...) alone",
-            id="batch size twice",
+            "pull has two values of batch_size; give it to get(...) only",
+            id="two batch sizes",
         ),
         pytest.param(
             {"fetch": get("/p", into=None)},  # type: ignore[arg-type]
-            "pull into must be a dict of a result's keys to columns, not None",
-            id="into nothing",
+            "pull into must be a dict from keys of a result to columns, not None",
+            id="into None",
         ),
         pytest.param(
             {"fetch": get("/p", into={"s": "score"})},  # type: ignore[dict-item]
             "pull into['s'] must be a column of Order, not 'score'",
-            id="into a text",
+            id="into a string",
         ),
         pytest.param(
             {"fetch": get("/p", into={"s": Shop.size})},
-            "pull into['s'] is Shop.size, a column of another class than Order",
-            id="into another class",
+            "pull into['s'] is Shop.size, which is not a column of Order",
+            id="into a column of another class",
         ),
         pytest.param(
             {"fetch": get("/p", into={1: Order.score})},  # type: ignore[dict-item]
-            "pull into[1] is never found: the keys of a result are texts",
-            id="a key that JSON cannot have",
+            "pull into[1] can never be found: the keys of a result are strings",
+            id="a key that is not a string",
         ),
         pytest.param(
             {"fetch": get("/p", into={"a": Order.score, "b": Order.score})},
-            "pull into['b'] would write Order.score, which is what pull into['a'] writes",
+            "pull into['b'] would write Order.score, which pull into['a'] writes too",
             id="two results into one column",
         ),
         pytest.param(
@@ -571,34 +580,34 @@ def test_a_push_that_could_not_work_is_told_so(changes: dict[str, Any], problem:
         pytest.param({"flags": None}, "pull flags must be Flags(time, success, error), not None", id="no flags"),
         pytest.param(
             {"flags": Flags(Order.pull_time, Order.pull_success, Order.shop_id)},
-            "pull flags error Order.shop_id holds int, it must hold str",
+            "pull flags error Order.shop_id has the type int; it must be str",
             id="a flag of another type",
         ),
     ],
 )  # fmt: skip
-def test_a_pull_that_could_not_work_is_told_so(changes: dict[str, Any], problem: str) -> None:
+def test_a_pull_that_cannot_work_is_reported(changes: dict[str, Any], problem: str) -> None:
     assert protocol_problems(pull=pull(**changes)) == [problem]
 
 
-def test_one_column_cannot_be_two_flags() -> None:
+def test_one_column_must_not_be_two_flags() -> None:
     mixed = pull(flags=Flags(Order.push_time, Order.pull_success, Order.push_error))
     assert protocol_problems(pull=mixed) == [
         f"Order.push_{part} is both protocol 'order' push flag {part} and protocol 'order' pull flag {part}; "
-        "each needs a column of its own"
+        "each flag needs its own column"
         for part in ("time", "error")
     ]
 
 
-def test_two_protocols_cannot_share_flags() -> None:
-    told = problems(protocols=[protocol("a", pull=None), protocol("b", pull=None)])
-    assert told == [
+def test_two_protocols_must_not_share_flags() -> None:
+    found = problems(protocols=[protocol("a", pull=None), protocol("b", pull=None)])
+    assert found == [
         f"Order.push_{part} is both protocol 'a' push flag {part} and protocol 'b' push flag {part}; "
-        "each needs a column of its own"
+        "each flag needs its own column"
         for part in ("time", "success", "error")
     ]
 
 
-def test_every_problem_is_named_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     with pytest.raises(DefinitionError) as caught:
         Service(
             "shop/orders",
@@ -622,27 +631,26 @@ def test_every_problem_is_named_at_once() -> None:
     assert str(caught.value) == (
         "service 'shop/orders' is not a valid definition:"
         f"\n  - service name 'shop/orders' {NAME_RULE}"
-        "\n  - assigned_to is Order.text, a column of another class than Shop"
+        "\n  - assigned_to is Order.text, which is not a column of Shop"
         f"\n  - {CRITERIA} 'heaviest'"
         f"\n  - protocol 'an order': protocol name 'an order' {NAME_RULE}"
-        "\n  - protocol 'an order': push access point must be a path that starts with '/', not 'push'"
+        "\n  - protocol 'an order': push endpoint must be a path that starts with '/', not 'push'"
         "\n  - protocol 'an order': push batch_size must be a whole number of at least 1, not 0"
-        "\n  - protocol 'an order': push posts its records under the name 'api_key', which is the key's place; "
-        "choose another name"
-        "\n  - protocol 'an order': id Order.shop_id must not be nullable: it tells records apart, and null does not"
-        "\n  - protocol 'an order': sort Order.score must not be nullable: it decides the order, and null has none"
-        "\n  - protocol 'an order': owner hop Shop.node carries no foreign key"
+        "\n  - protocol 'an order': push name 'api_key' is reserved for the api key of the request; choose another name"
+        "\n  - protocol 'an order': id Order.shop_id must not be nullable: it identifies a record, and null cannot"
+        "\n  - protocol 'an order': sort Order.score must not be nullable: it orders the records, and null has no order"
+        "\n  - protocol 'an order': owner hop Shop.node has no foreign key"
         f"\n  - protocol 'an order': push flags time Order.at must be nullable: {NO_FLAG}"
-        "\n  - protocol 'an order': push flags success Order.text holds str, it must hold bool"
-        "\n  - protocol 'an order': push flags error Order.id holds int, it must hold str"
-        "\n  - protocol 'empty': neither push nor pull is given: it would do nothing"
+        "\n  - protocol 'an order': push flags success Order.text has the type str; it must be bool"
+        "\n  - protocol 'an order': push flags error Order.id has the type int; it must be str"
+        "\n  - protocol 'empty': neither push nor pull is given; the protocol would do nothing"
         "\n  - protocol 'empty': record Unmapped is not a class mapped by SQLAlchemy"
     )
 
 
-def test_a_broken_entity_does_not_hide_what_is_wrong_with_protocols() -> None:
-    told = problems(entity=Unmapped, protocols=[protocol(sort=None)])
-    assert told == [
+def test_an_invalid_entity_does_not_hide_problems_of_protocols() -> None:
+    found = problems(entity=Unmapped, protocols=[protocol(sort=None)])
+    assert found == [
         "entity Unmapped is not a class mapped by SQLAlchemy",
         "protocol 'order': sort must be a column of Order, not None",
     ]

@@ -1,4 +1,4 @@
-"""Whatever is passed where, it is valid or a DefinitionError: never a traceback from inside."""
+"""Any value in any argument of a declaration is valid or raises DefinitionError, and no other exception."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from workmesh_flows import (
 
 
 class Hostile:
-    """Cannot be shown, compared, tested or counted."""
+    """Raises an error on repr, comparison, bool and len."""
 
     def _refuse(self, *args: Any) -> Any:
-        message = "hands off"
+        message = "must not be called"
         raise RuntimeError(message)
 
     __repr__ = __eq__ = __bool__ = __len__ = _refuse
@@ -56,7 +56,7 @@ GARBAGE: list[Any] = [
 Declare = Callable[[Any], object]
 
 
-def spoilt(**changes: Any) -> object:
+def with_protocol(**changes: Any) -> object:
     return service(protocols=[protocol(**changes)])
 
 
@@ -69,41 +69,41 @@ ARGUMENTS: dict[str, Declare] = {
     "criterion": lambda it: service(criterion=it),
     "weight": lambda it: service(criterion=EntityWeight(it)),
     "protocol name": lambda it: service(protocols=[protocol(it), protocol(it)]),
-    "record": lambda it: spoilt(record=it),
-    "id": lambda it: spoilt(id=it),
-    "sort": lambda it: spoilt(sort=it),
-    "owner": lambda it: spoilt(owner=it),
-    "a hop": lambda it: spoilt(owner=[it]),
-    "a second hop": lambda it: spoilt(owner=[Order.shop, it]),
-    "push": lambda it: spoilt(push=it),
-    "push send": lambda it: spoilt(push=push(send=it)),
-    "push batch_size": lambda it: spoilt(push=push(batch_size=it)),
-    "push flags": lambda it: spoilt(push=push(flags=it)),
-    "time": lambda it: spoilt(push=push(flags=Flags(it, Order.push_success, Order.push_error))),
-    "success": lambda it: spoilt(push=push(flags=Flags(Order.push_time, it, Order.push_error))),
-    "error": lambda it: spoilt(push=push(flags=Flags(Order.push_time, Order.push_success, it))),
-    "all flags": lambda it: spoilt(push=push(flags=Flags(it, it, it))),
-    "post path": lambda it: spoilt(push=push(send=post(it))),
-    "post name": lambda it: spoilt(push=push(send=post("/p", it))),
-    "post batch_size": lambda it: spoilt(push=push(send=post("/p", batch_size=it))),
-    "post payload": lambda it: spoilt(push=push(send=post("/p", payload=it))),
-    "pull": lambda it: spoilt(pull=it),
-    "pull status": lambda it: spoilt(pull=pull(status=it)),
-    "pull fetch": lambda it: spoilt(pull=pull(fetch=it)),
-    "pull batch_size": lambda it: spoilt(pull=pull(batch_size=it)),
-    "pull flags": lambda it: spoilt(pull=pull(flags=it)),
-    "get path": lambda it: spoilt(pull=pull(fetch=get(it, into={}))),
-    "get into": lambda it: spoilt(pull=pull(fetch=get("/p", into=it))),
-    "get into value": lambda it: spoilt(pull=pull(fetch=get("/p", into={"a": it, "b": it}))),
-    "get batch_size": lambda it: spoilt(pull=pull(fetch=get("/p", into={}, batch_size=it))),
+    "record": lambda it: with_protocol(record=it),
+    "id": lambda it: with_protocol(id=it),
+    "sort": lambda it: with_protocol(sort=it),
+    "owner": lambda it: with_protocol(owner=it),
+    "a hop": lambda it: with_protocol(owner=[it]),
+    "a second hop": lambda it: with_protocol(owner=[Order.shop, it]),
+    "push": lambda it: with_protocol(push=it),
+    "push send": lambda it: with_protocol(push=push(send=it)),
+    "push batch_size": lambda it: with_protocol(push=push(batch_size=it)),
+    "push flags": lambda it: with_protocol(push=push(flags=it)),
+    "time": lambda it: with_protocol(push=push(flags=Flags(it, Order.push_success, Order.push_error))),
+    "success": lambda it: with_protocol(push=push(flags=Flags(Order.push_time, it, Order.push_error))),
+    "error": lambda it: with_protocol(push=push(flags=Flags(Order.push_time, Order.push_success, it))),
+    "all flags": lambda it: with_protocol(push=push(flags=Flags(it, it, it))),
+    "post path": lambda it: with_protocol(push=push(send=post(it))),
+    "post name": lambda it: with_protocol(push=push(send=post("/p", it))),
+    "post batch_size": lambda it: with_protocol(push=push(send=post("/p", batch_size=it))),
+    "post payload": lambda it: with_protocol(push=push(send=post("/p", payload=it))),
+    "pull": lambda it: with_protocol(pull=it),
+    "pull status": lambda it: with_protocol(pull=pull(status=it)),
+    "pull fetch": lambda it: with_protocol(pull=pull(fetch=it)),
+    "pull batch_size": lambda it: with_protocol(pull=pull(batch_size=it)),
+    "pull flags": lambda it: with_protocol(pull=pull(flags=it)),
+    "get path": lambda it: with_protocol(pull=pull(fetch=get(it, into={}))),
+    "get into": lambda it: with_protocol(pull=pull(fetch=get("/p", into=it))),
+    "get into value": lambda it: with_protocol(pull=pull(fetch=get("/p", into={"a": it, "b": it}))),
+    "get batch_size": lambda it: with_protocol(pull=pull(fetch=get("/p", into={}, batch_size=it))),
     "services": Mesh,
     "a service": lambda it: Mesh([it]),
     "database": lambda it: Mesh([service()], database=it),
 }
 
 
-def text_told(declare: Callable[[], object]) -> str:
-    """Runs a declaration; anything it raises but a DefinitionError that can be read fails the test."""
+def problem_text(declare: Callable[[], object]) -> str:
+    """The text of the DefinitionError that a declaration raises, empty for none; any other exception fails the test."""
     try:
         declare()
     except DefinitionError as error:
@@ -112,9 +112,9 @@ def text_told(declare: Callable[[], object]) -> str:
 
 
 @pytest.mark.parametrize("declare", ARGUMENTS.values(), ids=ARGUMENTS)
-def test_garbage_in_one_place_is_a_definition_error_or_valid(declare: Declare) -> None:
-    told = [text_told(lambda it=it: declare(it)) for it in GARBAGE]  # type: ignore[misc]
-    assert sum(1 for text in told if text.count("\n  - ")) > len(GARBAGE) / 2
+def test_any_value_of_one_argument_is_valid_or_a_definition_error(declare: Declare) -> None:
+    texts = [problem_text(lambda it=it: declare(it)) for it in GARBAGE]  # type: ignore[misc]
+    assert sum(1 for text in texts if text.count("\n  - ")) > len(GARBAGE) / 2
 
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary()
@@ -125,13 +125,13 @@ anything = st.sampled_from(GARBAGE) | st.recursive(
 
 @settings(max_examples=60, deadline=None)
 @given(st.dictionaries(st.sampled_from(["name", "record", "id", "sort", "owner", "push", "pull"]), anything))
-def test_garbage_in_several_places_is_a_definition_error_or_valid(changes: dict[str, Any]) -> None:
-    text_told(lambda: spoilt(**changes))
+def test_any_values_of_a_protocol_are_valid_or_a_definition_error(changes: dict[str, Any]) -> None:
+    problem_text(lambda: with_protocol(**changes))
 
 
 @settings(max_examples=60, deadline=None)
 @given(
     st.dictionaries(st.sampled_from(["name", "entity", "assigned_to", "protocols", "criterion"]), anything)
 )
-def test_a_service_of_garbage_is_a_definition_error_or_valid(changes: dict[str, Any]) -> None:
-    text_told(lambda: service(**changes))
+def test_any_values_of_a_service_are_valid_or_a_definition_error(changes: dict[str, Any]) -> None:
+    problem_text(lambda: service(**changes))

@@ -24,7 +24,7 @@ def test_a_text_that_names_no_lane_is_refused(subject: str) -> None:
 @pytest.mark.parametrize(
     ("direction", "text"), [("push", "delivery to n1"), ("pull", "delivery from n1")], ids=["push", "pull"]
 )
-def test_a_lane_is_shown_with_its_direction(direction: Direction, text: str) -> None:
+def test_the_text_of_a_lane_shows_its_direction(direction: Direction, text: str) -> None:
     lane = Lane("emails", "delivery", "n1", direction)
     assert str(lane) == text
     assert lane.subject == f"emails/delivery/n1/{direction}"

@@ -1,4 +1,4 @@
-"""A mesh: services that do not clash, that travel by name, and that never show where the database is."""
+"""A mesh: its services do not conflict, it is pickled by reference, and it never shows its database URL."""
 
 from __future__ import annotations
 
@@ -47,61 +47,59 @@ def test_a_mesh_finds_its_services_by_name() -> None:
         service().protocol("x")
 
 
-def test_services_that_clash_are_told_all_of_it() -> None:
+def test_all_conflicts_of_two_services_are_reported() -> None:
     first = service("a", protocols=[protocol(pull=None)])
     second = service("a", protocols=[protocol("other", push=push(), pull=None)])
     assert problems([first, second]) == (
-        "two services are called 'a'",
+        "two services have the name 'a'",
         (
             "Order.push_time is both a 'order' push flag time and a 'other' push flag time; "
-            "each needs a column of its own"
+            "each flag needs its own column"
         ),
         (
             "Order.push_success is both a 'order' push flag success and a 'other' push flag success; "
-            "each needs a column of its own"
+            "each flag needs its own column"
         ),
         (
             "Order.push_error is both a 'order' push flag error and a 'other' push flag error; "
-            "each needs a column of its own"
+            "each flag needs its own column"
         ),
-        "services 'a' and 'a' write their nodes into the same column Shop.node",
+        "services 'a' and 'a' have the same assigned_to column Shop.node",
     )
 
 
-def test_services_over_other_flags_and_columns_do_not_clash() -> None:
+def test_services_with_different_flags_and_columns_do_not_conflict() -> None:
     one, two = two_services()
     Mesh([one, two, service()])
 
 
-def test_two_services_cannot_write_one_node_column() -> None:
+def test_two_services_must_not_share_an_assigned_to_column() -> None:
     first = service("a", protocols=[])
     second = service("b", protocols=[protocol(push=push(flags=PULL_FLAGS), pull=None)])
-    assert problems([first, second]) == (
-        "services 'a' and 'b' write their nodes into the same column Shop.node",
-    )
+    assert problems([first, second]) == ("services 'a' and 'b' have the same assigned_to column Shop.node",)
 
 
 @pytest.mark.parametrize(
     ("services", "problem"),
     [
-        pytest.param(None, "services must be a list of Service, not a NoneType", id="nothing"),
+        pytest.param(None, "services must be a list of Service, not a NoneType", id="None"),
         pytest.param(service(), "services must be a list of Service, not a Service", id="a single service"),
-        pytest.param([Shop], "services holds a DeclarativeAttributeIntercept, which is not a Service", id="a class"),
-        pytest.param([protocol()], "services holds a Protocol, which is not a Service", id="a protocol"),
-        pytest.param(ADDRESS, "services must be a list of Service, not a str", id="the address"),
-        pytest.param([ADDRESS], "services holds a str, which is not a Service", id="the address in a list"),
+        pytest.param([Shop], "services contains a DeclarativeAttributeIntercept, which is not a Service", id="a class"),
+        pytest.param([protocol()], "services contains a Protocol, which is not a Service", id="a protocol"),
+        pytest.param(ADDRESS, "services must be a list of Service, not a str", id="the URL"),
+        pytest.param([ADDRESS], "services contains a str, which is not a Service", id="the URL in a list"),
     ],
 )  # fmt: skip
-def test_what_is_no_service_is_told_but_not_shown(services: Any, problem: str) -> None:
+def test_a_member_that_is_not_a_service_is_reported_without_its_value(services: Any, problem: str) -> None:
     assert problems(services) == (problem,)
 
 
 @pytest.mark.parametrize(
     "database",
     [None, ADDRESS, make_url(ADDRESS), lambda: create_engine("sqlite://")],
-    ids=["later", "text", "URL", "function"],
+    ids=["none", "string", "URL", "function"],
 )
-def test_a_database_may_be_given_as(database: Any) -> None:
+def test_a_database_of_this_kind_is_valid(database: Any) -> None:
     assert Mesh([service()], database=database).database is database
 
 
@@ -114,34 +112,34 @@ async def engine_later() -> None: ...
         pytest.param(create_engine("sqlite://"), "Engine", id="an engine"),
         pytest.param(5, "int", id="a number"),
         pytest.param(ADDRESS.encode(), "bytes", id="bytes"),
-        pytest.param(create_engine, "function", id="a function that wants something"),
+        pytest.param(create_engine, "function", id="a function with a required parameter"),
         pytest.param(engine_later, "function", id="an async function"),
     ],
 )
-def test_a_database_may_not_be_given_as(database: Any, kind: str) -> None:
+def test_a_database_of_this_kind_is_refused(database: Any, kind: str) -> None:
     assert problems([service()], database=database) == (
-        f"database must be an address or a function () that gives an engine, not a {kind}",
+        f"database must be a URL or a function () that returns an engine, not a {kind}",
     )
 
 
-def test_a_mesh_never_shows_the_address_of_its_database() -> None:
+def test_a_mesh_never_shows_the_url_of_its_database() -> None:
     assert repr(MESH) == str(MESH) == f"{MESH}" == "Mesh(shop.orders)"
     assert "s3cret" not in repr(Mesh([service()], database=make_url(ADDRESS)))
 
 
-def test_a_mesh_travels_by_name() -> None:
+def test_a_mesh_is_pickled_by_reference() -> None:
     sent = pickle.dumps(MESH)
-    assert pickle.loads(sent) is MESH  # noqa: S301 - our own bytes
+    assert pickle.loads(sent) is MESH  # noqa: S301 - pickled by this test
     assert b"s3cret" not in sent
     assert len(sent) < 200
 
 
-def test_a_mesh_that_is_no_attribute_of_a_module_cannot_travel() -> None:
+def test_a_mesh_that_is_not_an_attribute_of_a_module_cannot_be_pickled() -> None:
     with pytest.raises(TypeError, match="only if it is an attribute of an importable module"):
         pickle.dumps(Mesh([service()]))
 
 
-def test_a_mesh_travels_by_the_module_that_made_it_not_by_a_script_that_imports_it(tmp_path: Path) -> None:
+def test_a_mesh_is_pickled_by_the_module_that_made_it_not_by_a_script_that_imports_it(tmp_path: Path) -> None:
     (tmp_path / "declared.py").write_text("from workmesh_flows import Mesh\nmesh = Mesh([])\n")
     (tmp_path / "script.py").write_text("from declared import mesh\n")
     (tmp_path / "main.py").write_text(
@@ -157,18 +155,18 @@ print(pickle.dumps(script.mesh, protocol=0).decode())
 try:
     pickle.dumps(own)
 except TypeError:
-    print("a mesh of __main__ stays")
+    print("a mesh of __main__ cannot be pickled")
 """
     )
-    said = subprocess.run(
+    output = subprocess.run(
         [sys.executable, "main.py"], cwd=tmp_path, check=True, capture_output=True, text=True
     ).stdout
-    assert "declared" in said
-    assert "loaded_script" not in said
-    assert "a mesh of __main__ stays" in said
+    assert "declared" in output
+    assert "loaded_script" not in output
+    assert "a mesh of __main__ cannot be pickled" in output
 
 
-def test_the_parts_of_a_direction_are_kept() -> None:
+def test_a_protocol_has_the_flags_of_its_directions() -> None:
     both = protocol()
     assert [flags.columns[0].key for flags in both.flags] == ["push_time", "pull_time"]
     assert [flags.columns[0].key for flags in protocol(pull=None).flags] == ["push_time"]

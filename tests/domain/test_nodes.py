@@ -1,4 +1,4 @@
-"""Nodes and the inventory, as facts."""
+"""Nodes and the inventory."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def node(**more: Any) -> Node:
         pytest.param({"host": "[fd00::1]"}, "http://[fd00::1]:80", id="IPv6 in brackets"),
     ],
 )
-def test_the_address_of_a_node(parts: dict[str, Any], address: str) -> None:
+def test_the_address_of_a_node_has_scheme_host_and_port(parts: dict[str, Any], address: str) -> None:
     assert node(**parts).address == address
 
 
@@ -50,30 +50,30 @@ def test_only_an_active_node_that_runs_the_service_takes_new_entities(state: Nod
     ("caps", "elsewhere", "cap"),
     [
         pytest.param({}, 5, None, id="no cap"),
-        pytest.param({"s": 7}, 5, 7, id="of the service alone"),
-        pytest.param({"*": 9}, 5, 4, id="what others leave of the shared one"),
-        pytest.param({"*": 9, "s": 3}, 5, 3, id="the smaller one of both"),
-        pytest.param({"*": 9, "s": 3}, 7, 2, id="the other way round"),
-        pytest.param({"*": 9}, 12, 0, id="over the shared one already"),
-        pytest.param({"t": 1}, 0, None, id="of another service"),
+        pytest.param({"s": 7}, 5, 7, id="own cap only"),
+        pytest.param({"*": 9}, 5, 4, id="rest of the shared cap"),
+        pytest.param({"*": 9, "s": 3}, 5, 3, id="own cap is smaller"),
+        pytest.param({"*": 9, "s": 3}, 7, 2, id="rest of the shared cap is smaller"),
+        pytest.param({"*": 9}, 12, 0, id="shared cap exceeded"),
+        pytest.param({"t": 1}, 0, None, id="cap of another service"),
     ],
 )
-def test_the_cap_of_a_service_is_its_own_and_what_others_leave_of_the_shared_one(
+def test_the_entity_cap_is_the_smaller_of_the_own_cap_and_the_rest_of_the_shared_cap(
     caps: dict[str, int], elsewhere: int, cap: int | None
 ) -> None:
     assert node(max_entities=caps).entity_cap("s", elsewhere) == cap
 
 
-def test_a_node_does_not_show_its_key() -> None:
+def test_a_node_does_not_show_its_api_key() -> None:
     assert "0A7E1C52" not in repr(node()) + str(node())
 
 
-def test_an_inventory_says_what_is_the_trouble_with_a_node() -> None:
+def test_an_inventory_reports_the_problem_with_a_node() -> None:
     inventory = Inventory({"n1": node(), "n3": node(name="n3")}, {"n2": "port: not a number"})
     assert inventory.node("n1").name == "n1"
     with pytest.raises(UnknownName, match="there is no node 'n9'; known: n1, n3"):
         inventory.node("n9")
-    assert inventory.trouble("n1", "s") is None
-    assert inventory.trouble("n1", "t") == "it does not run t"
-    assert inventory.trouble("n2", "s") == "its block does not validate: port: not a number"
-    assert inventory.trouble("n9", "s") == "it is not in the inventory"
+    assert inventory.problem_with("n1", "s") is None
+    assert inventory.problem_with("n1", "t") == "it does not run t"
+    assert inventory.problem_with("n2", "s") == "its block does not validate: port: not a number"
+    assert inventory.problem_with("n9", "s") == "it is not in the inventory"

@@ -1,4 +1,4 @@
-"""From a record to the entity it belongs to: the only way of the foreign keys, or the one that is spelled out."""
+"""The owner path from a record to its entity: inferred from foreign keys, or declared."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def base() -> Any:
     return new_base()
 
 
-# Found in the foreign keys
+# Inferred from foreign keys
 
 
 def test_a_record_that_is_the_entity_needs_no_hop(base: Any) -> None:
@@ -44,14 +44,14 @@ def test_two_and_three_hops_are_found(base: Any) -> None:
     ]
 
 
-def test_foreign_keys_that_lead_elsewhere_do_not_matter(base: Any) -> None:
+def test_foreign_keys_to_other_tables_are_ignored(base: Any) -> None:
     shop = entity(base, owner_id=to("person.id"))
     declare(base, "Person", friend_id=to("person.id"))
     order = record(base, buyer_id=to("person.id"), shop_id=to("shop.id"), parent_id=to("order.id"))
     assert path(order, shop) == ["order.shop_id = shop.id"]
 
 
-def test_a_way_around_a_circle_is_found_once(base: Any) -> None:
+def test_a_cycle_of_foreign_keys_gives_one_path(base: Any) -> None:
     shop = entity(base, best_order_id=to("order.id"))
     declare(base, "Till", shop_id=to("shop.id"), last_order_id=to("order.id"))
     order = record(base, till_id=to("till.id"))
@@ -74,13 +74,13 @@ def test_a_foreign_key_of_two_columns_is_one_hop(base: Any) -> None:
     assert path(order, shop, owner=[order.till, till.shop_id]) == both
 
 
-def test_no_way_says_what_to_give(base: Any) -> None:
+def test_a_missing_path_is_reported_with_the_argument_to_give(base: Any) -> None:
     assert problems(record(base), entity(base)) == [
         "no foreign keys lead from order to shop; give owner=[...], a list of relationships or foreign key columns"
     ]
 
 
-def test_two_ways_are_both_named(base: Any) -> None:
+def test_two_paths_are_both_listed(base: Any) -> None:
     shop = entity(base)
     order = record(base, seller_id=to("shop.id"), buyer_id=to("shop.id"))
     assert problems(order, shop) == [
@@ -88,7 +88,7 @@ def test_two_ways_are_both_named(base: Any) -> None:
     ]
 
 
-def test_two_ways_of_several_hops_are_named_hop_by_hop(base: Any) -> None:
+def test_paths_of_several_hops_are_listed_hop_by_hop(base: Any) -> None:
     shop = entity(base)
     declare(base, "Till", shop_id=to("shop.id"))
     order = record(base, shop_id=to("shop.id"), till_id=to("till.id"))
@@ -100,7 +100,7 @@ def test_two_ways_of_several_hops_are_named_hop_by_hop(base: Any) -> None:
     ]
 
 
-def test_of_many_ways_only_some_are_named(base: Any) -> None:
+def test_only_five_of_many_paths_are_listed(base: Any) -> None:
     shop = entity(base)
     order = record(base, **{f"shop_{letter}": to("shop.id") for letter in "abcdefgh"})
     assert problems(order, shop) == [
@@ -112,7 +112,7 @@ def test_of_many_ways_only_some_are_named(base: Any) -> None:
 
 
 @pytest.mark.parametrize("joined", [True, False], ids=["and the entity", "but not the entity"])
-def test_a_web_of_foreign_keys_is_seen_through_soon(base: Any, joined: bool) -> None:
+def test_the_search_ends_soon_in_a_dense_graph_of_foreign_keys(base: Any, joined: bool) -> None:
     names = [f"t{number}" for number in range(25)]
     for name in names:
         declare(base, name, **{f"{other}_id": to(f"{other}.id") for other in names})
@@ -126,16 +126,16 @@ def test_a_web_of_foreign_keys_is_seen_through_soon(base: Any, joined: bool) -> 
     )
 
 
-def test_a_foreign_key_to_a_table_that_is_not_declared_is_passed_over(base: Any) -> None:
+def test_a_foreign_key_to_an_undeclared_table_is_ignored(base: Any) -> None:
     shop = entity(base)
     order = record(base, region_id=to("region.id"), shop_id=to("shop.id"))
     assert path(order, shop) == ["order.shop_id = shop.id"]
 
 
-def test_a_hop_to_a_table_that_is_not_declared_leads_nowhere(base: Any) -> None:
+def test_a_hop_to_an_undeclared_table_is_refused(base: Any) -> None:
     order = record(base, region_id=to("region.id"))
     (problem,) = problems(order, entity(base), owner=order.region_id)
-    assert problem.startswith("owner hop Order.region_id leads nowhere: ")
+    assert problem.startswith("owner hop Order.region_id refers to an unknown table: ")
     assert "could not find table 'region'" in problem
 
 
@@ -147,7 +147,7 @@ def test_foreign_keys_between_two_registries_are_found() -> None:
     assert path(order, shop, owner=order.shop) == ["order.shop_id = shop.id"]
 
 
-# Spelled out
+# Declared
 
 
 def two_hops(base: Any) -> tuple[Any, Any, Any]:
@@ -165,7 +165,7 @@ def two_hops(base: Any) -> tuple[Any, Any, Any]:
 
 @pytest.mark.parametrize("first", ["till", "till_id"])
 @pytest.mark.parametrize("second", ["shop", "shop_id"])
-def test_relationships_and_foreign_keys_mix(base: Any, first: str, second: str) -> None:
+def test_a_path_may_mix_relationships_and_foreign_keys(base: Any, first: str, second: str) -> None:
     shop, till, order = two_hops(base)
     owner = [getattr(order, first), getattr(till, second)]
     assert path(order, shop, owner) == ["order.till_id = till.id", "till.shop_id = shop.id"]
@@ -178,7 +178,7 @@ def test_a_single_hop_needs_no_list(base: Any, hop: str) -> None:
     assert path(order, shop, getattr(order, hop)) == ["order.shop_id = shop.id"]
 
 
-def test_a_path_may_lead_through_the_same_table_twice(base: Any) -> None:
+def test_a_path_may_visit_a_table_twice(base: Any) -> None:
     shop = entity(base)
     order = record(base, shop_id=to("shop.id"), parent_id=to("order.id"))
     order.parent = relationship(order, remote_side=order.id)
@@ -193,7 +193,7 @@ def test_the_owner_may_be_the_parent_in_the_same_table(base: Any) -> None:
     assert path(shop, shop, owner=shop.parent_id) == ["shop.parent_id = shop.id"]
 
 
-def test_a_relationship_without_a_foreign_key_in_the_database_will_do(base: Any) -> None:
+def test_a_relationship_without_a_foreign_key_is_valid(base: Any) -> None:
     shop = entity(base, code=mapped_column(String(9), unique=True))
     order = record(base, shop_code=mapped_column(String(9)))
     order.shop = relationship(shop, primaryjoin=foreign(order.shop_code) == shop.code)
@@ -204,7 +204,7 @@ def test_a_relationship_without_a_foreign_key_in_the_database_will_do(base: Any)
     assert path(order, shop, order.seen_shop) == ["order.shop_code = shop.code"]
 
 
-def test_a_key_of_two_columns_without_a_foreign_key_will_do(base: Any) -> None:
+def test_a_key_of_two_columns_without_a_foreign_key_is_valid(base: Any) -> None:
     shop = entity(
         base,
         country=mapped_column(String(2)),
@@ -219,14 +219,14 @@ def test_a_key_of_two_columns_without_a_foreign_key_will_do(base: Any) -> None:
     assert path(order, shop, order.shop) == ["order.shop_country = shop.country, order.shop_code = shop.code"]
 
 
-def test_a_foreign_key_vouches_for_a_column_that_is_not_declared_unique(base: Any) -> None:
+def test_the_target_of_a_foreign_key_need_not_be_declared_unique(base: Any) -> None:
     shop = entity(base, code=mapped_column(String(9)))
     order = record(base, shop_code=to("shop.code"), shop=relationship(shop))
     assert path(order, shop, order.shop) == ["order.shop_code = shop.code"]
 
 
 def join(base: Any, condition: Any) -> list[str]:
-    """What is told where orders are joined to shops by a condition of the two."""
+    """The problems if orders are joined to shops by this condition."""
     shop = entity(base, code=mapped_column(String(9)), open=mapped_column(Integer))
     order = record(base, shop_code=mapped_column(String(9)), shop_id=mapped_column(Integer))
     order.shop = relationship(shop, primaryjoin=lambda: condition(order, shop), viewonly=True)
@@ -243,20 +243,22 @@ def join(base: Any, condition: Any) -> list[str]:
         pytest.param(lambda o, s: foreign(o.shop_code).like(remote(s.code)), id="like"),
     ],
 )
-def test_a_join_by_anything_but_equal_columns_is_refused(base: Any, condition: Any) -> None:
-    assert join(base, condition) == ["owner hop Order.shop does not join by equal columns alone to one table"]
+def test_a_join_that_is_not_an_equality_of_columns_is_refused(base: Any, condition: Any) -> None:
+    assert join(base, condition) == [
+        "owner hop Order.shop must join to one table by equality of columns only"
+    ]
 
 
 def test_a_join_that_could_find_two_owners_is_refused(base: Any) -> None:
     assert join(base, lambda o, s: foreign(o.shop_code) == remote(s.code)) == [
         (
-            "owner hop Order.shop joins to code of shop, neither the primary key nor declared unique; "
+            "owner hop Order.shop joins to code of shop, which is neither the primary key nor declared unique; "
             "it must lead to one row"
         )
     ]
 
 
-def test_half_of_a_key_could_find_two_owners(base: Any) -> None:
+def test_a_join_by_half_of_a_key_is_refused(base: Any) -> None:
     till = declare(base, "Till", shop_id=to("shop.id", primary_key=True))
     shop = entity(base)
     order = record(
@@ -267,7 +269,9 @@ def test_half_of_a_key_could_find_two_owners(base: Any) -> None:
     )
     order.till = relationship(till, primaryjoin=foreign(order.till_id) == till.id, viewonly=True)
     (problem,) = problems(order, shop, [order.till, till.shop_id])
-    assert problem.startswith("owner hop Order.till joins to id of till, neither the primary key nor")
+    assert problem.startswith(
+        "owner hop Order.till joins to id of till, which is neither the primary key nor"
+    )
 
 
 def test_one_to_many_is_refused(base: Any) -> None:
@@ -275,7 +279,7 @@ def test_one_to_many_is_refused(base: Any) -> None:
     shop = entity(base, order_id=to("order.id"))
     order.shops = relationship(shop)
     assert problems(order, shop, order.shops) == [
-        "owner hop Order.shops leads to many rows, it must lead to one"
+        "owner hop Order.shops leads to many rows; it must lead to one"
     ]
 
 
@@ -289,7 +293,7 @@ def test_many_to_many_is_refused(base: Any) -> None:
     )
     order.shops = relationship(shop, secondary=links)
     assert problems(order, shop, [order.shops]) == [
-        "owner hop Order.shops leads to many rows, it must lead to one"
+        "owner hop Order.shops leads to many rows; it must lead to one"
     ]
 
 
@@ -308,28 +312,28 @@ def test_many_to_many_is_refused(base: Any) -> None:
         ),
         pytest.param(
             lambda o, t, s: [t.shop],
-            "owner hop Till.shop does not start at order, where the hop before it ends",
-            id="starts elsewhere",
+            "owner hop Till.shop does not start at order, where the previous hop ends",
+            id="starts at another table",
         ),
         pytest.param(
             lambda o, t, s: [o.till_id, o.shop],
-            "owner hop Order.shop does not start at till, where the hop before it ends",
-            id="goes on elsewhere",
+            "owner hop Order.shop does not start at till, where the previous hop ends",
+            id="second hop starts at another table",
         ),
         pytest.param(
             lambda o, t, s: [o.shop, s.node],
-            "owner hop Shop.node carries no foreign key",
+            "owner hop Shop.node has no foreign key",
             id="a column without foreign key",
         ),
         pytest.param(
             lambda o, t, s: "till",
             "owner holds 'till', which is neither a relationship nor a foreign key column",
-            id="a text",
+            id="a string",
         ),
         pytest.param(
             lambda o, t, s: [o.till, "shop"],
             "owner holds 'shop', which is neither a relationship nor a foreign key column",
-            id="a text among hops",
+            id="a string among hops",
         ),
         pytest.param(
             lambda o, t, s: [o],
@@ -339,23 +343,23 @@ def test_many_to_many_is_refused(base: Any) -> None:
         ),
     ],
 )
-def test_a_path_that_does_not_hold_together_is_told_where(base: Any, owner: Any, problem: str) -> None:
+def test_a_broken_path_is_reported_with_the_wrong_hop(base: Any, owner: Any, problem: str) -> None:
     shop, till, order = two_hops(base)
     assert problems(order, shop, owner(order, till, shop)) == [problem]
 
 
-def test_a_column_of_two_foreign_keys_does_not_say_which(base: Any) -> None:
+def test_a_column_with_two_foreign_keys_is_ambiguous_as_a_hop(base: Any) -> None:
     declare(base, "Warehouse")
     shop = entity(base)
     place = mapped_column(Integer, ForeignKey("shop.id"), ForeignKey("warehouse.id"))
     order = record(base, place_id=place)
     assert path(order, shop) == ["order.place_id = shop.id"]
     assert problems(order, shop, order.place_id) == [
-        "owner hop Order.place_id carries 2 foreign keys; name a relationship"
+        "owner hop Order.place_id has 2 foreign keys; use a relationship"
     ]
 
 
-def test_a_path_is_kept_by_the_protocol(base: Any) -> None:
+def test_the_protocol_has_the_path(base: Any) -> None:
     shop, order = entity(base), record(base, shop_id=to("shop.id"))
     (hop,) = serve(order, shop).protocols[0].path
     assert hop.table is shop.__table__

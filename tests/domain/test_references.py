@@ -1,4 +1,4 @@
-"""From ``module:attribute`` to the object, or to a sentence that says which part is wrong."""
+"""A reference ``module:attribute`` is resolved to its object, or the error says which part is wrong."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from workmesh_flows.references import load_reference
 
 @pytest.fixture
 def saas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A directory with modules, to work in."""
+    """The working directory, with a package of valid and invalid modules."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     package = tmp_path / "reference_saas"
@@ -37,7 +37,7 @@ WRITE = "does not name a Mesh: write module:attribute, as in my_saas.mesh:mesh"
 @pytest.mark.parametrize(
     ("reference", "problem"),
     [
-        pytest.param("", f"'' {WRITE}", id="nothing"),
+        pytest.param("", f"'' {WRITE}", id="empty"),
         pytest.param("reference_saas.mesh", f"'reference_saas.mesh' {WRITE}", id="no attribute"),
         pytest.param(":mesh", f"':mesh' {WRITE}", id="no module"),
         pytest.param("reference_saas.mesh:", f"'reference_saas.mesh:' {WRITE}", id="empty attribute"),
@@ -62,16 +62,16 @@ WRITE = "does not name a Mesh: write module:attribute, as in my_saas.mesh:mesh"
         pytest.param(
             "reference_saas.lacking:mesh",
             "module reference_saas.lacking cannot be imported: reference_that_is_not_there is not installed",
-            id="a module that lacks another",
+            id="a module with a missing import",
         ),
         pytest.param(
             "reference_saas.nameless:mesh",
             "module reference_saas.nameless cannot be imported: get the other package",
-            id="a module that lacks something it does not name",
+            id="a module whose import error has no name",
         ),
     ],
 )
-def test_a_reference_that_leads_nowhere_says_which_part_is_wrong(
+def test_the_error_of_an_invalid_reference_says_which_part_is_wrong(
     saas: Path, reference: str, problem: str
 ) -> None:
     with pytest.raises(ConfigurationError) as caught:
@@ -80,12 +80,12 @@ def test_a_reference_that_leads_nowhere_says_which_part_is_wrong(
 
 
 @pytest.mark.parametrize("module", ["reference_nowhere", "reference_saas.nowhere", "json.decoder.nowhere"])
-def test_a_module_that_is_not_there_says_where_it_was_looked_for(saas: Path, module: str) -> None:
+def test_the_error_of_a_missing_module_says_where_it_was_searched(saas: Path, module: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         load_reference(f"{module}:mesh", Mesh)
     assert str(caught.value) == f"there is no module {module} in {saas} or on the Python path"
 
 
-def test_what_a_module_itself_raises_is_passed_on(saas: Path) -> None:
+def test_an_error_raised_by_the_module_is_not_caught(saas: Path) -> None:
     with pytest.raises(ZeroDivisionError):
         load_reference("reference_saas.broken:mesh", Mesh)

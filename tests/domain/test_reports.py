@@ -1,4 +1,4 @@
-"""Reports add up, or say that something was lost."""
+"""The counts of a report add up, or ConservationError is raised."""
 
 from __future__ import annotations
 
@@ -37,46 +37,46 @@ from workmesh_flows.errors import ConservationError
         ),
         pytest.param(
             AssignReport("s", {"a": 5}, 3, [("7", "every node is full")] * 2),
-            "assigned 5 entities (a 5); 3 fit nowhere: every node is full",
-            id="some fit nowhere",
+            "assigned 5 entities (a 5); 3 could not be assigned: every node is full",
+            id="some not assigned",
         ),
         pytest.param(
             AssignReport("s", {"a": 5}, 3, [("7", "every node is full"), ("8", "...")]),
-            "assigned 5 entities (a 5); 3 fit nowhere, 7 for one: every node is full",
-            id="some fit nowhere for several reasons",
+            "assigned 5 entities (a 5); 3 could not be assigned, for example 7: every node is full",
+            id="some not assigned for several reasons",
         ),
         pytest.param(
-            AssignReport("s", {}, 3), "assigned 0 entities; 3 fit nowhere", id="some fit nowhere, nobody says why"
+            AssignReport("s", {}, 3), "assigned 0 entities; 3 could not be assigned", id="some not assigned without a reason"
         ),
     ],
 )  # fmt: skip
-def test_a_report_is_one_line_for_people(report: object, text: str) -> None:
+def test_the_text_of_a_report_is_one_line(report: object, text: str) -> None:
     assert str(report) == text
 
 
-@pytest.mark.parametrize("figures", [(0, 0, 0, 0, 0), (10, 10, 0, 0, 0), (10, 4, 3, 1, 2)])
-def test_figures_that_add_up_pass(figures: tuple[int, int, int, int, int]) -> None:
-    Tally(*figures).check("s/order/n1")
+@pytest.mark.parametrize("counts", [(0, 0, 0, 0, 0), (10, 10, 0, 0, 0), (10, 4, 3, 1, 2)])
+def test_counts_that_add_up_pass_the_check(counts: tuple[int, int, int, int, int]) -> None:
+    Tally(*counts).check("s/order/n1")
 
 
 @pytest.mark.parametrize(
-    "figures", [(10, 9, 0, 0, 0), (10, 5, 3, 0, 1), (10, 11, 0, 0, 0), (0, 0, 0, 0, 1), (2, 0, 0, 1, 0)]
+    "counts", [(10, 9, 0, 0, 0), (10, 5, 3, 0, 1), (10, 11, 0, 0, 0), (0, 0, 0, 0, 1), (2, 0, 0, 1, 0)]
 )
-def test_figures_that_do_not_add_up_fail_the_lane(figures: tuple[int, int, int, int, int]) -> None:
+def test_counts_that_do_not_add_up_raise_conservation_error(counts: tuple[int, int, int, int, int]) -> None:
     with pytest.raises(ConservationError, match="please report this as a bug"):
-        Tally(*figures).check("s/order/n1")
+        Tally(*counts).check("s/order/n1")
 
 
-def test_what_was_lost_can_be_read() -> None:
+def test_conservation_error_shows_all_counts() -> None:
     with pytest.raises(ConservationError) as caught:
         Tally(selected=10, done=5, bad=3, left=1).check("s/order/n1")
     assert str(caught.value) == (
-        "lane s/order/n1: 10 records were selected, but 5 done + 3 refused + 0 set aside + 1 left make 9; "
+        "lane s/order/n1: 10 records were selected, but 5 done + 3 refused + 0 parked + 1 left make 9; "
         "please report this as a bug"
     )
 
 
-def test_every_refusal_is_counted_and_the_first_reasons_are_kept() -> None:
+def test_all_refusals_are_counted_and_the_first_reasons_are_kept() -> None:
     tally = Tally()
     for start in range(0, 60, 6):
         tally.refuse({number: f"reason {number}" for number in range(start, start + 6)})
@@ -84,7 +84,7 @@ def test_every_refusal_is_counted_and_the_first_reasons_are_kept() -> None:
     assert tally.reasons == {str(number): f"reason {number}" for number in range(SHOWN)}
 
 
-def test_a_tally_that_stops_leaves_what_was_not_decided() -> None:
+def test_undecided_records_are_left_when_the_lane_stops() -> None:
     tally = Tally(selected=10, done=4, bad=1)
     assert tally.decided == 5
     tally.stop()

@@ -1,4 +1,4 @@
-"""Any schema that SQLAlchemy maps to one table a class, whatever its keys and names; the others are refused."""
+"""Classes mapped to one table are valid with any keys and names; other mappings are refused."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_keys_may_be_of_any_type(base: Any, kind: Any) -> None:
     assert path(order, shop) == ["order.shop_id = shop.id"]
 
 
-def test_names_may_be_mixed_case_reserved_and_other_than_the_attribute(base: Any) -> None:
+def test_names_may_be_mixed_case_reserved_or_differ_from_the_attribute(base: Any) -> None:
     shop = entity(
         base,
         table="Group",
@@ -70,7 +70,7 @@ def test_names_may_be_mixed_case_reserved_and_other_than_the_attribute(base: Any
     assert path(order, shop, order.shop_id) == ["select.from = Group.ShopId"]
 
 
-def test_a_column_may_go_by_another_key_in_its_table(base: Any) -> None:
+def test_a_column_may_have_another_key_in_its_table(base: Any) -> None:
     shop = entity(base)
     order = record(base, shop_id=mapped_column("Shop Nr", ForeignKey("shop.id"), key="nr"))
     assert path(order, shop) == ["order.Shop Nr = shop.id"]
@@ -84,7 +84,7 @@ def test_tables_may_be_in_schemas(base: Any) -> None:
     assert path(order, shop, [order.shop]) == ["log.order.shop_id = Sales.shop.id"]
 
 
-def test_tables_of_one_name_in_two_schemas_are_told_apart(base: Any) -> None:
+def test_tables_of_one_name_in_two_schemas_are_distinct(base: Any) -> None:
     shop = entity(base, table="thing", args={"schema": "Sales"})
     order = record(base, table="thing")
     assert problems(order, shop) == [
@@ -112,7 +112,7 @@ class YesNo(TypeDecorator[bool]):
         return {True: "Y", False: "N", None: None}[value]
 
 
-def test_columns_may_have_types_of_the_users_own(base: Any) -> None:
+def test_columns_may_have_user_defined_types(base: Any) -> None:
     class Code(TypeDecorator[UUID]):
         impl = String(32)
         cache_ok = True
@@ -186,14 +186,14 @@ def test_classes_may_be_mapped_imperatively() -> None:
     assert path(order, Shop, order.shop) == ["order.shop_nr = shop.nr"]
 
 
-# What is refused
+# Refused mappings
 
 KINDS: dict[str, type] = {}
 REFUSED = "is mapped by inheritance or to a join; use a class mapped to one table"
 
 
 @pytest.mark.parametrize("table", ["special", None], ids=["joined tables", "one table"])
-def test_a_class_that_inherits_its_table_is_refused(base: Any, table: str | None) -> None:
+def test_an_entity_mapped_by_inheritance_is_refused(base: Any, table: str | None) -> None:
     shop = entity(
         base,
         kind=mapped_column(String(20)),
@@ -206,7 +206,7 @@ def test_a_class_that_inherits_its_table_is_refused(base: Any, table: str | None
     assert path(order, shop) == ["order.shop_id = shop.id"]
 
 
-def test_a_record_that_inherits_its_table_is_refused(base: Any) -> None:
+def test_a_record_mapped_by_inheritance_is_refused(base: Any) -> None:
     shop, order = entity(base), record(base, shop_id=to("shop.id"))
     own = {"__tablename__": "gift", "id": to("order.id", primary_key=True)}
     gift: Any = type("Gift", (order,), own)
@@ -225,7 +225,7 @@ def test_a_class_mapped_to_a_join_is_refused(base: Any) -> None:
     assert problems(sold, shop) == [f"record Sold {REFUSED}"]
 
 
-def test_a_relationship_to_nowhere_is_told_as_sqlalchemy_tells_it(base: Any) -> None:
+def test_a_relationship_to_an_unknown_class_is_reported_in_sqlalchemys_words(base: Any) -> None:
     shop = entity(base)
     order = record(base, shop_id=to("shop.id"), buyer=relationship("Buyer"))
     shown, again = problems(order, shop)
@@ -235,21 +235,21 @@ def test_a_relationship_to_nowhere_is_told_as_sqlalchemy_tells_it(base: Any) -> 
     assert "\n" not in shown + again
 
 
-def test_a_relationship_function_that_raises_is_told(base: Any) -> None:
+def test_an_error_of_a_relationship_function_is_reported(base: Any) -> None:
     shop = entity(base, friend=relationship(lambda: KINDS["Friend"]))
     order = record(base, shop_id=to("shop.id"))
     shown, _ = problems(order, shop)
     assert shown == "SQLAlchemy cannot configure Shop: 'Friend'"
 
 
-def test_a_hop_of_another_registry_that_cannot_be_configured_is_told(base: Any) -> None:
+def test_a_hop_that_sqlalchemy_cannot_configure_is_reported(base: Any) -> None:
     shop, order = entity(base), record(base, shop_id=to("shop.id"))
     stray = declare(new_base(), "Stray", ghost=relationship("Ghost"))
     (problem,) = problems(order, shop, owner=stray.ghost)
     assert problem.startswith("SQLAlchemy cannot configure Stray.ghost: ")
 
 
-def test_a_class_that_waits_for_its_table_is_told(base: Any) -> None:
+def test_a_class_with_deferred_reflection_is_reported(base: Any) -> None:
     shop: Any = type("Shop", (DeferredReflection, base), {"__tablename__": "shop", "node": None})
     order = record(base)
     (problem,) = problems(order, shop)
@@ -259,7 +259,7 @@ def test_a_class_that_waits_for_its_table_is_told(base: Any) -> None:
     assert ".prepare()" in problem
 
 
-def test_a_column_of_a_mixin_is_not_one_of_the_class() -> None:
+def test_a_column_of_a_mixin_is_not_a_column_of_the_class() -> None:
     mixin: Any = type("Flagged", (), {"push_time": mapped_column(DateTime)})
     flags = Flags(mixin.push_time, Order.push_success, Order.push_error)
     (problem,) = protocol_problems(push=push(flags=flags))

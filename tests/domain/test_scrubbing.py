@@ -1,4 +1,4 @@
-"""A secret is taken out of every text, however it is written there."""
+"""A secret is masked in every text, in every encoding."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ BARE = KEY.strip("{}")
 @pytest.mark.parametrize(
     ("text", "clean"),
     [
-        pytest.param("nothing in it", "nothing in it", id="nothing"),
-        pytest.param("", "", id="no text"),
-        pytest.param(f"key {KEY}!", "key ***!", id="as it is"),
+        pytest.param("nothing in it", "nothing in it", id="no secret"),
+        pytest.param("", "", id="empty"),
+        pytest.param(f"key {KEY}!", "key ***!", id="plain"),
         pytest.param(f"key {KEY.lower()}!", "key ***!", id="in lower case"),
         pytest.param(f"key {KEY.swapcase()}!", "key ***!", id="in swapped case"),
         pytest.param(f"key {BARE}!", "key ***!", id="without braces"),
@@ -30,17 +30,17 @@ BARE = KEY.strip("{}")
         pytest.param(f"key {quote(KEY)}!", "key ***!", id="in an address"),
         pytest.param(f"key {quote(KEY).lower()}!", "key ***!", id="in an address, in lower case"),
         pytest.param(f"a{BARE}b", "a***b", id="between letters"),
-        pytest.param(f"{KEY}{KEY}", "******", id="twice, with nothing between"),
+        pytest.param(f"{KEY}{KEY}", "******", id="twice, adjacent"),
         pytest.param(f"{BARE}-{BARE}", "***-***", id="twice, with a dash between"),
-        pytest.param(f"{BARE[:-1]}", f"{BARE[:-1]}", id="but for the last character"),
+        pytest.param(f"{BARE[:-1]}", f"{BARE[:-1]}", id="without its last character"),
         pytest.param(" two\r\n\n lines\t", "two lines", id="several lines"),
         pytest.param("a\0b\x1b[31mc\x7fd", "a b [31mc d", id="control characters"),
-        pytest.param("half a \ud83d pair", "half a ? pair", id="half a surrogate pair"),
+        pytest.param("half a \ud83d pair", "half a ? pair", id="a lone surrogate"),
         pytest.param("é\u2028ñ", "é ñ", id="a line separator"),
         pytest.param("x" * 2_001, "x" * 2_000, id="2,001 characters"),
         pytest.param("é" * 2_001, "é" * 2_000, id="2,001 characters of two bytes"),
-        pytest.param("x" * 1_990 + KEY, "x" * 1_990 + "***", id="at the end of what is kept"),
-        pytest.param("x" * 1_999 + KEY, "x" * 1_999 + "*", id="across the end of what is kept"),
+        pytest.param("x" * 1_990 + KEY, "x" * 1_990 + "***", id="before the truncation"),
+        pytest.param("x" * 1_999 + KEY, "x" * 1_999 + "*", id="across the truncation"),
     ],
 )
 @pytest.mark.parametrize(
@@ -51,11 +51,11 @@ def test_a_text_is_scrubbed(secret: str, text: str, clean: str) -> None:
 
 
 @pytest.mark.parametrize("secret", ["", " ", "{}", " {} "])
-def test_no_secret_changes_nothing(secret: str) -> None:
+def test_an_empty_secret_masks_nothing(secret: str) -> None:
     assert scrubber(secret)("a text with {} braces") == "a text with {} braces"
 
 
-def test_what_a_pattern_would_mean_is_taken_as_it_stands() -> None:
+def test_special_characters_of_a_regular_expression_are_literal() -> None:
     assert scrubber("a.c|x*")("abc xx a.c|x*") == "abc xx ***"
 
 
@@ -71,14 +71,14 @@ def test_what_a_pattern_would_mean_is_taken_as_it_stands() -> None:
     ],
 )
 @pytest.mark.parametrize("secret", ['qu"ote\\d & <more>', "pässwörd+1", "a/b%c=d", "{in braces}"])
-def test_a_secret_is_found_as_it_is_written_in(secret: str, write: object) -> None:
+def test_an_encoded_secret_is_masked(secret: str, write: object) -> None:
     assert callable(write)
     clean = scrubber(secret)(f"<<{write(secret)}>>")
     assert set(clean.strip("<>")) <= set('"*{}')
 
 
 @given(before=st.text(), secret=st.uuids(), after=st.text(), upper=st.booleans(), braces=st.booleans())
-def test_no_text_around_it_hides_a_secret(
+def test_a_secret_is_masked_in_any_surrounding_text(
     before: str, secret: object, after: str, upper: bool, braces: bool
 ) -> None:
     key = str(secret).upper() if upper else str(secret)

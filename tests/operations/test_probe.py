@@ -34,8 +34,8 @@ def test_a_node_in_trouble_is_a_result_and_no_error(answer: Answer, trouble: str
     with scripted_node(lambda asked: answer) as node:
         probe = probe_nodes([node.node()])["n1"]
     assert not probe.reachable
-    assert trouble in probe.trouble
-    assert probe.trouble
+    assert trouble in probe.problem
+    assert probe.problem
 
 
 def test_a_node_that_cannot_tell_its_version_is_reachable_all_the_same() -> None:
@@ -45,7 +45,7 @@ def test_a_node_that_cannot_tell_its_version_is_reachable_all_the_same() -> None
     with scripted_node(script) as node:
         probe = probe_nodes([node.node()])["n1"]
     assert (probe.reachable, probe.version) == (True, "")
-    assert "answers 404" in probe.trouble
+    assert "answers 404" in probe.problem
 
 
 def test_a_version_never_carries_the_key() -> None:
@@ -60,7 +60,7 @@ def test_a_host_that_is_none_does_not_stop_the_others_from_being_probed(host: st
         probes = probe_nodes([bad, node.node()])
     assert probes["n1"].reachable
     assert not probes["bad"].reachable
-    assert probes["bad"].trouble
+    assert probes["bad"].problem
 
 
 def test_disabled_nodes_are_left_alone_and_all_others_are_asked() -> None:
@@ -92,7 +92,7 @@ def test_a_node_that_does_not_answer_costs_no_more_than_its_time() -> None:
     with scripted_node(slow) as node:
         probe = probe_nodes([node.node()], limits=Limits(read_timeout=0.2))["n1"]
     assert not probe.reachable
-    assert "it does not answer in time" in probe.trouble
+    assert "it does not answer in time" in probe.problem
 
 
 def test_no_nodes_give_no_probes() -> None:

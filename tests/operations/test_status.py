@@ -152,7 +152,7 @@ def test_used_is_the_share_of_the_cap_that_binds_first(
 def test_probes_show_who_can_be_reached(engine: Engine) -> None:
     probes = {
         "a": Probe(reachable=True, version="1.0.1"),
-        "c": Probe(reachable=False, trouble="no connection"),
+        "c": Probe(reachable=False, problem="no connection"),
     }
     nodes, _ = tables(engine, probes=probes)
     assert (nodes.loc["a", "reachable"], nodes.loc["a", "version"]) == (True, "1.0.1")

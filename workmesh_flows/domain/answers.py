@@ -1,9 +1,9 @@
-"""What a node may say, read once, at the door.
+"""Reading the HTTP answer of a node: it becomes a value or a WorkmeshError.
 
-A micro-service answers 200 with ``{"status": "success", "value": ...}``, and answers 200 for a failure too. The
-content type may be wrong, an unknown path is a redirect, and an error text may echo the api key or the whole
-body. So the body is read as JSON whatever its type, only ``status == "success"`` is success, and every text is
-scrubbed and cut before it goes anywhere.
+A micro-service answers 200 with ``{"status": "success", "value": ...}``, and also answers 200 for a failure.
+Its content type may be wrong, it redirects unknown paths, and its error texts may echo the api key or the
+whole request. Therefore the body is read as JSON whatever its content type, only ``status == "success"`` is a
+success, and every text is scrubbed and truncated before it is logged, stored or shown.
 """
 
 from __future__ import annotations
@@ -32,23 +32,23 @@ from workmesh_flows.errors import (
 )
 
 LONGEST_TEXT = 2_000
-"""Characters of a node's text that are kept."""
+"""Length to which texts from a node are truncated, in characters."""
 CRASH_PATH = "/500"
-"""Where a crashed micro-service redirects to."""
+"""The path that a micro-service redirects to after it crashed on a request."""
 LONGEST_PAUSE = timedelta(days=7)
-"""A node that asks for a longer one is mistaken, or its clock is."""
+"""Longest pause that a node may ask for; a longer one must be a mistake of the node or its clock."""
 MASK = "***"
 
 _OK, _REDIRECTS = range(200, 300), range(300, 400)
 _MISCONFIGURED = {
     401: "it refuses the api key",
     403: "it forbids the request",
-    404: "it has no such access point",
-    405: "it does not allow POST on this access point",
+    404: "it has no such endpoint",
+    405: "it does not allow POST on this endpoint",
 }
 _UNAVAILABLE = frozenset({408, 425, 429})
 _GATEWAYS = frozenset({502, 504})
-"""What a proxy says when the node behind it went away with the request."""
+"""Status codes of a proxy whose node stopped answering while it handled the request."""
 _STALE, _TOO_LARGE, _SERVER_ERRORS, _CRASH = 412, 413, 500, 500
 _MOST_DIGITS = 9
 _BLANKS = re.compile(r"[\s\x00-\x1f\x7f]+")
@@ -58,7 +58,7 @@ Scrub: TypeAlias = Callable[[str], str]
 
 @dataclass(frozen=True, slots=True)
 class RawAnswer:
-    """An answer as it came: status code, headers by lower-case name, body; ``cut`` where it was too long."""
+    """An answer as received: status code, headers by lower-case name, body; ``cut`` if it was truncated."""
 
     code: int
     headers: Mapping[str, str]
@@ -67,32 +67,32 @@ class RawAnswer:
 
 
 def scrubber(secret: str) -> Scrub:
-    """A function that takes a secret out of a text, in any letter case and as it looks in an address, JSON or HTML.
+    """Return a function that masks a secret in a text, in any letter case and encoded for URLs, JSON, HTML.
 
-    It also cuts the text to 2,000 characters on one line that any log and any database can keep.
+    The function also joins the text to one line of at most 2,000 characters that is valid UTF-8.
     """
     bare = secret.strip(f"{whitespace}{{}}")
-    forms = {form for key in (bare, f"{{{bare}}}") for form in _written(key)} if bare else set()
+    forms = {form for key in (bare, f"{{{bare}}}") for form in _encodings(key)} if bare else set()
     pattern = re.compile(
         "|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True)), re.IGNORECASE
     )
 
     def scrub(text: str) -> str:
         clean = pattern.sub(MASK, text) if forms else text
-        plain = clean.encode(errors="replace").decode()  # half a surrogate pair has no place in UTF-8
+        plain = clean.encode(errors="replace").decode()  # a lone surrogate cannot be encoded as UTF-8
         return _BLANKS.sub(" ", plain).strip()[:LONGEST_TEXT]
 
     return scrub
 
 
-def _written(secret: str) -> Iterator[str]:
-    """A text as it looks in a text, an address, a form, JSON and HTML."""
+def _encodings(secret: str) -> Iterator[str]:
+    """The secret as written in plain text, a URL, a form, HTML and JSON."""
     yield from (secret, quote(secret, safe=""), quote_plus(secret), html.escape(secret))
     yield from (json.dumps(secret, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False))
 
 
 def read_answer(answer: RawAnswer, *, path: str, scrub: Scrub, now: datetime) -> Any:  # noqa: ANN401 - any JSON
-    """The ``value`` of a success.
+    """Return the ``value`` of a successful answer.
 
     Raises RecordRefused, BatchTooLarge, StaleEpoch, RequestCrashed, NodeUnavailable or NodeMisconfigured.
     """
@@ -106,7 +106,7 @@ def read_answer(answer: RawAnswer, *, path: str, scrub: Scrub, now: datetime) ->
     if code == _TOO_LARGE:
         raise BatchTooLarge(f"{path} answers 413: the request is too large")
     if code == _STALE and (epoch := _epoch(answer)) is not None:
-        raise StaleEpoch(f"{path} has been sent to under a later epoch, {epoch}", epoch=epoch)
+        raise StaleEpoch(f"{path} has already seen a sender with the later epoch {epoch}", epoch=epoch)
     if code == _CRASH:
         raise RequestCrashed(f"{path} answers 500")
     if code in _UNAVAILABLE or code > _SERVER_ERRORS:
@@ -126,10 +126,10 @@ def _read_envelope(answer: RawAnswer, path: str, scrub: Scrub) -> Any:  # noqa: 
     except orjson.JSONDecodeError as error:
         kind = scrub(answer.headers.get("content-type", "")) or "no content type"
         raise NodeUnavailable(
-            f"{path} answers something that is not JSON ({kind}): {_text(answer, scrub)[:80]!r}"
+            f"the answer of {path} is not JSON ({kind}): {_text(answer, scrub)[:80]!r}"
         ) from error
     if not isinstance(envelope, dict) or not isinstance(envelope.get("status"), str):
-        raise NodeUnavailable(f"{path} answers JSON without a status: {_text(answer, scrub)[:80]!r}")
+        raise NodeUnavailable(f"the answer of {path} is JSON without a status: {_text(answer, scrub)[:80]!r}")
     if envelope["status"] != "success":
         raise RecordRefused(scrub(envelope["status"]) or NO_REASON)
     return envelope.get("value")
@@ -142,24 +142,24 @@ def _redirected(answer: RawAnswer, path: str, scrub: Scrub) -> RequestCrashed | 
         target = ""
     if target == CRASH_PATH:
         return RequestCrashed(f"{path} redirects to its error page")
-    shown = scrub(target)[:80] or "nowhere"
-    return NodeMisconfigured(f"{path} redirects to {shown}: it has no such access point, or another address")
+    shown = scrub(target)[:80] or "an empty path"
+    return NodeMisconfigured(f"{path} redirects to {shown}: the node has no such endpoint or has moved")
 
 
 def _retry_at(headers: Mapping[str, str], now: datetime) -> datetime | None:
-    """The time that ``Retry-After`` names, in seconds or as a date (RFC 9110, section 10.2.3)."""
-    said, latest = headers.get("retry-after", "").strip(), now + LONGEST_PAUSE
-    if said.isdecimal():
-        return min(now + timedelta(seconds=int(said[:_MOST_DIGITS])), latest)
+    """The time given by ``Retry-After``, in seconds or as a date (RFC 9110, section 10.2.3), or None."""
+    value, latest = headers.get("retry-after", "").strip(), now + LONGEST_PAUSE
+    if value.isdecimal():
+        return min(now + timedelta(seconds=int(value[:_MOST_DIGITS])), latest)
     try:
-        date = parsedate_to_datetime(said)
+        date = parsedate_to_datetime(value)
     except (ValueError, OverflowError):
         return None
     return min(date if date.tzinfo else date.replace(tzinfo=UTC), latest)
 
 
 def _epoch(answer: RawAnswer) -> int | None:
-    """The epoch that a node names which refuses an earlier one."""
+    """The later epoch that a node returns when it refuses an earlier one."""
     try:
         epoch = orjson.loads(answer.body)["value"]["epoch"]
     except (orjson.JSONDecodeError, KeyError, TypeError, IndexError):
@@ -168,5 +168,5 @@ def _epoch(answer: RawAnswer) -> int | None:
 
 
 def _text(answer: RawAnswer, scrub: Scrub) -> str:
-    """The body as text. It is scrubbed whole: a cut could leave half a secret."""
+    """The body as scrubbed text, scrubbed before it is truncated so that no part of a secret remains."""
     return scrub(answer.body.decode(errors="replace"))

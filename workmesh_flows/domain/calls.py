@@ -1,7 +1,7 @@
-"""The ready-made calls, and what any push or pull function may rely on.
+"""The ready-made push and pull functions, and the interface of the node that every such function receives.
 
-A push or pull function is a plain function of a record (or a list of records) and a node. The two here cover
-the wire contract: ``post`` sends records, ``get`` fetches results.
+A push or pull function is a plain function of a record (or a list of records) and a node. The two functions
+here implement the HTTP contract: ``post`` sends records, ``get`` fetches results.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import InstrumentedAttribute
 
 NO_REASON = "the node gives no reason"
-"""What is kept where a refusal or a failure has no text."""
+"""The reason that is stored if a node refuses a record without a text."""
 
 BATCH = 500
-"""Records a request, where the declaration names no other number."""
+"""Default number of records in one request."""
 
 Values: TypeAlias = Mapping[str, Any]
-"""Column values to write on a record, by attribute name."""
+"""Values to write into the columns of a record, by attribute name."""
 
 
 class NodeClient(Protocol):
-    """What a push or pull function is handed: one node, ready to be called."""
+    """A node, as a push or pull function receives it."""
 
     @property
     def name(self) -> str:
         """The node's name in the inventory."""
 
-    def post(self, path: str, payload: Mapping[str, Any]) -> Any:  # noqa: ANN401 - whatever JSON the node says
-        """Post ``payload`` beside the api key and return the answer's ``value``.
+    def post(self, path: str, payload: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any JSON
+        """Post ``payload`` together with the api key and return the ``value`` of the answer.
 
         Raises NodeUnavailable, NodeMisconfigured, RequestCrashed, BatchTooLarge or RecordRefused.
         """
@@ -41,7 +41,7 @@ class NodeClient(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """Send records to an access point; made by `post`."""
+    """Sends records to an endpoint; made by `post`."""
 
     path: str
     name: str
@@ -49,7 +49,7 @@ class Post:
     payload: Callable[[Any], Mapping[str, Any]] | None = None
 
     def __call__(self, records: Any, node: NodeClient) -> Mapping[str, str] | None:  # noqa: ANN401 - a record or several
-        """Send one record, or several where ``batch_size`` is set; return the refused ids with reasons."""
+        """Send one record, or a list if ``batch_size`` is set; return ids of refused records with reasons."""
         write = self.payload or (lambda record: record)
         if self.batch_size is None:
             node.post(self.path, {self.name: write(records)})
@@ -58,9 +58,9 @@ class Post:
         refused = value.get("refused") if isinstance(value, dict) else None
         if not refused:
             return None
-        if not isinstance(refused, dict):  # to take this for success would lose what was refused
+        if not isinstance(refused, dict):  # read as a success, the refused records would count as pushed
             reason = (
-                f"{self.path} names refused records as a {type(refused).__name__}, not as ids with reasons"
+                f"{self.path} returns refused records as a {type(refused).__name__}, not as ids with reasons"
             )
             raise NodeMisconfigured(reason, node=node.name)
         return {str(key): str(reason or NO_REASON) for key, reason in refused.items()}
@@ -73,11 +73,11 @@ def post(
     batch_size: int | None = None,
     payload: Callable[[Any], Mapping[str, Any]] | None = None,
 ) -> Post:
-    """Send records to ``path``: one a request, or ``batch_size`` of them.
+    """Make a push function that posts records to ``path``, one per request or up to ``batch_size``.
 
-    The body holds the record under ``name`` (default ``record``) or the list of them (default ``records``).
-    A record is written as its columns by name, without the flags and the columns that results are written into, or as
-    what ``payload(record)`` returns.
+    The request body holds the record under ``name`` (default ``record``), or the list of records (default
+    ``records``). A record is sent as a dict of its columns, without the flags and the columns that results
+    are written into, or as the dict that ``payload(record)`` returns.
     """
     default = "record" if batch_size is None else "records"
     return Post(path, default if name is None else name, batch_size, payload)
@@ -85,28 +85,29 @@ def post(
 
 @dataclass(frozen=True, slots=True)
 class Get:
-    """Fetch the results of processed records; made by `get`."""
+    """Fetches the results of processed records; made by `get`."""
 
     path: str
     into: Mapping[str, InstrumentedAttribute[Any]]
     batch_size: int = BATCH
 
     def __call__(self, records: Sequence[Any], node: NodeClient) -> dict[str, Values | str]:
-        """Ask for the results of these records, given by id; null in place of one is taken as left out."""
+        """Return the results of these records, given by id; a null result is treated as missing."""
         value = node.post(self.path, {"ids": list(records)})
         answers = value if isinstance(value, dict) else {}
         return {str(key): self._values(result) for key, result in answers.items() if result is not None}
 
-    def _values(self, result: Any) -> Values | str:  # noqa: ANN401 - whatever JSON the node says
+    def _values(self, result: Any) -> Values | str:  # noqa: ANN401 - any JSON
         if isinstance(result, dict):
             return {column.key: result[key] for key, column in self.into.items() if key in result}
         return str(result) or NO_REASON
 
 
 def get(path: str, into: Mapping[str, InstrumentedAttribute[Any]], *, batch_size: int = BATCH) -> Get:
-    """Fetch results from ``path``, ``batch_size`` ids a request, and write them into columns.
+    """Make a pull function that posts up to ``batch_size`` ids to ``path`` and writes results into columns.
 
-    ``into`` maps a key of the node's result to a column of the record. An id that the node leaves out is not
-    ready and stays pending; a text in place of a result means that processing failed, and is the reason.
+    ``into`` maps a key of a result to a column of the record. A record whose id is missing in the answer is
+    not ready and stays pending. A string in place of a result means that processing failed, and is the
+    reason.
     """
     return Get(path, dict(into) if isinstance(into, Mapping) else into, batch_size)

@@ -1,4 +1,4 @@
-"""Reading mapped classes and their columns, without a database."""
+"""Reading SQLAlchemy's mapped classes and their columns, without a database connection."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from sqlalchemy.exc import NoInspectionAvailable, SQLAlchemyError
 from sqlalchemy.orm import ColumnProperty, InstrumentedAttribute, Mapper
 
 ColumnRef: TypeAlias = InstrumentedAttribute[Any]
-"""A column of a mapped class, as in ``Account.name``."""
+"""A column of a mapped class, such as ``Account.name``."""
 
 _short = Repr()
 _short.maxstring = _short.maxother = 80
 
 
 def mapper_problem(cls: object, role: str) -> str | None:
-    """Say why a class cannot be used as entity or record, or None where it can."""
+    """Return why a class cannot be used as entity or record, or None if it can."""
     if not isinstance(cls, type):
         return f"{role} must be a mapped class, not {described(cls)}"
     try:
@@ -27,7 +27,7 @@ def mapper_problem(cls: object, role: str) -> str | None:
         mapper.registry.configure(cascade=True)
     except NoInspectionAvailable:
         return f"{role} {cls.__name__} is not a class mapped by SQLAlchemy"
-    except Exception as error:  # noqa: BLE001 - a relationship may be given as a function, which may raise anything
+    except Exception as error:  # noqa: BLE001 - a relationship may be declared by a function
         return f"SQLAlchemy cannot configure {cls.__name__}: {first_line(error)}"
     if mapper.inherits is not None or not isinstance(mapper.local_table, Table):
         return f"{role} {cls.__name__} is mapped by inheritance or to a join; use a class mapped to one table"
@@ -35,7 +35,7 @@ def mapper_problem(cls: object, role: str) -> str | None:
 
 
 def mapper_of(cls: type[Any]) -> Mapper[Any]:
-    """The mapper of a class that :func:`mapper_problem` found nothing wrong with."""
+    """The mapper of a class that passed :func:`mapper_problem`."""
     mapper: Mapper[Any] = inspect(cls)
     return mapper
 
@@ -43,19 +43,19 @@ def mapper_of(cls: type[Any]) -> Mapper[Any]:
 def table_of(cls: type[Any]) -> Table:
     """The one table of a mapped class."""
     table = mapper_of(cls).local_table
-    assert isinstance(table, Table)  # noqa: S101 - mapper_problem has seen to it
+    assert isinstance(table, Table)  # noqa: S101 - mapper_problem checked it
     return table
 
 
 def key_of(cls: type[Any]) -> Column[Any]:
-    """The one column that identifies an object of a mapped class."""
+    """The primary key column of a mapped class; entities have exactly one."""
     column = mapper_of(cls).primary_key[0]
-    assert isinstance(column, Column)  # noqa: S101 - the one-table rule has seen to it
+    assert isinstance(column, Column)  # noqa: S101 - mapper_problem checked that the class maps one table
     return column
 
 
 def is_column(value: object) -> TypeGuard[ColumnRef]:
-    """Whether a value is a column of a mapped class: no relationship, no SQL expression, no bare table's column."""
+    """Whether a value is a mapped column, not a relationship, SQL expression or column of a bare table."""
     if not isinstance(value, InstrumentedAttribute):
         return False
     try:
@@ -68,17 +68,17 @@ def is_column(value: object) -> TypeGuard[ColumnRef]:
 def column_of(attribute: ColumnRef) -> Column[Any]:
     """The table column behind a mapped attribute."""
     column = attribute.property.columns[0]
-    assert isinstance(column, Column)  # noqa: S101 - is_column and the one-table rule have seen to it
+    assert isinstance(column, Column)  # noqa: S101 - is_column checked it
     return column
 
 
 def belongs_to(attribute: ColumnRef, cls: type[Any]) -> bool:
-    """Whether the attribute is one of this class's own."""
+    """Whether the attribute belongs to this class."""
     return bool(attribute.parent.class_ is cls)
 
 
 def python_type(column: Column[Any]) -> type | None:
-    """The Python type of a column's values, None where SQLAlchemy cannot say."""
+    """The Python type of a column's values; None if SQLAlchemy does not know it."""
     try:
         return column.type.python_type
     except NotImplementedError:
@@ -86,7 +86,7 @@ def python_type(column: Column[Any]) -> type | None:
 
 
 def are_unique(columns: Collection[Column[Any]]) -> bool:
-    """Whether the declaration alone says that no two rows of a table share the values of these columns."""
+    """Whether these columns include a primary key, a unique constraint or a unique index of their table."""
     table = next(iter(columns)).table
     constraints = [table.primary_key, *(c for c in table.constraints if isinstance(c, UniqueConstraint))]
     keys = [set(constraint.columns) for constraint in constraints]
@@ -95,14 +95,14 @@ def are_unique(columns: Collection[Column[Any]]) -> bool:
 
 
 def described(value: object) -> str:
-    """``Class.attribute`` for a mapped attribute, the name of a function, a short repr of anything else."""
+    """A short text for error messages: ``Class.attribute``, the name of a function, or a truncated repr."""
     if isinstance(value, InstrumentedAttribute):
         return str(value)
     return value.__qualname__ if isinstance(value, FunctionType) else _short.repr(value)
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says, without the statement or the links that SQLAlchemy puts below."""
+    """The first line of an error's text, without the statement and the links that SQLAlchemy appends."""
     return next(iter(str(error).splitlines()), "") or type(error).__name__
 
 

@@ -1,4 +1,4 @@
-"""The criteria: how a node is chosen for an entity."""
+"""The criteria by which an assignment chooses a node for an entity."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql import ColumnElement
 
 Weight: TypeAlias = InstrumentedAttribute[Any] | ColumnElement[Any] | Callable[[Any], int]
-"""A column of the entity, a SQL expression over it, or a function of the loaded entity; integers of at least 0."""
+"""A column of the entity, a SQL expression over it, or a function of the loaded entity; integers >= 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class RoundRobin:
-    """One node after the other, by name; the position is kept in the database, so it survives processes."""
+    """Assign entities to the nodes in turn, by name; the position is stored in the database between runs."""
 
 
 @dataclass(frozen=True, slots=True)
 class EntityNumber:
-    """The node holding the fewest entities for its capacity (``max_entities``) comes first."""
+    """Assign each entity to the node with the fewest entities relative to its capacity (``max_entities``)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EntityWeight:
-    """The node carrying the least weight for its capacity (``max_weight``) comes first."""
+    """Assign each entity to the node with the least weight relative to its capacity (``max_weight``)."""
 
     weight: Weight
 

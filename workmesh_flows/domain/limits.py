@@ -1,4 +1,4 @@
-"""How long to wait, how much to read."""
+"""Timeouts and size limits for requests to nodes."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Seconds, bytes, records and failures that bound the work with one node.
+    """Limits that apply to one node, in seconds, bytes, records and failures.
 
-    A lease is renewed while a run works; after a run dies, its lanes are free when the lease has run out. After
-    ``breaker_failures`` failures in a row a lane makes no request for ``breaker_seconds`` and more.
+    A run renews its leases; after a run died, its lanes are free when their leases have expired.
+    ``breaker_failures`` and ``breaker_seconds``: consecutive failures that open the circuit breaker, and its
+    first pause in seconds; later pauses are longer.
     """
 
     connect_timeout: float = 5.0

@@ -1,4 +1,4 @@
-"""Nodes and the inventory, as facts."""
+"""Nodes and the inventory of all nodes."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from pydantic import SecretStr
 from workmesh_flows.errors import UnknownName
 
 ALL_SERVICES = "*"
-"""The key of the cap that all services of a node share."""
+"""The key in ``max_entities`` of the cap over all services of a node."""
 
 
 class NodeState(StrEnum):
-    """What may happen to a node."""
+    """Whether a node takes new entities and receives requests."""
 
     ACTIVE = "active"
-    """Takes new entities and is worked."""
+    """Takes new entities; its records are processed."""
     DRAINING = "draining"
-    """Takes nothing new; what it holds is still pushed and pulled until it has moved away."""
+    """Takes no new entities; existing records are still processed until its entities have moved away."""
     STANDBY = "standby"
-    """Kept ready: takes nothing new; what it holds is worked."""
+    """Takes no new entities; existing records are still processed."""
     DISABLED = "disabled"
-    """Left alone: nothing new, no request."""
+    """Takes no new entities and receives no requests."""
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
     """A machine that runs one or more micro-services.
 
-    ``max_weight`` and ``max_entities`` are caps by service name; a service left out has none. ``max_entities`` may
-    also have a cap under ``ALL_SERVICES``: the most entities it may hold over all services together. ``max_batch`` is
-    the most records of a service in one request, ``max_rate`` the most it is sent in a second.
+    ``max_weight`` and ``max_entities`` are caps by service name; a service without an entry has no cap.
+    ``max_entities`` may also have the key ``ALL_SERVICES``: the cap over all services together. ``max_batch``
+    limits the records in one request, ``max_rate`` the records per second, each by service name.
     """
 
     name: str
@@ -54,32 +54,32 @@ class Node:
 
     @property
     def address(self) -> str:
-        """Scheme, host and port, ready for a path to follow."""
+        """Scheme, host and port, without a path."""
         host = f"[{self.host}]" if ":" in self.host and not self.host.startswith("[") else self.host
         return f"{self.scheme}://{host}:{self.port}"
 
     @property
     def shared_cap(self) -> int | None:
-        """The most entities it may hold over all services together; None is no cap."""
+        """The cap on entities over all services together; None if there is none."""
         return self.max_entities.get(ALL_SERVICES)
 
     def entity_cap(self, service: str, elsewhere: int = 0) -> int | None:
-        """The most entities of a service it may hold while it holds so many of other services; None is no cap."""
+        """The cap on entities of a service, given ``elsewhere`` entities of other services; None is no cap."""
         left = None if self.shared_cap is None else max(self.shared_cap - elsewhere, 0)
         return min((cap for cap in (self.max_entities.get(service), left) if cap is not None), default=None)
 
     def runs(self, service: str) -> bool:
-        """Whether the micro-service is on this machine."""
+        """Whether this machine runs the micro-service."""
         return service in self.services
 
     def takes_new(self, service: str) -> bool:
-        """Whether an entity may be given to it."""
+        """Whether new entities of the service may be assigned to this node."""
         return self.state is NodeState.ACTIVE and self.runs(service)
 
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """All nodes by name, and what could not be read: the name of a document and why."""
+    """All nodes by name; ``problems`` are the blocks that could not be read, with the reason, by name."""
 
     nodes: Mapping[str, Node]
     problems: Mapping[str, str] = field(default_factory=dict)
@@ -90,8 +90,8 @@ class Inventory:
             return self.nodes[name]
         raise UnknownName("node", name, sorted(self.nodes))
 
-    def trouble(self, name: str, service: str) -> str | None:
-        """Why records cannot go to this node, or None where they can."""
+    def problem_with(self, name: str, service: str) -> str | None:
+        """Return why no records of the service can be sent to this node, or None if they can."""
         if name in self.problems:
             return f"its block does not validate: {self.problems[name]}"
         if name not in self.nodes:
@@ -102,9 +102,9 @@ class Inventory:
 
 
 def likely_misspelling(services: Iterable[str], known: Iterable[str]) -> str:
-    """What to say of services that are not known and look like one that is; empty where there are none.
+    """A message about unknown service names that resemble a known one; empty if there are none.
 
-    Others are not spoken of: one inventory may be that of several meshes.
+    Other unknown names are not reported, because several meshes may share one inventory.
     """
     names = set(known)
     close = {name: get_close_matches(name, names, n=1, cutoff=0.8) for name in services if name not in names}

@@ -1,4 +1,4 @@
-"""A protocol: one record table's way to a node and back."""
+"""A protocol: how the records of one table are pushed to nodes and their results pulled."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ from workmesh_flows.domain.calls import BATCH, Get, NodeClient, Post, Values
 from workmesh_flows.domain.columns import ColumnRef
 from workmesh_flows.domain.owner_path import Hop, OwnerPath
 
-"""Refusals after which a record is set aside, where the declaration names no other number."""
-
 Policy: TypeAlias = Literal["park_entity", "block", "skip_record"]
-"""What follows when a record was refused ``max_attempts`` times, until a person decides:
+"""What happens after a record was refused ``max_attempts`` times, until somebody decides about the record.
 
-``park_entity``: it and what follows it of the same owner wait, other owners go on; ``block``: the whole lane waits;
-``skip_record``: it alone is left out, what follows it of the same owner goes on.
+``park_entity``: the record is parked and later records of its entity wait behind it; other entities continue.
+``block``: the record blocks the whole lane. ``skip_record``: only this record is skipped; all others
+continue.
 """
 
 PushFunction: TypeAlias = Post | Callable[[Any, NodeClient], Mapping[Any, str] | None]
@@ -25,9 +24,10 @@ PullFunction: TypeAlias = Get | Callable[[Any, NodeClient], Values | Mapping[Any
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Flags:
-    """The three columns that push (or pull) writes on a record; all of them nullable.
+    """The three columns of a record that a push (or pull) writes; all of them nullable.
 
-    ``time`` is when, ``success`` is true, false (refused) or null (never tried), ``error`` is the reason.
+    ``time`` is the time of the push, ``success`` is true, false (refused) or null (pending), ``error`` is the
+    reason of a refusal.
     """
 
     time: ColumnRef
@@ -36,21 +36,21 @@ class Flags:
 
     @property
     def columns(self) -> tuple[ColumnRef, ColumnRef, ColumnRef]:
-        """The three, in order."""
+        """The three columns, in the order time, success, error."""
         return self.time, self.success, self.error
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Push:
-    """How records go to a node.
+    """How records are sent to a node.
 
-    ``send(record, node)`` sends one record, or ``send(records, node)`` a list where ``batch_size`` is set, as
-    `post` does. It raises RecordRefused("why") for a bad record; the form for a list may instead return
-    ``{id: reason}`` for the refused ones, when the node took the others. A record is the mapped object; what
-    the function changes on it is not saved.
+    ``send(record, node)`` sends one record; with ``batch_size``, ``send(records, node)`` sends a list. `post`
+    makes such a function. It raises RecordRefused("why") for a bad record. With a list, it may instead return
+    ``{id: reason}`` for the refused records, if the node accepted all others. A record is the mapped object;
+    changes that the function makes to it are not saved.
 
-    A refused record is tried again once a run, what follows it of the same owner waits. After ``max_attempts``
-    refusals (None: as the settings say) the ``policy`` says what becomes of it: see `Policy`.
+    A refused record is sent again by the next push, and later records of its entity wait behind it. After
+    ``max_attempts`` refusals (None: the number in the settings) the ``policy`` applies: see `Policy`.
     """
 
     send: PushFunction
@@ -61,22 +61,23 @@ class Push:
 
     @property
     def size(self) -> int | None:
-        """Records a request, None where the function takes one record."""
+        """Records in one request; None if the function takes one record."""
         return self.send.batch_size if isinstance(self.send, Post) else self.batch_size
 
     @property
     def wants_rows(self) -> bool:
-        """Whether plain columns do, so that no mapped object has to be built."""
+        """Whether rows of plain columns are enough, so that no mapped objects are built."""
         return isinstance(self.send, Post) and self.send.payload is None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pull:
-    """How results come back.
+    """How results are fetched from a node.
 
-    ``status`` is the access point that names the latest record processed. ``fetch(record, node)`` returns the
-    column values to write, by attribute name, or None where there is nothing to write. With ``batch_size`` it is
-    ``fetch(records, node)`` and returns ``{id: values}``: an id left out is not ready, a text is why it failed.
+    ``status`` is the endpoint that returns the latest record processed. ``fetch(record, node)`` returns the
+    values to write, by attribute name, or None to write nothing. With ``batch_size``, ``fetch(records,
+    node)`` returns ``{id: values}``: a record whose id is missing is not ready, a string in place of values
+    is why processing failed.
     """
 
     status: str
@@ -86,39 +87,39 @@ class Pull:
 
     @property
     def size(self) -> int | None:
-        """Records a request, None where the function takes one record."""
+        """Records in one request; None if the function takes one record."""
         return self.fetch.batch_size if isinstance(self.fetch, Get) else self.batch_size
 
     @property
     def page(self) -> int:
-        """Records whose results are written in one transaction."""
+        """Number of records whose results are written in one transaction."""
         return self.size or BATCH
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Follows:
-    """The record that each record of a protocol waits for: found by ``hop``, sent by ``protocol``."""
+    """The record that each record of a protocol depends on: joined by ``hop``, pushed by ``protocol``."""
 
     hop: Hop
     protocol: Protocol
 
 
 class Protocol:
-    """One record table's way to a node and back.
+    """How the records of one table are pushed to nodes and their results pulled.
 
-    ``owner`` is the way from a record to its entity: a relationship or foreign key column, or a list of them;
-    left out where foreign keys give exactly one. Records of an owner are sent in the order of (sort, id).
-    ``after`` is a relationship or foreign key column to a record of this service: each record is sent only once the
-    one it points to was pushed; one that points to nothing waits for nothing. The service that holds a protocol
-    checks it.
+    ``owner`` is the path from a record to its entity: a relationship or foreign key column, or a list of
+    them. It may be omitted if there is exactly one path along foreign keys. Records of an entity are sent in
+    the order of (sort, id). ``after`` is a relationship or foreign key column to a record of this service: a
+    record is sent only after the record it refers to was pushed; if it refers to none, it depends on nothing.
+    The service that contains a protocol checks its declaration.
     """
 
-    def __init__(  # noqa: PLR0913 - a declaration: each is one fact, most are given by name
+    def __init__(  # noqa: PLR0913 - a declaration: each argument is one fact, given by name
         self,
         name: str,
         *,
         record: type[Any],
-        id: ColumnRef,  # noqa: A002 - the word of the design, and what users call it
+        id: ColumnRef,  # noqa: A002 - the name that users know for this column
         sort: ColumnRef,
         owner: object | Sequence[object] | None = None,
         after: object | None = None,
@@ -138,8 +139,8 @@ class Protocol:
 
     @property
     def flags(self) -> tuple[Flags, ...]:
-        """The flags of its directions."""
-        return tuple(way.flags for way in (self.push, self.pull) if way is not None)
+        """The flags of its push and its pull, as far as declared."""
+        return tuple(direction.flags for direction in (self.push, self.pull) if direction is not None)
 
     def __repr__(self) -> str:
         """Name and record class."""

@@ -1,4 +1,4 @@
-"""What was done, in numbers that add up."""
+"""Reports of lanes, assignments and moves, in numbers that add up."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from workmesh_flows.domain.lane_figures import figures_in_words
 from workmesh_flows.errors import ConservationError
 
 SHOWN = 20
-"""Reasons a report keeps; the rest stand in the flags."""
+"""Number of reasons that a report keeps; all reasons are in the records' flags."""
 
 
 def first_reason(reasons: Sequence[tuple[Any, str]]) -> str:
-    """The reason of all, or that of the first with its name: to follow how many there are."""
+    """The reason that all keys share, or the first key with its reason; to append to the number of keys."""
     if not reasons:
         return ""
     key, reason = reasons[0]
-    return f": {reason}" if len({why for _, why in reasons}) == 1 else f", {key} for one: {reason}"
+    return f": {reason}" if len({why for _, why in reasons}) == 1 else f", for example {key}: {reason}"
 
 
 @dataclass(frozen=True, slots=True)
 class PushReport:
-    """One run over one lane: ``selected`` = ``pushed`` + ``refused`` + ``parked`` + ``left``.
+    """The push of one lane in one run: ``selected`` = ``pushed`` + ``refused`` + ``parked`` + ``left``.
 
-    ``refused`` are tried again, ``parked`` were refused for the last time and are set aside, ``left`` wait behind a
-    refused one or for the record that they follow. ``unread`` were pending too, and the run's bounds did not let it
-    come to them.
+    ``refused`` records are sent again by the next push. ``parked`` records were refused for the last time.
+    ``left`` records wait behind a refused or parked record, or depend on a record that was not pushed.
+    ``unread`` records are pending too, but the run reached its limits before them.
     """
 
     protocol: str
@@ -42,7 +42,7 @@ class PushReport:
     reasons: Mapping[str, str] = field(default_factory=dict)
 
     def after(self, earlier: PushReport) -> PushReport:
-        """Both tries of a run as one: what the earlier one finished counts, what it left is this one's."""
+        """Merge with the report of an earlier attempt of the run, whose finished records count too."""
         pushed, parked = earlier.pushed + self.pushed, earlier.parked + self.parked
         return replace(
             self,
@@ -72,9 +72,9 @@ class PushReport:
 
 @dataclass(frozen=True, slots=True)
 class PullReport:
-    """One run over one lane: ``selected`` = ``pulled`` + ``failed`` + ``left`` (not ready on the node).
+    """The pull of one lane in one run: ``selected`` = ``pulled`` + ``failed`` + ``left`` (not ready yet).
 
-    ``note`` says why nothing was asked for, where that needs saying.
+    ``note`` is why no results were requested, if that is not obvious.
     """
 
     protocol: str
@@ -88,7 +88,7 @@ class PullReport:
     note: str = ""
 
     def after(self, earlier: PullReport) -> PullReport:
-        """Both tries of a run as one: what the earlier one finished counts, what it left is this one's."""
+        """Merge with the report of an earlier attempt of the run, whose finished records count too."""
         pulled = earlier.pulled + self.pulled
         return replace(
             self,
@@ -112,10 +112,10 @@ class PullReport:
 
 @dataclass(slots=True)
 class Tally:
-    """The figures of a lane while it is worked.
+    """The counts of a lane while it runs.
 
-    ``unread`` are the records that the run may still look at: those that came after it began are the next run's, so
-    that each run ends.
+    ``unread`` are the records that the run may still read. Records that were added after the run started are
+    left to the next run, so that every run ends.
     """
 
     selected: int = 0
@@ -127,7 +127,7 @@ class Tally:
     reasons: dict[str, str] = field(default_factory=dict)
 
     def refuse(self, reasons: Mapping[Any, str], *, parked: int = 0) -> None:
-        """Count records that were refused or failed, so many of them for good, and keep the first few reasons."""
+        """Count refused or failed records, ``parked`` of them for the last time; keep the first reasons."""
         self.bad += len(reasons) - parked
         self.parked += parked
         for record_id, reason in list(reasons.items())[: SHOWN - len(self.reasons)]:
@@ -135,25 +135,25 @@ class Tally:
 
     @property
     def decided(self) -> int:
-        """Records that were done, refused or set aside."""
+        """Number of records that were done, refused or parked."""
         return self.done + self.bad + self.parked
 
     def stop(self) -> None:
-        """The work stopped: what was selected and not decided is left."""
+        """The lane stopped: selected records that are not decided count as left."""
         self.left = self.selected - self.decided
 
     def check(self, lane: str) -> None:
-        """Raise ConservationError where the figures do not add up."""
+        """Raise ConservationError if the counts do not add up."""
         if self.selected != self.decided + self.left:
             raise ConservationError(
                 f"lane {lane}: {self.selected} records were selected, but {self.done} done + {self.bad} refused + "
-                f"{self.parked} set aside + {self.left} left make {self.decided + self.left}; please report this as a bug"
+                f"{self.parked} parked + {self.left} left make {self.decided + self.left}; please report this as a bug"
             )
 
 
 @dataclass(frozen=True, slots=True)
 class AssignReport:
-    """One assignment run: how many entities went to which node, and which fit nowhere, with reasons."""
+    """One assignment: entities assigned to each node, and entities that could not be assigned, and why."""
 
     service: str
     assigned: Mapping[str, int] = field(default_factory=dict)
@@ -162,15 +162,14 @@ class AssignReport:
 
     @property
     def total(self) -> int:
-        """Entities that were given a node."""
+        """Number of entities that were assigned."""
         return sum(self.assigned.values())
 
     def __str__(self) -> str:
         """One line for people."""
         nodes = ", ".join(f"{node} {count:,}" for node, count in sorted(self.assigned.items()))
         why = first_reason(self.reasons)
-        fit = "fits" if self.unassigned == 1 else "fit"
-        rest = f"; {self.unassigned:,} {fit} nowhere{why}" if self.unassigned else ""
+        rest = f"; {self.unassigned:,} could not be assigned{why}" if self.unassigned else ""
         word = "entity" if self.total == 1 else "entities"
         return f"assigned {self.total:,} {word}" + (f" ({nodes})" if nodes else "") + rest
 
@@ -179,9 +178,10 @@ class AssignReport:
 class MoveReport:
     """One hand-over from one node: ``selected`` = ``moved`` + ``skipped`` + ``left`` entities.
 
-    ``skipped`` are no more where the plan had them, or fit no more where it wanted them, with reasons; ``left`` were
-    not come to. ``again`` are the records that will be pushed again, ``targets`` says how many entities each node got,
-    ``note`` why not all results were waited for, or why not all was done.
+    ``skipped`` entities are no longer assigned to the source, or no longer fit on their target; ``reasons``
+    gives why. ``left`` entities were not reached. ``again`` is the number of records that will be pushed
+    again, ``targets`` the number of entities that each node received. ``note`` is why the hand-over did not
+    wait for all results, or did not move all entities.
     """
 
     service: str
@@ -197,7 +197,7 @@ class MoveReport:
     note: str = ""
 
     def __post_init__(self) -> None:
-        """Raise ConservationError where the figures do not add up."""
+        """Raise ConservationError if the counts do not add up."""
         if self.selected != self.moved + self.skipped + self.left:
             raise ConservationError(
                 f"{self.service}: {self.selected} entities were to leave {self.source}, but {self.moved} moved + "

@@ -1,4 +1,4 @@
-"""A service and the mesh: what a user declares."""
+"""Services and the mesh, as users declare them."""
 
 from __future__ import annotations
 
@@ -8,16 +8,11 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import URL, Engine
 
-from workmesh_flows.domain.checks.declaration import (
-    criterion_problems,
-    entity_problems,
-    name_problem,
-    protocol_problems,
-    read_members,
-    repeated,
-    shared_flags,
-)
+from workmesh_flows.domain.checks.criterion import criterion_problems
+from workmesh_flows.domain.checks.declaration import entity_problems, protocol_problems
+from workmesh_flows.domain.checks.flags import shared_flags
 from workmesh_flows.domain.checks.functions import function_problem
+from workmesh_flows.domain.checks.members import name_problem, read_members, repeated
 from workmesh_flows.domain.checks.ordering import follow_problems
 from workmesh_flows.domain.columns import ColumnRef, column_of, described, mapper_problem
 from workmesh_flows.domain.criteria import Criterion, RoundRobin
@@ -25,17 +20,17 @@ from workmesh_flows.domain.protocol import Protocol
 from workmesh_flows.errors import DefinitionError, UnknownName
 
 Database: TypeAlias = str | URL | Callable[[], Engine]
-"""Where a mesh keeps its records: an address, or a function that gives an engine."""
+"""The database of a mesh: a URL, or a function without parameters that returns an engine."""
 
 _SCRIPTS = ("__main__", "__mp_main__", "__prefect_loader_")
-"""How the names of modules begin that are another one, or none, in another process: the last are files that Prefect loads."""
+"""Prefixes of module names that another process cannot import: scripts, and files that Prefect loads."""
 
 
 class Service:
-    """A micro-service: the entity that is assigned, where its node is written, and what is sent.
+    """A micro-service: the entities that are assigned to its nodes, and the protocols for their records.
 
-    ``assigned_to`` is the entity's column that holds the name of its node, null where it has none. Protocols go
-    to a node in the order they are given. Raises DefinitionError, which lists every problem at once.
+    ``assigned_to`` is the entity's column that holds the name of its node; null means that the entity has
+    none. Protocols are pushed in the order given. Raises DefinitionError, which lists every problem.
     """
 
     def __init__(
@@ -50,13 +45,13 @@ class Service:
         self.name = name
         self.entity = entity
         self.assigned_to = assigned_to
-        self.protocols, strangers = read_members("protocols", protocols, Protocol)
+        self.protocols, member_problems = read_members("protocols", protocols, Protocol)
         self.criterion: Criterion = RoundRobin() if criterion is None else criterion
-        if problems := (*self._problems(), *strangers):
+        if problems := (*self._problems(), *member_problems):
             raise DefinitionError(f"service {described(name)}", problems)
 
     def protocol(self, name: str) -> Protocol:
-        """The protocol of that name; raises UnknownName."""
+        """The protocol with this name; raises UnknownName."""
         for protocol in self.protocols:
             if protocol.name == name:
                 return protocol
@@ -81,58 +76,59 @@ class Service:
 
 
 class Mesh:
-    """All services of a master, and optionally where its database is.
+    """All services of a master, and optionally its database.
 
-    Raises DefinitionError where two services clash. A mesh that is a module's attribute can be pickled: it
-    travels to other processes by its module and name.
+    Raises DefinitionError if two services conflict. A mesh that is an attribute of a module can be pickled:
+    other processes import it from that module.
     """
 
     def __init__(self, services: Sequence[Service], *, database: Database | None = None) -> None:
-        self.services, strangers = read_members("services", services, Service)
+        self.services, member_problems = read_members("services", services, Service)
         self.database = database
-        self._home: str = sys._getframe(1).f_globals.get("__name__", "")  # noqa: SLF001 - as namedtuple and enum do
-        if problems := (*strangers, *self._problems()):
+        self._module: str = sys._getframe(1).f_globals.get("__name__", "")  # noqa: SLF001 - as namedtuple and enum do
+        if problems := (*member_problems, *self._problems()):
             raise DefinitionError("the mesh", problems)
 
     def service(self, name: str) -> Service:
-        """The service of that name; raises UnknownName."""
+        """The service with this name; raises UnknownName."""
         for service in self.services:
             if service.name == name:
                 return service
         raise UnknownName("service", name, [service.name for service in self.services])
 
     def __repr__(self) -> str:
-        """The services' names; never the database address, which may hold a password."""
+        """The names of the services; never the database URL, which may contain a password."""
         return f"Mesh({', '.join(service.name for service in self.services)})"
 
     def __reduce__(self) -> tuple[Callable[[str, str], Mesh], tuple[str, str]]:
-        """Travel by reference, as functions do: by the module that made it, else by one that knows it.
+        """Pickle a reference to a module's attribute, as for functions.
 
-        A module that only imported it may be a script that the other process cannot import.
+        The module that made the mesh comes first, then any other that contains it: a module that merely
+        imports it may be a script, which another process cannot import.
         """
-        for name in (self._home, *sys.modules):
+        for name in (self._module, *sys.modules):
             module = None if name.startswith(_SCRIPTS) else sys.modules.get(name)
             for attribute, value in list(getattr(module, "__dict__", {}).items()):
                 if value is self:
                     return _mesh_at, (name, attribute)
-        message = "a mesh can travel to another process only if it is an attribute of an importable module"
+        message = "a mesh can be sent to another process only if it is an attribute of an importable module"
         raise TypeError(message)
 
     def _problems(self) -> Iterator[str]:
         yield from repeated("service", [service.name for service in self.services])
         yield from shared_flags([(f"{s.name} {p.name!r}", p) for s in self.services for p in s.protocols])
-        holders: dict[Any, str] = {}
+        users: dict[Any, str] = {}
         for service in self.services:
             column = column_of(service.assigned_to)
-            if other := holders.get(column):
+            if other := users.get(column):
                 shared = described(service.assigned_to)
-                yield f"services {other!r} and {service.name!r} write their nodes into the same column {shared}"
-            holders[column] = service.name
+                yield f"services {other!r} and {service.name!r} have the same assigned_to column {shared}"
+            users[column] = service.name
         if not (self.database is None or isinstance(self.database, str | URL)) and (
             not callable(self.database) or function_problem(self.database)
         ):
-            kind = type(self.database).__name__  # not its value: it may hold a password
-            yield f"database must be an address or a function () that gives an engine, not a {kind}"
+            kind = type(self.database).__name__  # not its value, which may contain a password
+            yield f"database must be a URL or a function () that returns an engine, not a {kind}"
 
 
 def _mesh_at(module: str, attribute: str) -> Mesh:

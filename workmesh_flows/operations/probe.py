@@ -17,11 +17,11 @@ PATIENCE = Limits(connect_timeout=2.0, read_timeout=5.0)
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What a ping found; ``version`` is the micro-service's, ``trouble`` what came instead of either."""
+    """What a ping found; ``version`` is the micro-service's, ``problem`` is why it failed."""
 
     reachable: bool
     version: str = ""
-    trouble: str = ""
+    problem: str = ""
 
 
 def probe_nodes(nodes: Iterable[Node], *, limits: Limits = PATIENCE) -> dict[str, Probe]:
@@ -43,6 +43,6 @@ def _probe(node: Node, limits: Limits) -> Probe:
             pinged = True
             return Probe(reachable=True, version=client.scrub(client.version()))
     except NodeError as error:
-        return Probe(reachable=pinged, trouble=error.reason)
+        return Probe(reachable=pinged, problem=error.reason)
     except Exception as error:  # noqa: BLE001 - a host that is no host name raises what it likes
-        return Probe(reachable=False, trouble=f"its address cannot be used: {type(error).__name__}")
+        return Probe(reachable=False, problem=f"its address cannot be used: {type(error).__name__}")

@@ -129,7 +129,7 @@ def _problem(status: Status, name: str) -> str | None:
     probe = status.probes.get(name)
     found = [
         likely_misspelling(status.inventory.nodes[name].services, status.held),
-        probe.trouble if probe else "",
+        probe.problem if probe else "",
     ]
     return "; ".join(problem for problem in found if problem) or None
 

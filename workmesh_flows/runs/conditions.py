@@ -100,7 +100,7 @@ def _report_lanes(engine: Engine, results: Sequence[LaneResult], status: Status)
 
 def _report_nodes(engine: Engine, status: Status) -> ConditionChanges:
     """Every node of the inventory was probed: conditions of other nodes are resolved, those nodes were removed."""
-    unreachable = {name: probe.trouble for name, probe in status.probes.items() if not probe.reachable}
+    unreachable = {name: probe.problem for name, probe in status.probes.items() if not probe.reachable}
     found = compare_conditions(engine, "node unreachable", unreachable)
     for node, problem, event in _events(found):
         pending = sum(count.pending for count in status.counts if count.node == node)

@@ -82,7 +82,7 @@ def _node_names(mesh: Mesh, service: Service, inventory: Inventory, wanted: Sequ
 
 def _not_started(inventory: Inventory, lane: Lane) -> LaneResult | None:
     """The result of a lane that cannot start because of its node's state; None where it can."""
-    if problem := inventory.trouble(lane.node, lane.service):
+    if problem := inventory.problem_with(lane.node, lane.service):
         return LaneResult(lane, "stopped", reason=problem)
     if inventory.nodes[lane.node].state is NodeState.DISABLED:
         return LaneResult(lane, "disabled", reason="the node is disabled")

@@ -44,7 +44,7 @@ CODES = [
     (500, RequestCrashed, "answers 500"),
     (401, NodeMisconfigured, "refuses the api key"),
     (403, NodeMisconfigured, "forbids"),
-    (404, NodeMisconfigured, "no such access point"),
+    (404, NodeMisconfigured, "no such endpoint"),
     (405, NodeMisconfigured, "does not allow POST"),
     (413, BatchTooLarge, "too large"),
     *(

@@ -200,9 +200,7 @@ def test_a_record_that_was_refused_is_not_pulled(engine: Engine) -> None:
         pytest.param(Answer(code=503), True, "answers 503", id="503"),
         pytest.param(Answer(b"<html>"), True, "is not JSON", id="HTML"),
         pytest.param(Answer(raw=b""), True, "node n1", id="a closed connection"),
-        pytest.param(
-            Answer(code=303, headers={"Location": "/404"}), False, "/404", id="no such access point"
-        ),
+        pytest.param(Answer(code=303, headers={"Location": "/404"}), False, "/404", id="no such endpoint"),
     ],
 )
 @pytest.mark.parametrize("path", [STATUS, PULL])

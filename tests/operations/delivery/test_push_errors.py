@@ -31,7 +31,7 @@ TROUBLES = [
     pytest.param(Answer(b"<html>hello</html>"), True, "is not JSON", id="HTML"),
     pytest.param(Answer(code=302, headers={"Location": "/404"}), False, "redirects to /404", id="a redirect"),
     pytest.param(Answer(code=401), False, "refuses the api key", id="401"),
-    pytest.param(Answer(code=404), False, "no such access point", id="404"),
+    pytest.param(Answer(code=404), False, "no such endpoint", id="404"),
     pytest.param(Answer(code=405), False, "does not allow POST", id="405"),
     pytest.param(Answer(code=408), True, "answers 408", id="408"),
     pytest.param(Answer(code=429), True, "answers 429", id="429"),

@@ -1,1 +1,1 @@
-"""What may be wrong with a declaration."""
+"""Checks of a declaration; each yields every problem it finds, in the user's words."""

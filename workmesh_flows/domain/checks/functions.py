@@ -1,4 +1,4 @@
-"""Checking the functions and access points of a declaration: what can be told before anything is called."""
+"""Checking the functions and endpoints of a declaration, without calling any of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from workmesh_flows.domain.protocol import Policy, Pull, Push
 
 
 def push_call_problems(push: Push) -> Iterator[str]:
-    """What is wrong with how records are sent, and with what follows when they are refused."""
+    """Yield the problems of how records are sent, and of what happens to refused records."""
     if push.max_attempts is not None and (type(push.max_attempts) is not int or push.max_attempts < 1):
         yield f"push max_attempts must be a whole number of at least 1, not {described(push.max_attempts)}"
     if push.policy not in get_args(Policy):
@@ -23,36 +23,37 @@ def push_call_problems(push: Push) -> Iterator[str]:
         return
     name, payload = push.send.name, push.send.payload
     if not isinstance(name, str) or not name:
-        yield f"push posts its records under a name, a text that is not empty, not {described(name)}"
+        yield f"push name must be a string that is not empty, not {described(name)}"
     elif name == "api_key":
-        yield "push posts its records under the name 'api_key', which is the key's place; choose another name"
+        yield "push name 'api_key' is reserved for the api key of the request; choose another name"
     if payload is not None and (problem := function_problem(payload, "record")):
         yield f"push payload {problem}"
 
 
 def pull_call_problems(pull: Pull) -> Iterator[str]:
-    """What is wrong with how results are fetched."""
+    """Yield the problems of how results are fetched."""
     yield from _sending_problems("pull", pull.fetch, pull.batch_size, ready_made=Get)
     yield from _path_problems("pull status", pull.status)
 
 
 def function_problem(function: object, *parameters: str) -> str | None:
-    """Say why a function cannot be called with these arguments and give its result at once."""
+    """Return why a function cannot be called with these arguments, or None if it can."""
     wanted = f"({', '.join(parameters)})"
     if not callable(function):
         return f"must be a function of {wanted}, not {described(function)}"
-    if any(is_later(body) for body in (function, type(function).__call__) for is_later in _LATER):
-        return f"{described(function)} must be a plain function: called, an async one or a generator does nothing yet"
+    if any(is_deferred(body) for body in (function, type(function).__call__) for is_deferred in _DEFERRED):
+        return f"{described(function)} must be a plain function: calling an async function or a generator runs nothing"
     try:
         inspect.signature(function).bind(*parameters)
     except TypeError as error:
         return f"{described(function)} cannot be called with {wanted}: {error}"
-    except ValueError:  # some that are written in C do not tell their parameters
+    except ValueError:  # some functions written in C have no readable signature
         return None
     return None
 
 
-_LATER = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
+_DEFERRED = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
+"""Kinds of functions whose body does not run when they are called."""
 
 
 def _sending_problems(
@@ -62,16 +63,16 @@ def _sending_problems(
     if isinstance(function, ready_made):
         yield from _path_problems(where, function.path)
         if batch_size is not None:
-            yield f"{where} names batch_size twice; give it to {made} alone"
+            yield f"{where} has two values of batch_size; give it to {made} only"
         batch_size = function.batch_size
     elif isinstance(function, Post | Get):
         yield f"{where} needs {made} or a function, not {type(function).__name__.lower()}(...)"
     elif problem := function_problem(function, "record" if batch_size is None else "records", "node"):
-        yield f"{where} {problem}; {made} is ready-made"
+        yield f"{where} {problem}; {made} makes one"
     if batch_size is not None and (type(batch_size) is not int or batch_size < 1):
         yield f"{where} batch_size must be a whole number of at least 1, not {described(batch_size)}"
 
 
 def _path_problems(where: str, path: object) -> Iterator[str]:
     if not isinstance(path, str) or not path.startswith("/"):
-        yield f"{where} access point must be a path that starts with '/', not {described(path)}"
+        yield f"{where} endpoint must be a path that starts with '/', not {described(path)}"

@@ -1,4 +1,4 @@
-"""Checking ``after``: which protocol sends the record that another one waits for."""
+"""Checking ``after``: exactly one protocol must push the record that another record depends on."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from workmesh_flows.domain.protocol import Follows, Protocol, Push
 
 
 def follow_problems(protocol: Protocol, protocols: Sequence[Protocol]) -> Iterator[str]:
-    """What is wrong with ``after``, among the protocols of its service; fills in what it follows."""
+    """Yield the problems of ``after`` among the protocols of a service; set ``protocol.follows``."""
     after = protocol.after
     if after is None or mapper_problem(protocol.record, "record"):
         return
@@ -37,8 +37,8 @@ def follow_problems(protocol: Protocol, protocols: Sequence[Protocol]) -> Iterat
         protocol.follows = Follows(hop, senders[0])
     elif senders:
         names = " and ".join(repr(sender.name) for sender in senders)
-        yield f"after {described(after)} leads to {hop.table.name}, which both {names} push; it is not clear which to wait for"
+        yield f"after {described(after)} leads to {hop.table.name}, which {names} push; exactly one protocol must push it"
     else:
         yield f"after {described(after)} leads to {hop.table.name}, which no protocol of the service pushes"
     if protocol.push is None:
-        yield "after is given without push: what is not pushed waits for nothing"
+        yield "after is given without push, but only pushed records can depend on others"

@@ -58,7 +58,7 @@ def _count_in_flight(context: MoveContext, entities: Sequence[Any]) -> int:
 def _problem(context: MoveContext, source: str) -> str | None:
     """Why the node cannot be asked; None where it can."""
     inventory = context.inventory()
-    if problem := inventory.trouble(source, context.service.name):
+    if problem := inventory.problem_with(source, context.service.name):
         return problem
     return "the node is disabled" if inventory.nodes[source].state is NodeState.DISABLED else None
 

@@ -13,7 +13,7 @@ from workmesh_flows.adapters.store.check.live_schema import FoundTable, LiveSche
 from workmesh_flows.adapters.store.check.required_columns import RequiredColumn
 from workmesh_flows.adapters.store.check.type_kinds import differ, found_type, stored_type, type_name
 from workmesh_flows.domain.answers import LONGEST_TEXT
-from workmesh_flows.domain.checks.declaration import MICROSECONDS
+from workmesh_flows.domain.checks.flags import MICROSECONDS
 
 NAME_ROOM = 50
 """Recommended length of an assignment column if the names of the nodes are not known."""
