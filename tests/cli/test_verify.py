@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.testing.history.histories import accepted, pending, record, state
+from tests.testing.history.event_makers import accepted, pending, record, state
 from workmesh_flows.testing import Event, History
 
 ROOT = Path(__file__).parents[2]
@@ -34,7 +34,7 @@ def test_a_clean_history_is_a_table_of_zeros(tmp_path: Path) -> None:
     assert (ended.returncode, ended.stderr) == (0, "")
     title, names, _, figures = (line.strip() for line in ended.stdout.strip().splitlines())
     assert title == "History"
-    assert names == "events records order loss twice single sender conservation push times"
+    assert names == "events records ordering loss duplicates single sender per lane totals push times"
     assert figures.split() == ["4", "2", "0", "0", "0", "0", "0", "0"]
 
 

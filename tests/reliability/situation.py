@@ -9,7 +9,7 @@ from sqlalchemy import Engine, insert, update
 from sqlalchemy.orm import Session
 
 from tests.reliability.mails import Account, Base, Delivery, Open
-from workmesh_flows.testing import DropAnswer, Fault, Request, Unavailable, carried_by
+from workmesh_flows.testing import DropAnswer, Fault, Request, Unavailable, parse_request
 
 BODY_LIMIT = 32_000
 """Bytes that the node takes; the last deliveries of the busy account are more."""
@@ -93,11 +93,11 @@ class Troubles:
     left: dict[str, int] = field(default_factory=lambda: {"delivery": 1, "open": 2, "status": 1})
 
     def __call__(self, request: Request) -> Fault | None:
-        carried = carried_by(request)
-        if carried.direction == "push" and {DROPPED: "delivery", DROPPED_OPEN: "open"}.items() & {
-            (number, carried.protocol) for number in carried.ids
+        content = parse_request(request)
+        if content.direction == "push" and {DROPPED: "delivery", DROPPED_OPEN: "open"}.items() & {
+            (number, content.protocol) for number in content.ids
         }:
-            return DropAnswer() if self._happens(str(carried.protocol)) else None
+            return DropAnswer() if self._happens(str(content.protocol)) else None
         if request.path.endswith("/status.json"):
             return Unavailable() if self._happens("status") else None
         return None

@@ -1,4 +1,4 @@
-"""Lanes pushed through a bad network to real nodes until all is done: every promise of delivery holds."""
+"""Lanes run through a bad network to real nodes until all work is done: no promise of delivery is broken."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from workmesh_flows.testing import (
 
 SERVICE, COUNT, LATE = "shop.orders", 160, 20
 SEEDS = (29, 119)
-"""With these, a node's first twenty requests meet every fault but one or two."""
+"""With these seeds, a node's first twenty requests meet all faults except one or two."""
 
 
 @pytest.fixture
@@ -53,14 +53,14 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
     made.dispose()
 
 
-def work(engine: Engine, mesh: Mesh, node: Node) -> LaneContext:
+def lane_context(engine: Engine, mesh: Mesh, node: Node) -> LaneContext:
     (service,) = mesh.services
     limits = Limits(connect_timeout=1, read_timeout=1, breaker_failures=1_000)
     return LaneContext(engine, service, service.protocols[0], node, holder="a run", limits=limits)
 
 
 def write_late(engine: Engine) -> None:
-    """Orders that come before those that were pushed already."""
+    """Write orders that sort before those that were pushed already."""
     rows = [
         {"id": COUNT + 1 + number, "shop_id": 1 + number % 4, "at": START + timedelta(seconds=number / 2)}
         for number in range(LATE)
@@ -71,13 +71,13 @@ def write_late(engine: Engine) -> None:
 
 
 def run(history: History, lane: LaneContext, *, push: bool) -> PushReport | PullReport | None:
-    """One run, told in the history; None where it stopped."""
+    """One run, recorded in the history; None if it stopped."""
     try:
         report = push_lane(lane) if push else pull_lane(lane)
     except LaneStopped as stopped:
         record_report(history, cast("PushReport | PullReport", stopped.report), service=SERVICE)
         return None
-    except LaneError:  # it waits for a node that was away
+    except LaneError:  # the lane is paused because its node was unreachable
         time.sleep(0.02)
         return None
     record_report(history, report, service=SERVICE)
@@ -85,7 +85,7 @@ def run(history: History, lane: LaneContext, *, push: bool) -> PushReport | Pull
 
 
 @pytest.mark.timeout(60)
-def test_chaos_between_master_and_nodes_breaks_no_promise(engine: Engine, tmp_path: Path) -> None:
+def test_random_faults_between_master_and_nodes_break_no_promise(engine: Engine, tmp_path: Path) -> None:
     mesh, path = shop_mesh(batch_size=5), tmp_path / "history.jsonl"
     write_shops(engine, ["n1", "n2", "n1", "n2"])
     write_orders(engine, [1 + number % 4 for number in range(COUNT)])
@@ -103,7 +103,7 @@ def test_chaos_between_master_and_nodes_breaks_no_promise(engine: Engine, tmp_pa
             for seed, one in zip(SEEDS, processes, strict=True)
         ]
         lanes = [
-            work(engine, mesh, inventory_node(one, SERVICE, port=proxy.port))
+            lane_context(engine, mesh, inventory_node(one, SERVICE, port=proxy.port))
             for one, proxy in zip(processes, proxies, strict=True)
         ]
         run(history, lanes[0], push=True)
@@ -114,8 +114,8 @@ def test_chaos_between_master_and_nodes_breaks_no_promise(engine: Engine, tmp_pa
                 pass
             while (report := run(history, lane, push=False)) is None or report.left:
                 pass
-        faults = {passed.fault for proxy in proxies for passed in proxy.passed}
-        outcomes = {passed.outcome for proxy in proxies for passed in proxy.passed}
+        faults = {request.fault for proxy in proxies for request in proxy.requests}
+        outcomes = {request.outcome for proxy in proxies for request in proxy.requests}
         for process, proxy in zip(processes, proxies, strict=True):
             proxy.close()
             record_arrivals(history, process.name, process.database, service=SERVICE)
@@ -126,8 +126,8 @@ def test_chaos_between_master_and_nodes_breaks_no_promise(engine: Engine, tmp_pa
     events = list(read_history(path))
     verdict = check_history(events, settled=True)
     assert verdict.clean, verdict
-    unaware = [replace(one, written=None) if isinstance(one, RecordExists) else one for one in events]
-    assert check_history(unaware).counts[Promise.ORDER], (
-        "without knowing what was late, it would be out of order"
+    without_times = [replace(one, written=None) if isinstance(one, RecordExists) else one for one in events]
+    assert check_history(without_times).counts[Promise.ORDERING], (
+        "without the times of late records, they are out of order"
     )
     assert verdict.records == COUNT + LATE

@@ -32,9 +32,9 @@ SettledOption = Annotated[
 
 @app.command()
 def verify(history: HistoryArgument, settled: SettledOption = False) -> None:
-    """Check a recorded history: ordering, loss, duplicates, single sender per lane, totals.
+    """Check a recorded history: ordering, loss, duplicates, single sender per lane, totals, push times.
 
-    Also checks the times of pushes. Exits with 1 if a promise was broken, with 2 if the file cannot be read.
+    Exits with 1 if a promise was broken, with 2 if the file cannot be read.
     """
     from workmesh_flows.testing import BrokenHistory, check_history, read_history
 
@@ -54,5 +54,5 @@ def _table(verdict: Verdict) -> pd.DataFrame:
     """One row: the number of events and records, and of violations of each promise."""
     import pandas as pd
 
-    figures = {"events": verdict.events, "records": verdict.records}
-    return pd.DataFrame([figures | {str(promise): count for promise, count in verdict.counts.items()}])
+    counts = {"events": verdict.events, "records": verdict.records}
+    return pd.DataFrame([counts | {str(promise): count for promise, count in verdict.counts.items()}])

@@ -1,15 +1,17 @@
-"""A testing kit for those who run a mesh, or write a micro-service for one: real sockets, processes and databases.
+"""A testing kit for a mesh and for the micro-services of its nodes: real sockets, processes and databases, no mocks.
 
-* `running_node` starts the reference micro-service as a node in a process of its own, `inventory_node` is how a
-  master knows it. `work_through` assigns, pushes and pulls a mesh with such nodes until all is done.
-* `FaultyProxy` stands between master and node, and breaks what passes: a *policy* gives each request a *fault*, or
-  none. `Chaos` is a policy that does so at random, the same each time.
-* `History` is a file in which everything that happened is written down by the proxy and the ``record_...``
-  functions; what events it holds is in `workmesh_flows.testing.history.events`.
-* `check_history` says which promises of delivery were broken: order, loss, doubles, a single sender for each lane,
-  reports that add up, push times that increase. ``workmesh verify history.jsonl`` does the same in a terminal.
+* `running_node` starts the reference micro-service as a node in its own process, `inventory_node` is its entry in a
+  master's inventory, and `node_client` sends requests to it. `run_mesh` assigns, pushes and pulls a mesh with such
+  nodes until all work is done; `push_once` and `pull_once` run one lane once.
+* `FaultyProxy` stands between master and node: its *policy* gives each request a *fault*, or None. `Chaos` is a
+  policy that chooses faults at random, the same ones for the same seed.
+* `History` is a file to which the proxy and the ``record_...`` functions write events; they are defined in
+  `workmesh_flows.testing.history.events`.
+* `check_history` reports every broken promise of delivery: ordering, loss, duplicates, single sender per lane,
+  totals, push times. ``workmesh verify history.jsonl`` does the same in a terminal.
 """
 
+from workmesh_flows.domain.limits import Limits
 from workmesh_flows.testing.history.check import check_history
 from workmesh_flows.testing.history.events import (
     ArrivalsRead,
@@ -32,7 +34,9 @@ from workmesh_flows.testing.history.recording import (
     record_state,
 )
 from workmesh_flows.testing.history.verdict import Promise, Verdict, Violation
-from workmesh_flows.testing.node import inventory_node, running_node
+from workmesh_flows.testing.lane_run import pull_once, push_once
+from workmesh_flows.testing.mesh_run import MeshRun, run_mesh
+from workmesh_flows.testing.node import inventory_node, node_client, running_node
 from workmesh_flows.testing.proxy.faults import (
     TRANSIENT,
     BrokenJson,
@@ -49,15 +53,13 @@ from workmesh_flows.testing.proxy.faults import (
     Unavailable,
 )
 from workmesh_flows.testing.proxy.proxy import FaultyProxy
-from workmesh_flows.testing.proxy.requests import Carried, Reading, Request, carried_by
-from workmesh_flows.testing.work_through import MeshRun, work_through
+from workmesh_flows.testing.proxy.requests import Request, RequestContent, RequestParser, parse_request
 
 __all__ = [
     "TRANSIENT",
     "ArrivalsRead",
     "BrokenHistory",
     "BrokenJson",
-    "Carried",
     "Chaos",
     "DropAnswer",
     "EntityMoved",
@@ -69,10 +71,10 @@ __all__ = [
     "Html",
     "LaneReported",
     "Latency",
+    "Limits",
     "MeshRun",
     "Policy",
     "Promise",
-    "Reading",
     "RecordAccepted",
     "RecordDeleted",
     "RecordExists",
@@ -80,21 +82,26 @@ __all__ = [
     "RecordState",
     "Redirect",
     "Request",
+    "RequestContent",
     "RequestOutcome",
+    "RequestParser",
     "RequestSent",
     "Reset",
     "SlowBody",
     "Unavailable",
     "Verdict",
     "Violation",
-    "carried_by",
     "check_history",
     "inventory_node",
+    "node_client",
+    "parse_request",
+    "pull_once",
+    "push_once",
     "read_history",
     "record_arrivals",
     "record_records",
     "record_report",
     "record_state",
+    "run_mesh",
     "running_node",
-    "work_through",
 ]

@@ -1,4 +1,4 @@
-"""A real node for tests: the reference micro-service in a process of its own."""
+"""A real node for tests: the reference micro-service in its own process, and a client for it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from workmesh_flows.adapters.node_http.client import node_client as http_client
+from workmesh_flows.domain.calls import NodeClient
+from workmesh_flows.domain.limits import Limits
 from workmesh_flows.domain.node import Node
 from workmesh_flows.errors import ConfigurationError
 from workmesh_flows.microservice import MicroService, NodeProcess
@@ -22,13 +25,13 @@ def running_node(
     *,
     name: str = "n1",
     database: str | Path | None = None,
-    **options: Any,  # noqa: ANN401 - what NodeProcess takes
+    **options: Any,  # noqa: ANN401 - the options of NodeProcess
 ) -> Iterator[NodeProcess]:
-    """A node that serves a micro-service on a free port of 127.0.0.1 for the length of a block.
+    """Serve a micro-service as a node on a free port of 127.0.0.1 for the length of a block.
 
-    ``microservice`` is one that a module has as an attribute, or ``module:attribute``: the process imports it. Its
-    database is removed with the block unless a path is given. It can be killed and started again; see `NodeProcess`,
-    which also says what else may be given. Raises ConfigurationError or StartError.
+    ``microservice`` is an attribute of an importable module, or its name as ``module:attribute``: the node's process
+    imports it. Its database is deleted after the block unless a path is given. The node can be killed and started
+    again; see `NodeProcess`, which also takes the other ``options``. Raises ConfigurationError or StartError.
     """
     reference = microservice if isinstance(microservice, str) else _reference(microservice)
     with TemporaryDirectory(prefix="workmesh-node-") as folder:
@@ -41,9 +44,9 @@ def inventory_node(
     process: NodeProcess,
     *services: str,
     port: int | None = None,
-    **more: Any,  # noqa: ANN401 - what Node takes
+    **more: Any,  # noqa: ANN401 - the fields of Node
 ) -> Node:
-    """A running node as the inventory of a master knows it; with the port of a proxy, as seen through that."""
+    """The inventory entry of a running node; pass the ``port`` of a proxy to send its requests through the proxy."""
     return Node(
         name=process.name,
         host="127.0.0.1",
@@ -54,13 +57,23 @@ def inventory_node(
     )
 
 
+@contextmanager
+def node_client(node: Node, limits: Limits | None = None) -> Iterator[NodeClient]:
+    """Open the client that push and pull functions get for a node; it is closed at the end of the block.
+
+    Requests carry no lane and no epoch. Raises NodeMisconfigured for an invalid address.
+    """
+    with http_client(node, limits or Limits()) as client:
+        yield client
+
+
 def _reference(microservice: MicroService) -> str:
     for name, module in list(sys.modules.items()):
-        if name not in {"__main__", "__mp_main__"}:  # other names, in another process
+        if name not in {"__main__", "__mp_main__"}:  # another process knows these by other names
             for attribute, value in list(getattr(module, "__dict__", {}).items()):
                 if value is microservice:
                     return f"{name}:{attribute}"
     raise ConfigurationError(
-        f"{microservice!r} is no attribute of an importable module, so that no other process can serve it; declare it "
-        "in a module of its own, or give module:attribute"
+        f"{microservice!r} is no attribute of an importable module, so no other process can serve it; declare it in a "
+        "module of its own, or pass 'module:attribute'"
     )

@@ -1,4 +1,4 @@
-"""Hand-made histories: what is a violation, what looks like one and is none."""
+"""Hand-made histories: some break a promise, others only look as if they did."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests.testing.history.histories import (
+from tests.testing.history.event_makers import (
     accepted,
     deleted,
     moved,
     ping,
     record,
+    replayed,
     report,
-    resumed,
     sent,
     state,
 )
@@ -29,45 +29,45 @@ LOST, WITHHELD = RequestOutcome.LOST, RequestOutcome.WITHHELD
     [
         pytest.param(
             [*BOTH, accepted(2, 1), accepted(1, 2)],
-            Promise.ORDER,
+            Promise.ORDERING,
             (1, 2),
             "after record 2 (seq 1)",
             id="out of order",
         ),
         pytest.param(
             [record(1, sort="b"), record(2, sort="a"), accepted(1, 1), accepted(2, 2)],
-            Promise.ORDER,
+            Promise.ORDERING,
             (2, 1),
-            "comes behind",
-            id="out of order by sort, not by id",
+            "comes after it in the order",
+            id="out of order by sort, in order by id",
         ),
         pytest.param(
             [record(9, sort=None), record(10, sort=None), accepted(10, 1), accepted(9, 2)],
-            Promise.ORDER,
+            Promise.ORDERING,
             (9, 10),
-            "comes behind",
+            "comes after it in the order",
             id="numbers are compared as numbers",
         ),
         pytest.param(
             [state(1, place=2), state(2, place=1), accepted(1, 1), accepted(2, 2)],
-            Promise.ORDER,
+            Promise.ORDERING,
             (2, 1),
-            "comes behind",
+            "comes after it in the order",
             id="out of the database's own order",
         ),
         pytest.param(
             [*LATE, accepted(2, 1, time=6, epoch=1), accepted(1, 2, time=7), ping(1, 5.6)],
-            Promise.ORDER,
+            Promise.ORDERING,
             (1, 2),
-            "comes behind",
+            "comes after it in the order",
             id="written before the run began",
         ),
         pytest.param(
             [*BOTH, accepted(2, 1), accepted(1, 2), record(1, written=1.5)],
-            Promise.ORDER,
+            Promise.ORDERING,
             (1, 2),
-            "comes behind",
-            id="told again, and not late for that",
+            "comes after it in the order",
+            id="recorded again later, which does not make it late",
         ),
         pytest.param(
             [
@@ -78,123 +78,123 @@ LOST, WITHHELD = RequestOutcome.LOST, RequestOutcome.WITHHELD
                 accepted(2, 2, time=6, epoch=2),
                 accepted(1, 3, time=7, epoch=2),
             ],
-            Promise.ORDER,
+            Promise.ORDERING,
             (1, 2),
-            "comes behind",
+            "comes after it in the order",
             id="late for one run, in time for the next",
         ),
         pytest.param(
             [*BOTH, moved(0.5), accepted(2, 1), accepted(1, 2), moved(3)],
-            Promise.ORDER,
+            Promise.ORDERING,
             (1, 2),
-            "comes behind",
-            id="moved before and after, not in between",
+            "comes after it in the order",
+            id="moved before and after, but not in between",
         ),
         pytest.param(
             [record(1), record(2), state(2), accepted(2, 1)], Promise.LOSS, (1,), "is gone", id="gone"
         ),
-        pytest.param([state(1)], Promise.LOSS, (1,), "but no node accepted it", id="flagged and nowhere"),
+        pytest.param([state(1)], Promise.LOSS, (1,), "but no node accepted it", id="flagged, but at no node"),
         pytest.param(
             [state(1, node="n2", pulls=True), accepted(1, 1)],
             Promise.LOSS,
             (1,),
             "pushed to n2, but only n1",
-            id="flagged at a node that never had it",
+            id="flagged for a node that never accepted it",
         ),
         pytest.param(
             [state(1), ArrivalsRead(service="leads", node="n1", records=0), sent(1, [1], 0, 1)],
             Promise.LOSS,
             (1,),
             "no node accepted it",
-            id="answered with success and not there",
+            id="answered with success, but not in the arrival log",
         ),
         pytest.param(
             [record(1), accepted(1, 1), accepted(1, 2)],
-            Promise.TWICE,
+            Promise.DUPLICATES,
             (1,),
             "by n1 again (seq 1 and 2)",
-            id="twice",
+            id="accepted twice",
         ),
         pytest.param(
             [record(1), accepted(1, 1), accepted(1, 1, time=2, node="n2")],
-            Promise.TWICE,
+            Promise.DUPLICATES,
             (1,),
             "by n1 and by n2",
-            id="at two nodes without a move",
+            id="accepted by two nodes without a move",
         ),
         pytest.param(
             [sent(1, [1], 0, 2), sent(2, [2], 1, 3)],
-            Promise.SENDER,
+            Promise.SINGLE_SENDER,
             (2,),
             "both of epoch 1",
-            id="two requests at once",
+            id="two overlapping requests",
         ),
         pytest.param(
             [sent(1, [1], 0, 9), sent(2, [2], 1, 2, outcome=WITHHELD, epoch=2)],
-            Promise.SENDER,
+            Promise.SINGLE_SENDER,
             (2,),
             "of epochs 1 and 2",
-            id="two senders at once",
+            id="two concurrent senders",
         ),
         pytest.param(
             [sent(1, [1], 0, 1, epoch=2), sent(2, [2], 2, 3, outcome=LOST)],
-            Promise.SENDER,
+            Promise.SINGLE_SENDER,
             (2,),
-            "push request 2 of epoch 1 came to the node after request 1 of epoch 2",
-            id="a sender that came back",
+            "push request 2 of epoch 1 was sent to the node after request 1 of epoch 2",
+            id="a replaced sender that resumes",
         ),
         pytest.param(
             [*BOTH, accepted(1, 1, epoch=2), accepted(2, 2, epoch=1)],
-            Promise.SENDER,
+            Promise.SINGLE_SENDER,
             (2,),
             "under epoch 1, after records of epoch 2",
-            id="accepted from a sender that came back",
+            id="a record accepted from a replaced sender",
         ),
         pytest.param(
             [report(selected=5, pushed=2, refused=1, parked=1, left=0)],
-            Promise.CONSERVATION,
+            Promise.TOTALS,
             (),
             "selected 5, but reports 2 pushed + 1 refused + 1 parked + 0 left",
-            id="a push that does not add up",
+            id="a push report that does not add up",
         ),
         pytest.param(
             [report(direction="pull", selected=2, pulled=2, failed=1)],
-            Promise.CONSERVATION,
+            Promise.TOTALS,
             (),
             "1 failed",
-            id="a pull",
+            id="a pull report that does not add up",
         ),
         pytest.param(
             [report(selected=2, pushed=3, left=-1)],
-            Promise.CONSERVATION,
+            Promise.TOTALS,
             (),
             "-1 left",
-            id="less than nothing",
+            id="a negative count",
         ),
         pytest.param(
             [state(1, push_time=2.0), state(2, push_time=2.0), accepted(1, 1), accepted(2, 2)],
             Promise.PUSH_TIMES,
             (1, 2),
             "the same",
-            id="the same push time",
+            id="equal push times",
         ),
         pytest.param(
             [state(1, owner=7, push_time=2.5), state(2, push_time=2.0), accepted(1, 1), accepted(2, 2)],
             Promise.PUSH_TIMES,
             (1, 2),
             "0.500000 s earlier",
-            id="a push time that falls",
+            id="a falling push time",
         ),
         pytest.param(
             [state(1, push_time=2.5), state(2, owner=7, push_time=2.0), sent(1, [1, 2], 0, 1)],
             Promise.PUSH_TIMES,
             (1, 2),
             "0.500000 s earlier",
-            id="a push time that falls, by the requests",
+            id="a falling push time, in the order of the requests",
         ),
     ],
 )
-def test_a_broken_promise_is_found_and_told(
+def test_a_broken_promise_is_reported_in_a_sentence(
     events: Sequence[Event], promise: Promise, ids: tuple[int, ...], words: str
 ) -> None:
     verdict = check_history(events)
@@ -208,9 +208,11 @@ def test_a_broken_promise_is_found_and_told(
 @pytest.mark.parametrize(
     "events",
     [
-        pytest.param([], id="nothing"),
+        pytest.param([], id="no event"),
         pytest.param([*BOTH, accepted(1, 1), accepted(2, 2), state(1), state(2)], id="in order"),
-        pytest.param([record(1), record(2, owner=2), accepted(2, 1), accepted(1, 2)], id="of two owners"),
+        pytest.param(
+            [record(1), record(2, owner=2), accepted(2, 1), accepted(1, 2)], id="records of two owners"
+        ),
         pytest.param(
             [*LATE, accepted(2, 1, time=5), accepted(1, 2, time=6)], id="written after the acceptance"
         ),
@@ -218,9 +220,10 @@ def test_a_broken_promise_is_found_and_told(
             [*LATE, ping(1, 5.4), accepted(2, 1, time=6), accepted(1, 2, time=7, epoch=2)],
             id="written during the run",
         ),
-        pytest.param([*BOTH, record(3, written=9.0), record(3, written=8.0)], id="told again"),
+        pytest.param([*BOTH, record(3, written=9.0), record(3, written=8.0)], id="recorded again"),
         pytest.param(
-            [*BOTH, accepted(2, 1), resumed(1, 1.5), accepted(1, 2, epoch=2)], id="skipped, and resumed later"
+            [*BOTH, accepted(2, 1), replayed(1, 1.5), accepted(1, 2, epoch=2)],
+            id="skipped, and replayed later",
         ),
         pytest.param([*BOTH, accepted(2, 1), moved(1.5), accepted(1, 2)], id="moved in between"),
         pytest.param(
@@ -228,37 +231,41 @@ def test_a_broken_promise_is_found_and_told(
         ),
         pytest.param([record(1), accepted(1, 1), accepted(1, 1)], id="a log that was read twice"),
         pytest.param(
-            [record(1), accepted(1, 1), moved(1.5), accepted(1, 1, time=2, node="n2")], id="moved to another"
+            [record(1), accepted(1, 1), moved(1.5), accepted(1, 1, time=2, node="n2")],
+            id="moved to another node",
         ),
         pytest.param([record(1), deleted(1), record(2), state(2), accepted(2, 1)], id="deleted by the test"),
         pytest.param(
             [state(1, node="n2", pulls=True, pull_success=True), accepted(1, 1)], id="pulled, then moved"
         ),
-        pytest.param([state(1, node="n2"), accepted(1, 1)], id="pushed, never to be pulled, then moved"),
-        pytest.param([state(1), sent(1, [1], 0, 1)], id="a node without a log that answered success"),
+        pytest.param([state(1, node="n2"), accepted(1, 1)], id="pushed without pull, then moved"),
+        pytest.param([state(1), sent(1, [1], 0, 1)], id="success from a node without an arrival log"),
         pytest.param(
             [state(1), sent(1, [1], 0, 1), sent(2, [1], 2, 3, epoch=2)],
-            id="sent twice to a node without a log",
+            id="sent twice to a node without an arrival log",
         ),
         pytest.param(
-            [sent(1, [1], 0, 1), sent(2, [2], 1, 2), sent(3, [1], 0, 9, direction="pull")], id="in turn"
+            [sent(1, [1], 0, 1), sent(2, [2], 1, 2), sent(3, [1], 0, 9, direction="pull")],
+            id="one request after the other",
         ),
-        pytest.param([sent(1, [1], 0, 2), sent(2, [2], 1, 3, node="n2")], id="two lanes side by side"),
+        pytest.param([sent(1, [1], 0, 2), sent(2, [2], 1, 3, node="n2")], id="two lanes at the same time"),
         pytest.param(
             [sent(1, [1], 0, 2, epoch=2), sent(2, [2], 1, 3, outcome=RequestOutcome.ANSWERED, code=412)],
-            id="a sender that came back and was turned away",
+            id="a replaced sender that was rejected with 412",
         ),
         pytest.param(
             [sent(1, [1], 0, 1, epoch=2), sent(2, [2], 2, 3, outcome=RequestOutcome.ANSWERED)],
-            id="a sender that came back, and was refused",
+            id="a replaced sender whose records were refused",
         ),
-        pytest.param([sent(1, [1], 0, 2, epoch=None), sent(2, [2], 1, 3, epoch=None)], id="of no lane"),
+        pytest.param(
+            [sent(1, [1], 0, 2, epoch=None), sent(2, [2], 1, 3, epoch=None)], id="requests without a lane"
+        ),
         pytest.param(
             [
                 sent(1, [1], 0, 1, epoch=2, direction="pull"),
                 sent(2, [1], 2, 3, outcome=LOST, direction="pull"),
             ],
-            id="results asked for by a sender that came back",
+            id="results pulled by a replaced sender",
         ),
         pytest.param(
             [
@@ -277,10 +284,10 @@ def test_a_broken_promise_is_found_and_told(
         ),
         pytest.param(
             [state(1, push_time=9.0), state(2), accepted(1, 1), accepted(2, 2), moved(3, target="n1")],
-            id="push times of what was sent again",
+            id="push times of records that were sent again",
         ),
     ],
 )
-def test_what_looks_odd_and_is_allowed_is_clean(events: Sequence[Event]) -> None:
+def test_an_unusual_but_allowed_history_is_clean(events: Sequence[Event]) -> None:
     assert str(check_history(events)).endswith("records: clean")
     assert check_history(events).clean

@@ -1,4 +1,4 @@
-"""The file of a history: written by many at once, read back as it was, and clear about what is wrong in it."""
+"""The file of a history: several writers at a time, exact reading, and errors that name the line."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.testing.history.histories import (
+from tests.testing.history.event_makers import (
     accepted,
     deleted,
     moved,
     pending,
     ping,
     record,
+    replayed,
     report,
-    resumed,
     sent,
     state,
 )
@@ -33,14 +33,14 @@ ALL: list[Event] = [
     accepted(1, 1, epoch=None),
     ArrivalsRead(service="leads", node="n1", records=1),
     moved(3.0),
-    resumed(1, 4.0),
+    replayed(1, 4.0),
     report(selected=1, pushed=1),
     state(1, pulls=True, pull_success=False),
     pending(2, parked="skipped"),
 ]
 WRITER = """
 import sys
-from tests.testing.history.histories import sent
+from tests.testing.history.event_makers import sent
 from workmesh_flows.testing import History
 with History(sys.argv[1]) as history:
     for number in range(200):
@@ -48,7 +48,7 @@ with History(sys.argv[1]) as history:
 """
 
 
-def test_every_kind_of_event_is_read_back_as_it_was(tmp_path: Path) -> None:
+def test_every_kind_of_event_is_read_back_unchanged(tmp_path: Path) -> None:
     path = tmp_path / "history.jsonl"
     with History(path) as history:
         for event in ALL[:5]:
@@ -56,12 +56,12 @@ def test_every_kind_of_event_is_read_back_as_it_was(tmp_path: Path) -> None:
     with History(path) as history:
         for event in ALL[5:]:
             history.write(event)
-        assert list(read_history(path)) == ALL, "each is in the file when write returns"
+        assert list(read_history(path)) == ALL, "an event is in the file when write returns"
     assert len(path.read_text().splitlines()) == len(ALL)
     assert repr(history) == f"History({str(path)!r})"
 
 
-def test_processes_and_threads_write_whole_lines_into_one_file(tmp_path: Path) -> None:
+def test_lines_of_several_processes_and_threads_do_not_mix_in_one_file(tmp_path: Path) -> None:
     path = tmp_path / "history.jsonl"
     root = Path(__file__).parents[3]
     processes = [
@@ -82,22 +82,24 @@ def test_processes_and_threads_write_whole_lines_into_one_file(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        pytest.param("no JSON", "Invalid JSON", id="no JSON"),
-        pytest.param("[1]", "should be an object", id="no object"),
+        pytest.param("no JSON", "Invalid JSON", id="not JSON"),
+        pytest.param("[1]", "should be an object", id="not an object"),
         pytest.param("{}", "Unable to extract tag using discriminator 'event'", id="no event"),
-        pytest.param('{"event":"x"}', "does not match any of the expected tags", id="no such event"),
+        pytest.param('{"event":"x"}', "does not match any of the expected tags", id="an unknown event"),
         pytest.param(
-            '{"event":"accepted","service":"s"}', "accepted.protocol: Field required", id="a field is missing"
+            '{"event":"accepted","service":"s"}', "accepted.protocol: Field required", id="a missing field"
         ),
-        pytest.param('{"event":"moved","service":"s","owner":1', "Invalid JSON: EOF", id="cut"),
+        pytest.param('{"event":"moved","service":"s","owner":1', "Invalid JSON: EOF", id="a truncated line"),
         pytest.param(
             '{"event":"arrivals","service":"s","node":"n","records":"3"}',
             "arrivals.records: Input should be a valid integer",
-            id="of another type",
+            id="a field of another type",
         ),
     ],
 )
-def test_a_line_that_is_no_event_is_named(tmp_path: Path, line: str, words: str) -> None:
+def test_a_line_that_is_not_an_event_raises_an_error_with_its_number(
+    tmp_path: Path, line: str, words: str
+) -> None:
     path = tmp_path / "history.jsonl"
     with History(path) as history:
         history.write(record(1))
@@ -109,6 +111,6 @@ def test_a_line_that_is_no_event_is_named(tmp_path: Path, line: str, words: str)
     assert caught.value.line == 3
 
 
-def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
+def test_a_missing_file_raises_an_error_that_names_it(tmp_path: Path) -> None:
     with pytest.raises(BrokenHistory, match=r"none\.jsonl: No such file"):
         list(read_history(tmp_path / "none.jsonl"))

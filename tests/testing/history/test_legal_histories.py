@@ -1,4 +1,4 @@
-"""Legal histories are clean, and one false line in them is found."""
+"""Histories that break no promise are clean; one falsified line in them is found."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from tests.testing.history.legal import legal_history
+from tests.testing.history.legal_histories import legal_history
 from workmesh_flows.testing import (
     EntityMoved,
     Event,
@@ -44,8 +44,8 @@ def changed(events: list[Event], old: Event, *new: Event) -> list[Event]:
     return [other for event in events for other in (new if event is old else (event,))]
 
 
-def still(events: list[Event]) -> list[RecordAccepted]:
-    """Acceptances of records that were there from the beginning, and whose owner was never moved."""
+def steady_acceptances(events: list[Event]) -> list[RecordAccepted]:
+    """Acceptances of records that were written before the first push, and whose owner was never moved."""
     moved = {event.owner for event in of(EntityMoved, events)}
     steady = {
         event.id for event in of(RecordExists, events) if event.written is None and event.owner not in moved
@@ -55,7 +55,7 @@ def still(events: list[Event]) -> list[RecordAccepted]:
 
 def swap_two(events: list[Event], chance: Random) -> list[Event]:
     owner = {event.id: event.owner for event in of(RecordExists, events)}
-    by_owner = sorted(still(events), key=lambda one: (str(owner[one.id]), one.seq))
+    by_owner = sorted(steady_acceptances(events), key=lambda one: (str(owner[one.id]), one.seq))
     first, second = one_of(
         [two for two in pairwise(by_owner) if owner[two[0].id] == owner[two[1].id]], chance
     )
@@ -63,7 +63,7 @@ def swap_two(events: list[Event], chance: Random) -> list[Event]:
 
 
 def lose_an_acceptance(events: list[Event], chance: Random) -> list[Event]:
-    return changed(events, one_of(still(events), chance))
+    return changed(events, one_of(steady_acceptances(events), chance))
 
 
 def lose_a_record(events: list[Event], chance: Random) -> list[Event]:
@@ -76,7 +76,7 @@ def lose_a_push(events: list[Event], chance: Random) -> list[Event]:
 
 
 def accept_again(events: list[Event], chance: Random) -> list[Event]:
-    one = one_of(still(events), chance)
+    one = one_of(steady_acceptances(events), chance)
     last = max(event.seq for event in of(RecordAccepted, events) if event.node == one.node)
     return [*events, replace(one, seq=last + 1)]
 
@@ -89,7 +89,7 @@ def overlap(events: list[Event], chance: Random) -> list[Event]:
     return changed(events, first, replace(first, end=second.start + 0.5))
 
 
-def come_back(events: list[Event], chance: Random) -> list[Event]:
+def resume_replaced_sender(events: list[Event], chance: Random) -> list[Event]:
     requests = [
         event
         for event in of(RequestSent, events)
@@ -106,12 +106,12 @@ def come_back(events: list[Event], chance: Random) -> list[Event]:
 
 
 def miscount(events: list[Event], chance: Random) -> list[Event]:
-    told = one_of(of(LaneReported, events), chance)
-    return changed(events, told, replace(told, left=told.left + chance.choice([-1, 1])))
+    report = one_of(of(LaneReported, events), chance)
+    return changed(events, report, replace(report, left=report.left + chance.choice([-1, 1])))
 
 
 def same_time(events: list[Event], chance: Random) -> list[Event]:
-    node = {event.id: event.node for event in still(events)}
+    node = {event.id: event.node for event in steady_acceptances(events)}
     states = sorted(
         (event for event in of(RecordState, events) if event.id in node and event.push_time),
         key=lambda event: (node[event.id], event.push_time or 0),
@@ -122,7 +122,7 @@ def same_time(events: list[Event], chance: Random) -> list[Event]:
 
 @settings(max_examples=150, deadline=None)
 @given(CHANCE)
-def test_a_legal_history_is_clean_in_whatever_order_its_lines_stand(chance: Random) -> None:
+def test_a_legal_history_is_clean_with_its_lines_in_any_order(chance: Random) -> None:
     events = legal_history(chance)
     assert str(check_history(events, settled=True)).endswith(": clean")
     chance.shuffle(events)
@@ -132,19 +132,19 @@ def test_a_legal_history_is_clean_in_whatever_order_its_lines_stand(chance: Rand
 @pytest.mark.parametrize(
     ("falsify", "promise"),
     [
-        (swap_two, Promise.ORDER),
+        (swap_two, Promise.ORDERING),
         (lose_an_acceptance, Promise.LOSS),
         (lose_a_record, Promise.LOSS),
         (lose_a_push, Promise.LOSS),
-        (accept_again, Promise.TWICE),
-        (overlap, Promise.SENDER),
-        (come_back, Promise.SENDER),
-        (miscount, Promise.CONSERVATION),
+        (accept_again, Promise.DUPLICATES),
+        (overlap, Promise.SINGLE_SENDER),
+        (resume_replaced_sender, Promise.SINGLE_SENDER),
+        (miscount, Promise.TOTALS),
         (same_time, Promise.PUSH_TIMES),
     ],
 )
 @settings(max_examples=40, deadline=None)
 @given(CHANCE)
-def test_one_false_line_is_found(falsify: Falsify, promise: Promise, chance: Random) -> None:
+def test_one_falsified_line_is_found(falsify: Falsify, promise: Promise, chance: Random) -> None:
     events = falsify(legal_history(chance), chance)
     assert check_history(events, settled=True).counts[promise]

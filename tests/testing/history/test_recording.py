@@ -1,4 +1,4 @@
-"""What is written down of a master's database and of a node's log."""
+"""The events that are recorded from a master's database and from reports."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def states(history: History) -> dict[object, RecordState]:
     return {event.id: event for event in written(history) if isinstance(event, RecordState)}
 
 
-def test_records_are_told_with_their_owner_and_order(engine: Engine, history: History) -> None:
+def test_records_are_recorded_with_their_owner_and_sort_value(engine: Engine, history: History) -> None:
     write_shops(engine, ["n1"])
     write_orders(engine, [1, None])
     record_records(history, engine, shop_mesh(), written=5.5)
@@ -63,7 +63,7 @@ def test_records_are_told_with_their_owner_and_order(engine: Engine, history: Hi
     ]
 
 
-def test_keys_are_told_as_they_are_on_the_wire(engine: Engine, history: History) -> None:
+def test_keys_are_recorded_as_the_http_contract_encodes_them(engine: Engine, history: History) -> None:
     write_parcels(engine, [3, 1])
     record_state(history, engine, Mesh([parcel_service()]))
     first, second = states(history).values()
@@ -72,7 +72,7 @@ def test_keys_are_told_as_they_are_on_the_wire(engine: Engine, history: History)
     assert first.owner == "0a1b2c3d-0000-4000-8000-00000000abcd"
 
 
-def test_flags_are_told_as_they_stand(engine: Engine, history: History) -> None:
+def test_the_current_flags_are_recorded(engine: Engine, history: History) -> None:
     write_shops(engine, ["n1", None])
     write_orders(engine, [1, 1, 2])
     flags = {"push_success": True, "push_time": MOMENT, "pull_success": False}
@@ -80,19 +80,19 @@ def test_flags_are_told_as_they_stand(engine: Engine, history: History) -> None:
         session.execute(update(Order).where(Order.id == 1).values(flags))
         session.commit()
     record_state(history, engine, shop_mesh())
-    told = states(history)
-    assert (told[1].push_success, told[1].push_time, told[1].pulls, told[1].pull_success) == (
+    found = states(history)
+    assert (found[1].push_success, found[1].push_time, found[1].pulls, found[1].pull_success) == (
         True,
         MOMENT.timestamp(),
         True,
         False,
     )
-    assert (told[2].push_success, told[2].push_time, told[2].node) == (None, None, "n1")
-    assert told[3].node is None
+    assert (found[2].push_success, found[2].push_time, found[2].node) == (None, None, "n1")
+    assert found[3].node is None
 
 
 @pytest.mark.parametrize(
-    ("standing", "told"),
+    ("state", "recorded"),
     [
         ("trying", [None, None, None, None]),
         ("parked", ["behind", "parked", "behind", None]),
@@ -100,19 +100,19 @@ def test_flags_are_told_as_they_stand(engine: Engine, history: History) -> None:
         ("blocking", ["behind", "blocking", "behind", "behind"]),
     ],
 )
-def test_what_is_set_aside_is_told_and_what_waits_behind_it(
-    engine: Engine, history: History, standing: str, told: list[str | None]
+def test_parked_records_and_those_that_wait_behind_them_are_recorded_as_such(
+    engine: Engine, history: History, state: str, recorded: list[str | None]
 ) -> None:
     write_shops(engine, ["n1", "n1"])
     write_orders(engine, [1, 1, 1, 2])
-    row = {"service": "shop.orders", "protocol": "order", "record": "2", "owner": "1", "state": standing}
+    row = {"service": "shop.orders", "protocol": "order", "record": "2", "owner": "1", "state": state}
     with engine.begin() as connection:
         connection.execute(insert(parked).values(**row, attempts=5, reason="why", since=START))
     record_state(history, engine, shop_mesh())
-    assert [event.parked for event in states(history).values()] == told
+    assert [event.parked for event in states(history).values()] == recorded
 
 
-def test_moves_are_told_from_the_move_log(engine: Engine, history: History) -> None:
+def test_moves_are_recorded_from_the_move_log(engine: Engine, history: History) -> None:
     write_shops(engine, ["n2"])
     with engine.begin() as connection:
         row = {"service": "shop.orders", "entity": "1", "source": "n1", "target": "n2", "why": "drain"}
@@ -124,7 +124,7 @@ def test_moves_are_told_from_the_move_log(engine: Engine, history: History) -> N
     ]
 
 
-def test_a_database_without_our_own_tables_is_told_too(history: History, tmp_path: Path) -> None:
+def test_a_database_without_workmesh_tables_is_recorded_too(history: History, tmp_path: Path) -> None:
     from sqlalchemy import create_engine
 
     engine = create_engine(f"sqlite:///{tmp_path / 'bare.db'}")
@@ -135,7 +135,7 @@ def test_a_database_without_our_own_tables_is_told_too(history: History, tmp_pat
     assert len(states(history)) == 1
 
 
-def test_reports_are_told_with_their_figures(history: History) -> None:
+def test_reports_are_recorded_with_their_counts(history: History) -> None:
     record_report(history, PushReport("order", "n1", selected=5, pushed=3, refused=1, left=1), service="s")
     record_report(history, PullReport("order", "n1", selected=2, pulled=2), service="s")
     lane: dict[str, Any] = {"service": "s", "protocol": "order", "node": "n1"}
@@ -146,15 +146,15 @@ def test_reports_are_told_with_their_figures(history: History) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "told"),
+    ("key", "expected"),
     [(7, 7), ("a", "a"), (2**70, str(2**70)), (UUID(int=255), str(UUID(int=255))), (Decimal("1.50"), "1.50")],
 )
-def test_a_key_is_a_number_or_a_text(key: object, told: object) -> None:
-    assert as_id(key) == told
+def test_a_key_becomes_a_number_or_a_text(key: object, expected: object) -> None:
+    assert as_id(key) == expected
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "expected"),
     [
         (None, None),
         (3, 3),
@@ -165,11 +165,11 @@ def test_a_key_is_a_number_or_a_text(key: object, told: object) -> None:
         (UUID(int=255), str(UUID(int=255))),
     ],
 )
-def test_a_sort_value_is_told_so_that_it_orders(value: object, told: object) -> None:
-    assert as_sort(value) == told
+def test_a_sort_value_becomes_json_that_sorts_alike(value: object, expected: object) -> None:
+    assert as_sort(value) == expected
 
 
-def test_the_reading_closes_what_it_opened(tmp_path: Path, history: History) -> None:
+def test_recording_the_state_closes_its_connections(tmp_path: Path, history: History) -> None:
     engine = open_engine(f"sqlite:///{tmp_path / 'master.db'}")
     write_shops(engine, ["n1"])
     write_orders(engine, [1] * 3)

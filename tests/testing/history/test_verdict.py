@@ -1,4 +1,4 @@
-"""What a settled history has to show, how a verdict reads, and how long it takes."""
+"""Checks of settled histories, the text of a verdict, and the duration of a check."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from time import perf_counter
 
 import pytest
 
-from tests.testing.history.histories import accepted, pending, record, sent, state
+from tests.testing.history.event_makers import accepted, pending, record, sent, state
 from workmesh_flows.testing import Event, Promise, check_history
 
 
@@ -23,14 +23,16 @@ from workmesh_flows.testing import Event, Promise, check_history
         pytest.param([record(1, owner=None)], None, id="without an owner and a state"),
     ],
 )
-def test_nothing_may_wait_when_all_is_settled(events: Sequence[Event], words: str | None) -> None:
+def test_a_settled_history_may_have_no_pending_record_but_parked_ones(
+    events: Sequence[Event], words: str | None
+) -> None:
     assert check_history(events).clean
     verdict = check_history(events, settled=True)
     assert [violation.promise for violation in verdict.violations] == [Promise.LOSS] * (words is not None)
     assert words is None or words in str(verdict)
 
 
-def test_a_verdict_shows_twenty_sentences_and_how_many_more_there_are() -> None:
+def test_a_verdict_shows_twenty_sentences_and_the_number_of_the_rest() -> None:
     verdict = check_history([state(number) for number in range(25)])
     lines = str(verdict).splitlines()
     assert lines[0] == "25 events of 25 records: 25 violations"
@@ -39,7 +41,7 @@ def test_a_verdict_shows_twenty_sentences_and_how_many_more_there_are() -> None:
 
 
 def test_a_large_history_is_checked_in_seconds() -> None:
-    """The worst for order: everything the wrong way round, and written late."""
+    """The worst case for ordering: all records are in reverse order and were written late."""
     count = 10_000
     events: list[Event] = []
     for number in range(count):
@@ -52,5 +54,5 @@ def test_a_large_history_is_checked_in_seconds() -> None:
     began = perf_counter()
     verdict = check_history(events)
     assert perf_counter() - began < 5
-    assert verdict.counts[Promise.ORDER] == count - 10
+    assert verdict.counts[Promise.ORDERING] == count - 10
     assert verdict.counts[Promise.PUSH_TIMES] == 0

@@ -1,4 +1,4 @@
-"""Each fault of the proxy, as a master's client sees it, against a real node."""
+"""Each fault of the proxy: the error at the master's client, and whether a real node got the request."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from workmesh_flows.testing import (
 )
 
 PUSH = "/api/1.0/order/push.json"
-HURRIED = Limits(connect_timeout=1, read_timeout=0.3)
+SHORT_TIMEOUTS = Limits(connect_timeout=1, read_timeout=0.3)
 _ids = count(1)
 
 
@@ -53,7 +53,7 @@ def proxy(node: NodeProcess) -> Iterator[FaultyProxy]:
 @pytest.fixture
 def client(node: NodeProcess, proxy: FaultyProxy) -> Iterator[HttpNodeClient]:
     seen = inventory_node(node, "shop.orders", port=proxy.port)
-    with node_client(seen, HURRIED, sender=Sender("shop.orders/order", 7)) as made:
+    with node_client(seen, SHORT_TIMEOUTS, sender=Sender("shop.orders/order", 7)) as made:
         yield made
 
 
@@ -63,8 +63,8 @@ def once(fault: Fault) -> Iterator[Fault | None]:
         yield None
 
 
-def strike(proxy: FaultyProxy, fault: Fault) -> None:
-    """The next request meets the fault, those behind it pass."""
+def inject(proxy: FaultyProxy, fault: Fault) -> None:
+    """The next request meets the fault; later ones are forwarded."""
     faults = once(fault)
     proxy.policy = lambda request: next(faults)
 
@@ -74,7 +74,7 @@ def new_order() -> dict[str, list[dict[str, object]]]:
 
 
 def arrived(node: NodeProcess, payload: dict[str, list[dict[str, object]]]) -> int:
-    """How often the node has the order."""
+    """The number of arrivals of the order at the node."""
     return sum(arrival.id == payload["orders"][0]["id"] for arrival in node.arrivals())
 
 
@@ -99,7 +99,7 @@ def arrived(node: NodeProcess, payload: dict[str, list[dict[str, object]]]) -> i
         ),
     ],
 )
-def test_a_fault_is_the_error_that_the_design_says_and_what_passed_is_known(  # noqa: PLR0917 - a row each
+def test_each_fault_raises_its_error_and_the_request_is_recorded(  # noqa: PLR0917 - one parameter for each column
     node: NodeProcess,
     proxy: FaultyProxy,
     client: HttpNodeClient,
@@ -109,19 +109,19 @@ def test_a_fault_is_the_error_that_the_design_says_and_what_passed_is_known(  # 
     reaches_the_node: bool,
 ) -> None:
     payload = new_order()
-    strike(proxy, fault)
+    inject(proxy, fault)
     if error is None:
         client.post(PUSH, payload)
     else:
         with pytest.raises(error) as caught:
             client.post(PUSH, payload)
         assert type(caught.value) is error
-    client.ping()  # what comes next passes, on the same client
-    passed, ping = proxy.passed
-    assert (passed.outcome, passed.fault, passed.epoch) == (outcome, type(fault).__name__, 7)
-    assert (passed.protocol, passed.direction) == ("order", "push")
-    assert passed.ids == (payload["orders"][0]["id"],)
-    assert passed.start <= passed.end <= ping.start <= ping.end
+    client.ping()  # the next request is forwarded, on the same client
+    request, ping = proxy.requests
+    assert (request.outcome, request.fault, request.epoch) == (outcome, type(fault).__name__, 7)
+    assert (request.protocol, request.direction) == ("order", "push")
+    assert request.ids == (payload["orders"][0]["id"],)
+    assert request.start <= request.end <= ping.start <= ping.end
     assert (ping.path, ping.direction, ping.outcome) == (PING, None, RequestOutcome.ACCEPTED)
     assert ping.protocol in {None, "order"}
     assert arrived(node, payload) == reaches_the_node
@@ -130,20 +130,20 @@ def test_a_fault_is_the_error_that_the_design_says_and_what_passed_is_known(  # 
 @pytest.mark.parametrize(
     "fault", [DropAnswer(), HalfClose(), BrokenJson()], ids=lambda fault: type(fault).__name__
 )
-def test_what_is_sent_again_after_a_lost_answer_is_accepted_once(
+def test_a_record_sent_again_after_a_lost_answer_is_accepted_once(
     node: NodeProcess, proxy: FaultyProxy, client: HttpNodeClient, fault: Fault
 ) -> None:
     payload = new_order()
-    strike(proxy, fault)
+    inject(proxy, fault)
     with pytest.raises(NodeUnavailable):
         client.post(PUSH, payload)
     client.post(PUSH, payload)
-    assert [passed.outcome for passed in proxy.passed] == [RequestOutcome.LOST, RequestOutcome.ACCEPTED]
+    assert [request.outcome for request in proxy.requests] == [RequestOutcome.LOST, RequestOutcome.ACCEPTED]
     assert arrived(node, payload) == 1
 
 
 @pytest.mark.parametrize("kind", ["seconds", "a date", "a naive date"])
-def test_a_node_that_asks_for_a_pause_says_until_when(
+def test_the_error_of_a_503_with_retry_after_carries_the_time(
     proxy: FaultyProxy, client: HttpNodeClient, kind: str
 ) -> None:
     date = datetime.now(UTC) + timedelta(seconds=90)
@@ -152,14 +152,14 @@ def test_a_node_that_asks_for_a_pause_says_until_when(
         "a date": date,
         "a naive date": date.replace(tzinfo=None),
     }
-    strike(proxy, Unavailable(kinds[kind]))
+    inject(proxy, Unavailable(kinds[kind]))
     with pytest.raises(NodeUnavailable) as caught:
         client.ping()
     assert caught.value.retry_at is not None
     assert abs((caught.value.retry_at - date).total_seconds()) < 20
 
 
-def test_a_policy_sees_the_whole_request_and_shows_no_secret(
+def test_a_policy_gets_the_whole_request_whose_repr_shows_no_secret(
     node: NodeProcess, proxy: FaultyProxy, client: HttpNodeClient
 ) -> None:
     seen: list[Request] = []
@@ -171,10 +171,10 @@ def test_a_policy_sees_the_whole_request_and_shows_no_secret(
     assert (first.number, first.method, first.path, second.number) == (1, "POST", PUSH, 2)
     assert first.headers["workmesh-epoch"] == "7"
     assert node.api_key.encode() in first.body
-    assert node.api_key not in repr(seen) + repr(proxy.passed) + repr(proxy)
+    assert node.api_key not in repr(seen) + repr(proxy.requests) + repr(proxy)
 
 
-def test_a_request_in_chunks_passes_too(node: NodeProcess, proxy: FaultyProxy) -> None:
+def test_a_chunked_request_is_forwarded(node: NodeProcess, proxy: FaultyProxy) -> None:
     body = b'{"api_key":"' + node.api_key.encode() + b'"}'
     seen: list[Request] = []
     proxy.policy = seen.append
@@ -184,12 +184,12 @@ def test_a_request_in_chunks_passes_too(node: NodeProcess, proxy: FaultyProxy) -
     assert [request.body for request in seen] == [body]
 
 
-def test_chaos_is_the_same_each_time_and_strikes_as_often_as_it_says() -> None:
+def test_chaos_is_reproducible_and_meets_its_rate() -> None:
     requests = [Request(number, "POST", PUSH, {}, b"{}") for number in range(1, 2001)]
-    fates = [Chaos(5, 0.3)(request) for request in requests]
-    assert fates == [Chaos(5, 0.3)(request) for request in requests]
-    assert fates != [Chaos(6, 0.3)(request) for request in requests]
-    struck = [fate for fate in fates if fate is not None]
-    assert 500 < len(struck) < 700
-    assert {type(fate) for fate in struck} == {type(fault) for fault in TRANSIENT}
+    faults = [Chaos(5, 0.3)(request) for request in requests]
+    assert faults == [Chaos(5, 0.3)(request) for request in requests]
+    assert faults != [Chaos(6, 0.3)(request) for request in requests]
+    injected = [fault for fault in faults if fault is not None]
+    assert 500 < len(injected) < 700
+    assert {type(fault) for fault in injected} == {type(fault) for fault in TRANSIENT}
     assert [Chaos(5, 0)(request) for request in requests[:50]] == [None] * 50

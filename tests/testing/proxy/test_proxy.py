@@ -1,4 +1,4 @@
-"""The proxy as a piece of network: keeps connections, forwards what comes, goes down and comes back."""
+"""The proxy as a part of the network: it keeps connections, forwards messages, and can be closed and started again."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ import pytest
 
 from tests.support.scripted_node import Answer, Asked, ScriptedNode, scripted_node, success
 from workmesh_flows.testing import (
-    Carried,
     DropAnswer,
     FaultyProxy,
     History,
     Latency,
     Request,
+    RequestContent,
     RequestOutcome,
     RequestSent,
-    carried_by,
+    parse_request,
     read_history,
 )
 
@@ -53,18 +53,20 @@ def client(proxy: FaultyProxy) -> Iterator[httpx.Client]:
         yield made
 
 
-def test_many_requests_go_over_one_connection_to_the_node(
+def test_several_requests_use_one_connection_to_the_node(
     node: ScriptedNode, proxy: FaultyProxy, client: httpx.Client
 ) -> None:
     for number in range(20):
         assert client.post("/a.json", json={"number": number}).json()["status"] == "success"
     assert [asked.body["number"] for asked in node.asked] == list(range(20))
     assert len({asked.peer for asked in node.asked}) == 1
-    assert [passed.number for passed in proxy.passed] == list(range(1, 21))
+    assert [request.number for request in proxy.requests] == list(range(1, 21))
 
 
 @pytest.mark.parametrize("size", [0, 1, 70_000, 3_000_000])
-def test_bodies_of_any_size_pass_both_ways(node: ScriptedNode, client: httpx.Client, size: int) -> None:
+def test_bodies_of_any_size_are_forwarded_in_both_directions(
+    node: ScriptedNode, client: httpx.Client, size: int
+) -> None:
     node.script = lambda asked: success(asked.body["text"])
     assert client.post("/a.json", json={"text": "x" * size}).json()["value"] == "x" * size
 
@@ -72,34 +74,34 @@ def test_bodies_of_any_size_pass_both_ways(node: ScriptedNode, client: httpx.Cli
 @pytest.mark.parametrize(
     "raw",
     [
-        pytest.param(CHUNKED, id="in chunks, behind a provisional answer"),
-        pytest.param(b'HTTP/1.1 200 OK\r\n\r\n{"status":"success"}', id="until the connection ends"),
-        pytest.param(
-            b'HTTP/1.0 200 OK\r\nContent-Length: 20\r\n\r\n{"status":"success"}', id="of the old kind"
-        ),
+        pytest.param(CHUNKED, id="chunked, after a provisional answer"),
+        pytest.param(b'HTTP/1.1 200 OK\r\n\r\n{"status":"success"}', id="ended by the connection"),
+        pytest.param(b'HTTP/1.0 200 OK\r\nContent-Length: 20\r\n\r\n{"status":"success"}', id="HTTP/1.0"),
     ],
 )
-def test_answers_come_through_in_whatever_form(node: ScriptedNode, proxy: FaultyProxy, raw: bytes) -> None:
+def test_answers_are_forwarded_in_any_framing(node: ScriptedNode, proxy: FaultyProxy, raw: bytes) -> None:
     node.script = lambda asked: Answer(raw=raw)
     for _ in range(2):
         assert httpx.post(f"http://127.0.0.1:{proxy.port}/a.json", json={}).json() == {"status": "success"}
-    assert [passed.outcome for passed in proxy.passed] == [RequestOutcome.ACCEPTED] * 2
+    assert [request.outcome for request in proxy.requests] == [RequestOutcome.ACCEPTED] * 2
 
 
 @pytest.mark.parametrize(
     ("answer", "outcome"),
     [
         pytest.param(Answer(b'{"status":"Wrong api_key"}'), RequestOutcome.ANSWERED, id="a refusal"),
-        pytest.param(Answer(b"<html>"), RequestOutcome.ANSWERED, id="no JSON"),
+        pytest.param(Answer(b"<html>"), RequestOutcome.ANSWERED, id="not JSON"),
         pytest.param(Answer(b'{"status":"success"}', code=500), RequestOutcome.ANSWERED, id="a crash"),
-        pytest.param(Answer(raw=b""), RequestOutcome.LOST, id="hangs up"),
+        pytest.param(Answer(raw=b""), RequestOutcome.LOST, id="closes the connection"),
         pytest.param(
-            Answer(raw=b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"), RequestOutcome.LOST, id="dies"
+            Answer(raw=b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"),
+            RequestOutcome.LOST,
+            id="closes the connection in the body",
         ),
-        pytest.param(Answer(raw=b"SSH-2.0\r\n\r\n"), RequestOutcome.LOST, id="speaks another language"),
+        pytest.param(Answer(raw=b"SSH-2.0\r\n\r\n"), RequestOutcome.LOST, id="not HTTP"),
     ],
 )
-def test_what_the_node_makes_of_a_request_is_told(
+def test_the_outcome_of_a_request_is_recorded(
     node: ScriptedNode, proxy: FaultyProxy, client: httpx.Client, answer: Answer, outcome: RequestOutcome
 ) -> None:
     node.script = lambda asked: answer
@@ -107,10 +109,10 @@ def test_what_the_node_makes_of_a_request_is_told(
         client.post("/a.json", json={})
     except httpx.TransportError:
         assert outcome is RequestOutcome.LOST
-    assert [passed.outcome for passed in proxy.passed] == [outcome]
+    assert [request.outcome for request in proxy.requests] == [outcome]
 
 
-def test_a_closed_proxy_is_a_node_that_is_down_and_comes_back_at_the_same_port(
+def test_a_closed_proxy_refuses_connections_and_reopens_at_the_same_port(
     proxy: FaultyProxy, client: httpx.Client
 ) -> None:
     port = proxy.port
@@ -122,10 +124,10 @@ def test_a_closed_proxy_is_a_node_that_is_down_and_comes_back_at_the_same_port(
     proxy.start()
     assert proxy.port == port
     assert client.post("/a.json", json={}).is_success
-    assert [passed.number for passed in proxy.passed] == [1, 2]
+    assert [request.number for request in proxy.requests] == [1, 2]
 
 
-def test_closing_cuts_what_is_under_way_at_once(proxy: FaultyProxy, client: httpx.Client) -> None:
+def test_closing_ends_an_open_request_at_once(proxy: FaultyProxy, client: httpx.Client) -> None:
     proxy.policy = lambda request: Latency(60)
     with ThreadPoolExecutor(1) as pool:
         asking = pool.submit(client.post, "/a.json", json={})
@@ -134,25 +136,25 @@ def test_closing_cuts_what_is_under_way_at_once(proxy: FaultyProxy, client: http
         proxy.close()
         assert isinstance(asking.exception(), httpx.TransportError)
     assert time.monotonic() - began < 2
-    assert [passed.outcome for passed in proxy.passed] == [RequestOutcome.WITHHELD]
+    assert [request.outcome for request in proxy.requests] == [RequestOutcome.WITHHELD]
 
 
-def test_a_node_that_is_not_there_got_nothing() -> None:
+def test_a_request_to_an_unreachable_node_is_withheld() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         free = taken.getsockname()[1]
     with FaultyProxy(f"http://127.0.0.1:{free}/") as proxy:
         with pytest.raises(httpx.RemoteProtocolError):
             httpx.post(f"http://127.0.0.1:{proxy.port}/a.json", json={})
-        assert [passed.outcome for passed in proxy.passed] == [RequestOutcome.WITHHELD]
+        assert [request.outcome for request in proxy.requests] == [RequestOutcome.WITHHELD]
 
 
-def test_a_request_is_over_when_its_sender_gives_it_up(node: ScriptedNode, proxy: FaultyProxy) -> None:
-    """The node still works at it: what the sender does next must not look like a second one at the same time."""
-    working = threading.Event()
+def test_a_request_ends_when_its_sender_gives_it_up(node: ScriptedNode, proxy: FaultyProxy) -> None:
+    """The node still handles it, but the sender's next request must not look like a concurrent one."""
+    handling = threading.Event()
 
     def script(asked: Asked) -> Answer:
         if asked.body.get("slow"):
-            working.wait(5)
+            handling.wait(5)
         return success()
 
     node.script = script
@@ -161,51 +163,57 @@ def test_a_request_is_over_when_its_sender_gives_it_up(node: ScriptedNode, proxy
         with pytest.raises(httpx.ReadTimeout):
             httpx.post(url, json={"slow": True}, timeout=0.05)
         httpx.post(url, json={})
-    working.set()
+    handling.set()
     proxy.close()
-    in_order = sorted(proxy.passed, key=lambda passed: passed.number)
-    assert [passed.outcome for passed in in_order] == [RequestOutcome.LOST, RequestOutcome.ACCEPTED] * 5
+    in_order = sorted(proxy.requests, key=lambda request: request.number)
+    assert [request.outcome for request in in_order] == [RequestOutcome.LOST, RequestOutcome.ACCEPTED] * 5
     assert all(one.end <= two.start for one, two in pairwise(in_order))
 
 
 @pytest.mark.parametrize(
-    ("path", "body", "carried"),
+    ("path", "body", "content"),
     [
         pytest.param(
             "/api/1.0/lead/push.json",
             {"leads": [{"id": 1}, {"id": "b"}]},
             ("lead", "push", (1, "b")),
-            id="several",
+            id="several records",
         ),
-        pytest.param("/api/1.0/lead/push.json", {"lead": {"id": 3}}, ("lead", "push", (3,)), id="one"),
+        pytest.param("/api/1.0/lead/push.json", {"lead": {"id": 3}}, ("lead", "push", (3,)), id="one record"),
         pytest.param("/api/1.0/lead/pull.json", {"ids": [4, "5"]}, ("lead", "pull", (4, "5")), id="ids"),
-        pytest.param("/api/1.0/lead/status.json", {}, (None, None, ()), id="a question"),
+        pytest.param("/api/1.0/lead/status.json", {}, (None, None, ()), id="a request without records"),
         pytest.param("/push.json", {"lead": {"id": 3}}, (None, "push", (3,)), id="a path without a folder"),
         pytest.param("/api/1.0/lead/push.json", {"a": 1, "b": 2}, (None, None, ()), id="two keys"),
-        pytest.param("/api/1.0/lead/push.json", [1], (None, None, ()), id="no object"),
-        pytest.param("/api/1.0/lead/push.json", {"leads": []}, (None, None, ()), id="none"),
+        pytest.param("/api/1.0/lead/push.json", [1], (None, None, ()), id="not an object"),
+        pytest.param("/api/1.0/lead/push.json", {"leads": []}, (None, None, ()), id="an empty list"),
     ],
 )
-def test_lane_and_ids_are_read_from_the_request(path: str, body: object, carried: tuple) -> None:
+def test_protocol_and_ids_are_found_in_the_path_and_the_body(path: str, body: object, content: tuple) -> None:
     if isinstance(body, dict):
         body = {"api_key": "secret", **body}
     request = Request(1, "POST", path, {}, json.dumps(body).encode())
-    assert carried_by(request) == Carried(*carried)
+    assert parse_request(request) == RequestContent(*content)
 
 
 @pytest.mark.parametrize(
-    ("path", "body", "carried"),
+    ("path", "body", "content"),
     [
-        pytest.param("/import", b'{"leads": [{"id": 1}]}', Carried("lead/hot", "push", (1,)), id="records"),
-        pytest.param("/api/1.0/ping.json", b"{}", Carried("lead/hot"), id="a ping"),
+        pytest.param(
+            "/import", b'{"leads": [{"id": 1}]}', RequestContent("lead/hot", "push", (1,)), id="records"
+        ),
+        pytest.param("/api/1.0/ping.json", b"{}", RequestContent("lead/hot"), id="a ping"),
     ],
 )
-def test_a_request_that_names_its_lane_is_of_that_lane(path: str, body: bytes, carried: Carried) -> None:
+def test_the_lane_header_takes_precedence_over_the_path(
+    path: str, body: bytes, content: RequestContent
+) -> None:
     headers = {"workmesh-lane": "leads.scoring/lead%2Fhot"}
-    assert carried_by(Request(1, "POST", path, headers, body)) == carried
+    assert parse_request(Request(1, "POST", path, headers, body)) == content
 
 
-def test_what_passes_is_in_the_history_without_key_and_content(node: ScriptedNode, tmp_path: Path) -> None:
+def test_requests_are_recorded_in_the_history_without_keys_and_payloads(
+    node: ScriptedNode, tmp_path: Path
+) -> None:
     node.script = lambda asked: success({"refused": {"2": "a payload's own words"}})
     path = tmp_path / "history.jsonl"
     with (
@@ -236,7 +244,7 @@ def test_what_passes_is_in_the_history_without_key_and_content(node: ScriptedNod
     assert not any(secret in text for secret in ("s3cret", "ann@", "own words", "t0ken"))
 
 
-def test_a_history_needs_names(tmp_path: Path) -> None:
+def test_a_proxy_with_a_history_needs_the_names_of_its_service_and_node(tmp_path: Path) -> None:
     with (
         History(tmp_path / "h.jsonl") as history,
         pytest.raises(ValueError, match="the names of its service"),

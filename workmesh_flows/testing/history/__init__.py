@@ -1,1 +1,1 @@
-"""A history of what happened in a test, and the checks of it."""
+"""A recorder of histories, and checks on them: what happened in a test, and which promise it broke."""

@@ -1,30 +1,32 @@
-"""Holding a history against what delivery promises."""
+"""The check of a whole history against every promise of delivery."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from workmesh_flows.testing.history.check_loss import loss_violations, twice_violations
-from workmesh_flows.testing.history.check_order import order_violations
-from workmesh_flows.testing.history.check_push_times import push_time_violations
-from workmesh_flows.testing.history.check_single_sender import conservation_violations, sender_violations
+from workmesh_flows.testing.history.checks.duplicates import find_duplicates
+from workmesh_flows.testing.history.checks.loss import find_lost_records
+from workmesh_flows.testing.history.checks.ordering import find_records_out_of_order
+from workmesh_flows.testing.history.checks.push_times import find_falling_push_times
+from workmesh_flows.testing.history.checks.single_sender import find_concurrent_senders
+from workmesh_flows.testing.history.checks.totals import find_wrong_totals
 from workmesh_flows.testing.history.events import Event
 from workmesh_flows.testing.history.index import index_history
 from workmesh_flows.testing.history.verdict import Verdict
 
 
 def check_history(events: Iterable[Event], *, settled: bool = False) -> Verdict:
-    """Every violation in a history; events may come in any order.
+    """Return every violation in a history; its events may come in any order.
 
-    ``settled`` says that the work was to be finished: what still waits, and is not parked, is a loss then.
+    With ``settled`` all work should be finished: a record that is still pending, and not parked, counts as lost.
     """
-    ledger = index_history(events)
+    index = index_history(events)
     violations = (
-        *order_violations(ledger),
-        *loss_violations(ledger, settled=settled),
-        *twice_violations(ledger),
-        *sender_violations(ledger),
-        *conservation_violations(ledger),
-        *push_time_violations(ledger),
+        *find_records_out_of_order(index),
+        *find_lost_records(index, settled=settled),
+        *find_duplicates(index),
+        *find_concurrent_senders(index),
+        *find_wrong_totals(index),
+        *find_falling_push_times(index),
     )
-    return Verdict(ledger.events, sum(len(records) for records in ledger.records.values()), violations)
+    return Verdict(index.events, sum(len(records) for records in index.records.values()), violations)

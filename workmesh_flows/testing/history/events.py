@@ -1,23 +1,22 @@
-"""What a history is made of: one event a line, each a JSON object whose ``event`` names its kind.
+"""The events of a history: one JSON object a line, whose ``event`` names its kind.
 
-==========  ===================================================================  ==========================
-event       says                                                                 written by
-==========  ===================================================================  ==========================
-record      a record exists, or was written late                                 the test, `record_records`
-deleted     the test took a record away                                          the test
-sent        a request passed the proxy: lane, epoch, ids, from when to when,     `FaultyProxy`
-            and what became of it
-accepted    a node has a record, for the first time: when, in which place        `record_arrivals`
-arrivals    the log of a node was read whole: what is not in it was not accepted  `record_arrivals`
-moved       an entity changed its node, or (source is target) is sent again      `record_state`
-resumed     a record that was parked or skipped was let go again                 the test
-report      what a run over a lane said of itself                                `record_report`
-state       how a record stands at the end                                       `record_state`
-==========  ===================================================================  ==========================
+==========  ==========================================================================  ==========================
+event       meaning                                                                     written by
+==========  ==========================================================================  ==========================
+record      a record exists, or was written late                                        the test, `record_records`
+deleted     the test deleted a record                                                   the test
+sent        a request passed the proxy: lane, epoch, ids, start, end and outcome        `FaultyProxy`
+accepted    a node accepted a record for the first time: time and sequence number       `record_arrivals`
+arrivals    the arrival log of a node was read completely: nothing else was accepted    `record_arrivals`
+moved       an entity changed its node, or (source is target) its data is sent again    `record_state`
+resumed     a parked or skipped record was replayed                                     the test
+report      the report of a run over a lane                                             `record_report`
+state       the state of a record at the end                                            `record_state`
+==========  ==========================================================================  ==========================
 
-Times are seconds since 1970 in UTC, as ``time.time()`` gives them. Ids, owners and sort values are JSON numbers or
-texts; ids and owners are compared as text, so that 7 and "7" are one record, as they are on the wire. A protocol is
-told apart by its service. Nothing here can hold an api key or a payload.
+Times are seconds since 1970 in UTC, as ``time.time()`` returns them. Ids, owners and sort values are JSON numbers or
+texts; ids and owners are compared as text, so that 7 and "7" are one record, as in the HTTP contract. Protocols of
+two services are different even where their names are equal. No event can hold an api key or a payload.
 """
 
 from __future__ import annotations
@@ -31,21 +30,21 @@ Sort: TypeAlias = int | float | str | None
 
 
 class RequestOutcome(StrEnum):
-    """What became of a request, as the network between master and node sees it."""
+    """The outcome of a request, as the network between master and node sees it."""
 
     ACCEPTED = "accepted"
-    """The node answered success, and the answer was handed to the master."""
+    """The node answered success, and the master got the answer."""
     ANSWERED = "answered"
-    """The node answered something else, and that was handed to the master."""
+    """The node answered something else, and the master got the answer."""
     LOST = "lost"
-    """The node may have got the request; its answer did not come to the master, or not whole."""
+    """The node may have got the request; the master got no answer, or only a part of it."""
     WITHHELD = "withheld"
     """The node never got the request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordExists:
-    """``written`` is when its transaction had ended, where that was not before all pushing; else left out."""
+    """A record of the master. ``written`` is when its transaction committed, None if before the first push."""
 
     event: Literal["record"] = "record"
     service: str
@@ -58,7 +57,7 @@ class RecordExists:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordDeleted:
-    """It may be gone at the end."""
+    """The test deleted a record, which may be missing at the end."""
 
     event: Literal["deleted"] = "deleted"
     service: str
@@ -68,9 +67,9 @@ class RecordDeleted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestSent:
-    """``direction`` is push or pull, null for a question such as a ping; ``refused`` are ids that the node named.
+    """A request. ``direction`` is None without records, as for a ping; ``refused`` are ids that the node named.
 
-    ``start`` is when the first byte of it came, ``end`` when the master had the answer, or had none for good.
+    ``start`` is when the proxy got its first byte, ``end`` when the master had the answer or its connection ended.
     """
 
     event: Literal["sent"] = "sent"
@@ -92,7 +91,7 @@ class RequestSent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordAccepted:
-    """``seq`` rises in the order of acceptance over all protocols of a service at a node."""
+    """A node accepted a record. ``seq`` rises in the order of acceptance, over all protocols of the service."""
 
     event: Literal["accepted"] = "accepted"
     service: str
@@ -106,7 +105,7 @@ class RecordAccepted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArrivalsRead:
-    """Where this is missing, what a node accepted is taken from the requests that it answered with success."""
+    """A node's arrival log was read. Without this event, a record counts as accepted if its request succeeded."""
 
     event: Literal["arrivals"] = "arrivals"
     service: str
@@ -116,7 +115,7 @@ class ArrivalsRead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntityMoved:
-    """From here on its records may be sent again, from before what was sent last."""
+    """An entity was moved: from now on its records may be sent again, in their order from the first pending one."""
 
     event: Literal["moved"] = "moved"
     service: str
@@ -128,7 +127,7 @@ class EntityMoved:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordReplayed:
-    """It may be accepted after records that come behind it."""
+    """A record was replayed: it may be accepted after records that come after it in the order."""
 
     event: Literal["resumed"] = "resumed"
     service: str
@@ -139,7 +138,7 @@ class RecordReplayed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaneReported:
-    """One run over one lane: ``selected`` is the sum of all the others."""
+    """The report of one run over one lane: ``selected`` is the sum of all other counts."""
 
     event: Literal["report"] = "report"
     service: str
@@ -157,9 +156,10 @@ class LaneReported:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordState:
-    """The record's row at the end; ``node`` is its owner's, ``place`` its number in the database's own order.
+    """The row of a record at the end; ``node`` is its owner's, ``place`` its position in the database's own order.
 
-    ``parked`` says how it was set aside, null where it was not. ``pulls`` is whether results of it are collected.
+    ``parked`` is why no push will send it (parked, blocking, skipped or behind), else None. ``pulls`` is whether its
+    protocol pulls results.
     """
 
     event: Literal["state"] = "state"

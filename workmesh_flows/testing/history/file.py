@@ -1,4 +1,4 @@
-"""A history in a file of JSON lines: written by several threads and processes at once, read back whole."""
+"""A history in a file of JSON lines, which several threads and processes may write at the same time."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from pydantic import Field, TypeAdapter, ValidationError
 from workmesh_flows.errors import WorkmeshError
 from workmesh_flows.testing.history.events import Event
 
-_DETAIL = 200
+_REASON_LENGTH = 200
 
 
 class BrokenHistory(WorkmeshError):
-    """A history that cannot be read: which file, which line, and why."""
+    """A history cannot be read; carries the file, the line and the reason."""
 
     def __init__(self, path: str, line: int | None, reason: str) -> None:
         super().__init__(path, line, reason)
@@ -30,14 +30,14 @@ class BrokenHistory(WorkmeshError):
 
 
 class History:
-    """Appends events to a file; an event is on its way to the disk when `write` returns.
+    """Appends events to a file; `write` returns when the operating system has the event.
 
-    Each event is one line and one write to the end of the file, so that lines of several writers do not mix. A
-    context manager; `close` may be called again.
+    Each event is one line, appended by one write, so that the lines of several writers do not mix. A context manager;
+    `close` may be called again.
     """
 
     def __init__(self, path: str | Path) -> None:
-        """The file is made where there is none; what it holds stays."""
+        """Create the file if it does not exist; keep what it holds."""
         self.path = Path(path)
         self._file = self.path.open("ab", buffering=0)
 
@@ -51,19 +51,19 @@ class History:
         self.close()
 
     def write(self, event: Event) -> None:
-        """Append one event; raises OSError where the disk takes no whole line."""
+        """Append one event; raises OSError if only a part of the line was written."""
         line = orjson.dumps(event, option=orjson.OPT_APPEND_NEWLINE)
         if os.write(self._file.fileno(), line) != len(line):
-            message = f"{self.path} took only a part of an event; is the disk full?"
+            message = f"only a part of an event was written to {self.path}; is the disk full?"
             raise OSError(message)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._file.close()
 
 
 def read_history(path: str | Path) -> Iterator[Event]:
-    """The events of a file, in order; raises BrokenHistory at the first line that is none."""
+    """Yield the events of a file, in order; raises BrokenHistory at the first line that is not an event."""
     try:
         with Path(path).open("rb") as lines:
             for number, line in enumerate(lines, start=1):
@@ -90,4 +90,4 @@ def _reason(error: ValidationError) -> str:
     where = ".".join(str(part) for part in first["loc"])
     more = error.error_count() - 1
     rest = f" (and {more} more)" if more else ""
-    return f"{where + ': ' if where else ''}{first['msg']}{rest}"[:_DETAIL]
+    return f"{where + ': ' if where else ''}{first['msg']}{rest}"[:_REASON_LENGTH]

@@ -1,4 +1,4 @@
-"""A history sorted by what it is about: each record with all that is said of it, each lane with its requests."""
+"""An index of a history: the events of each record, and the requests of each lane."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
 
+from workmesh_flows.domain.lane import Lane
 from workmesh_flows.testing.history.events import (
     ArrivalsRead,
     EntityMoved,
@@ -26,153 +27,147 @@ from workmesh_flows.testing.history.events import (
 
 PING = "/ping.json"
 ALWAYS = float("-inf")
-"""When a record was written of which nothing is said: before everything."""
+"""The time of a record without a known one: before everything."""
 
 
 class Stream(NamedTuple):
-    """The records of one protocol."""
+    """The records of one protocol of a service, at any node."""
 
     service: str
     protocol: str
-
-
-class LaneOf(NamedTuple):
-    """One protocol at one node."""
-
-    service: str
-    protocol: str
-    node: str
-
-    @property
-    def stream(self) -> Stream:
-        """The protocol, at whatever node."""
-        return Stream(self.service, self.protocol)
 
 
 @dataclass(slots=True)
 class KnownRecord:
-    """A record, and what is said of it; ``accepted`` are its first acceptances, node by node as they came."""
+    """A record with its events; ``accepted`` are its acceptances, node by node in the order of arrival."""
 
     id: Id
     exists: RecordExists | None = None
     state: RecordState | None = None
     deleted: bool = False
-    resumed: float = ALWAYS
+    replayed: float = ALWAYS
     accepted: list[RecordAccepted] = field(default_factory=list)
 
     @property
     def visible(self) -> float:
-        """Since when a run would find it."""
+        """The time from which a run finds it."""
         written = None if self.exists is None else self.exists.written
-        return self.resumed if written is None else max(written, self.resumed)
+        return self.replayed if written is None else max(written, self.replayed)
 
     @property
     def owner(self) -> Id | None:
-        """The key of the entity it belongs to, where anything says so."""
-        told = self.state or self.exists
-        return None if told is None else told.owner
+        """The key of its entity, None where no event names one."""
+        source = self.state or self.exists
+        return None if source is None else source.owner
 
 
 @dataclass(slots=True)
 class HistoryIndex:
-    """All of a history. Lanes of push and of pull are apart: each direction has epochs of its own."""
+    """All events of a history. Push and pull have separate lanes, because each direction has its own epochs."""
 
     events: int = 0
     records: dict[Stream, dict[str, KnownRecord]] = field(default_factory=lambda: defaultdict(dict))
-    accepted: dict[LaneOf, list[RecordAccepted]] = field(default_factory=lambda: defaultdict(list))
-    requests: dict[tuple[LaneOf, str], list[RequestSent]] = field(default_factory=lambda: defaultdict(list))
+    accepted: dict[Lane, list[RecordAccepted]] = field(default_factory=lambda: defaultdict(list))
+    """By push lane, in the order of arrival."""
+    requests: dict[Lane, list[RequestSent]] = field(default_factory=lambda: defaultdict(list))
     pings: dict[tuple[str, str | None, str, int | None], list[float]] = field(
         default_factory=lambda: defaultdict(list)
     )
-    moved: dict[tuple[str, str], list[float]] = field(default_factory=lambda: defaultdict(list))
+    """Start times, by service, protocol, node and epoch."""
+    moves: dict[tuple[str, str], list[float]] = field(default_factory=lambda: defaultdict(list))
+    """Times, by service and entity."""
     reports: list[LaneReported] = field(default_factory=list)
-    read: set[tuple[str, str]] = field(default_factory=set)
-    told: set[Stream] = field(default_factory=set)
+    logs_read: set[tuple[str, str]] = field(default_factory=set)
+    """Service and node of each arrival log that was read."""
+    with_states: set[Stream] = field(default_factory=set)
+    """Streams of which records have a final state."""
 
-    def known_records(self, stream: Stream, record_id: Id) -> KnownRecord:
-        """The record's page; a new one where nothing was said yet."""
-        records, text = self.records[stream], str(record_id)
-        if text not in records:
-            records[text] = KnownRecord(record_id)
-        return records[text]
+    def record(self, stream: Stream, record_id: Id) -> KnownRecord:
+        """The record of this id; a new one where no event named it before."""
+        records, key = self.records[stream], str(record_id)
+        if key not in records:
+            records[key] = KnownRecord(record_id)
+        return records[key]
+
+    def record_of(self, lane: Lane, record_id: Id) -> KnownRecord:
+        """The record of this id in the stream of a lane."""
+        return self.record(Stream(lane.service, lane.protocol), record_id)
 
     def all_records(self) -> Iterator[tuple[Stream, KnownRecord]]:
-        """Every record that anything is said of."""
-        return (
-            (stream, known_records)
-            for stream, records in self.records.items()
-            for known_records in records.values()
-        )
+        """Every record that any event names."""
+        return ((stream, record) for stream, records in self.records.items() for record in records.values())
 
     def moves_of(self, service: str, owner: Id | None) -> Sequence[float]:
-        """When an entity moved or was sent again, in order of time."""
-        return self.moved.get((service, str(owner)), ()) if self.moved else ()
+        """The times at which an entity was moved or its data was sent again, in order."""
+        return self.moves.get((service, str(owner)), ()) if self.moves else ()
 
-    def ping_before(self, lane: LaneOf, epoch: int | None, time: float) -> float:
-        """When the last ping of a run was sent before a time, else that time. It may name no protocol."""
+    def ping_before(self, lane: Lane, epoch: int | None, time: float) -> float:
+        """The start of the last ping of a run before a time, else that time. A ping may name no protocol."""
         for protocol in (lane.protocol, None):
             pings = self.pings.get((lane.service, protocol, lane.node, epoch), ())
-            if before := bisect_right(pings, time):
-                return pings[before - 1]
+            if count := bisect_right(pings, time):
+                return pings[count - 1]
         return time
 
-    def enter(self, event: Event) -> None:  # noqa: C901 - a row a kind of event
-        """Take in one event."""
+    def add(self, event: Event) -> None:  # noqa: C901 - one case for each kind of event
+        """Add one event."""
         self.events += 1
         match event:
             case RecordAccepted():
-                self.accepted[LaneOf(event.service, event.protocol, event.node)].append(event)
+                self.accepted[Lane(event.service, event.protocol, event.node)].append(event)
             case RecordState():
                 stream = Stream(event.service, event.protocol)
-                self.known_records(stream, event.id).state = event
-                self.told.add(stream)
+                self.record(stream, event.id).state = event
+                self.with_states.add(stream)
             case RecordExists():
-                known_records = self.known_records(Stream(event.service, event.protocol), event.id)
-                if known_records.exists is None or _written(event) < _written(known_records.exists):
-                    known_records.exists = event  # told again later, it is still as old as it was
-            case RequestSent(protocol=str(protocol), direction=str(direction)):
-                self.requests[LaneOf(event.service, protocol, event.node), direction].append(event)
+                record = self.record(Stream(event.service, event.protocol), event.id)
+                if record.exists is None or _written(event) < _written(record.exists):
+                    record.exists = event  # the earliest time counts where a record is recorded again
+            case RequestSent(protocol=str(protocol), direction="push" | "pull" as direction):
+                self.requests[Lane(event.service, protocol, event.node, direction)].append(event)
             case RequestSent():
                 if event.path.endswith(PING):
                     self.pings[event.service, event.protocol, event.node, event.epoch].append(event.start)
             case RecordDeleted():
-                self.known_records(Stream(event.service, event.protocol), event.id).deleted = True
+                self.record(Stream(event.service, event.protocol), event.id).deleted = True
             case RecordReplayed():
-                known_records = self.known_records(Stream(event.service, event.protocol), event.id)
-                known_records.resumed = max(known_records.resumed, event.time)
+                record = self.record(Stream(event.service, event.protocol), event.id)
+                record.replayed = max(record.replayed, event.time)
             case EntityMoved():
-                self.moved[event.service, str(event.owner)].append(event.time)
+                self.moves[event.service, str(event.owner)].append(event.time)
             case ArrivalsRead():
-                self.read.add((event.service, event.node))
+                self.logs_read.add((event.service, event.node))
             case LaneReported():
                 self.reports.append(event)
 
-    def close(self) -> None:
-        """Put everything into order, once all events are in."""
+    def finish(self) -> None:
+        """Sort everything once all events are added, and give each record its acceptances."""
         for requests in self.requests.values():
             requests.sort(key=lambda request: (request.start, request.number))
-        for times in (*self.moved.values(), *self.pings.values()):
+        for times in (*self.moves.values(), *self.pings.values()):
             times.sort()
-        logged = self.read | {(lane.service, lane.node) for lane in self.accepted}
-        for (lane, direction), requests in self.requests.items():
-            if direction == "push" and (lane.service, lane.node) not in logged:
-                self.accepted[lane] = _answered(lane, requests)
-        for lane, accepted in self.accepted.items():
-            accepted.sort(key=lambda one: one.seq)
-            # A log that was read twice says everything twice.
-            self.accepted[lane] = once = [
-                one for before, one in pairwise([None, *accepted]) if one is not None and one != before
+        with_log = self.logs_read | {(lane.service, lane.node) for lane in self.accepted}
+        for lane, requests in self.requests.items():
+            if lane.direction == "push" and (lane.service, lane.node) not in with_log:
+                self.accepted[lane] = _accepted_by_answers(lane, requests)
+        for lane, acceptances in self.accepted.items():
+            acceptances.sort(key=lambda accepted: accepted.seq)
+            # A log that was read twice holds every acceptance twice.
+            self.accepted[lane] = [
+                accepted
+                for previous, accepted in pairwise([None, *acceptances])
+                if accepted is not None and accepted != previous
             ]
-            for one in once:
-                self.known_records(lane.stream, one.id).accepted.append(one)
+            for accepted in self.accepted[lane]:
+                self.record_of(lane, accepted.id).accepted.append(accepted)
 
 
 def _written(event: RecordExists) -> float:
     return ALWAYS if event.written is None else event.written
 
 
-def _answered(lane: LaneOf, requests: Sequence[RequestSent]) -> list[RecordAccepted]:
-    """What a node accepted as far as its answers say, for one that keeps no log."""
+def _accepted_by_answers(lane: Lane, requests: Sequence[RequestSent]) -> list[RecordAccepted]:
+    """The acceptances of a node without an arrival log, as its answers show them."""
     first: dict[str, RecordAccepted] = {}
     for request in sorted(requests, key=lambda request: request.end):
         if request.outcome is RequestOutcome.ACCEPTED:
@@ -180,15 +175,21 @@ def _answered(lane: LaneOf, requests: Sequence[RequestSent]) -> list[RecordAccep
             for record_id in request.ids:
                 if str(record_id) not in refused and str(record_id) not in first:
                     first[str(record_id)] = RecordAccepted(
-                        **lane._asdict(), id=record_id, seq=len(first), time=request.end, epoch=request.epoch
+                        service=lane.service,
+                        protocol=lane.protocol,
+                        node=lane.node,
+                        id=record_id,
+                        seq=len(first),
+                        time=request.end,
+                        epoch=request.epoch,
                     )
     return list(first.values())
 
 
 def index_history(events: Iterable[Event]) -> HistoryIndex:
-    """Read a history once; memory holds its events, each of them once."""
-    ledger = HistoryIndex()
+    """Read a history once; memory holds each of its events once."""
+    index = HistoryIndex()
     for event in events:
-        ledger.enter(event)
-    ledger.close()
-    return ledger
+        index.add(event)
+    index.finish()
+    return index

@@ -1,4 +1,4 @@
-"""Writing down what there is: records and how they stand from the master's database, arrivals from a node's log."""
+"""Recording into a history: records and their states from the master's database, arrivals from a node's log."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from workmesh_flows.testing.history.file import History
 from workmesh_flows.testing.history.parked import read_parked
 from workmesh_flows.testing.history.snapshot import as_id, as_sort, snapshot_rows
 
-FIGURES = ("selected", "left", "pushed", "refused", "parked", "pulled", "failed")
+COUNTS = ("selected", "left", "pushed", "refused", "parked", "pulled", "failed")
 
 
 def record_records(history: History, engine: Engine, mesh: Mesh, *, written: float | None = None) -> None:
-    """Every record that the database holds now; give ``written`` (the time) where some run may have begun before.
+    """Record every record in the database; ``written`` is the time of the commit, if a run may have started before.
 
-    May be called again when more were written: of what was told before, the first telling counts.
+    May be called again after more records were written: of a record that is recorded twice, the earlier time counts.
     """
-    for service, protocol in _pushed(mesh):
+    for service, protocol in _pushed_protocols(mesh):
         for row in snapshot_rows(engine, service, protocol):
             history.write(
                 RecordExists(
@@ -49,9 +49,9 @@ def record_records(history: History, engine: Engine, mesh: Mesh, *, written: flo
 
 
 def record_arrivals(history: History, node: str, database: str | Path, *, service: str) -> None:
-    """Everything that a node of the reference micro-service accepted, from its log; the node may run."""
-    came = arrivals(database)
-    for arrival in came:
+    """Record everything that a reference micro-service accepted, from its arrival log; the node may be running."""
+    log = arrivals(database)
+    for arrival in log:
         epoch = arrival.epoch or ""
         history.write(
             RecordAccepted(
@@ -64,29 +64,29 @@ def record_arrivals(history: History, node: str, database: str | Path, *, servic
                 epoch=int(epoch) if epoch.isdecimal() else None,
             )
         )
-    history.write(ArrivalsRead(service=service, node=node, records=len(came)))
+    history.write(ArrivalsRead(service=service, node=node, records=len(log)))
 
 
 def record_report(history: History, report: PushReport | PullReport, *, service: str) -> None:
-    """What a run over a lane says it did; a lane that stopped tells in ``LaneStopped.report``."""
-    figures = {name: getattr(report, name) for name in FIGURES if hasattr(report, name)}
+    """Record the report of a run over a lane; a lane that stopped has it in ``LaneStopped.report``."""
+    counts = {name: getattr(report, name) for name in COUNTS if hasattr(report, name)}
     history.write(
         LaneReported(
             service=service,
             protocol=report.protocol,
             node=report.node,
             direction="push" if isinstance(report, PushReport) else "pull",
-            **figures,
+            **counts,
         )
     )
 
 
 def record_state(history: History, engine: Engine, mesh: Mesh) -> None:
-    """How every record stands, and which entities were moved; to be written once, when all work is over."""
+    """Record the state of every record, and the moves of entities; call it once, when all work is finished."""
     _record_moves(history, engine, mesh)
-    for service, protocol in _pushed(mesh):
+    for service, protocol in _pushed_protocols(mesh):
         with translated_errors(), engine.connect() as connection:
-            aside = read_parked(connection, service, protocol)
+            parked = read_parked(connection, service, protocol)
         for place, row in enumerate(snapshot_rows(engine, service, protocol)):
             pushed = row.push_success is True
             history.write(
@@ -103,7 +103,7 @@ def record_state(history: History, engine: Engine, mesh: Mesh) -> None:
                     pull_success=row.pull_success,
                     parked=None
                     if pushed
-                    else aside.state_of(row.id_text, row.owner_text, row.node, waits=bool(row.waits)),
+                    else parked.state_of(row.id_text, row.owner_text, row.node, depends=bool(row.depends)),
                 )
             )
 
@@ -111,9 +111,9 @@ def record_state(history: History, engine: Engine, mesh: Mesh) -> None:
 def _record_moves(history: History, engine: Engine, mesh: Mesh) -> None:
     if not inspect(engine).has_table(moves.name):
         return
-    mine = moves.c.service.in_([service.name for service in mesh.services])
+    of_mesh = moves.c.service.in_([service.name for service in mesh.services])
     with translated_errors(), engine.connect() as connection:
-        rows = connection.execute(select(moves).where(mine).order_by(moves.c.id)).all()
+        rows = connection.execute(select(moves).where(of_mesh).order_by(moves.c.id)).all()
     for row in rows:
         history.write(
             EntityMoved(
@@ -126,7 +126,7 @@ def _record_moves(history: History, engine: Engine, mesh: Mesh) -> None:
         )
 
 
-def _pushed(mesh: Mesh) -> Iterator[tuple[Service, Protocol]]:
+def _pushed_protocols(mesh: Mesh) -> Iterator[tuple[Service, Protocol]]:
     return (
         (service, protocol) for service in mesh.services for protocol in service.protocols if protocol.push
     )

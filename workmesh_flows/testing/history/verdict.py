@@ -1,4 +1,4 @@
-"""What a history was found to say: each broken promise as a sentence, and all of them together."""
+"""The result of a check: each violation as a sentence, and all violations of a history together."""
 
 from __future__ import annotations
 
@@ -6,27 +6,29 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Self
 
+from workmesh_flows.domain.lane import Lane
 from workmesh_flows.testing.history.events import Id
 
 SHOWN = 20
-"""Sentences that a verdict prints; the rest are counted."""
+"""Number of violations that a verdict prints; the rest are counted."""
 
 
 class Promise(StrEnum):
-    """What delivery promises, and what a history is held against."""
+    """The promises of delivery that a history is checked against."""
 
-    ORDER = "order"
+    ORDERING = "ordering"
     LOSS = "loss"
-    TWICE = "twice"
-    SENDER = "single sender"
-    CONSERVATION = "conservation"
+    DUPLICATES = "duplicates"
+    SINGLE_SENDER = "single sender per lane"
+    TOTALS = "totals"
     PUSH_TIMES = "push times"
 
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """A promise that was broken, by which records of which lane (``node`` is None where no node has to do with it)."""
+    """A broken promise: the ids of the records concerned, and their lane (``node`` is None if none is concerned)."""
 
     promise: Promise
     service: str
@@ -35,15 +37,20 @@ class Violation:
     ids: tuple[Id, ...]
     sentence: str
 
+    @classmethod
+    def on_lane(cls, promise: Promise, lane: Lane, ids: tuple[Id, ...], sentence: str) -> Self:
+        """A violation that concerns one lane."""
+        return cls(promise, lane.service, lane.protocol, lane.node, ids, sentence)
+
     def __str__(self) -> str:
-        """The sentence, with the promise before it."""
+        """The promise, the lane and the sentence."""
         lane = "/".join(part for part in (self.service, self.protocol, self.node) if part)
         return f"{self.promise}: {lane}: {self.sentence}"
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Everything that is wrong with a history of so many events and records."""
+    """All violations in a history, and the numbers of its events and records."""
 
     events: int
     records: int
@@ -51,25 +58,25 @@ class Verdict:
 
     @property
     def clean(self) -> bool:
-        """Whether every promise was kept."""
+        """Whether no promise was broken."""
         return not self.violations
 
     @property
     def counts(self) -> Mapping[Promise, int]:
-        """Violations by promise, zeros too."""
+        """The number of violations of each promise, also where it is 0."""
         found = Counter(violation.promise for violation in self.violations)
         return {promise: found[promise] for promise in Promise}
 
     @property
     def sentences(self) -> list[str]:
-        """The first violations as lines of text, and how many more there are."""
+        """The first violations as lines of text, then the number of the rest."""
         more = len(self.violations) - SHOWN
         return [str(violation) for violation in self.violations[:SHOWN]] + (
             [f"and {more:,} more"] if more > 0 else []
         )
 
     def __str__(self) -> str:
-        """For people, and for the message of a failed assertion."""
-        state = "clean" if self.clean else f"{len(self.violations):,} violations"
-        head = f"{self.events:,} events of {self.records:,} records: {state}"
+        """A summary line, then the sentences; serves as the message of a failed assertion."""
+        result = "clean" if self.clean else f"{len(self.violations):,} violations"
+        head = f"{self.events:,} events of {self.records:,} records: {result}"
         return "\n".join([head, *self.sentences])

@@ -1,4 +1,4 @@
-"""One connection of a master to a proxy: request after request, over one connection to the node."""
+"""One connection of a master to a proxy: its requests go over one connection to the node."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from threading import Lock, Thread
 
 from workmesh_flows.testing.proxy.exchange import Exchange
 from workmesh_flows.testing.proxy.faults import Policy
-from workmesh_flows.testing.proxy.http_wire import Connection, CutError, Message, gone
+from workmesh_flows.testing.proxy.http_messages import Connection, ConnectionLost, Message, is_closed
 from workmesh_flows.testing.proxy.request_log import RequestLog
-from workmesh_flows.testing.proxy.requests import Reading, Request
+from workmesh_flows.testing.proxy.requests import Request, RequestParser
 
 CONNECT_SECONDS = 5.0
 
 
 class ProxyConnection:
-    """Runs in a thread of its own until either side, or `cut`, ends it."""
+    """Runs in its own thread until either side closes the connection, or `cut` does."""
 
     def __init__(
         self,
         client: socket.socket,
-        there: tuple[str, int],
-        passages: RequestLog,
+        node_address: tuple[str, int],
+        log: RequestLog,
         policy: Callable[[], Policy | None],
-        read: Reading,
+        parse: RequestParser,
     ) -> None:
         self._client = Connection(client)
-        self._there, self._passages, self._policy, self._read = there, passages, policy, read
+        self._node_address, self._log, self._policy, self._parse = node_address, log, policy, parse
         self._node: Connection | None = None
         self._lock = Lock()
         self._cut = False
@@ -40,11 +40,11 @@ class ProxyConnection:
 
     @property
     def alive(self) -> bool:
-        """Whether it goes on."""
+        """Whether the connection is open."""
         return self._thread.is_alive()
 
     def cut(self) -> None:
-        """End it now, whatever it is at; returns when that is written down."""
+        """Close the connection now, also during a request; returns when the outcome of the request is recorded."""
         with self._lock:
             self._cut = True
             for connection in (self._client, self._node):
@@ -55,40 +55,40 @@ class ProxyConnection:
 
     def _run(self) -> None:
         try:
-            while self._client.comes():
-                number, start = self._passages.begin()
-                if not self._pass(number, self._client.request(), start):
+            while self._client.wait_for_message():
+                number, start = self._log.start()
+                if not self._forward(number, self._client.read_request(), start):
                     return
-        except CutError:
+        except ConnectionLost:
             return
         finally:
             self._client.socket.close()
-            self._leave_node()
+            self._close_node()
 
-    def _pass(self, number: int, message: Message, start: float) -> bool:
+    def _forward(self, number: int, message: Message, start: float) -> bool:
         method, target, _ = message.first
         request = Request(number, method, target.partition("?")[0], message.headers, message.body)
         policy = self._policy()
         fault = None if policy is None else policy(request)
-        told = partial(self._passages.tell, request, self._read(request), fault)
-        exchange = Exchange(message, self._client, self._connected, told, start)
-        self._passages.follow(number, exchange)
-        return exchange.play(fault)
+        on_end = partial(self._log.finish, request, self._parse(request), fault)
+        exchange = Exchange(message, self._client, self._connect_node, on_end, start)
+        self._log.add_open(number, exchange)
+        return exchange.run(fault)
 
-    def _connected(self) -> Connection:
-        """The connection to the node; a new one where it has closed the old one. Raises OSError."""
-        if self._node is not None and gone(self._node.socket):
-            self._leave_node()
+    def _connect_node(self) -> Connection:
+        """The connection to the node; a new one if the node has closed the old one. Raises OSError."""
+        if self._node is not None and is_closed(self._node.socket):
+            self._close_node()
         if self._node is None:
-            made = socket.create_connection(self._there, timeout=CONNECT_SECONDS)
-            made.settimeout(None)
+            connected = socket.create_connection(self._node_address, timeout=CONNECT_SECONDS)
+            connected.settimeout(None)
             with self._lock:
-                self._node = Connection(made)
+                self._node = Connection(connected)
                 if self._cut:
-                    made.shutdown(socket.SHUT_RDWR)
+                    connected.shutdown(socket.SHUT_RDWR)
         return self._node
 
-    def _leave_node(self) -> None:
+    def _close_node(self) -> None:
         with self._lock:
             if self._node is not None:
                 self._node.socket.close()

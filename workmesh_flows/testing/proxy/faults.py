@@ -1,6 +1,6 @@
-"""What can go wrong between a master and a node, as values; and a policy that lets it go wrong at random.
+"""The faults that a proxy can inject between a master and a node, and a policy that chooses them at random.
 
-A policy is a function of a request that gives a fault, or None where the request is to pass.
+A policy is a function that takes a request and returns a fault, or None to forward the request unchanged.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from workmesh_flows.testing.proxy.requests import Request
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """The request is held for so long, then passes; where its sender gives up meanwhile, it never does."""
+    """The request is forwarded after a delay in seconds, or never if its sender gives up before."""
 
     seconds: float
 
@@ -28,17 +28,17 @@ class Reset:
 
 @dataclass(frozen=True, slots=True)
 class HalfClose:
-    """The node does its work; half of the bytes of its answer arrive, then the connection ends."""
+    """The node handles the request; half of the bytes of its answer arrive, then the connection ends."""
 
 
 @dataclass(frozen=True, slots=True)
 class DropAnswer:
-    """The node does its work; of its answer nothing arrives, and the connection ends."""
+    """The node handles the request; nothing of its answer arrives, and the connection ends."""
 
 
 @dataclass(frozen=True, slots=True)
 class SlowBody:
-    """The node does its work; the body of its answer arrives in pieces, a pause before each."""
+    """The node handles the request; the body of its answer arrives in pieces, with a pause in seconds before each."""
 
     seconds: float
     pieces: int = 4
@@ -46,26 +46,26 @@ class SlowBody:
 
 @dataclass(frozen=True, slots=True)
 class Unavailable:
-    """503, the node gets nothing; ``retry_after`` are seconds, or a time, which is sent as an HTTP date (naive: UTC)."""
+    """503, the node gets nothing; ``retry_after`` is seconds, or a time that is sent as an HTTP date (naive: UTC)."""
 
     retry_after: int | datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Html:
-    """200 with a page in HTML, as a hotel's network or a maintenance page answers; the node gets nothing."""
+    """200 with an HTML page, as a captive portal or a maintenance page answers; the node gets nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Redirect:
-    """303 to some address; the node gets nothing. To ``/500``, it is how a crashed micro-service answers."""
+    """303 to an address; the node gets nothing. A crashed micro-service answers with a redirect to ``/500``."""
 
     location: str = "/404"
 
 
 @dataclass(frozen=True, slots=True)
 class BrokenJson:
-    """The node does its work; half of the body of its answer arrives, as if that were all of it."""
+    """The node handles the request; half of the body of its answer arrives, as if it were complete."""
 
 
 Fault: TypeAlias = (
@@ -83,14 +83,14 @@ TRANSIENT: Sequence[Fault] = (
     Html(),
     BrokenJson(),
 )
-"""Faults after which a lane is simply tried again."""
+"""Faults after which a lane is retried."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chaos:
-    """A policy: of all requests a part (``rate``, 0 to 1) meets one of ``faults``, each as likely as the others.
+    """A policy: a part of all requests (``rate``, 0 to 1) meets one of ``faults``, all equally likely.
 
-    The fault of a request depends on the seed and the request's number alone.
+    The fault of a request depends only on the seed and the request's number.
     """
 
     seed: int
@@ -98,6 +98,6 @@ class Chaos:
     faults: Sequence[Fault] = TRANSIENT
 
     def __call__(self, request: Request) -> Fault | None:
-        """What this request meets."""
-        chance = random.Random(f"{self.seed}/{request.number}")  # noqa: S311 - to be the same each time
+        """The fault of a request, or None."""
+        chance = random.Random(f"{self.seed}/{request.number}")  # noqa: S311 - reproducible, not secret
         return chance.choice(self.faults) if chance.random() < self.rate else None

@@ -1,4 +1,4 @@
-"""A proxy between a master and a node that breaks what passes as a policy says, and writes down what passed."""
+"""A proxy between a master and a node that injects the faults of a policy and records every request."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from workmesh_flows.testing.history.file import History
 from workmesh_flows.testing.proxy.connection import ProxyConnection
 from workmesh_flows.testing.proxy.faults import Policy
 from workmesh_flows.testing.proxy.request_log import RequestLog
-from workmesh_flows.testing.proxy.requests import Reading, carried_by
+from workmesh_flows.testing.proxy.requests import RequestParser, parse_request
 
 HOST = "127.0.0.1"
 POLL_SECONDS = 0.05
@@ -22,12 +22,12 @@ POLL_SECONDS = 0.05
 class FaultyProxy:
     """Listens on ``port`` of 127.0.0.1 from `start` to `close`, and forwards to a node; a context manager does both.
 
-    Whoever is given its port in place of the node's sees the node through it. Closed, it is a node that is down;
-    started again, it has the port it had. ``policy`` may be replaced at any time. It speaks HTTP/1.1 over kept
-    connections, without TLS, and holds a whole request and its answer in memory.
+    A master that is given this port in place of the node's reaches the node through the proxy. While the proxy is
+    closed, the node is unreachable; started again, it has the same port. ``policy`` may be replaced at any time. It
+    supports HTTP/1.1 with persistent connections, without TLS, and holds each request and its answer in memory.
     """
 
-    def __init__(  # noqa: PLR0913 - all but the address may be left out
+    def __init__(  # noqa: PLR0913 - all but the address are optional
         self,
         address: str,
         policy: Policy | None = None,
@@ -36,26 +36,26 @@ class FaultyProxy:
         history: History | None = None,
         service: str = "",
         node: str = "",
-        read: Reading = carried_by,
+        parse: RequestParser = parse_request,
     ) -> None:
         """``address`` is the node's, as in http://127.0.0.1:8000; ``service`` and ``node`` are names for the history.
 
-        ``read`` says which records a request carries.
+        ``parse`` finds the lane and the record ids in a request. Raises ValueError for a history without these names.
         """
         if history is not None and not (service and node):
-            message = "a proxy that writes a history has to be told the names of its service and its node"
+            message = "a proxy that writes a history needs the names of its service and its node"
             raise ValueError(message)
-        there = urlsplit(address if "//" in address else f"//{address}")
-        self._there = (there.hostname or HOST, there.port or 80)
+        url = urlsplit(address if "//" in address else f"//{address}")
+        self._node_address = (url.hostname or HOST, url.port or 80)
         self.policy, self.port = policy, port
-        self._read = read
-        self._passages = RequestLog(service, node, history)
-        self._talks: list[ProxyConnection] = []
+        self._parse = parse
+        self._log = RequestLog(service, node, history)
+        self._connections: list[ProxyConnection] = []
         self._listening: Thread | None = None
         self._closing = Event()
 
     def __repr__(self) -> str:
-        host, port = self._there
+        host, port = self._node_address
         return f"FaultyProxy({host}:{port}, port={self.port})"
 
     def __enter__(self) -> Self:
@@ -65,12 +65,12 @@ class FaultyProxy:
         self.close()
 
     @property
-    def passed(self) -> list[RequestSent]:
-        """The requests that are over, in the order in which they ended."""
-        return self._passages.told
+    def requests(self) -> list[RequestSent]:
+        """The requests that have ended, in the order in which they ended."""
+        return self._log.ended
 
     def start(self) -> Self:
-        """Listen; the port is a free one the first time, unless it was given."""
+        """Start to listen; without a given port, the first start chooses a free one."""
         if self._listening is None:
             listener = socket.create_server((HOST, self.port), backlog=128)
             self.port = listener.getsockname()[1]
@@ -82,22 +82,22 @@ class FaultyProxy:
         return self
 
     def close(self) -> None:
-        """Stop listening and cut every connection; returns when all that was under way is written down."""
+        """Stop listening and close every connection; returns when the outcomes of all open requests are recorded."""
         if self._listening is not None:
             self._closing.set()
             self._listening.join()
-        for talk in self._talks:
-            talk.cut()
-        self._listening, self._talks = None, []
+        for connection in self._connections:
+            connection.cut()
+        self._listening, self._connections = None, []
 
     def _listen(self, listener: socket.socket) -> None:
-        listener.settimeout(POLL_SECONDS)  # to close it would not wake this thread on every platform
+        listener.settimeout(POLL_SECONDS)  # closing the socket does not wake this thread on every platform
         with listener:
             while not self._closing.is_set():
                 with suppress(TimeoutError):
                     client, _ = listener.accept()
-                    talk = ProxyConnection(
-                        client, self._there, self._passages, lambda: self.policy, self._read
+                    connection = ProxyConnection(
+                        client, self._node_address, self._log, lambda: self.policy, self._parse
                     )
-                    self._talks = [*(talk for talk in self._talks if talk.alive), talk]
-                    talk.start()
+                    self._connections = [*(old for old in self._connections if old.alive), connection]
+                    connection.start()

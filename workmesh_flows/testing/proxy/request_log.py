@@ -1,4 +1,4 @@
-"""What passes a proxy: numbered, timed, and written down before its sender can begin the next."""
+"""The requests of a proxy: numbered, timed, and recorded before their sender can start the next one."""
 
 from __future__ import annotations
 
@@ -9,62 +9,62 @@ from workmesh_flows.testing.history.events import RequestOutcome, RequestSent
 from workmesh_flows.testing.history.file import History
 from workmesh_flows.testing.proxy.exchange import Exchange
 from workmesh_flows.testing.proxy.faults import Fault
-from workmesh_flows.testing.proxy.requests import Carried, Request
+from workmesh_flows.testing.proxy.requests import Request, RequestContent
 
 
 class RequestLog:
-    """The requests of one proxy, from any thread."""
+    """The requests of one proxy; thread-safe."""
 
     def __init__(self, service: str, node: str, history: History | None) -> None:
         self._service, self._node, self._history = service, node, history
         self._lock = Lock()
         self._count = 0
-        self._told: list[RequestSent] = []
-        self._under_way: dict[int, Exchange] = {}
+        self._ended: list[RequestSent] = []
+        self._open: dict[int, Exchange] = {}
 
     @property
-    def told(self) -> list[RequestSent]:
-        """Those that are over, in the order in which they ended."""
+    def ended(self) -> list[RequestSent]:
+        """The requests that have ended, in the order in which they ended."""
         with self._lock:
-            return list(self._told)
+            return list(self._ended)
 
-    def begin(self) -> tuple[int, float]:
-        """A number and the time for a request whose first byte came.
+    def start(self) -> tuple[int, float]:
+        """Return a number and the start time for a request whose first byte has arrived.
 
-        Whoever sent the one before may have given it up a moment ago: that one ended first.
+        A sender that just gave up its previous request has ended that one first.
         """
         with self._lock:
             now = time.time()
-            for exchange in self._under_way.values():
+            for exchange in self._open.values():
                 exchange.check_closed(now)
             self._count += 1
             return self._count, now
 
-    def follow(self, number: int, exchange: Exchange) -> None:
-        """It is under way."""
+    def add_open(self, number: int, exchange: Exchange) -> None:
+        """Add a request that has not ended."""
         with self._lock:
-            self._under_way[number] = exchange
+            self._open[number] = exchange
 
-    def tell(
+    def finish(
         self,
         request: Request,
-        carried: Carried,
+        content: RequestContent,
         fault: Fault | None,
         exchange: Exchange,
         outcome: RequestOutcome,
     ) -> None:
-        """It is over."""
+        """Record the end of a request."""
         with self._lock:
-            del self._under_way[request.number]
-            passed = RequestSent(
+            del self._open[request.number]
+            ended = RequestSent(
                 service=self._service,
                 node=self._node,
                 number=request.number,
                 path=request.path,
-                protocol=carried.protocol,
-                direction=carried.direction,
+                protocol=content.protocol,
+                direction=content.direction,
                 epoch=request.epoch,
-                ids=carried.ids,
+                ids=content.ids,
                 refused=exchange.refused,
                 start=exchange.start,
                 end=exchange.start if exchange.end is None else exchange.end,
@@ -72,6 +72,6 @@ class RequestLog:
                 code=exchange.code,
                 fault=None if fault is None else type(fault).__name__,
             )
-            self._told.append(passed)
+            self._ended.append(ended)
             if self._history is not None:
-                self._history.write(passed)
+                self._history.write(ended)

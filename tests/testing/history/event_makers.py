@@ -1,4 +1,4 @@
-"""Events in short: of leads, sent from one service to n1 unless something else is said. Sorted by their ids."""
+"""Functions that make events: by default of leads, which one service sends to n1, sorted by their ids."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def record(number: int, *, owner: int | None = 1, written: float | None = None, 
 def accepted(
     number: int, seq: int, *, time: float | None = None, node: str = "n1", epoch: int | None = 1
 ) -> RecordAccepted:
-    """At the time of its seq, unless another is given."""
+    """At the time of its seq, unless ``time`` is given."""
     at = float(seq) if time is None else time
     return RecordAccepted(**LEADS, node=node, id=number, seq=seq, time=at, epoch=epoch)
 
 
 def state(number: int, *, owner: int | None = 1, node: str | None = "n1", **more: Any) -> RecordState:
-    """Pushed at the time of its id, and never to be pulled."""
+    """Pushed at the time of its id, of a protocol without pull."""
     usual = {"push_success": True, "push_time": float(number), "pulls": False, "pull_success": None}
     given: dict[str, Any] = {**usual, "place": number, "parked": None, **more}
     return RecordState(**LEADS, id=number, owner=owner, node=node, **given)
@@ -73,7 +73,7 @@ def moved(time: float, *, owner: int = 1, source: str = "n1", target: str = "n2"
     return EntityMoved(service="leads", owner=owner, source=source, target=target, time=time)
 
 
-def resumed(number: int, time: float) -> RecordReplayed:
+def replayed(number: int, time: float) -> RecordReplayed:
     return RecordReplayed(**LEADS, id=number, time=time)
 
 
@@ -81,5 +81,5 @@ def deleted(number: int) -> RecordDeleted:
     return RecordDeleted(**LEADS, id=number)
 
 
-def report(**figures: Any) -> LaneReported:
-    return LaneReported(**LEADS, node="n1", **{"direction": "push", **figures})
+def report(**counts: Any) -> LaneReported:
+    return LaneReported(**LEADS, node="n1", **{"direction": "push", **counts})

@@ -1,4 +1,4 @@
-"""Histories as an honest master, an honest node and a bad network make them: drawn at random, always legal."""
+"""Random histories of a correct master, correct nodes and a bad network, which break no promise."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from tests.testing.history.histories import accepted, moved, pending, ping, record, report, sent, state
+from tests.testing.history.event_makers import accepted, moved, pending, ping, record, report, sent, state
 from workmesh_flows.testing import ArrivalsRead, Event, RecordExists, RequestOutcome
 
 BATCH = 3
@@ -14,7 +14,7 @@ BATCH = 3
 
 @dataclass
 class Row:
-    """A record of the master's."""
+    """A record in the master's database."""
 
     exists: RecordExists
     push_time: float | None = None
@@ -38,7 +38,7 @@ class World:
         return self.now
 
     def write(self, count: int, *, late: bool) -> None:
-        """Records of any owner, anywhere in the order."""
+        """Write records of any owner, at any place in the order."""
         for _ in range(count):
             key = len(self.rows) + 1
             owner, sort = self.chance.randint(1, 3), self.chance.randint(0, 20)
@@ -50,7 +50,7 @@ class World:
         return int(self.rows[key].exists.owner or 0)
 
     def pending(self, node: str) -> list[int]:
-        """What a node still has to receive, in order."""
+        """The pending records of a node, in order."""
         keys = [
             key
             for key, row in self.rows.items()
@@ -59,7 +59,7 @@ class World:
         return sorted(keys, key=lambda key: (self.rows[key].exists.sort, key))
 
     def push(self, node: str, *, safe: bool) -> None:
-        """A run: what is pending now goes batch by batch, until a request goes wrong."""
+        """One run: push the pending records batch by batch, until a request fails."""
         epoch = self.epochs[node] = self.epochs.get(node, 0) + 1
         self.number += 1
         if node == "n1":
@@ -67,35 +67,35 @@ class World:
         selected, pushed, refused = self.pending(node), 0, set[int]()
         for at in range(0, len(selected), BATCH):
             batch = [key for key in selected[at : at + BATCH] if self.owner(key) not in refused]
-            fate = (
+            outcome = (
                 RequestOutcome.ACCEPTED
                 if safe
                 else self.chance.choice([*[RequestOutcome.ACCEPTED] * 6, *RequestOutcome])
             )
             if not batch:
                 continue
-            said_no = [] if safe or self.chance.random() < 0.8 else batch[-1:]
+            rejected = [] if safe or self.chance.random() < 0.8 else batch[-1:]
             self.number += 1
             start, end = self.tick(), self.tick()
-            if fate in {RequestOutcome.ACCEPTED, RequestOutcome.LOST}:
-                self.accept(node, [key for key in batch if key not in said_no], end, epoch)
-            told = said_no if fate is RequestOutcome.ACCEPTED else []
-            extra = {"node": node, "epoch": epoch, "outcome": fate, "refused": tuple(told)}
+            if outcome in {RequestOutcome.ACCEPTED, RequestOutcome.LOST}:
+                self.accept(node, [key for key in batch if key not in rejected], end, epoch)
+            named = rejected if outcome is RequestOutcome.ACCEPTED else []
+            extra = {"node": node, "epoch": epoch, "outcome": outcome, "refused": tuple(named)}
             self.events.append(sent(self.number, batch, start, end, **extra))
-            if fate is not RequestOutcome.ACCEPTED:
+            if outcome is not RequestOutcome.ACCEPTED:
                 break
             for key in batch:
-                if key not in said_no:
+                if key not in rejected:
                     self.rows[key].push_time = self.tick()
                     pushed += 1
-            refused |= {self.owner(key) for key in said_no}
+            refused |= {self.owner(key) for key in rejected}
             if not safe and self.chance.random() < 0.3:
                 self.write(1, late=True)
-        figures = {"selected": len(selected), "pushed": pushed, "left": len(selected) - pushed}
-        self.events.append(report(**figures))
+        counts = {"selected": len(selected), "pushed": pushed, "left": len(selected) - pushed}
+        self.events.append(report(**counts))
 
     def accept(self, node: str, keys: list[int], time: float, epoch: int) -> None:
-        """What a node knows already has no effect."""
+        """A record that the node has already has no effect."""
         log = self.logs.setdefault(node, [])
         for key in keys:
             if key not in log:
@@ -103,7 +103,7 @@ class World:
                 self.events.append(accepted(key, len(log), time=time, node=node, epoch=epoch))
 
     def move(self) -> None:
-        """An owner goes elsewhere, or is sent again; all its records become pending."""
+        """Move an owner, or send its data again; all its records become pending."""
         owner, target = self.chance.randint(1, 3), self.chance.choice(["n1", "n2"])
         self.events.append(moved(self.tick(), owner=owner, source=self.places[owner], target=target))
         self.places[owner] = target
@@ -112,7 +112,7 @@ class World:
                 row.push_time = None
 
     def finish(self) -> None:
-        """Push what is left, and tell how all stands."""
+        """Push the rest, and record the state of every record."""
         for node in ("n1", "n2"):
             self.push(node, safe=True)
             self.events.append(ArrivalsRead(service="leads", node=node, records=len(self.logs.get(node, []))))
