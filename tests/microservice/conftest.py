@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.microservice.calling import Caller
+from tests.microservice.caller import Caller
 from workmesh_flows.microservice import Arrival, NodeProcess, arrivals
 
 SHARED_BODY_LIMIT = 1_000_000
@@ -21,10 +21,10 @@ Arrived = Callable[[], list[Arrival]]
 
 @pytest.fixture(scope="session")
 def shared_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
-    """For tests that bring ids of their own and look at nothing else."""
+    """One node for all tests that use ids of their own."""
     database = tmp_path_factory.mktemp("shared") / "node.db"
     with NodeProcess(
-        "tests.microservice.obedient:obedient",
+        "tests.microservice.scripted_service:scripted",
         database=database,
         environment={"WORKMESH_BODY_LIMIT": str(SHARED_BODY_LIMIT)},
     ) as node:
@@ -33,10 +33,10 @@ def shared_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProces
 
 @pytest.fixture
 def start_node(tmp_path: Path) -> Iterator[StartNode]:
-    """Start nodes of one's own; they end with the test."""
+    """A function that starts a node; the node stops after the test."""
     with ExitStack() as stack:
 
-        def start(microservice: str = "obedient:obedient", **options: Any) -> NodeProcess:
+        def start(microservice: str = "scripted_service:scripted", **options: Any) -> NodeProcess:
             options.setdefault("database", tmp_path / "node.db")
             node = NodeProcess(f"tests.microservice.{microservice}", **options)
             return stack.enter_context(node)
@@ -46,7 +46,7 @@ def start_node(tmp_path: Path) -> Iterator[StartNode]:
 
 @pytest.fixture
 def call() -> Iterator[Call]:
-    """Talk to a node; the connection is closed with the test."""
+    """A function that connects to a node; the connection is closed after the test."""
     with ExitStack() as stack:
 
         def caller(node: NodeProcess) -> Caller:
@@ -64,7 +64,7 @@ def shared(shared_node: NodeProcess, call: Call) -> Caller:
 
 @pytest.fixture
 def arrived(shared_node: NodeProcess, shared: Caller) -> Arrived:
-    """What came in at the shared node since the test began."""
+    """A function that returns the arrivals at the shared node since the start of the test."""
     shared.settle()
     last = max((item.seq for item in shared_node.arrivals()), default=0)
     return lambda: arrivals(shared_node.database, after=last)
@@ -72,7 +72,7 @@ def arrived(shared_node: NodeProcess, shared: Caller) -> Arrived:
 
 @pytest.fixture
 def logged(shared_node: NodeProcess) -> Callable[[], str]:
-    """What the shared node logged since the test began."""
+    """A function that returns the log of the shared node since the start of the test."""
     start = shared_node.log.stat().st_size
 
     def read() -> str:

@@ -1,8 +1,8 @@
-"""Headers of a sender, and what a node answers to one that was replaced."""
+"""The headers of a sender, and a node's answer to a sender that was replaced."""
 
 from __future__ import annotations
 
-from tests.microservice.calling import Said
+from tests.microservice.caller import Answer
 
 
 def sender(epoch: int | str, lane: str | None = None, **more: str) -> dict[str, str]:
@@ -10,7 +10,7 @@ def sender(epoch: int | str, lane: str | None = None, **more: str) -> dict[str, 
     return {"Workmesh-Epoch": str(epoch), **named, **more}
 
 
-def stale(highest: int, given: int) -> Said:
-    status = f"stale epoch: this lane has been sent to under epoch {highest}, this request has {given}"
+def stale(highest: int, given: int) -> Answer:
+    status = f"stale epoch: this lane was pushed to under epoch {highest}, this request has epoch {given}"
     text = f'{{"status":"{status}","value":{{"epoch":{highest}}}}}'
-    return Said(412, status, {"epoch": highest}, text)
+    return Answer(412, status, {"epoch": highest}, text)

@@ -1,4 +1,4 @@
-"""What every access point has in common: the key, the envelope, and that nothing sent is ever said again."""
+"""Properties of every endpoint: the api key, the envelope, and answers that quote nothing of the request."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.microservice.calling import Caller, said
+from tests.microservice.caller import Caller, read_answer
 from tests.microservice.conftest import SHARED_BODY_LIMIT, Arrived, NewId
 from workmesh_flows.microservice.api_key import ApiKey
 
@@ -35,14 +35,14 @@ def test_the_version_is_the_declared_one(shared: Caller) -> None:
         pytest.param(lambda key: key.strip("{}").lower(), id="no braces, lower case"),
     ],
 )
-def test_the_key_counts_in_any_letter_case_with_or_without_braces(
+def test_the_key_is_accepted_in_any_letter_case_with_or_without_braces(
     shared: Caller, write: Callable[[str], str]
 ) -> None:
     shared.api_key = write(shared.api_key)
     assert shared.post("ping").status == "success"
 
 
-def test_a_key_declared_without_braces_is_found_with_them() -> None:
+def test_a_key_set_without_braces_matches_one_with_braces() -> None:
     assert ApiKey("abc-DEF").matches("{ABC-def}")
     assert ApiKey(" {abc-DEF} ").matches("abc-def")
     assert not ApiKey("abc-DEF").matches("{abc-DEF")
@@ -62,10 +62,10 @@ def test_a_key_declared_without_braces_is_found_with_them() -> None:
     ],
 )
 @pytest.mark.parametrize(
-    "point", ["ping", "version", "workload", "delivery/push", "delivery/status", "odd/pull"]
+    "endpoint", ["ping", "version", "workload", "delivery/push", "delivery/status", "odd/pull"]
 )
-def test_nothing_is_done_without_the_key(shared: Caller, body: dict, status: str, point: str) -> None:
-    answer = said(shared.send("POST", f"/api/1.0/{point}.json", json=body))
+def test_no_endpoint_answers_without_the_key(shared: Caller, body: dict, status: str, endpoint: str) -> None:
+    answer = read_answer(shared.send("POST", f"/api/1.0/{endpoint}.json", json=body))
     assert (answer.http, answer.status, answer.value) == (200, status, "")
 
 
@@ -75,34 +75,34 @@ def test_nothing_is_done_without_the_key(shared: Caller, body: dict, status: str
 def test_the_content_type_does_not_matter(shared: Caller, content_type: str | None) -> None:
     headers = {} if content_type is None else {"content-type": content_type}
     response = shared.send("POST", PING, content=json.dumps({"api_key": shared.api_key}), headers=headers)
-    assert said(response).status == "success"
+    assert read_answer(response).status == "success"
 
 
 @pytest.mark.parametrize(
     ("body", "status"),
     [
         pytest.param(b"", "the body is not JSON", id="empty"),
-        pytest.param(b'{"api_key": "' + SECRET.encode(), "the body is not JSON", id="cut off"),
+        pytest.param(b'{"api_key": "' + SECRET.encode(), "the body is not JSON", id="truncated"),
         pytest.param(b'{"api_key": "\xff"}', "the body is not JSON", id="not UTF-8"),
-        pytest.param(b"[" * 100_000, "the body is not JSON", id="nested without end"),
+        pytest.param(b"[" * 100_000, "the body is not JSON", id="nested too deeply"),
         pytest.param(b'"' + SECRET.encode() + b'"', "the body is not a JSON object", id="a text"),
         pytest.param(b'[{"api_key": 1}]', "the body is not a JSON object", id="a list"),
         pytest.param(b"null", "the body is not a JSON object", id="null"),
     ],
 )
-def test_a_body_that_is_no_json_object_is_a_bad_request(shared: Caller, body: bytes, status: str) -> None:
-    answer = said(shared.send("POST", PING, content=body))
+def test_a_body_that_is_not_a_json_object_is_a_bad_request(shared: Caller, body: bytes, status: str) -> None:
+    answer = read_answer(shared.send("POST", PING, content=body))
     assert (answer.http, answer.status) == (400, status)
 
 
 @pytest.mark.parametrize("path", ["/", "/api/1.0/nothing.json", "/api/1.0/delivery/push", f"{PING}/", "/404"])
 def test_an_unknown_path_is_not_found_and_not_redirected(shared: Caller, path: str) -> None:
-    assert said(shared.send("POST", path, json={"api_key": shared.api_key})).http == 404
+    assert read_answer(shared.send("POST", path, json={"api_key": shared.api_key})).http == 404
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH"])
 def test_only_post_is_answered(shared: Caller, method: str) -> None:
-    assert said(shared.send(method, PING)).http == 405
+    assert read_answer(shared.send(method, PING)).http == 405
 
 
 def _in_pieces(body: bytes) -> Iterator[bytes]:
@@ -110,22 +110,22 @@ def _in_pieces(body: bytes) -> Iterator[bytes]:
         yield body[at : at + 50_000]
 
 
-@pytest.mark.parametrize("in_pieces", [False, True], ids=["with a length", "in chunks of unknown number"])
-def test_a_body_over_the_limit_is_too_large_and_the_connection_goes_on(
+@pytest.mark.parametrize("in_pieces", [False, True], ids=["with Content-Length", "chunked"])
+def test_a_body_over_the_limit_is_too_large_and_the_connection_stays_open(
     shared: Caller, in_pieces: bool
 ) -> None:
     body = json.dumps({"api_key": shared.api_key, "filler": "x" * 4 * SHARED_BODY_LIMIT}).encode()
-    answer = said(shared.send("POST", PING, content=_in_pieces(body) if in_pieces else body))
+    answer = read_answer(shared.send("POST", PING, content=_in_pieces(body) if in_pieces else body))
     assert (answer.http, answer.status) == (413, f"the body has more than {SHARED_BODY_LIMIT} bytes")
     assert shared.post("ping").status == "success"
 
 
-def test_a_body_of_just_the_limit_is_taken(shared: Caller) -> None:
+def test_a_body_of_exactly_the_limit_is_accepted(shared: Caller) -> None:
     body = json.dumps({"api_key": shared.api_key, "filler": ""}).encode()
     body = body[:-2] + b"x" * (SHARED_BODY_LIMIT - len(body)) + body[-2:]
     assert len(body) == SHARED_BODY_LIMIT
-    assert said(shared.send("POST", PING, content=body)).status == "success"
-    assert said(shared.send("POST", PING, content=body + b" ")).http == 413
+    assert read_answer(shared.send("POST", PING, content=body)).status == "success"
+    assert read_answer(shared.send("POST", PING, content=body + b" ")).http == 413
 
 
 def test_a_bug_in_a_check_is_a_crash_that_is_logged_without_the_record(
@@ -133,7 +133,7 @@ def test_a_bug_in_a_check_is_a_crash_that_is_logged_without_the_record(
 ) -> None:
     answer = shared.push({"id": new_id(), "bug_on": SECRET})
     assert (answer.http, answer.status) == (500, "the node crashed: ValueError")
-    assert "obedient.py" in logged()
+    assert "scripted_service.py" in logged()
     assert "ValueError" in logged()
     assert SECRET not in logged() + answer.text
     assert arrived() == []
@@ -156,9 +156,11 @@ def test_neither_key_nor_body_is_in_any_answer_or_log(
         {"records": SECRET, SECRET: key},
         [key, SECRET],
     ]
-    points = ("ping", "delivery/push", "delivery/status", "delivery/pull", SECRET, f"delivery/{SECRET}")
+    endpoints = ("ping", "delivery/push", "delivery/status", "delivery/pull", SECRET, f"delivery/{SECRET}")
     answers = [
-        shared.send("POST", f"/api/1.0/{point}.json", json=body).text for body in bodies for point in points
+        shared.send("POST", f"/api/1.0/{endpoint}.json", json=body).text
+        for body in bodies
+        for endpoint in endpoints
     ]
     answers.append(shared.send("GET", f"/{SECRET}").text)
     shared.settle()

@@ -1,4 +1,4 @@
-"""A push of a sender that was replaced is refused; its lane is what the request says, or the access point."""
+"""A push of a sender that was replaced is rejected; its lane is that of the header, or the endpoint's path."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.microservice.calling import Caller
+from tests.microservice.caller import Caller
 from tests.microservice.conftest import Arrived, NewId
 from tests.microservice.senders import sender, stale
 
@@ -16,11 +16,11 @@ LARGEST = 2**63 - 1
 
 @pytest.fixture
 def lane(new_id: NewId) -> str:
-    """One that no other test uses."""
-    return f"micro.obedient/lane-{new_id()}"
+    """A lane that no other test uses."""
+    return f"micro.scripted/lane-{new_id()}"
 
 
-def test_a_lower_epoch_is_refused_and_nothing_of_it_is_stored(
+def test_a_push_under_a_lower_epoch_is_rejected_and_stores_nothing(
     shared: Caller, new_id: NewId, lane: str, arrived: Arrived
 ) -> None:
     first, second, third = new_id(), new_id(), new_id()
@@ -30,7 +30,7 @@ def test_a_lower_epoch_is_refused_and_nothing_of_it_is_stored(
     assert shared.push({"id": second}, headers=sender(7, lane)).value == {"stored": 1, "known": 0}
 
 
-def test_an_equal_or_higher_epoch_is_taken(
+def test_a_push_under_an_equal_or_higher_epoch_is_accepted(
     shared: Caller, new_id: NewId, lane: str, arrived: Arrived
 ) -> None:
     for epoch in (0, 0, 5, 5, 6, 40, LARGEST, LARGEST):
@@ -46,22 +46,20 @@ def test_epochs_are_compared_as_numbers(shared: Caller, new_id: NewId, lane: str
     assert [item.epoch for item in arrived()] == ["9", "10"]
 
 
-def test_lanes_to_one_access_point_do_not_disturb_each_other(
-    shared: Caller, new_id: NewId, lane: str
-) -> None:
+def test_two_lanes_to_one_endpoint_have_separate_epochs(shared: Caller, new_id: NewId, lane: str) -> None:
     assert shared.push({"id": new_id()}, headers=sender(9, lane)).status == "success"
     assert shared.push({"id": new_id()}, headers=sender(2, f"{lane}b")).status == "success"
     assert shared.push({"id": new_id()}, headers=sender(1, f"{lane}b")) == stale(2, 1)
     assert shared.push({"id": new_id()}, headers=sender(8, lane)) == stale(9, 8)
 
 
-def test_a_lane_to_two_access_points_has_one_epoch(shared: Caller, new_id: NewId, lane: str) -> None:
+def test_a_lane_to_two_endpoints_has_one_epoch(shared: Caller, new_id: NewId, lane: str) -> None:
     shared.push({"id": new_id()}, headers=sender(9, lane))
     assert shared.push({"key": new_id()}, protocol="open", headers=sender(8, lane)) == stale(9, 8)
 
 
 @pytest.mark.parametrize("unnamed", [None, ""], ids=["absent", "empty"])
-def test_without_a_lane_each_access_point_counts_by_itself(
+def test_without_a_lane_each_endpoint_has_its_own_epoch(
     shared: Caller, new_id: NewId, unnamed: str | None, lane: str
 ) -> None:
     high = new_id() + 1000  # higher than what other tests sent here
@@ -99,7 +97,7 @@ def test_a_request_that_was_answered_before_is_refused_to_a_stale_sender(
     assert shared.push(record, headers=sender(7, lane) | key) == first
 
 
-def test_a_new_sender_whose_first_batch_is_refused_has_taken_over(
+def test_a_new_sender_whose_first_batch_is_refused_replaces_the_old_one(
     shared: Caller, new_id: NewId, lane: str, arrived: Arrived
 ) -> None:
     assert shared.push({"id": new_id(), "refuse": "bad"}, headers=sender(7, lane)).http == 200
@@ -126,7 +124,7 @@ def test_a_new_sender_whose_first_batch_is_refused_has_taken_over(
         pytest.param("²", id="a superscript"),
     ],
 )
-def test_an_epoch_that_is_no_integer_is_a_bad_request(
+def test_an_epoch_that_is_not_an_integer_is_a_bad_request(
     shared: Caller, new_id: NewId, lane: str, arrived: Arrived, epoch: str
 ) -> None:
     body = {"api_key": shared.api_key, "delivery": {"id": new_id()}}
@@ -147,7 +145,7 @@ def test_an_epoch_that_is_sent_twice_is_a_bad_request(shared: Caller, new_id: Ne
 @pytest.mark.parametrize(
     "given", ["delivery", "/api/1.0/delivery/push.json", "a b/c", "a/", f"a/{'b' * 999}"]
 )
-def test_a_lane_that_is_none_is_a_bad_request(shared: Caller, new_id: NewId, given: str) -> None:
+def test_an_invalid_lane_is_a_bad_request(shared: Caller, new_id: NewId, given: str) -> None:
     answer = shared.push({"id": new_id()}, headers=sender(1, given))
     assert answer.http == 400
     assert answer.status.startswith("Workmesh-Lane must be <service>/<protocol>")
@@ -161,7 +159,7 @@ def test_a_lane_that_is_none_is_a_bad_request(shared: Caller, new_id: NewId, giv
     ],
     ids=["percent-encoded", "of the longest names"],
 )
-def test_whatever_a_master_may_call_a_lane_is_taken(
+def test_every_lane_name_of_a_master_is_accepted(
     shared: Caller, new_id: NewId, lane: str, name: Callable[[str], str]
 ) -> None:
     named = name(lane)
@@ -169,26 +167,28 @@ def test_whatever_a_master_may_call_a_lane_is_taken(
     assert shared.push({"id": new_id()}, headers=sender(3, named)) == stale(4, 3)
 
 
-def test_a_push_without_an_epoch_is_taken_whatever_the_lane_has_seen(
+def test_a_push_without_an_epoch_is_accepted_at_any_time(
     shared: Caller, new_id: NewId, lane: str, arrived: Arrived
 ) -> None:
     shared.push({"id": new_id()}, headers=sender(7, lane))
     assert shared.push({"id": new_id()}, headers={"Workmesh-Lane": lane}).status == "success"
     assert shared.push({"id": new_id()}).status == "success"
     assert [item.epoch for item in arrived()] == ["7", None, None]
-    assert shared.push({"id": new_id()}, headers=sender(6, lane)) == stale(7, 6), "it lowers nothing either"
+    assert shared.push({"id": new_id()}, headers=sender(6, lane)) == stale(7, 6), (
+        "the highest epoch is unchanged"
+    )
 
 
-@pytest.mark.parametrize("point", ["ping", "version", "workload", "delivery/status", "delivery/pull"])
-def test_only_a_push_looks_at_epochs(shared: Caller, new_id: NewId, lane: str, point: str) -> None:
+@pytest.mark.parametrize("endpoint", ["ping", "version", "workload", "delivery/status", "delivery/pull"])
+def test_only_a_push_checks_the_epoch(shared: Caller, new_id: NewId, lane: str, endpoint: str) -> None:
     shared.push({"id": new_id()}, headers=sender(7, lane))
-    payload: dict[str, list[int]] = {"ids": []} if point == "delivery/pull" else {}
+    payload: dict[str, list[int]] = {"ids": []} if endpoint == "delivery/pull" else {}
     for headers in (sender(5, lane), sender("seven", "no lane"), sender(9, lane)):
-        assert shared.post(point, headers, **payload).status == "success"
+        assert shared.post(endpoint, headers, **payload).status == "success"
     assert shared.push({"id": new_id()}, headers=sender(8, lane)).status == "success"
 
 
-def test_without_the_key_no_epoch_is_taken_or_told(shared: Caller, new_id: NewId, lane: str) -> None:
+def test_without_the_key_no_epoch_is_saved_or_returned(shared: Caller, new_id: NewId, lane: str) -> None:
     shared.push({"id": new_id()}, headers=sender(7, lane))
     key, shared.api_key = shared.api_key, "wrong"
     for epoch in (5, 9, "seven"):

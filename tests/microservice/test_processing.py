@@ -1,4 +1,4 @@
-"""What becomes of stored records, in which order, and what a master is told about them."""
+"""The processing of stored records: its order, its results, and failures."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from itertools import pairwise
 from pathlib import Path
 
-from tests.microservice.calling import Caller, wait_for
+from tests.microservice.caller import Caller, wait_for
 from tests.microservice.conftest import Arrived, Call, NewId, StartNode
 
 
@@ -40,7 +40,7 @@ def test_the_status_is_the_latest_record_processed_of_each_protocol(
     assert caller.post("delivery/status").value == "text"
 
 
-def test_a_pull_gives_results_and_reasons_and_leaves_out_what_is_not_ready(
+def test_a_pull_returns_results_and_reasons_and_omits_records_that_are_not_ready(
     shared: Caller, new_id: NewId
 ) -> None:
     good, failed, silent, slow, late = (new_id() for _ in range(5))
@@ -71,14 +71,16 @@ def test_a_pull_of_thousands_is_answered(shared: Caller, new_id: NewId) -> None:
     assert value == {str(number): {"of": number} for number in ids}
 
 
-def test_a_pull_wants_a_list_of_ids(shared: Caller) -> None:
+def test_a_pull_requires_a_list_of_ids(shared: Caller) -> None:
     for payload in ({}, {"ids": 7}, {"ids": [None]}, {"ids": [True]}, {"ids": [1.5]}, {"ids": {"1": 1}}):
         answer = shared.post("delivery/pull", **payload)
         assert (answer.http, answer.value) == (200, "")
         assert answer.status.startswith("ids must be a list")
 
 
-def test_whatever_a_processing_function_does_the_next_record_follows(shared: Caller, new_id: NewId) -> None:
+def test_after_any_failure_of_a_processing_function_the_next_record_is_processed(
+    shared: Caller, new_id: NewId
+) -> None:
     long, leaving, odd, unwritable, last = (new_id() for _ in range(5))
     shared.push({"id": long, "fail": "x" * 5000}, {"id": leaving, "exit": True})
     shared.push({"id": odd}, {"id": unwritable, "unwritable": True}, protocol="odd")
@@ -89,18 +91,18 @@ def test_whatever_a_processing_function_does_the_next_record_follows(shared: Cal
     assert value[str(leaving)] == "SystemExit: 3"
     assert value[str(last)] == {"of": last}
     odd_ones = shared.post("odd/pull", ids=[odd, unwritable]).value
-    assert odd_ones[str(odd)] == "TypeError: a processing function gives a dict or None, not int"
+    assert odd_ones[str(odd)] == "TypeError: a processing function must return a dict or None, not int"
     assert "set" in odd_ones[str(unwritable)]
 
 
-def test_a_failure_that_no_json_can_hold_is_made_to_fit(shared: Caller, new_id: NewId) -> None:
+def test_a_failure_that_json_cannot_encode_is_escaped(shared: Caller, new_id: NewId) -> None:
     at = new_id()
     shared.push({"id": at, "fail": "bad HALF"})
     shared.settle()
     assert shared.post("delivery/pull", ids=[at]).value == {str(at): "ValueError: bad \\ud83d"}
 
 
-def test_a_slow_record_keeps_nobody_waiting(shared: Caller, new_id: NewId) -> None:
+def test_a_slow_record_delays_no_request(shared: Caller, new_id: NewId) -> None:
     shared.settle()
     before = shared.post("delivery/status")
     started = time.monotonic()
@@ -113,7 +115,7 @@ def test_a_slow_record_keeps_nobody_waiting(shared: Caller, new_id: NewId) -> No
     shared.settle()
 
 
-def test_slow_records_are_seen_before_their_chunk_is_full(shared: Caller, new_id: NewId) -> None:
+def test_results_of_slow_records_appear_before_their_chunk_is_full(shared: Caller, new_id: NewId) -> None:
     shared.settle()
     before = shared.post("delivery/status")
     shared.push(*({"id": new_id(), "sleep": 0.1} for _ in range(12)))
@@ -122,7 +124,7 @@ def test_slow_records_are_seen_before_their_chunk_is_full(shared: Caller, new_id
     shared.settle()
 
 
-def test_a_killed_node_takes_up_its_work_and_ends_with_each_record_processed_once(
+def test_a_killed_node_processes_the_rest_after_its_restart_with_one_result_for_each_record(
     start_node: StartNode, call: Call, tmp_path: Path
 ) -> None:
     calls = tmp_path / "calls"
@@ -147,10 +149,10 @@ def test_a_killed_node_takes_up_its_work_and_ends_with_each_record_processed_onc
     assert len(called) <= 400 + 200
     steps = [after - before for before, after in pairwise(called) if after != before + 1]
     assert len(steps) <= 1
-    assert all(step <= 0 for step in steps), "something was left out"
+    assert all(step <= 0 for step in steps), "a record was skipped"
 
 
-def test_a_stop_waits_for_the_record_in_hand_and_keeps_what_was_done(
+def test_a_stop_waits_for_the_record_being_processed_and_stores_all_results(
     start_node: StartNode, call: Call, tmp_path: Path
 ) -> None:
     calls = tmp_path / "calls"

@@ -1,4 +1,4 @@
-"""What a push stores, refuses and repeats."""
+"""Pushes: stored records, refused records, and repeated requests."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from tests.microservice.calling import Caller
+from tests.microservice.caller import Caller
 from tests.microservice.conftest import Arrived, Call, NewId
 from workmesh_flows.microservice import NodeProcess
 
 
-def test_records_are_stored_as_they_came_in_the_order_they_came(
+def test_records_are_stored_unchanged_in_the_order_of_arrival(
     shared: Caller, new_id: NewId, arrived: Arrived
 ) -> None:
     first, second = new_id(), new_id()
@@ -38,14 +38,14 @@ def test_records_are_stored_as_they_came_in_the_order_they_came(
     assert log[0].received_at.utcoffset() is not None
 
 
-def test_the_answer_tells_new_records_from_known_ones(shared: Caller, new_id: NewId) -> None:
+def test_the_answer_counts_new_and_known_records(shared: Caller, new_id: NewId) -> None:
     first, second, third = new_id(), new_id(), new_id()
     assert shared.push({"id": first}, {"id": second}).value == {"stored": 2, "known": 0}
     assert shared.push({"id": second}, {"id": third}, {"id": third}).value == {"stored": 1, "known": 2}
     assert shared.push().value == {"stored": 0, "known": 0}
 
 
-def test_a_record_is_known_by_its_id_and_keeps_its_first_content(
+def test_a_record_with_a_known_id_keeps_its_first_content(
     shared: Caller, new_id: NewId, arrived: Arrived
 ) -> None:
     same = new_id()
@@ -82,16 +82,16 @@ def test_one_refused_record_refuses_its_batch_and_nothing_is_stored(
     assert shared.push({"id": first}, {"id": third}).value == {"stored": 2, "known": 0}
 
 
-def test_a_long_reason_is_cut(shared: Caller, new_id: NewId) -> None:
+def test_a_long_reason_is_truncated(shared: Caller, new_id: NewId) -> None:
     assert len(shared.push({"id": new_id(), "refuse": "x" * 5000}).status) == 2000
 
 
-def test_a_reason_that_no_json_can_hold_is_made_to_fit(shared: Caller, new_id: NewId) -> None:
+def test_a_reason_that_json_cannot_encode_is_escaped(shared: Caller, new_id: NewId) -> None:
     at = new_id()
     assert shared.push({"id": at, "refuse": "bad HALF"}).status == f"record {at}: bad \\ud83d"
 
 
-def test_a_reason_that_reads_like_success_is_none(shared: Caller, new_id: NewId) -> None:
+def test_the_reason_success_does_not_become_the_status_success(shared: Caller, new_id: NewId) -> None:
     assert shared.push({"id": new_id(), "refuse": "success"}).status != "success"
 
 
@@ -110,7 +110,7 @@ def test_a_reason_that_reads_like_success_is_none(shared: Caller, new_id: NewId)
         pytest.param("text", "record 2 of 2 is not a JSON object", id="a text"),
     ],
 )
-def test_a_record_that_cannot_be_named_refuses_its_batch(
+def test_a_record_without_a_valid_id_refuses_its_batch(
     shared: Caller, new_id: NewId, record: Any, status: str
 ) -> None:
     good = {"id": new_id()}
@@ -136,13 +136,13 @@ def test_any_json_integer_is_an_id(shared: Caller, number: int) -> None:
 
 
 @pytest.mark.parametrize("payload", [{}, {"delivery": {"id": 1}, "more": 1}], ids=["none", "two"])
-def test_a_push_holds_one_key_beside_the_api_key(shared: Caller, payload: dict) -> None:
+def test_a_push_needs_exactly_one_key_beside_the_api_key(shared: Caller, payload: dict) -> None:
     answer = shared.post("delivery/push", **payload)
     assert answer.http == 200
     assert answer.status.startswith("beside api_key one key")
 
 
-def test_a_repeated_idempotency_key_gets_the_first_answer_and_touches_nothing(
+def test_a_repeated_idempotency_key_gets_the_first_answer_and_stores_nothing(
     shared: Caller, new_id: NewId, arrived: Arrived
 ) -> None:
     one, two, three = new_id(), new_id(), new_id()
@@ -155,7 +155,7 @@ def test_a_repeated_idempotency_key_gets_the_first_answer_and_touches_nothing(
     assert shared.push({"key": one}, protocol="open", headers=key).value == {"stored": 1, "known": 0}
 
 
-def test_a_refusal_is_not_remembered(shared: Caller, new_id: NewId) -> None:
+def test_a_refusal_is_not_saved_as_an_answer(shared: Caller, new_id: NewId) -> None:
     at = new_id()
     key = {"Idempotency-Key": f"refusal-{at}"}
     assert shared.push({"id": at, "refuse": "not yet"}, headers=key).status == f"record {at}: not yet"
@@ -167,14 +167,14 @@ def test_an_idempotency_key_too_long_to_be_stored_is_a_bad_request(shared: Calle
     assert (answer.http, answer.status) == (400, "Idempotency-Key has more than 255 characters")
 
 
-def test_twins_sent_at_once_store_their_records_once(
+def test_concurrent_equal_requests_store_their_records_once(
     shared_node: NodeProcess, call: Call, new_id: NewId, arrived: Arrived
 ) -> None:
     callers = [call(shared_node) for _ in range(8)]
     ids = [new_id() for _ in range(200)]
 
     def push(caller: Caller) -> Any:
-        return caller.push(*({"id": id_} for id_ in ids), headers={"Idempotency-Key": "twins"}).value
+        return caller.push(*({"id": id_} for id_ in ids), headers={"Idempotency-Key": "concurrent"}).value
 
     with ThreadPoolExecutor(len(callers)) as threads:
         values = list(threads.map(push, callers))

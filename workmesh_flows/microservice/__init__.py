@@ -1,4 +1,4 @@
-"""A micro-service in about twenty lines: declare it, start it, push records, pull what became of them.
+"""A micro-service in about twenty lines: declare it, start it, push records to it, pull their results.
 
 ```python
 
@@ -18,18 +18,17 @@ def score(delivery: dict) -> dict | None:
 Start it with ``uvicorn mymodule:timeline`` and ``WORKMESH_API_KEY`` in the environment, with
 ``python -m workmesh_flows.microservice mymodule:timeline``, or from code with `serve` or `NodeProcess`.
 
-What a node promises:
+A node guarantees:
 
-* A record that was answered with success survives a power cut and is processed, in the order of arrival
-  over all protocols.
-* A record known by its id, or a request known by its ``Idempotency-Key``, is accepted again without effect.
-* A push with a lower ``Workmesh-Epoch`` than its lane was pushed to before is refused whole, with HTTP 412 and
-  ``{"epoch": <the highest seen>}``: its sender was replaced. The lane is the ``Workmesh-Lane`` header, or the
-  access point where there is none. A push without an epoch is taken as it is.
-* One result is kept for each record. The function itself may run again for the last few records (at most
-  200, or half a second's worth) after a crash: what it does beside returning a result must bear being done
-  twice.
-* A function that raises marks its record failed, with the reason, and the next record follows.
+* A record whose push was answered with success survives a power failure and is processed. Records are processed in
+  the order of arrival over all protocols.
+* A record with a known id, or a request with a known ``Idempotency-Key``, is accepted again without effect.
+* A push under a lower ``Workmesh-Epoch`` than an earlier push of its lane is rejected whole, with HTTP 412 and
+  ``{"epoch": <the highest seen>}``: its sender was replaced. The lane is the value of the ``Workmesh-Lane`` header, or
+  the endpoint's path if there is no header. A push without an epoch is accepted.
+* One result is stored for each record. After a crash, the function may run again for the last records (at most 200, or
+  those of half a second): its side effects must be idempotent.
+* A function that raises marks its record as failed, with the reason, and the next record is processed.
 """
 
 from workmesh_flows.errors import DefinitionError, RecordRefused, StartError

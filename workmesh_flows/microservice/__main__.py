@@ -21,7 +21,7 @@ def main() -> None:
     arguments = _parser().parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     if arguments.until_stdin_closes:
-        threading.Thread(target=_end_with_stdin, daemon=True).start()
+        threading.Thread(target=_stop_with_parent, daemon=True).start()
     try:
         serve(
             load_reference(arguments.microservice, MicroService),
@@ -41,16 +41,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("microservice", help="module:attribute")
     parser.add_argument("--host", default="127.0.0.1", help="default: %(default)s")
-    parser.add_argument("--port", type=int, default=8000, help="0 takes a free one; default: %(default)s")
+    parser.add_argument("--port", type=int, default=8000, help="0 chooses a free one; default: %(default)s")
     parser.add_argument("--database", help=f"path of the SQLite file; default: {DATABASE}, then <name>.db")
     parser.add_argument("--body-limit", type=int, help=f"bytes; default: {BODY_LIMIT}, then 32 MiB")
-    parser.add_argument("--until-stdin-closes", action="store_true", help="end with the parent process")
+    parser.add_argument("--until-stdin-closes", action="store_true", help="stop when the parent process ends")
     return parser
 
 
-def _end_with_stdin() -> None:
-    # A parent that dies, however it dies, closes the pipe: no platform's own death signal is needed.
-    # Read below sys.stdin, whose lock a thread must not hold when Python ends.
+def _stop_with_parent() -> None:
+    # A parent that dies closes the pipe in any case, on every platform.
+    # Read the descriptor, not sys.stdin: a thread must not hold the lock of sys.stdin when Python exits.
     while os.read(sys.stdin.fileno(), 1024):
         pass
     os.kill(os.getpid(), signal.SIGTERM)

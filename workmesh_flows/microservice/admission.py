@@ -1,4 +1,4 @@
-"""What a request must pass before an access point sees it: a bounded JSON object with the right key."""
+"""The checks on a request before its endpoint handles it: a JSON object of limited size with the right api key."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ NOT_JSON = "the body is not JSON"
 NOT_AN_OBJECT = "the body is not a JSON object"
 
 KEY_LIMIT = 255
-"""Characters an Idempotency-Key may have: it is stored."""
+"""Largest number of characters of an Idempotency-Key, which is stored."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """An admitted request: the payload is the body without its key.
+    """An admitted request: the payload is the body without the api key.
 
-    `epoch` and `lane` are headers as they came: only a push looks at them.
+    `epoch` and `lane` are unchecked header values; only a push uses them.
     """
 
     payload: dict[str, Any]
@@ -37,7 +37,7 @@ class Call:
 
 
 async def admit(request: Request, key: ApiKey, body_limit: int) -> Call:
-    """Read and judge a request; raises `RequestDenied` with a text that quotes nothing of it."""
+    """Read and check a request; raises `RequestDenied` with a text that quotes nothing of the request."""
     body = parse(await read(request, body_limit))
     presented = body.pop("api_key", None)
     if presented is None:
@@ -50,7 +50,7 @@ async def admit(request: Request, key: ApiKey, body_limit: int) -> Call:
 
 
 async def read(request: Request, limit: int) -> bytes:
-    """The body, never more than `limit` bytes of it in memory, whatever Content-Length says."""
+    """Read the body; holds at most `limit` bytes and a chunk in memory, whatever Content-Length says."""
     chunks, size = [], 0
     async for chunk in request.stream():
         size += len(chunk)
@@ -62,11 +62,13 @@ async def read(request: Request, limit: int) -> bytes:
 
 
 def parse(body: bytes) -> dict[str, Any]:
-    """The JSON object a body holds; the declared content type is not looked at."""
+    """Parse the JSON object in a body; the declared content type is ignored."""
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError:
-        raise RequestDenied(NOT_JSON, HTTPStatus.BAD_REQUEST) from None  # the cause carries the whole body
+        raise RequestDenied(
+            NOT_JSON, HTTPStatus.BAD_REQUEST
+        ) from None  # the cause would carry the whole body
     if not isinstance(value, dict):
         raise RequestDenied(NOT_AN_OBJECT, HTTPStatus.BAD_REQUEST)
     return value
@@ -81,6 +83,6 @@ def _idempotency_key(request: Request) -> str | None:
 
 
 def _header(request: Request, name: str) -> str | None:
-    """A header that came more than once is one list, as HTTP has it: none of its values passes for the only one."""
+    """Join the values of a repeated header into one list, as HTTP does, so that no single value is used alone."""
     values = request.headers.getlist(name)
     return ", ".join(values) if values else None

@@ -1,4 +1,4 @@
-"""The key a caller must present."""
+"""The api key that a caller must present."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from hashlib import sha256
 
 
 class ApiKey:
-    """A key that never shows itself; letter case and surrounding braces do not count, as on real nodes."""
+    """An api key that is never shown; letter case and surrounding braces are ignored, as by existing nodes."""
 
     __slots__ = ("_digest",)
 
@@ -18,12 +18,12 @@ class ApiKey:
         return "ApiKey('***')"
 
     def matches(self, presented: str) -> bool:
-        """Compare in constant time; digests of equal length hide the length of the key as well."""
+        """Compare in constant time; digests of equal length also hide the length of the key."""
         return hmac.compare_digest(self._digest, _digest(presented))
 
 
 def is_blank(text: str | None) -> bool:
-    """Whether nothing is left of a key once braces and blanks are gone."""
+    """Whether a key is empty without its braces and blanks."""
     return text is None or not _canonical(text)
 
 

@@ -1,4 +1,4 @@
-"""The ASGI application of a node, and what lives as long as it serves."""
+"""The ASGI application of a node, with its database and its worker."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 
 class NodeApp:
-    """Opens its database and starts its worker with the server's lifespan, or by `start` and `stop`."""
+    """Opens its database and starts its worker in the server's lifespan, or in `start` and `stop`."""
 
     def __init__(self, name: str, version: str, protocols: Sequence[Protocol], settings: Settings) -> None:
         self.name = name
@@ -37,37 +37,37 @@ class NodeApp:
         self._open = ExitStack()
 
     def start(self) -> None:
-        """Raises `StartError` if the database is in use or cannot be used."""
+        """Open the database and start the worker; raises `StartError` if the database is in use or unusable."""
         with ExitStack() as opened:
             path = self.settings.database
-            exclusive = ProcessLock(path)
-            opened.callback(exclusive.release)
-            database, workers_own = Database(path), Database(path)
+            lock = ProcessLock(path)
+            opened.callback(lock.release)
+            database, worker_database = Database(path), Database(path)
             opened.callback(database.close)
-            opened.callback(workers_own.close)
-            worker = Worker({protocol.name: protocol for protocol in self.protocols}, workers_own)
+            opened.callback(worker_database.close)
+            worker = Worker({protocol.name: protocol for protocol in self.protocols}, worker_database)
             opened.callback(self._stop_worker, worker)
             worker.start()
-            points = endpoints(self.version, self.protocols, database, stored=worker.wake)
-            self._web = web(points, self.settings)
+            handlers = endpoints(self.version, self.protocols, database, on_stored=worker.wake)
+            self._web = web(handlers, self.settings)
             self._open = opened.pop_all()
 
     def stop(self) -> None:
-        """Waits for the record in hand, stores what was done and closes; may be called again."""
+        """Wait for the record being processed, store its result and close; may be called again."""
         self._web = None
         self._open.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve HTTP, or follow the server's start and stop."""
+        """Serve HTTP, or start and stop with the server."""
         if scope["type"] == "lifespan":
-            await self._follow(receive, send)
+            await self._run_lifespan(receive, send)
             return
         if self._web is None:
             raise StartError(not_started(self.name))
         await self._web(scope, receive, send)
 
-    async def _follow(self, receive: Receive, send: Send) -> None:
-        # Starlette's own lifespan would answer a StartError with a whole traceback.
+    async def _run_lifespan(self, receive: Receive, send: Send) -> None:
+        # Starlette's own lifespan would log a StartError with a whole traceback.
         await receive()
         try:
             self.start()
@@ -81,9 +81,12 @@ class NodeApp:
 
     def _stop_worker(self, worker: Worker) -> None:
         if not worker.stop():
-            logger.warning("%s left a record behind in processing, to run again at the next start", self.name)
+            logger.warning(
+                "%s stopped while a record was being processed; it is processed again after the next start",
+                self.name,
+            )
 
 
 def not_started(name: str) -> str:
-    """What to say to a server that sends requests without having announced its start."""
+    """The error text for a server that sends requests without the lifespan's start."""
     return f"{name} is not started: the server must run the ASGI lifespan (uvicorn --lifespan on)"

@@ -1,4 +1,4 @@
-"""The arrival log, for people and tests: what came in, in which order, and what became of it."""
+"""The arrival log, for people and tests: the records of a node in the order of arrival, with their results."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FROM records WHERE seq > ? ORDER BY seq
 
 @dataclass(frozen=True)
 class Arrival:
-    """A record as the node holds it; `result` is None while it waits and when it failed, `error` says why."""
+    """A stored record; `result` is None until it is processed and if that failed, `error` is the reason of a failure."""
 
     seq: int
     protocol: str
@@ -35,9 +35,9 @@ class Arrival:
 
 
 def arrivals(database: str | Path, *, after: int = 0) -> list[Arrival]:
-    """All that came in after a sequence number, in order of arrival.
+    """Return the records that arrived after a sequence number, in the order of arrival.
 
-    Reads a snapshot, also while the node runs, and never writes; the file must exist.
+    Reads a snapshot, also while the node runs, and never writes. Raises sqlite3.OperationalError for a missing file.
     """
     uri = f"{Path(database).absolute().as_uri()}?mode=ro"
     with closing(sqlite3.connect(uri, uri=True)) as connection:
@@ -47,7 +47,7 @@ def arrivals(database: str | Path, *, after: int = 0) -> list[Arrival]:
 def _arrival(  # noqa: PLR0913, PLR0917 - the columns of LOG
     seq: int,
     protocol: str,
-    known_as: str,
+    id_text: str,
     id_is_number: int,
     received_at: str,
     epoch: str | None,
@@ -59,7 +59,7 @@ def _arrival(  # noqa: PLR0913, PLR0917 - the columns of LOG
     return Arrival(
         seq=seq,
         protocol=protocol,
-        id=int(known_as) if id_is_number else known_as,
+        id=int(id_text) if id_is_number else id_text,
         received_at=datetime.fromisoformat(received_at),
         epoch=epoch,
         processed_at=None if processed_at is None else datetime.fromisoformat(processed_at),

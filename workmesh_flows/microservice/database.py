@@ -1,4 +1,4 @@
-"""The SQLite file of a node: one row a record, in the order of arrival."""
+"""The SQLite file of a node: one row for each record, in the order of arrival."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from typing import Any
 from workmesh_flows.errors import StartError
 
 BUSY_SECONDS = 30
-IDS_A_STATEMENT = 500
+IDS_PER_STATEMENT = 500
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS records (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,  -- the order of arrival
     protocol TEXT NOT NULL,
     id TEXT NOT NULL,
-    id_is_number INTEGER NOT NULL,          -- whether the id came as a JSON number
-    received_at TEXT NOT NULL,              -- UTC, ISO 8601, as all times here
-    epoch TEXT,                             -- the Workmesh-Epoch of the push; earlier versions took any text
-    processed_at TEXT,                      -- null: waits to be processed
+    id_is_number INTEGER NOT NULL,          -- whether the id was a JSON number
+    received_at TEXT NOT NULL,              -- UTC, ISO 8601, as all times in this file
+    epoch TEXT,                             -- the Workmesh-Epoch of the push; earlier versions stored any text
+    processed_at TEXT,                      -- null: not processed yet
     result TEXT,                            -- JSON object; null if processing failed
-    error TEXT,                             -- why processing failed
+    error TEXT,                             -- the reason of a failure
     body TEXT NOT NULL,                     -- the record as JSON
     UNIQUE (protocol, id)
 );
@@ -34,18 +34,18 @@ CREATE TABLE IF NOT EXISTS answers (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     protocol TEXT NOT NULL,
     idempotency_key TEXT NOT NULL,
-    value TEXT NOT NULL,                    -- the value that was answered, as JSON
+    value TEXT NOT NULL,                    -- the value of the answer, as JSON
     UNIQUE (protocol, idempotency_key)
 );
 CREATE TABLE IF NOT EXISTS epochs (
-    lane TEXT PRIMARY KEY,                  -- the Workmesh-Lane as it came; if none did, the access point's path
-    epoch INTEGER NOT NULL                  -- the highest seen
+    lane TEXT PRIMARY KEY,                  -- the Workmesh-Lane header; without one, the endpoint's path
+    epoch INTEGER NOT NULL                  -- the highest one received
 );
 """
 
 
 class Database:
-    """One connection, usable from any thread, one at a time."""
+    """One connection that all threads may use, one at a time."""
 
     def __init__(self, path: Path) -> None:
         self._lock = RLock()
@@ -53,7 +53,7 @@ class Database:
             self._connection = sqlite3.connect(
                 path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )
-            # WAL lets people read while the node writes; FULL puts a commit on the disk before its answer.
+            # WAL allows reads while the node writes; FULL puts a commit on the disk before the request is answered.
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.executescript(SCHEMA)
@@ -62,22 +62,22 @@ class Database:
             raise StartError(message) from error
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """All rows of a query."""
+        """Return all rows of a query."""
         with self._lock:
             return self._connection.execute(sql, values).fetchall()
 
     def rows_for(self, select: str, protocol: str, ids: Sequence[str]) -> list[tuple[Any, ...]]:
-        """The rows of a query over `records` for many ids, a bounded number of ids a statement."""
+        """Return the rows of a query over `records` for many ids, with a limited number of ids in each statement."""
         found: list[tuple[Any, ...]] = []
-        for start in range(0, len(ids), IDS_A_STATEMENT):
-            some = ids[start : start + IDS_A_STATEMENT]
+        for start in range(0, len(ids), IDS_PER_STATEMENT):
+            some = ids[start : start + IDS_PER_STATEMENT]
             marks = ", ".join("?" * len(some))
             found += self.rows(f"{select} WHERE protocol = ? AND id IN ({marks})", (protocol, *some))
         return found
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Cursor]:
-        """All or nothing; takes SQLite's write lock at once: what is read inside stays true until the end."""
+        """Commit all or nothing; takes SQLite's write lock at once, so that values read inside cannot change until the end."""
         with self._lock:
             cursor = self._connection.cursor()
             cursor.execute("BEGIN IMMEDIATE")
@@ -90,6 +90,6 @@ class Database:
                 raise
 
     def close(self) -> None:
-        """Waits for the statement in hand."""
+        """Close the connection, after the statement that is being executed."""
         with self._lock:
             self._connection.close()

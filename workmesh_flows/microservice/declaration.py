@@ -1,4 +1,4 @@
-"""What a user declares: a micro-service with its protocols."""
+"""The declaration of a micro-service with its protocols."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ProcessT = TypeVar("ProcessT", bound=Process)
 
 
 class MicroService:
-    """A named set of protocols; itself an ASGI application that takes its settings from the environment.
+    """A named set of protocols; itself an ASGI application that reads its settings from the environment.
 
     One process serves one database: run a single worker (``uvicorn --workers 1``, the default).
     """
@@ -40,7 +40,7 @@ class MicroService:
 
     @property
     def protocols(self) -> tuple[Protocol, ...]:
-        """The protocols, in the order they were declared."""
+        """The protocols, in the order of declaration."""
         return tuple(self._protocols.values())
 
     def protocol(
@@ -48,13 +48,12 @@ class MicroService:
         name: str,
         *,
         check: Check | None = None,
-        id: str = "id",  # noqa: A002 - the word a record's author would use
+        id: str = "id",  # noqa: A002 - the natural name for the author of a micro-service
     ) -> Callable[[ProcessT], ProcessT]:
-        """Declare the decorated function as what processes the records of a protocol.
+        """Declare that the decorated function processes the records of a protocol.
 
-        `check` is called with each new record before anything is stored and raises `RecordRefused` for one
-        that can never be processed. `id` is the key under which a record keeps its id. The function is given
-        back unchanged.
+        `check` is called with each new record before anything is stored, and raises `RecordRefused` for one that can
+        never be processed. `id` is the key of a record's id. The function is returned unchanged.
         """
 
         def declare(process: ProcessT) -> ProcessT:
@@ -77,15 +76,15 @@ class MicroService:
     ) -> NodeApp:
         """The ASGI application, for a server of your own.
 
-        What is left out comes from WORKMESH_API_KEY (there must be one), WORKMESH_DATABASE (default:
-        ``<name>.db`` in the working directory) and WORKMESH_BODY_LIMIT (bytes a request body may have,
-        default 32 MiB). Raises `StartError` for what is missing or wrong.
+        Omitted arguments are read from the environment: WORKMESH_API_KEY (required), WORKMESH_DATABASE (default:
+        ``<name>.db`` in the working directory) and WORKMESH_BODY_LIMIT (largest request body in bytes, default
+        32 MiB). Raises `StartError` for a missing or invalid setting.
         """
         settings = resolve(self.name, api_key=api_key, database=database, body_limit=body_limit)
         return NodeApp(self.name, self.version, self.protocols, settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve; settings are read when the server announces its start: importing needs no environment."""
+        """Serve; settings are read when the server starts, so that importing the module needs no environment."""
         if scope["type"] == "lifespan":
             try:
                 self._served = self.app()

@@ -1,4 +1,4 @@
-"""The access points of a node: what each of them answers to an admitted call."""
+"""The endpoints of a node: the answer of each to an admitted request."""
 
 from __future__ import annotations
 
@@ -11,51 +11,51 @@ from workmesh_flows.microservice.admission import Call
 from workmesh_flows.microservice.backlog import workload
 from workmesh_flows.microservice.database import Database
 from workmesh_flows.microservice.envelope import RequestDenied
-from workmesh_flows.microservice.epochs import note_epoch, read_sender
+from workmesh_flows.microservice.epochs import read_sender, save_epoch
 from workmesh_flows.microservice.incoming import check_records, read_records
 from workmesh_flows.microservice.protocol import ID_LIMIT, Protocol, RecordId, is_id
-from workmesh_flows.microservice.results import latest_processed, pulled
-from workmesh_flows.microservice.store_push import accept, known_ids, remembered_answer
+from workmesh_flows.microservice.results import latest_processed, results_of
+from workmesh_flows.microservice.store_push import known_ids, saved_answer, store_batch
 
-Answer: TypeAlias = Callable[[Call], object]
-"""Gives the value of a successful answer, or raises `RequestDenied`; called in a thread, some at a time."""
+Handler: TypeAlias = Callable[[Call], object]
+"""Returns the value of a successful answer, or raises `RequestDenied`; several threads may call it at a time."""
 
 
 def endpoints(
-    version: str, protocols: Iterable[Protocol], database: Database, stored: Callable[[], None]
-) -> dict[str, Answer]:
-    """Path by path; `stored` is called after each push that was committed."""
-    points: dict[str, Answer] = {
+    version: str, protocols: Iterable[Protocol], database: Database, on_stored: Callable[[], None]
+) -> dict[str, Handler]:
+    """The handler of each path; `on_stored` is called after the commit of each push."""
+    handlers: dict[str, Handler] = {
         "/api/1.0/ping.json": lambda _: "",
         "/api/1.0/version.json": lambda _: version,
         "/api/1.0/workload.json": lambda _: workload(database),
     }
     for protocol in protocols:
-        points |= _protocol_endpoints(protocol, database, stored)
-    return points
+        handlers |= _protocol_endpoints(protocol, database, on_stored)
+    return handlers
 
 
 def _protocol_endpoints(
-    protocol: Protocol, database: Database, stored: Callable[[], None]
-) -> dict[str, Answer]:
+    protocol: Protocol, database: Database, on_stored: Callable[[], None]
+) -> dict[str, Handler]:
     path = f"/api/1.0/{protocol.name}"
 
     def push(call: Call) -> object:
         key, sender = call.idempotency_key, read_sender(call, f"{path}/push.json")
-        value = remembered_answer(database, protocol.name, key)
-        note_epoch(database, sender)  # before the answer above is given: a paused sender must learn of it
+        value = saved_answer(database, protocol.name, key)
+        save_epoch(database, sender)  # before a saved answer is returned: a replaced sender must get an error
         if value is None:
             arriving = read_records(protocol, call.payload)
             check_records(protocol, arriving, known_ids(database, protocol.name, arriving))
-            value = accept(database, protocol.name, arriving, key=key, sender=sender)
-            stored()
+            value = store_batch(database, protocol.name, arriving, key=key, sender=sender)
+            on_stored()
         return orjson.Fragment(value)
 
     def status(_: Call) -> object:
         return latest_processed(database, protocol.name)
 
     def pull(call: Call) -> object:
-        return pulled(database, protocol.name, _ids(call.payload))
+        return results_of(database, protocol.name, _ids(call.payload))
 
     return {f"{path}/push.json": push, f"{path}/status.json": status, f"{path}/pull.json": pull}
 

@@ -1,4 +1,4 @@
-"""The shape of every answer: ``{"status": "success", "value": ...}``, or what is wrong as the status."""
+"""The form of every answer: ``{"status": "success", "value": ...}``, or the problem as the status."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from starlette.responses import Response
 
 SUCCESS = "success"
 TEXT_LIMIT = 2000
-"""Characters kept of a text that explains something; masters keep no more either."""
+"""Characters kept of a reason; masters keep as many."""
 
 
 class RequestDenied(Exception):
-    """A request that gets an answer other than success; carries what to say, and with which HTTP status."""
+    """A request is not answered with success; carries the status text, the HTTP status and the value."""
 
     def __init__(self, status: str, http: HTTPStatus = HTTPStatus.OK, *, value: object = "") -> None:
         super().__init__(status)
@@ -23,17 +23,17 @@ class RequestDenied(Exception):
 
 
 def success(value: object) -> Response:
-    """The answer to a request that was understood and done."""
+    """The answer to a successful request."""
     return _answer(SUCCESS, value, HTTPStatus.OK)
 
 
 def failure(status: str, http: HTTPStatus = HTTPStatus.OK, value: object = "") -> Response:
-    """The answer to a request that was not; HTTP 200 unless the request never got as far as a protocol."""
+    """The answer to a failed request; HTTP 200 unless the request did not reach a protocol."""
     return _answer(printable(status), value, http)
 
 
 def printable(text: str) -> str:
-    """A text cut to the limit, and fit for JSON and SQLite: both refuse half a surrogate pair."""
+    """Cut a text to the limit, and escape half surrogate pairs, which neither JSON nor SQLite accepts."""
     return text[:TEXT_LIMIT].encode(errors="backslashreplace").decode()
 
 

@@ -1,4 +1,4 @@
-"""The highest epoch under which each lane was pushed to: who comes with a lower one was replaced meanwhile."""
+"""The highest epoch of each lane: a sender with a lower one was replaced, and its push is rejected."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from workmesh_flows.microservice.database import Database
 from workmesh_flows.microservice.envelope import RequestDenied
 
 EPOCH_LIMIT = 2**63 - 1
-"""The largest integer SQLite keeps."""
+"""The largest integer of SQLite."""
 
 LANE_LIMIT = 1000
-"""Characters of a Workmesh-Lane, which is stored; a master's names make up to 401."""
+"""Largest number of characters of a Workmesh-Lane, which is stored; a master's names have up to 401."""
 
 NUMBER = re.compile(r"0*([0-9]{1,19})")
 LANE = re.compile(r"[A-Za-z0-9._~%-]+/[A-Za-z0-9._~%/-]+")
@@ -28,14 +28,14 @@ INSERT INTO epochs (lane, epoch) VALUES (?, ?) ON CONFLICT (lane) DO UPDATE SET 
 
 @dataclass(frozen=True)
 class Sender:
-    """Who pushes; a lane that is not named is the path of the access point, which begins with a slash."""
+    """The sender of a push; without a header, its lane is the endpoint's path, which starts with a slash."""
 
     lane: str
     epoch: int
 
 
 def read_sender(call: Call, path: str) -> Sender | None:
-    """The sender of a push to `path`, None if it names no epoch; raises `RequestDenied` for headers that are wrong."""
+    """The sender of a push to `path`, None without an epoch; raises `RequestDenied` for an invalid header."""
     if call.epoch is None:
         return None
     number = NUMBER.fullmatch(call.epoch)
@@ -52,11 +52,11 @@ def read_sender(call: Call, path: str) -> Sender | None:
     return Sender(call.lane, int(number[1]))
 
 
-def note_epoch(database: Database, sender: Sender | None) -> None:
-    """`raise_epoch` at the first sight of a push, kept whatever becomes of its records.
+def save_epoch(database: Database, sender: Sender | None) -> None:
+    """Call `raise_epoch` when a push arrives, and commit the epoch even if the records are refused.
 
-    A new sender whose first batch is refused, or was stored by the old one, has taken over all the same. The
-    write lock is taken only where the epoch is not the one that is known: once for each taking of a lane.
+    A new sender replaces the old one also if its first batch is refused, or was stored by the old one. The write
+    lock is taken only for an epoch that differs from the stored one: once for each lease of a lane.
     """
     if sender is not None and database.rows(HIGHEST, (sender.lane,)) != [(sender.epoch,)]:
         with database.transaction() as cursor:
@@ -64,14 +64,14 @@ def note_epoch(database: Database, sender: Sender | None) -> None:
 
 
 def raise_epoch(cursor: sqlite3.Cursor, sender: Sender | None) -> None:
-    """Inside a transaction: raises `RequestDenied` if the lane has seen a higher epoch, or else keeps this one."""
+    """In a transaction, store the epoch; raises `RequestDenied` if the lane has a higher one."""
     if sender is None:
         return
     found = cursor.execute(HIGHEST, (sender.lane,)).fetchone()
     highest = -1 if found is None else int(found[0])
     if sender.epoch < highest:
         raise RequestDenied(
-            f"stale epoch: this lane has been sent to under epoch {highest}, this request has {sender.epoch}",
+            f"stale epoch: this lane was pushed to under epoch {highest}, this request has epoch {sender.epoch}",
             HTTPStatus.PRECONDITION_FAILED,
             value={"epoch": highest},
         )

@@ -1,4 +1,4 @@
-"""The records of a push, read from its payload and judged before anything is stored."""
+"""The records of a push, read from its payload and checked before anything is stored."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from workmesh_flows.microservice.protocol import ID_LIMIT, Protocol, Record, Rec
 
 @dataclass(frozen=True)
 class IncomingRecord:
-    """A record on its way into the store; `body` is the JSON of what came, before any check touched it."""
+    """A record of a push; `body` is its JSON from before the user's check, which may change `record`."""
 
     id: RecordId
     record: Record
@@ -23,12 +23,12 @@ class IncomingRecord:
 
     @property
     def id_text(self) -> str:
-        """The id as text: 12 and "12" are the same record, because a pull names both "12"."""
+        """The id as text: 12 and "12" are the same record, because a pull names both as "12"."""
         return str(self.id)
 
 
 def read_records(protocol: Protocol, payload: dict[str, Any]) -> list[IncomingRecord]:
-    """One record or a batch, under the only key of the payload, whatever its name."""
+    """Read one record or a batch under the only key of the payload; raises `RequestDenied` for any other payload."""
     if len(payload) != 1:
         message = f"beside api_key one key with a record or a list of records is expected, not {len(payload)}"
         raise RequestDenied(message)
@@ -40,17 +40,16 @@ def read_records(protocol: Protocol, payload: dict[str, Any]) -> list[IncomingRe
     ]
 
 
-def check_records(protocol: Protocol, arriving: Sequence[IncomingRecord], known: Collection[str]) -> None:
-    """Call the user's check on what is new; raises `RequestDenied` with the first reason, naming the record.
+def check_records(protocol: Protocol, incoming: Sequence[IncomingRecord], known: Collection[str]) -> None:
+    """Call the user's check on new records; raises `RequestDenied` with the first reason and the record's id.
 
-    One refused record refuses its whole batch. To store the others would let the later records of the same
-    account overtake the refused one, which its master has yet to decide about. The master finds the culprit
-    by bisection, sets it aside with what follows it, and sends the rest again: so the order within an account
-    is kept.
+    One refused record refuses its whole batch: otherwise later records of the same account would overtake the refused
+    one before its master has decided about it. The master finds the refused record by bisection and sends the other
+    records again, except those that wait behind it: this preserves the order within an account.
     """
     if protocol.check is None:
         return
-    for item in arriving:
+    for item in incoming:
         if item.id_text in known:
             continue
         try:
@@ -64,12 +63,12 @@ def _incoming_record(protocol: Protocol, record: object, place: str) -> Incoming
     if not isinstance(record, dict):
         message = f"{place} is not a JSON object"
         raise RequestDenied(message)
-    given = record.get(protocol.id_key)
-    if not is_id(given):
+    record_id = record.get(protocol.id_key)
+    if not is_id(record_id):
         message = f"{place} needs an integer or a text of 1 to {ID_LIMIT} characters as {protocol.id_key!r}"
         raise RequestDenied(message)
     try:
-        return IncomingRecord(given, record, orjson.dumps(record).decode())
-    except orjson.JSONEncodeError as error:  # orjson reads deeper nesting than it writes
-        message = f"record {given} is nested too deeply"
+        return IncomingRecord(record_id, record, orjson.dumps(record).decode())
+    except orjson.JSONEncodeError as error:  # orjson parses deeper nesting than it serializes
+        message = f"record {record_id} is nested too deeply"
         raise RequestDenied(message) from error

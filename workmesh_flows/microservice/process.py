@@ -1,4 +1,4 @@
-"""A node as a process of its own, for demos and tests: start, stop, kill and start it again from Python."""
+"""A node in a process of its own, for demos and tests: start, stop, kill and restart it from Python."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ from workmesh_flows.microservice.settings import API_KEY
 HOST = "127.0.0.1"
 START_SECONDS = 20.0
 STOP_SECONDS = 45.0
-"""Longer than the node itself gives its requests and the record in hand."""
+"""Longer than the node waits for its open requests and for the record being processed."""
 
 POLL_SECONDS = 0.02
-LAST_LINES = 20
-LISTENS = re.compile(rb"listens on http://[^ ]*:(\d+)")
+SHOWN_LINES = 20
+LISTENING = re.compile(rb"listens on http://[^ ]*:(\d+)")
 
 
 class NodeProcess:
-    """A micro-service of a module, serving on 127.0.0.1 from `start` to `stop`; a context manager does both.
+    """Serves a module's micro-service on 127.0.0.1 from `start` to `stop`; a context manager does both.
 
-    The port is free and chosen at the first start unless given, and stays; so do the api key and the database
-    file, so that a start after `stop` or `kill` is a node that comes back. What the node logs is in `log`,
-    beside the database. The process imports what this one can, and ends with it, even if this one is killed.
+    The first start chooses a free port unless one is given. Port, api key and database file stay the same, so that a
+    start after `stop` or `kill` restarts the same node. The node's log is the file `log` beside the database. The
+    process can import what this process can, and ends with it, even if this process is killed.
     """
 
-    def __init__(  # noqa: PLR0913 - by name, and all but two may be left out
+    def __init__(  # noqa: PLR0913 - by keyword, and all but two are optional
         self,
         microservice: str,
         *,
@@ -50,7 +50,7 @@ class NodeProcess:
         import_from: Sequence[str | Path] = (),
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        """`microservice` is module:attribute; `import_from` are more folders to import it from."""
+        """`microservice` is ``module:attribute``; `import_from` are additional folders to import it from."""
         self.microservice = microservice
         self.database = Path(database).absolute()
         self.name = name or self.database.stem
@@ -58,7 +58,7 @@ class NodeProcess:
         self.port = port
         self.log = self.database.with_name(f"{self.database.name}.log")
         path = [str(folder) for folder in import_from] + [folder or str(Path.cwd()) for folder in sys.path]
-        # The key goes by environment: a command line can be read by every user of the machine.
+        # The key is passed in the environment: every user of the machine can read a command line.
         self._environment = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join(path),
@@ -79,21 +79,21 @@ class NodeProcess:
 
     @property
     def url(self) -> str:
-        """Without a slash at the end; the port is 0 before the first start."""
+        """The node's address, without a slash at the end; the port is 0 before the first start."""
         return f"http://{HOST}:{self.port}"
 
     @property
     def pid(self) -> int | None:
-        """Process id while it runs."""
+        """The process id, None while the node is not running."""
         return self._process.pid if self._process is not None and self._process.poll() is None else None
 
     def start(self) -> Self:
-        """Return once a ping is answered; raises `StartError` with the node's last lines if none comes."""
+        """Start and wait for the answer to a ping; raises `StartError` with the last lines of the log if there is none."""
         if self.pid is not None:
             return self
         with self.log.open("ab") as log:
             self._log_start = log.tell()
-            self._process = subprocess.Popen(  # noqa: S603 - no shell, our own interpreter
+            self._process = subprocess.Popen(  # noqa: S603 - no shell; the interpreter of this process
                 self._command(), stdin=subprocess.PIPE, stdout=log, stderr=log, env=self._environment
             )
         atexit.register(self.stop)
@@ -101,15 +101,15 @@ class NodeProcess:
         return self
 
     def stop(self) -> int | None:
-        """End it as a supervisor would, and kill it if that takes too long; gives the exit code."""
+        """Send SIGTERM, as a supervisor does, and kill the node if it does not stop in time; returns the exit status."""
         return self._end(signal.SIGTERM)
 
     def kill(self) -> int | None:
-        """SIGKILL: the node gets no chance to finish anything."""
+        """Send SIGKILL: the node cannot finish anything; returns the exit status."""
         return self._end(signal.SIGKILL)
 
     def arrivals(self) -> list[Arrival]:
-        """What came in so far, in order; also while the node is down."""
+        """The records that have arrived, in order; also while the node is stopped."""
         return arrivals(self.database)
 
     def _command(self) -> list[str]:
@@ -124,18 +124,18 @@ class NodeProcess:
 
     def _wait_for_ping(self) -> None:
         end = time.monotonic() + START_SECONDS
-        while not self._pings():
+        while not self._answers_ping():
             if self.pid is None or time.monotonic() > end:
-                state = "does not answer" if self.pid else f"ended with code {self.kill()}"
+                problem = "does not answer" if self.pid else f"exited with status {self.kill()}"
                 self.kill()
-                message = f"node {self.name} {state}; its last lines:\n{self._last_lines()}"
+                message = f"node {self.name} {problem}; the last lines of its log:\n{self._last_lines()}"
                 raise StartError(message)
             time.sleep(POLL_SECONDS)
 
-    def _pings(self) -> bool:
-        if (said := LISTENS.search(self._output())) is None:
+    def _answers_ping(self) -> bool:
+        if (listening := LISTENING.search(self._output())) is None:
             return False
-        self.port = int(said[1])
+        self.port = int(listening[1])
         connection = HTTPConnection(HOST, self.port, timeout=1)
         try:
             connection.request("POST", "/api/1.0/ping.json", orjson.dumps({"api_key": self.api_key}))
@@ -166,4 +166,4 @@ class NodeProcess:
             return log.read()
 
     def _last_lines(self) -> str:
-        return "\n".join(self._output().decode(errors="replace").splitlines()[-LAST_LINES:]) or "(none)"
+        return "\n".join(self._output().decode(errors="replace").splitlines()[-SHOWN_LINES:]) or "(none)"

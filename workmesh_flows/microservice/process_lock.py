@@ -1,4 +1,4 @@
-"""One process a database: two workers would break the order of arrival."""
+"""A lock that allows one process for each database: two workers would break the order of arrival."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from workmesh_flows.errors import StartError
 
 try:
     import fcntl
-except ImportError:  # Windows has no advisory locks: there it stays the user's care
+except ImportError:  # Windows has no advisory locks: there the user must start only one process
     fcntl = None  # type: ignore[assignment]
 
 
 class ProcessLock:
-    """Held from creation to `release`, or to the end of the process, however it ends.
+    """Held from creation to `release`, or to the end of the process, also if it is killed.
 
-    The lock is on a file of its own: closing a descriptor of the database file would drop SQLite's locks.
+    The lock is on a separate file: closing a descriptor of the database file would release SQLite's locks.
     """
 
     def __init__(self, database: Path) -> None:
@@ -32,9 +32,9 @@ class ProcessLock:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(self._descriptor)
-            message = f"the database {database} is in use: a node is one process with one worker; another node needs another --database"
+            message = f"the database {database} is in use by another process; each node needs a --database of its own"
             raise StartError(message) from error
 
     def release(self) -> None:
-        """Let another process take the database."""
+        """Allow another process to use the database."""
         os.close(self._descriptor)

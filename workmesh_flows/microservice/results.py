@@ -1,4 +1,4 @@
-"""What a master may ask about processed records."""
+"""Queries of a master about processed records."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ SELECT id, id_is_number FROM records WHERE protocol = ? AND processed_at IS NOT 
 
 
 def latest_processed(database: Database, protocol: str) -> RecordId | None:
-    """The id of the record processed last, failed ones included, in the JSON type it came in."""
-    for known_as, is_number in database.rows(LATEST, (protocol,)):
-        return int(known_as) if is_number else str(known_as)
+    """The id of the record that was processed last, also if it failed, in its original JSON type."""
+    for id_text, is_number in database.rows(LATEST, (protocol,)):
+        return int(id_text) if is_number else str(id_text)
     return None
 
 
-def pulled(database: Database, protocol: str, ids: Sequence[RecordId]) -> dict[str, Any]:
-    """The result, as JSON, of each id that was processed, or a text: why it failed. Others are left out."""
+def results_of(database: Database, protocol: str, ids: Sequence[RecordId]) -> dict[str, Any]:
+    """The result, as JSON, of each processed record, or the reason of its failure; other ids are left out."""
     found = database.rows_for(
         "SELECT id, processed_at, result, error FROM records", protocol, [str(id_) for id_ in ids]
     )
     return {
-        known_as: error if result is None else orjson.Fragment(result)
-        for known_as, processed_at, result, error in found
+        id_text: error if result is None else orjson.Fragment(result)
+        for id_text, processed_at, result, error in found
         if processed_at is not None
     }

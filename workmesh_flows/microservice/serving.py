@@ -1,4 +1,4 @@
-"""Serving a micro-service in this process, until a signal says to stop."""
+"""Serving a micro-service in this process until a signal stops it."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from workmesh_flows.microservice.declaration import MicroService
 logger = logging.getLogger(__name__)
 
 KEEP_ALIVE_SECONDS = 75
-"""Longer than a master keeps an idle connection: the node never closes one that is about to be used."""
+"""Longer than a master keeps an idle connection, so that the node never closes one that is about to be used."""
 
 GRACE_SECONDS = 10
-"""For the requests in hand when a signal comes."""
+"""Time for open requests to finish after a signal."""
 
 BACKLOG = 2048
 
 
-def serve(  # noqa: PLR0913 - what a command line may say
+def serve(  # noqa: PLR0913 - the options of the command line
     microservice: MicroService,
     host: str = "127.0.0.1",
     port: int = 8000,
@@ -35,15 +35,15 @@ def serve(  # noqa: PLR0913 - what a command line may say
     database: str | Path | None = None,
     body_limit: int | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT, then return; port 0 takes a free one and logs it.
+    """Serve until SIGTERM or SIGINT, then return; port 0 chooses a free port, which is logged.
 
-    What is left out comes from the environment, see `MicroService.app`. Raises `StartError`.
+    Omitted settings are read from the environment, see `MicroService.app`. Raises `StartError`.
     """
     app = microservice.app(api_key=api_key, database=database, body_limit=body_limit)
     with closing(_listen(host, port)) as listener:
         config = uvicorn.Config(
             app,
-            lifespan="off",  # started and stopped below, whatever way the server ends
+            lifespan="off",  # started and stopped below, however the server ends
             log_config=None,
             log_level="warning",
             access_log=False,
@@ -51,7 +51,7 @@ def serve(  # noqa: PLR0913 - what a command line may say
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
         server = uvicorn.Server(config)
-        with _signals_end(server):
+        with _stop_on_signals(server):
             app.start()
             try:
                 logger.info("%s listens on http://%s:%d", microservice.name, host, listener.getsockname()[1])
@@ -62,7 +62,7 @@ def serve(  # noqa: PLR0913 - what a command line may say
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Say TCP: asyncio switches Nagle's algorithm off, 40 ms an answer, only where the protocol is named.
+    # Name TCP: only then asyncio switches off Nagle's algorithm, which would delay each answer by 40 ms.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -76,8 +76,8 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 @contextmanager
-def _signals_end(server: uvicorn.Server) -> Iterator[None]:
-    """Make a signal before the server is up, or raised again by uvicorn once it is down, a normal end."""
+def _stop_on_signals(server: uvicorn.Server) -> Iterator[None]:
+    """Stop normally on a signal, also before the server has started, and when uvicorn raises it again after its end."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

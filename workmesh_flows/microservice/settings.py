@@ -1,4 +1,4 @@
-"""What a node needs beside its declaration, from arguments or the environment."""
+"""The settings of a node, from arguments or the environment."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DEFAULT_BODY_LIMIT = 32 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Settings:
-    """Where and for whom a node works; `body_limit` is in bytes."""
+    """The settings of a node; `body_limit` is in bytes."""
 
     api_key: ApiKey
     database: Path
@@ -28,20 +28,22 @@ class Settings:
 def resolve(
     name: str, *, api_key: str | None, database: str | Path | None, body_limit: int | None
 ) -> Settings:
-    """Complete what was given from the environment; raises `StartError` for what is missing or wrong."""
+    """Complete the given settings from the environment; raises `StartError` for a missing or invalid one."""
     key = os.environ.get(API_KEY) if api_key is None else api_key
     if key is None or is_blank(key):
-        message = f"{name} has no api key: set {API_KEY} in the environment or give api_key"
+        message = f"{name} has no api key: set {API_KEY} in the environment or pass api_key"
         raise StartError(message)
     path = Path(database or os.environ.get(DATABASE) or f"{name}.db").absolute()
     if not path.parent.is_dir():
-        message = f"{name} cannot keep its database in {path.parent}: there is no such folder ({DATABASE})"
+        message = (
+            f"{name} cannot create its database in {path.parent}: the folder does not exist ({DATABASE})"
+        )
         raise StartError(message)
     return Settings(ApiKey(key), path, _body_limit(body_limit))
 
 
-def _body_limit(given: int | None) -> int:
-    text = os.environ.get(BODY_LIMIT, str(DEFAULT_BODY_LIMIT)) if given is None else str(given)
+def _body_limit(value: int | None) -> int:
+    text = os.environ.get(BODY_LIMIT, str(DEFAULT_BODY_LIMIT)) if value is None else str(value)
     if not text.isdecimal() or int(text) == 0:
         message = f"{BODY_LIMIT} must be a number of bytes above zero, not {text!r}"
         raise StartError(message)

@@ -1,4 +1,4 @@
-"""HTTP around the access points: POST only, always an envelope, never a word of what was sent."""
+"""The HTTP side of the endpoints: POST only, every answer an envelope, none quotes the request."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.routing import Route
 
 from workmesh_flows.microservice.admission import admit
-from workmesh_flows.microservice.endpoints import Answer
+from workmesh_flows.microservice.endpoints import Handler
 from workmesh_flows.microservice.envelope import RequestDenied, failure, success
 from workmesh_flows.microservice.exceptions import log_crash
 from workmesh_flows.microservice.settings import Settings
@@ -23,37 +23,37 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 
-def web(points: Mapping[str, Answer], settings: Settings) -> Starlette:
-    """The HTTP side of a node, without its lifespan."""
+def web(handlers: Mapping[str, Handler], settings: Settings) -> Starlette:
+    """The HTTP application of a node, without its lifespan."""
     app = Starlette(
-        routes=[_route(path, answer, settings) for path, answer in points.items()],
-        exception_handlers={HTTPException: _not_an_access_point},
+        routes=[_route(path, handler, settings) for path, handler in handlers.items()],
+        exception_handlers={HTTPException: _no_endpoint},
     )
     app.router.redirect_slashes = False
     return app
 
 
-def _route(path: str, answer: Answer, settings: Settings) -> Route:
+def _route(path: str, handler: Handler, settings: Settings) -> Route:
     async def respond(request: Request) -> Response:
         try:
             call = await admit(request, settings.api_key, settings.body_limit)
-            return success(await run_in_threadpool(answer, call))
+            return success(await run_in_threadpool(handler, call))
         except RequestDenied as denied:
             return failure(denied.status, denied.http, denied.value)
         except ClientDisconnect:
-            return failure("the caller hung up", HTTPStatus.BAD_REQUEST)
+            return failure("the caller closed the connection", HTTPStatus.BAD_REQUEST)
         except sqlite3.Error as error:
-            # The node is at fault: 503 makes a master wait, 500 would make it look for a culprit.
+            # The node is at fault: 503 makes a master retry later, 500 would make it search for a record at fault.
             log_crash(path, error)
             return failure("the database of the node fails", HTTPStatus.SERVICE_UNAVAILABLE)
-        except Exception as error:  # noqa: BLE001 - above all a bug in a user's check
+        except Exception as error:  # noqa: BLE001 - usually a bug in the user's check
             log_crash(path, error)
             return failure(f"the node crashed: {type(error).__name__}", HTTPStatus.INTERNAL_SERVER_ERROR)
 
     return Route(path, respond, methods=["POST"])
 
 
-async def _not_an_access_point(_: Request, error: Exception) -> Response:
+async def _no_endpoint(_: Request, error: Exception) -> Response:
     if isinstance(error, HTTPException) and error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         return failure("only POST is answered", HTTPStatus.METHOD_NOT_ALLOWED)
-    return failure("there is no such access point", HTTPStatus.NOT_FOUND)
+    return failure("there is no such endpoint", HTTPStatus.NOT_FOUND)

@@ -1,4 +1,4 @@
-"""What cannot be seen from outside in reasonable time: bounds, query plans, a failing disk."""
+"""Properties that HTTP requests cannot show in reasonable time: limits, query plans, a failing disk."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ import httpx
 import pytest
 from starlette.testclient import TestClient
 
-from tests.microservice.calling import wait_for
-from tests.microservice.obedient import HALF, obedient
-from tests.microservice.twenty_lines import timeline
+from tests.microservice.caller import wait_for
+from tests.microservice.scripted_service import HALF, scripted
+from tests.microservice.small_service import timeline
 from workmesh_flows.microservice import MicroService, StartError, arrivals, store_push, worker
-from workmesh_flows.microservice.backlog import WAITING, settle
+from workmesh_flows.microservice.backlog import NEXT_PENDING, store_results
 from workmesh_flows.microservice.database import Database
 from workmesh_flows.microservice.epochs import HIGHEST, Sender
 from workmesh_flows.microservice.incoming import IncomingRecord
@@ -33,15 +33,15 @@ def database(tmp_path: Path) -> Iterator[Database]:
         yield database
 
 
-def test_only_the_latest_answers_are_remembered(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_push, "REMEMBERED_ANSWERS", 3)
+def test_only_the_latest_answers_are_saved(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_push, "SAVED_ANSWERS", 3)
     for number in range(6):
-        store_push.accept(database, "delivery", [], key=str(number), sender=None)
-    remembered = [store_push.remembered_answer(database, "delivery", str(number)) for number in range(6)]
-    assert [answer is not None for answer in remembered] == [False, False, False, True, True, True]
+        store_push.store_batch(database, "delivery", [], key=str(number), sender=None)
+    saved = [store_push.saved_answer(database, "delivery", str(number)) for number in range(6)]
+    assert [answer is not None for answer in saved] == [False, False, False, True, True, True]
 
 
-def test_what_is_answered_with_success_is_on_the_disk(database: Database) -> None:
+def test_a_record_is_on_the_disk_before_its_push_is_answered(database: Database) -> None:
     assert database.rows("PRAGMA journal_mode") == [("wal",)]
     assert database.rows("PRAGMA synchronous") == [(2,)]
 
@@ -52,7 +52,7 @@ def test_what_is_answered_with_success_is_on_the_disk(database: Database) -> Non
         pytest.param(LATEST, ("delivery",), "records_processed", id="status"),
         pytest.param(HIGHEST, ("s/p",), "sqlite_autoindex_epochs", id="the highest epoch"),
         pytest.param(
-            f"{WAITING}AND protocol IN (?, ?) ORDER BY seq LIMIT 1",
+            f"{NEXT_PENDING}AND protocol IN (?, ?) ORDER BY seq LIMIT 1",
             (0, "delivery", "open"),
             "records_waiting",
             id="the next record",
@@ -62,16 +62,16 @@ def test_what_is_answered_with_success_is_on_the_disk(database: Database) -> Non
         ),
     ],
 )
-def test_no_question_reads_the_whole_table(database: Database, sql: str, values: tuple, index: str) -> None:
+def test_every_query_uses_an_index(database: Database, sql: str, values: tuple, index: str) -> None:
     plan = " ".join(row[3] for row in database.rows(f"EXPLAIN QUERY PLAN {sql}", values))
     assert index in plan
     assert "TEMP B-TREE" not in plan
 
 
-def test_a_transaction_that_fails_leaves_nothing(database: Database) -> None:
+def test_a_failed_transaction_writes_nothing(database: Database) -> None:
     def fail_halfway() -> None:
         with database.transaction() as cursor:
-            cursor.execute(store_push.REMEMBER, ("delivery", "key", "1"))
+            cursor.execute(store_push.SAVE_ANSWER, ("delivery", "key", "1"))
             raise KeyError
 
     with pytest.raises(KeyError):
@@ -79,15 +79,15 @@ def test_a_transaction_that_fails_leaves_nothing(database: Database) -> None:
     assert database.rows("SELECT * FROM answers") == []
 
 
-def test_the_epoch_and_the_records_are_kept_in_one_transaction(database: Database) -> None:
-    arriving = [IncomingRecord(1, {}, "{}"), IncomingRecord(2, {}, HALF)]  # the second cannot be stored
+def test_the_epoch_and_the_records_are_stored_in_one_transaction(database: Database) -> None:
+    incoming = [IncomingRecord(1, {}, "{}"), IncomingRecord(2, {}, HALF)]  # the second cannot be stored
     with pytest.raises(UnicodeEncodeError):
-        store_push.accept(database, "delivery", arriving, key=None, sender=Sender("s/p", 7))
+        store_push.store_batch(database, "delivery", incoming, key=None, sender=Sender("s/p", 7))
     assert database.rows("SELECT * FROM records") == []
     assert database.rows("SELECT * FROM epochs") == []
 
 
-def test_a_failing_disk_makes_the_node_unavailable_and_not_its_records_guilty(
+def test_a_failing_disk_makes_the_node_unavailable_and_refuses_no_record(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: Any, **__: Any) -> None:
@@ -103,7 +103,7 @@ def test_a_failing_disk_makes_the_node_unavailable_and_not_its_records_guilty(
         assert client.post("/api/1.0/delivery/push.json", json=body).json()["status"] == "success"
 
 
-def test_the_worker_outlives_a_failing_disk(
+def test_the_worker_retries_after_a_failing_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     failures = iter([sqlite3.OperationalError("disk I/O error"), sqlite3.OperationalError("disk I/O error")])
@@ -111,9 +111,9 @@ def test_the_worker_outlives_a_failing_disk(
     def fail_twice(*arguments: Any) -> None:
         if failure := next(failures, None):
             raise failure
-        settle(*arguments)
+        store_results(*arguments)
 
-    monkeypatch.setattr("workmesh_flows.microservice.worker.settle", fail_twice)
+    monkeypatch.setattr("workmesh_flows.microservice.worker.store_results", fail_twice)
     monkeypatch.setattr(worker, "RETRY_SECONDS", 0.01)
     path = tmp_path / "node.db"
     with TestClient(timeline.app(api_key=KEY, database=path)) as client:
@@ -123,7 +123,7 @@ def test_the_worker_outlives_a_failing_disk(
     assert caplog.text.count("disk I/O error") == 2
 
 
-def test_a_processing_function_that_hangs_does_not_keep_a_node_from_ending(
+def test_a_node_stops_while_a_processing_function_hangs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(worker, "STOP_SECONDS", 0.05)
@@ -140,11 +140,11 @@ def test_a_processing_function_that_hangs_does_not_keep_a_node_from_ending(
         client.post("/api/1.0/delivery/push.json", json={"api_key": KEY, "delivery": {"id": 1}})
         assert hangs.wait(30)
     release.set()
-    assert "micro.hanging left a record behind" in caplog.text
+    assert "micro.hanging stopped while a record was being processed" in caplog.text
     assert arrivals(path)[0].processed_at is None
 
 
-def test_answers_are_remembered_over_a_restart(tmp_path: Path) -> None:
+def test_saved_answers_survive_a_restart(tmp_path: Path) -> None:
     body = {"api_key": KEY, "delivery": {"id": 1, "email": "a@b", "subject": ""}}
     for _ in range(2):
         with TestClient(timeline.app(api_key=KEY, database=tmp_path / "node.db")) as client:
@@ -152,40 +152,40 @@ def test_answers_are_remembered_over_a_restart(tmp_path: Path) -> None:
             assert answer.json()["value"] == {"stored": 1, "known": 0}
 
 
-def test_records_of_a_protocol_that_is_gone_wait_until_it_is_back(tmp_path: Path) -> None:
+def test_records_of_a_removed_protocol_are_processed_when_it_is_declared_again(tmp_path: Path) -> None:
     path = tmp_path / "node.db"
     with closing(Database(path)) as database:
-        store_push.accept(database, "open", [IncomingRecord(1, {}, '{"key": 1}')], key=None, sender=None)
-        store_push.accept(
+        store_push.store_batch(database, "open", [IncomingRecord(1, {}, '{"key": 1}')], key=None, sender=None)
+        store_push.store_batch(
             database, "delivery", [IncomingRecord(1, {}, '{"subject": "four"}')], key=None, sender=None
         )
     with TestClient(timeline.app(api_key=KEY, database=path)) as client:
         wait_for(lambda: arrivals(path)[1].result == {"score": 4})
         assert client.post("/api/1.0/workload.json", json={"api_key": KEY}).json()["value"] == 1
-    with TestClient(obedient.app(api_key=KEY, database=path)):
+    with TestClient(scripted.app(api_key=KEY, database=path)):
         wait_for(lambda: arrivals(path)[0].result == {"opened": 1})
 
 
-def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
-    (tmp_path / "node.db.lock").mkdir()  # what root could not write either
+def test_a_database_that_cannot_be_written_is_a_start_error(tmp_path: Path) -> None:
+    (tmp_path / "node.db.lock").mkdir()  # which not even root can write to
     with pytest.raises(StartError, match=r"node\.db cannot be used: "):
         timeline.app(api_key=KEY, database=tmp_path / "node.db").start()
 
 
-def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_not_changed(tmp_path: Path) -> None:
     path = tmp_path / "letter.txt"
     path.write_text("Dear reader, this is not a database." * 100)
     with pytest.raises(StartError, match="cannot be used: file is not a database"):
         timeline.app(api_key=KEY, database=path).start()
     assert path.read_text().startswith("Dear reader")
     path.unlink()
-    app = timeline.app(api_key=KEY, database=path)  # the lock was given back
+    app = timeline.app(api_key=KEY, database=path)  # the lock was released
     app.start()
     app.stop()
-    app.stop()  # again, without harm
+    app.stop()  # a second call does nothing
 
 
-def test_a_log_can_be_read_of_a_node_that_is_down_and_from_any_place_in_it(tmp_path: Path) -> None:
+def test_the_arrival_log_of_a_stopped_node_can_be_read_from_any_sequence_number(tmp_path: Path) -> None:
     path = tmp_path / "a node %20?.db"
     records = [{"id": number, "email": "a@b", "subject": ""} for number in (3, 1, 2)]
     with TestClient(timeline.app(api_key=KEY, database=path)) as client:
@@ -197,7 +197,7 @@ def test_a_log_can_be_read_of_a_node_that_is_down_and_from_any_place_in_it(tmp_p
 
 
 @pytest.mark.parametrize("take", [lambda: timeline, lambda: timeline.app(api_key=KEY)], ids=["itself", "app"])
-def test_a_server_without_lifespan_is_told(take: Any) -> None:
+def test_a_server_without_lifespan_raises_an_error(take: Any) -> None:
     async def ask() -> None:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(take()), base_url="http://node") as client:
             await client.post("/api/1.0/ping.json")
@@ -206,6 +206,6 @@ def test_a_server_without_lifespan_is_told(take: Any) -> None:
         asyncio.run(ask())
 
 
-def test_nothing_that_is_printed_holds_the_key(tmp_path: Path) -> None:
+def test_no_repr_shows_the_key(tmp_path: Path) -> None:
     app = timeline.app(api_key=KEY, database=tmp_path / "node.db")
     assert "5D4A" not in f"{app.settings!r} {app.settings.api_key!r} {timeline!r}".upper()

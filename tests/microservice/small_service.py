@@ -1,4 +1,4 @@
-"""The whole micro-service of the documentation."""
+"""The micro-service of the documentation, complete in about twenty lines."""
 
 from workmesh_flows.microservice import MicroService, RecordRefused
 

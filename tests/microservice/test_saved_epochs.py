@@ -1,4 +1,4 @@
-"""The highest epoch against time: requests at once, a restart, a backup, a database of an earlier version."""
+"""The highest epoch with concurrent requests, after a restart, after a restored backup, and from an earlier version."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.microservice.calling import Said, wait_for
+from tests.microservice.caller import Answer, wait_for
 from tests.microservice.conftest import Arrived, Call, NewId, StartNode
 from tests.microservice.senders import sender, stale
 from workmesh_flows.microservice import NodeProcess, arrivals
 
-LANES = ("micro.obedient/racing", "micro.obedient/other", None)
+LANES = ("micro.scripted/concurrent", "micro.scripted/other", None)
 EPOCHS = 24
 PUSHES = 6
 
@@ -47,11 +47,11 @@ INSERT INTO records (protocol, id, id_is_number, received_at, epoch, body) VALUE
     ('delivery', '1', 1, '2025-01-01T00:00:00+00:00', '9', '{"id": 1}'),
     ('delivery', '2', 1, '2025-01-01T00:00:00+00:00', 'seven', '{"id": 2}');
 """
-"""As the version before the epochs made it, with two records."""
+"""The schema of the version before epochs, with two records."""
 
 
 @pytest.mark.parametrize("kill", [False, True], ids=["stopped", "killed"])
-def test_the_highest_epoch_outlives_the_process(start_node: StartNode, call: Call, kill: bool) -> None:
+def test_the_highest_epoch_survives_a_restart(start_node: StartNode, call: Call, kill: bool) -> None:
     node = start_node()
     call(node).push({"id": 1}, headers=sender(7, "s/p"))
     call(node).push({"id": 2}, headers=sender(4))
@@ -66,7 +66,7 @@ def test_the_highest_epoch_outlives_the_process(start_node: StartNode, call: Cal
     assert [item.id for item in node.arrivals()] == [1, 2, 3]
 
 
-def test_a_sender_that_is_replaced_while_its_batch_is_checked_is_refused(
+def test_a_sender_that_is_replaced_while_its_batch_is_checked_is_rejected(
     shared_node: NodeProcess, call: Call, new_id: NewId, arrived: Arrived, tmp_path: Path
 ) -> None:
     old, new, hold = call(shared_node), call(shared_node), tmp_path / "hold"
@@ -82,51 +82,51 @@ def test_a_sender_that_is_replaced_while_its_batch_is_checked_is_refused(
     assert [item.id for item in arrived()] == [first]
 
 
-def test_no_record_of_an_older_epoch_arrives_after_one_of_a_newer(
+def test_no_record_of_an_old_epoch_arrives_after_one_of_a_newer_epoch(
     shared_node: NodeProcess, call: Call, new_id: NewId, arrived: Arrived
 ) -> None:
-    base = new_id() + 10_000  # above what other tests sent where no lane is named
+    base = new_id() + 10_000  # above the epochs of other tests without a lane
     pushes = [
         (lane, base + at // PUSHES, [new_id() for _ in range(3)])
         for lane in LANES
         for at in range(EPOCHS * PUSHES)
     ]
-    # Nearly in order, as real senders are: of wholly mixed epochs nearly all but the highest would be refused.
-    near = random.Random(5)  # noqa: S311 - no secret, the same mix each time
+    # Nearly in order, as with real senders: with a random order nearly all pushes would be rejected.
+    near = random.Random(5)  # noqa: S311 - reproducible, not secret
     pushes.sort(key=lambda push: push[1] + near.uniform(0, 4))
     callers = [call(shared_node) for _ in range(8)]
 
-    def push(at: int) -> list[Said]:
-        said = []
+    def push(at: int) -> list[Answer]:
+        answers = []
         for lane, epoch, ids in pushes[at :: len(callers)]:
-            # Every other push is checked for a while, so that others come between its start and its end.
+            # The check of every other push takes some time, so that other pushes start before it ends.
             check = 0.002 * (at % 2)
             records = [{"id": id_, "lane": lane, "epoch": epoch, "check": check} for id_ in ids]
-            said.append(callers[at].push(*records, headers=sender(epoch, lane)))
-        return said
+            answers.append(callers[at].push(*records, headers=sender(epoch, lane)))
+        return answers
 
     with ThreadPoolExecutor(len(callers)) as threads:
         answers = list(threads.map(push, range(len(callers))))
-    taken: list[int] = []
-    for at, said in enumerate(answers):
-        for (_, epoch, ids), answer in zip(pushes[at :: len(callers)], said, strict=True):
+    accepted: list[int] = []
+    for at, own in enumerate(answers):
+        for (_, epoch, ids), answer in zip(pushes[at :: len(callers)], own, strict=True):
             if answer.http == 412:
                 assert answer == stale(answer.value["epoch"], epoch)
                 assert answer.value["epoch"] > epoch
             else:
                 assert answer.value == {"stored": 3, "known": 0}
-                taken += ids
+                accepted += ids
     log = arrived()
-    assert sorted(int(item.id) for item in log) == sorted(taken), "what was refused left nothing"
-    assert 3 * len(pushes) > len(log), "some were refused, or this test shows nothing"
+    assert sorted(int(item.id) for item in log) == sorted(accepted), "rejected pushes stored nothing"
+    assert 3 * len(pushes) > len(log), "no push was rejected: this test shows nothing"
     for lane in LANES:
         epochs = [item.record["epoch"] for item in log if item.record["lane"] == lane]
         assert epochs == sorted(epochs)
         assert epochs[-1] == base + EPOCHS - 1
-        assert len(list(groupby(epochs))) > 2, "several were taken, or this test shows nothing"
+        assert len(list(groupby(epochs))) > 2, "too few pushes were accepted: this test shows nothing"
 
 
-def test_a_node_restored_from_a_backup_takes_what_comes_after_the_backup(
+def test_a_node_restored_from_a_backup_accepts_epochs_above_that_of_the_backup(
     start_node: StartNode, call: Call, tmp_path: Path
 ) -> None:
     node, backup = start_node(), tmp_path / "backup.db"
@@ -146,7 +146,7 @@ def test_a_node_restored_from_a_backup_takes_what_comes_after_the_backup(
     assert [(item.id, item.epoch) for item in node.arrivals()] == [(1, "5"), (3, "6"), (2, "7")]
 
 
-def test_a_database_of_an_earlier_version_is_extended_and_keeps_what_it_has(
+def test_a_database_of_an_earlier_version_is_extended_and_keeps_its_records(
     start_node: StartNode, call: Call, tmp_path: Path
 ) -> None:
     path = tmp_path / "earlier.db"

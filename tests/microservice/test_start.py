@@ -1,4 +1,4 @@
-"""Starting and ending a node, by uvicorn, by command and from code."""
+"""Start and stop of a node, with uvicorn, by the command and from code."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.microservice import twenty_lines
-from tests.microservice.calling import Caller, wait_for
+from tests.microservice import small_service
+from tests.microservice.caller import Caller, wait_for
 from tests.microservice.conftest import Call, StartNode
 from workmesh_flows.microservice import NodeProcess, StartError, serve
 from workmesh_flows.microservice.__main__ import main
@@ -26,7 +26,7 @@ KEY = "{5D4A-KEY}"
 
 
 class Started:
-    """A command run for real, its output in a file."""
+    """A running command, with its output in a file."""
 
     def __init__(self, *command: str, folder: Path, **environment: str) -> None:
         self._log = folder / "output"
@@ -66,13 +66,13 @@ def run(tmp_path: Path) -> Iterator[Run]:
         return started[-1]
 
     yield run
-    for one in started:
-        one.process.kill()
-        one.process.wait()
+    for command in started:
+        command.process.kill()
+        command.process.wait()
 
 
-def test_twenty_lines_and_plain_uvicorn_are_a_whole_node(run: Run, tmp_path: Path) -> None:
-    uvicorn = ("-m", "uvicorn", "tests.microservice.twenty_lines:timeline", "--port", "0")
+def test_a_small_micro_service_under_uvicorn_is_a_complete_node(run: Run, tmp_path: Path) -> None:
+    uvicorn = ("-m", "uvicorn", "tests.microservice.small_service:timeline", "--port", "0")
     started = run(*uvicorn, WORKMESH_API_KEY=KEY)
     with closing(Caller(f"http://127.0.0.1:{started.port()}", KEY)) as caller:
         wait_for(lambda: caller.post("ping").status == "success")
@@ -85,8 +85,8 @@ def test_twenty_lines_and_plain_uvicorn_are_a_whole_node(run: Run, tmp_path: Pat
     assert "Application shutdown complete" in started.output
 
 
-def test_without_a_key_uvicorn_says_so_and_ends(run: Run) -> None:
-    started = run("-m", "uvicorn", "tests.microservice.twenty_lines:timeline", "--port", "0")
+def test_without_a_key_uvicorn_exits_with_the_reason(run: Run) -> None:
+    started = run("-m", "uvicorn", "tests.microservice.small_service:timeline", "--port", "0")
     assert started.process.wait(30) != 0
     assert "micro.emails.timeline has no api key: set WORKMESH_API_KEY" in started.output
     assert "Traceback" not in started.output
@@ -94,7 +94,7 @@ def test_without_a_key_uvicorn_says_so_and_ends(run: Run) -> None:
 
 def test_two_processes_cannot_share_a_database(shared_node: NodeProcess, run: Run) -> None:
     started = run(
-        *("-m", "uvicorn", "tests.microservice.twenty_lines:timeline", "--port", "0"),
+        *("-m", "uvicorn", "tests.microservice.small_service:timeline", "--port", "0"),
         WORKMESH_API_KEY=KEY,
         WORKMESH_DATABASE=str(shared_node.database),
     )
@@ -103,8 +103,14 @@ def test_two_processes_cannot_share_a_database(shared_node: NodeProcess, run: Ru
     assert "Traceback" not in started.output
 
 
-def test_the_command_ends_cleanly_when_it_is_interrupted(run: Run) -> None:
-    command = ("-m", "workmesh_flows.microservice", "tests.microservice.twenty_lines:timeline", "--port", "0")
+def test_the_command_exits_with_0_when_it_is_interrupted(run: Run) -> None:
+    command = (
+        "-m",
+        "workmesh_flows.microservice",
+        "tests.microservice.small_service:timeline",
+        "--port",
+        "0",
+    )
     started = run(*command, WORKMESH_API_KEY=KEY)
     started.port()
     assert started.end(signal.SIGINT) == 0
@@ -112,45 +118,45 @@ def test_the_command_ends_cleanly_when_it_is_interrupted(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "environment", "says"),
+    ("arguments", "environment", "reason"),
     [
-        pytest.param(["twenty_lines:timeline"], {}, "has no api key", id="no key"),
+        pytest.param(["small_service:timeline"], {}, "has no api key", id="no key"),
         pytest.param(
-            ["twenty_lines:timeline"], {"WORKMESH_API_KEY": " {} "}, "has no api key", id="a blank key"
+            ["small_service:timeline"], {"WORKMESH_API_KEY": " {} "}, "has no api key", id="a blank key"
         ),
-        pytest.param(["twenty_lines:timelime"], {}, "it has: timeline", id="no such attribute"),
+        pytest.param(["small_service:timelime"], {}, "it has: timeline", id="an unknown attribute"),
         pytest.param(
-            ["twenty_lines:timeline", "--database", "/nowhere/x.db"],
+            ["small_service:timeline", "--database", "/nowhere/x.db"],
             {"WORKMESH_API_KEY": KEY},
-            "there is no such folder",
+            "the folder does not exist",
             id="no folder for the database",
         ),
         pytest.param(
-            ["twenty_lines:timeline", "--database", "."],
+            ["small_service:timeline", "--database", "."],
             {"WORKMESH_API_KEY": KEY},
             "cannot be used: unable to open database file",
             id="a database that is a folder",
         ),
         pytest.param(
-            ["twenty_lines:timeline", "--host", "192.0.2.1"],
+            ["small_service:timeline", "--host", "192.0.2.1"],
             {"WORKMESH_API_KEY": KEY},
             "cannot listen on 192.0.2.1, port 8000",
-            id="not our address",
+            id="an address of another machine",
         ),
         pytest.param(
-            ["twenty_lines:timeline"],
+            ["small_service:timeline"],
             {"WORKMESH_API_KEY": KEY, "WORKMESH_BODY_LIMIT": "much"},
             "WORKMESH_BODY_LIMIT must be a number of bytes",
-            id="a limit that is no number",
+            id="a limit that is not a number",
         ),
     ],
 )
-def test_what_keeps_a_node_from_starting_is_said_in_one_line(
+def test_a_failed_start_exits_with_the_reason_in_one_line(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     arguments: list[str],
     environment: dict[str, str],
-    says: str,
+    reason: str,
 ) -> None:
     reference, *options = arguments
     monkeypatch.setattr(sys, "argv", ["microservice", f"tests.microservice.{reference}", *options])
@@ -163,19 +169,19 @@ def test_what_keeps_a_node_from_starting_is_said_in_one_line(
         main()
     message = str(ended.value.code)
     assert message.startswith("error: ")
-    assert says in message
+    assert reason in message
     assert "\n" not in message
 
 
-def test_a_taken_port_is_said_from_code_too(tmp_path: Path) -> None:
+def test_a_used_port_is_a_start_error_from_code(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(StartError, match=f"cannot listen on 127.0.0.1, port {port}"):
-            serve(twenty_lines.timeline, port=port, api_key=KEY, database=tmp_path / "node.db")
+            serve(small_service.timeline, port=port, api_key=KEY, database=tmp_path / "node.db")
 
 
-def test_a_node_process_comes_back_on_its_port_with_its_records(start_node: StartNode, call: Call) -> None:
-    node = start_node("twenty_lines:timeline")
+def test_a_restarted_node_process_has_its_port_and_its_records(start_node: StartNode, call: Call) -> None:
+    node = start_node("small_service:timeline")
     url, pid = node.url, node.pid
     call(node).push({"id": 1, "email": "x@y", "subject": ""})
     assert node.stop() == 0
@@ -187,9 +193,11 @@ def test_a_node_process_comes_back_on_its_port_with_its_records(start_node: Star
     assert call(node).post("delivery/status").value == 1
 
 
-def test_a_node_process_that_dies_at_once_says_its_last_words(tmp_path: Path) -> None:
+def test_a_node_process_that_exits_at_once_raises_an_error_with_its_last_lines(tmp_path: Path) -> None:
     node = NodeProcess("tests.microservice.no_such:thing", database=tmp_path / "n.db", name="blue")
-    with pytest.raises(StartError, match=r"node blue ended with code 1; [^$]*there is no module tests.micro"):
+    with pytest.raises(
+        StartError, match=r"node blue exited with status 1; [^$]*there is no module tests.micro"
+    ):
         node.start()
     assert node.pid is None
 
@@ -201,8 +209,8 @@ def test_the_key_is_not_on_the_command_line(shared_node: NodeProcess) -> None:
     assert shared_node.api_key.strip("{}").lower() not in command.lower()
 
 
-def test_a_node_process_ends_with_its_parent_even_if_that_is_killed(run: Run, tmp_path: Path) -> None:
-    reference = "tests.microservice.twenty_lines:timeline"
+def test_a_node_process_ends_with_its_parent_even_if_the_parent_is_killed(run: Run, tmp_path: Path) -> None:
+    reference = "tests.microservice.small_service:timeline"
     program = (
         "import sys, time\n"
         "from workmesh_flows.microservice import NodeProcess\n"
@@ -213,10 +221,10 @@ def test_a_node_process_ends_with_its_parent_even_if_that_is_killed(run: Run, tm
     parent = run("-c", program, KEY)
     port = parent.port()
     parent.end(signal.SIGKILL)
-    wait_for(lambda: not _listens(port))
+    wait_for(lambda: not _is_listening(port))
     wait_for(lambda: not (tmp_path / "n.db-wal").exists())
 
 
-def _listens(port: int) -> bool:
+def _is_listening(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -1,4 +1,4 @@
-"""A master's view of a node: one request, and what came back."""
+"""A caller of a node, as a master is: one request and its answer at a time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from workmesh_flows.microservice import NodeProcess
 
 
 @dataclass(frozen=True)
-class Said:
+class Answer:
     http: int
     status: str
     value: Any
@@ -29,37 +29,39 @@ class Caller:
     def of(cls, node: NodeProcess) -> Caller:
         return cls(node.url, node.api_key)
 
-    def post(self, point: str, headers: dict[str, str] | None = None, **payload: Any) -> Said:
-        """Call an access point by its short name: ``ping``, ``delivery/push``."""
-        return said(
+    def post(self, endpoint: str, headers: dict[str, str] | None = None, **payload: Any) -> Answer:
+        """Call an endpoint by its short name: ``ping``, ``delivery/push``."""
+        return read_answer(
             self._client.post(
-                f"/api/1.0/{point}.json", headers=headers, json={"api_key": self.api_key, **payload}
+                f"/api/1.0/{endpoint}.json", headers=headers, json={"api_key": self.api_key, **payload}
             )
         )
 
-    def push(self, *records: Any, protocol: str = "delivery", headers: dict[str, str] | None = None) -> Said:
+    def push(
+        self, *records: Any, protocol: str = "delivery", headers: dict[str, str] | None = None
+    ) -> Answer:
         return self.post(f"{protocol}/push", headers, records=list(records))
 
     def send(self, method: str, path: str, **options: Any) -> httpx.Response:
         return self._client.request(method, path, **options)
 
     def settle(self) -> None:
-        """Wait until nothing is left to process."""
+        """Wait until every record is processed."""
         wait_for(lambda: self.post("workload").value == 0)
 
     def close(self) -> None:
         self._client.close()
 
 
-def said(response: httpx.Response) -> Said:
+def read_answer(response: httpx.Response) -> Answer:
     assert response.headers["content-type"] == "application/json"
     body = response.json()
     assert set(body) == {"status", "value"}
-    return Said(response.status_code, body["status"], body["value"], response.text)
+    return Answer(response.status_code, body["status"], body["value"], response.text)
 
 
-def wait_for(happened: Callable[[], object], seconds: float = 30) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 30) -> None:
     end = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < end, "it did not happen in time"
+    while not condition():
+        assert time.monotonic() < end, "the condition is not met in time"
         time.sleep(0.01)

@@ -1,4 +1,4 @@
-"""A micro-service whose records say what shall happen to them."""
+"""A micro-service whose records hold what it does with them: refuse, fail, wait, exit, and so on."""
 
 import os
 import sys
@@ -9,9 +9,9 @@ from typing import Any
 from workmesh_flows.microservice import MicroService, RecordRefused
 
 HALF = "\ud83d"
-"""Half an emoji, as texts cut in the wrong place hold: no JSON can be made of it."""
+"""Half an emoji, as in a text that was cut at the wrong place; it cannot be encoded as JSON."""
 
-obedient = MicroService("micro.obedient", version="2.3.4")
+scripted = MicroService("micro.scripted", version="2.3.4")
 
 
 def check(record: dict[str, Any]) -> None:
@@ -20,14 +20,14 @@ def check(record: dict[str, Any]) -> None:
     if "bug_on" in record:
         int(record["bug_on"])  # the text of a ValueError quotes what was sent
     time.sleep(record.get("check", 0))
-    if "hold" in record:  # until someone removes the file
+    if "hold" in record:  # until the test removes the file
         (held := Path(record["hold"])).touch()
         while held.exists():
             time.sleep(0.005)
-    record.clear()  # what is stored is what came, whatever a check does
+    record.clear()  # the original record is stored, whatever a check does to it
 
 
-@obedient.protocol("delivery", check=check)
+@scripted.protocol("delivery", check=check)
 def deliver(record: dict[str, Any]) -> dict[str, Any] | None:
     if calls := os.environ.get("CALLS"):
         with Path(calls).open("a", encoding="utf-8") as log:
@@ -41,11 +41,11 @@ def deliver(record: dict[str, Any]) -> dict[str, Any] | None:
     return result
 
 
-@obedient.protocol("open", id="key")
+@scripted.protocol("open", id="key")
 def count_open(record: dict[str, Any]) -> dict[str, Any]:
     return {"opened": record["key"]}
 
 
-@obedient.protocol("odd")
+@scripted.protocol("odd")
 def give_something_odd(record: dict[str, Any]) -> Any:
     return {"set": {1, 2}} if record.get("unwritable") else 7
