@@ -21,39 +21,39 @@ import httpx
 from sqlalchemy import Engine, event
 
 WRITES = {
-    "make the lane's row": r"INSERT INTO workmesh_lanes",
-    "take the lane": r"UPDATE workmesh_lanes SET epoch=\(workmesh_lanes\.epoch \+",
-    "leave the lane": r"UPDATE workmesh_lanes SET holder=",
+    "create the lane's row": r"INSERT INTO workmesh_lanes",
+    "acquire the lane": r"UPDATE workmesh_lanes SET epoch=\(workmesh_lanes\.epoch \+",
+    "release the lane": r"UPDATE workmesh_lanes SET holder=",
     "renew the lease": r"UPDATE workmesh_lanes SET lease_until=",
-    "note the batch limit": r"UPDATE workmesh_lanes SET batch_limit=",
-    "note a failure": r"UPDATE workmesh_lanes SET breaker=\S+ failures=\S+ retry_at=",
-    "note the recovery": r"UPDATE workmesh_lanes SET breaker=\S+ failures=\S+ WHERE",
+    "save the batch limit": r"UPDATE workmesh_lanes SET batch_limit=",
+    "save a failure": r"UPDATE workmesh_lanes SET breaker=\S+ failures=\S+ retry_at=",
+    "save the recovery": r"UPDATE workmesh_lanes SET breaker=\S+ failures=\S+ WHERE",
     "raise the epoch": r"UPDATE workmesh_lanes SET epoch=[^(]",
-    "remember the latest": r"UPDATE workmesh_lanes SET latest_id=",
+    "save the latest": r"UPDATE workmesh_lanes SET latest_id=",
     "advance the lane": r"UPDATE workmesh_lanes SET .*done=\(+workmesh_lanes\.done \+",
-    "flag at once": r"WITH workmesh_mine AS",
+    "flag in one statement": r"WITH workmesh_mine AS",
     "flag as pushed or refused": r"UPDATE (deliveries|opens) SET push_time=",
     "write results": r"UPDATE deliveries SET pull_time=",
-    "forget refusals": r"DELETE FROM workmesh_parked",
-    "note refusals": r"INSERT INTO workmesh_parked",
-    "forget former pushes": r"DELETE FROM workmesh_former_pushes",
+    "delete refusals": r"DELETE FROM workmesh_parked",
+    "save refusals": r"INSERT INTO workmesh_parked",
+    "delete former pushes": r"DELETE FROM workmesh_former_pushes",
 }
 READS = {
-    "count what is pending": r"SELECT count\(\*\)",
+    "count pending records": r"SELECT count\(\*\)",
     "read a page": r"SELECT .* AS workmesh_order",
 }
-COMMITS_ITSELF = "flag at once"
+COMMITS_ITSELF = "flag in one statement"
 ALONE = {
-    "make the lane's row",
-    "take the lane",
-    "leave the lane",
+    "create the lane's row",
+    "acquire the lane",
+    "release the lane",
     "renew the lease",
-    "note the batch limit",
-    "note a failure",
-    "note the recovery",
+    "save the batch limit",
+    "save a failure",
+    "save the recovery",
     "raise the epoch",
-    "remember the latest",
-    "forget former pushes",
+    "save the latest",
+    "delete former pushes",
 }
 QUESTIONS = {"ping", "status"}
 ANY_TIME = "renew the lease"

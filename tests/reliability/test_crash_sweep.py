@@ -11,9 +11,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.reliability.aftermath import check_at_its_death, check_in_the_end
-from tests.reliability.points import POINTS, SHORT, cases
-from tests.reliability.stage import Stage, set_stage
+from tests.reliability.sweep_checks import check_at_its_death, check_in_the_end
+from tests.reliability.sweep_points import POINTS, SHORT, cases
+from tests.reliability.sweep_stage import Stage, set_stage
 from tests.support.databases import KINDS
 
 SEEDS = range(4)

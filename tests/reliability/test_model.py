@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 from sqlalchemy import Engine, create_engine, event
 
-from tests.reliability.model.at_once import answer_at_once
 from tests.reliability.model.machine import Shops
+from tests.reliability.model.socketless import answer_at_once
 from tests.reliability.model.world import Places, places
 from tests.support.databases import empty_postgresql
 from workmesh_flows.adapters.store.schema import create_own_tables

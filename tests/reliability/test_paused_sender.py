@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 from tests.operations.delivery.lane_runs import PULL, pull, push, sent_ids
 from tests.operations.moves.movers import moving, two_nodes
 from tests.operations.moves.test_hand_over import processing
-from tests.reliability.pausing import BATCH, LEASE, LOST, WENT_ON, pull_and_pause, push_and_pause
+from tests.reliability.paused_masters import BATCH, LEASE, LOST, WENT_ON, pull_and_pause, push_and_pause
 from tests.support.counts import Counts, counts
 from tests.support.shop import shop_service, with_push_success, write_orders, write_shops
 from workmesh_flows.domain.node import Node

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.reliability.model.forgetful_node import ForgetfulNode
-from tests.reliability.model.watched import Killed, Moment
+from tests.reliability.model.watched_calls import Killed, Moment
 from tests.reliability.model.world import NODES, Places, Row
 from workmesh_flows.domain.reports import PullReport, PushReport
 from workmesh_flows.planning.refusals import RefusalState

@@ -10,7 +10,7 @@ from sqlalchemy import delete
 
 from tests.reliability.model.forgetful_node import Faults, ForgetfulNode
 from tests.reliability.model.promises import Promises
-from tests.reliability.model.watched import Killed, Moment, watched_service
+from tests.reliability.model.watched_calls import Killed, Moment, watched_service
 from tests.reliability.model.world import LIMITS, NODES, Places
 from tests.support.shop import Order
 from workmesh_flows import Mesh

@@ -18,18 +18,18 @@ from tests.support.databases import KINDS, empty_postgresql, running_postgresql
 
 
 def main() -> int:
-    """0 where every promise was kept."""
-    given = _parser().parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as Ctrl-C: what was started is ended
-    settings = Settings(given.seconds, given.nodes, given.entities, given.seed)
+    """Run a soak; returns 0 if no promise was broken."""
+    arguments = _parser().parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as Ctrl-C: stop all processes
+    settings = Settings(arguments.seconds, arguments.nodes, arguments.entities, arguments.seed)
     folder, keep = Path(tempfile.mkdtemp(prefix="workmesh-soak-")), False
     try:
-        with _database(given.database, folder) as database:
-            outcome = soak(settings, database, folder, _say)
-        keep = not outcome.clean
-        _say(str(outcome))
+        with _database(arguments.database, folder) as database:
+            result = soak(settings, database, folder, _print_line)
+        keep = not result.clean
+        _print_line(str(result))
     except KeyboardInterrupt:
-        _say("interrupted: all that was started is ended")
+        _print_line("interrupted: all processes are stopped")
         return 130
     finally:
         if not keep:
@@ -39,14 +39,14 @@ def main() -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make soak", formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    usual = Settings()
-    parser.add_argument("--seconds", type=float, default=usual.seconds, help="how long faults go on")
-    parser.add_argument("--nodes", type=int, default=usual.nodes, help="processes")
-    parser.add_argument("--entities", type=int, default=usual.entities, help="accounts")
+    defaults = Settings()
+    parser.add_argument("--seconds", type=float, default=defaults.seconds, help="duration of the faults")
+    parser.add_argument("--nodes", type=int, default=defaults.nodes, help="processes")
+    parser.add_argument("--entities", type=int, default=defaults.entities, help="accounts")
     parser.add_argument(
         "--seed", type=int, default=int(time.time()), help="the same decisions for the same seed"
     )
-    parser.add_argument("--database", choices=KINDS, default="postgresql", help="the masters'")
+    parser.add_argument("--database", choices=KINDS, default="postgresql", help="of the masters")
     return parser
 
 
@@ -59,7 +59,7 @@ def _database(kind: str, folder: Path) -> Iterator[str]:
         yield url
 
 
-def _say(line: str) -> None:
+def _print_line(line: str) -> None:
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 

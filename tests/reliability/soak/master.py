@@ -1,4 +1,4 @@
-"""A master of the soak: it works all lanes in no particular order, again and again, and hands over what it is told to."""
+"""A master of the soak: it runs all lanes in random order, again and again, and moves the entities it is sent."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from tests.reliability.soak.lanes import Lane, Runs
-from tests.reliability.soak.notes import Notes
+from tests.reliability.soak.lane_runs import LaneToRun, Runs
+from tests.reliability.soak.mail_mesh import mesh, service
+from tests.reliability.soak.run_log import RunLog
 from tests.reliability.soak.settings import Settings
-from tests.reliability.soak.world import mesh, service
 from workmesh_flows.adapters.store.engine import open_engine
 from workmesh_flows.domain.limits import Limits
 from workmesh_flows.domain.node import Inventory, Node
@@ -27,8 +27,8 @@ from workmesh_flows.operations.moves.move_context import MoveContext
 from workmesh_flows.operations.moves.reassign import reassign, repush
 from workmesh_flows.testing import History
 
-BETWEEN = 0.02
-"""Seconds from one lane to the next."""
+PAUSE = 0.02
+"""Seconds between two lanes."""
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -42,50 +42,50 @@ def limits_of(settings: Settings) -> Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """What a master has to know."""
+class MasterOptions:
+    """The arguments of a master process."""
 
     settings: Settings
     database: str
     history: Path
-    notes: Path
+    log: Path
     nodes: Sequence[Node]
 
 
-def work(order: Order, name: str, life: int, told: Connection) -> None:
-    """Work until killed, or until nobody is there to say more; ``life`` counts the processes of this name.
+def run_master(options: MasterOptions, name: str, life: int, moves_from: Connection) -> None:
+    """Run lanes until killed, or until the other end of the connection closes; ``life`` counts processes of this name.
 
-    What is told is an entity, reassign or repush, and how many seconds to settle.
+    A move that comes over the connection is an entity, reassign or repush, and its settle time in seconds.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one that started it
-    notes = Notes(order.notes)
-    with notes.watching(f"master {name}"):
-        engine = open_engine(order.database)
-        runs = Runs(engine, History(order.history), notes, limits_of(order.settings), order.nodes)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent process
+    log = RunLog(options.log)
+    with log.catching(f"master {name}"):
+        engine = open_engine(options.database)
+        runs = Runs(engine, History(options.history), log, limits_of(options.settings), options.nodes)
         moves = queue.Queue[Any]()
-        Thread(target=_hand_over, args=(runs, f"{name} moving", moves), daemon=True).start()
-        for number in range(order.settings.workers):
-            lanes, chance = runs.lanes(f"{name}.{number}"), order.settings.chance(name, life, number)
-            Thread(target=_work, args=(runs, lanes, chance), daemon=True).start()
+        Thread(target=_move_entities, args=(runs, f"{name} mover", moves), daemon=True).start()
+        for number in range(options.settings.workers):
+            lanes, chance = runs.lanes(f"{name}.{number}"), options.settings.chance(name, life, number)
+            Thread(target=_run_lanes, args=(runs, lanes, chance), daemon=True).start()
         with suppress(EOFError, OSError):
             while True:
-                moves.put(told.recv())
+                moves.put(moves_from.recv())
     os._exit(0)
 
 
-def _work(runs: Runs, lanes: list[Lane], chance: random.Random) -> None:
+def _run_lanes(runs: Runs, lanes: list[LaneToRun], chance: random.Random) -> None:
     while True:
         chance.shuffle(lanes)
         for lane in lanes:
             runs.run(lane)
-            time.sleep(BETWEEN)
+            time.sleep(PAUSE)
 
 
-def _hand_over(runs: Runs, holder: str, moves: queue.Queue[Any]) -> None:
+def _move_entities(runs: Runs, holder: str, moves: queue.Queue[Any]) -> None:
     inventory = Inventory({node.name: node for node in runs.nodes})
     while True:
         entity, how, seconds = moves.get()
-        moving = MoveContext(
+        context = MoveContext(
             runs.engine,
             mesh,
             service,
@@ -95,10 +95,10 @@ def _hand_over(runs: Runs, holder: str, moves: queue.Queue[Any]) -> None:
             settle_seconds=seconds,
             wait_seconds=4 * runs.limits.lease_seconds,
         )
-        with runs.notes.watching(f"{how} {entity}"):
+        with runs.log.catching(f"{how} {entity}"):
             try:
-                report = reassign(moving, entity) if how == "reassign" else repush(moving, entity)
+                report = reassign(context, entity) if how == "reassign" else repush(context, entity)
             except (LaneError, NoCapacity, StoreError) as error:
-                runs.notes.write("put off", f"{how} {entity}: {type(error).__name__}: {error}")
+                runs.log.write("postponed", f"{how} {entity}: {type(error).__name__}: {error}")
             else:
-                runs.notes.write("handed over", report)
+                runs.log.write("moved", report)

@@ -1,4 +1,4 @@
-"""The nodes of the soak: real processes, each behind a proxy that breaks things."""
+"""The nodes of the soak: real processes, each behind a proxy that injects faults."""
 
 from __future__ import annotations
 
@@ -10,37 +10,37 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.reliability.soak.mail_mesh import SERVICE
 from tests.reliability.soak.settings import Settings
-from tests.reliability.soak.world import SERVICE
 from workmesh_flows.microservice import NodeProcess
 from workmesh_flows.testing import TRANSIENT, Chaos, FaultyProxy, History, Unavailable
 
 ROOT = Path(__file__).parents[3]
 FAULTS = (*TRANSIENT, Unavailable(retry_after=1))
 LOWEST, HIGHEST = 20_000, 32_000
-"""Ports that no outgoing connection takes while a node is down."""
-AT_ONCE = 4
-"""Nodes that start at the same time."""
+"""Ports that the system assigns to no outgoing connection while a node is stopped."""
+PARALLEL_STARTS = 4
+"""Number of nodes that start at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
-class Behind:
-    """A node behind its proxy."""
+class ProxiedNode:
+    """A node and its proxy."""
 
     process: NodeProcess
     proxy: FaultyProxy
 
 
 @contextmanager
-def running_nodes(settings: Settings, folder: Path, history: History) -> Iterator[list[Behind]]:
-    """All nodes, up and behind proxies that break things."""
+def running_nodes(settings: Settings, folder: Path, history: History) -> Iterator[list[ProxiedNode]]:
+    """All nodes, running behind proxies that inject faults."""
     ports = _free_ports()
     with ExitStack() as stack:
         nodes = []
         for number in range(1, settings.nodes + 1):
             name = f"n{number:02}"
             process = NodeProcess(
-                "tests.reliability.soak.micro:mail",
+                "tests.reliability.soak.mail_service:mail",
                 database=folder / f"{name}.db",
                 name=name,
                 port=next(ports),
@@ -55,22 +55,22 @@ def running_nodes(settings: Settings, folder: Path, history: History) -> Iterato
                 service=SERVICE,
                 node=name,
             )
-            nodes.append(Behind(process, stack.enter_context(proxy)))
-        with ThreadPoolExecutor(AT_ONCE) as pool:
+            nodes.append(ProxiedNode(process, stack.enter_context(proxy)))
+        with ThreadPoolExecutor(PARALLEL_STARTS) as pool:
             list(pool.map(lambda node: node.process.start(), nodes))
         yield nodes
 
 
 def _free_ports() -> Iterator[int]:
-    """Ports that are free now; where the search begins differs from process to process."""
+    """Ports that are free now; each process starts its search at a different port."""
     first = os.getpid() * 97
     for offset in range(HIGHEST - LOWEST):
         port = LOWEST + (first + offset) % (HIGHEST - LOWEST)
-        if not _taken(port):
+        if not _is_used(port):
             yield port
 
 
-def _taken(port: int) -> bool:
+def _is_used(port: int) -> bool:
     try:
         socket.create_server(("127.0.0.1", port)).close()
     except OSError:

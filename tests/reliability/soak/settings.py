@@ -1,4 +1,4 @@
-"""How long, how many, how often: the numbers of a soak."""
+"""The settings of a soak: durations, counts and rates."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import random
 from dataclasses import dataclass
 
 Span = tuple[float, float]
-"""Seconds from one strike to the next: at least, at most."""
+"""Seconds between two disruptions: least and most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What is struck, whom and when is drawn from the seed; what it meets there is not."""
+    """The settings; the seed determines what is disrupted and when, but not what is going on there at that moment."""
 
     seconds: float = 600
     nodes: int = 20
@@ -25,19 +25,19 @@ class Settings:
     kills: Span = (5, 20)
     pauses: Span = (10, 30)
     overtime: Span = (1, 8)
-    """How long a pause goes on when the lease has run out."""
+    """Seconds that a pause lasts after the lease has expired."""
     restarts: Span = (8, 30)
     moves: Span = (1, 5)
     replays: Span = (3, 8)
     settle_seconds: float = 180
 
     def chance(self, *actor: object) -> random.Random:
-        """The dice of one actor."""
-        return random.Random("/".join(map(str, (self.seed, *actor))))  # noqa: S311 - to be the same each time
+        """The random decisions of one actor."""
+        return random.Random("/".join(map(str, (self.seed, *actor))))  # noqa: S311 - reproducible, not secret
 
 
 def brief(seconds: float, nodes: int, entities: int, seed: int) -> Settings:
-    """Everything that happens in ten minutes, sooner."""
+    """The disruptions of ten minutes in a shorter time."""
     return Settings(
         seconds,
         nodes,

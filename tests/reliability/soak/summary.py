@@ -1,4 +1,4 @@
-"""What a soak was and what it found, for people."""
+"""The result of a soak as a table for people."""
 
 from __future__ import annotations
 
@@ -20,48 +20,48 @@ from workmesh_flows.testing import (
 LANES = {
     "lost": "LaneLost",
     "busy": "LaneBusy",
-    "waiting": "LanePaused",
+    "paused": "LanePaused",
     "stopped by the node": "NodeUnavailable",
-    "by the database": "StoreUnavailable",
+    "stopped by the database": "StoreUnavailable",
 }
-"""What became of runs, and the kind of note that tells it."""
+"""The outcomes of runs, with the kind of their lines in the log."""
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """``figures`` are rows of the table, ``troubles`` what went wrong beside the promises."""
+class SoakResult:
+    """``rows`` are those of the table; ``problems`` are unexpected events and unfinished work."""
 
     seed: int
     history: Path
-    figures: Sequence[tuple[str, str]]
+    rows: Sequence[tuple[str, str]]
     verdict: Verdict
-    strikes: Counter[str]
-    troubles: Sequence[str] = field(default_factory=list)
+    disruptions: Counter[str]
+    problems: Sequence[str] = field(default_factory=list)
 
     @property
     def clean(self) -> bool:
-        return self.verdict.clean and not self.troubles
+        return self.verdict.clean and not self.problems
 
     def __str__(self) -> str:
-        width = max(len(name) for name, _ in self.figures)
-        lines = [f"  {name:<{width}}  {value}" for name, value in self.figures]
+        width = max(len(name) for name, _ in self.rows)
+        lines = [f"  {name:<{width}}  {value}" for name, value in self.rows]
         lines += self.verdict.sentences
-        lines += self.troubles
+        lines += self.problems
         if self.clean:
             return "\n".join([*lines, f"clean (seed {self.seed})"])
-        kept = f"VIOLATED: seed {self.seed}; the history and the logs are kept in {self.history.parent}"
-        return "\n".join([*lines, kept])
+        failed = f"FAILED: seed {self.seed}; the history and the logs are in {self.history.parent}"
+        return "\n".join([*lines, failed])
 
 
-def judge(  # noqa: PLR0917 - what is known beside the history
+def summarize(  # noqa: PLR0917 - the results beside the history
     history: Path,
     seed: int,
     seconds: dict[str, float],
-    strikes: Counter[str],
-    notes: Counter[str],
-    troubles: Sequence[str],
-) -> Outcome:
-    """Read the history twice: to count, and to judge."""
+    disruptions: Counter[str],
+    logged: Counter[str],
+    problems: Sequence[str],
+) -> SoakResult:
+    """Read the history twice: to count its events, and to check it."""
     seen, faults = Counter[str](), Counter[str]()
     for event in read_history(history):
         match event:
@@ -83,24 +83,24 @@ def judge(  # noqa: PLR0917 - what is known beside the history
         f"{name} {seen[f'requests {name}']:,}" for name in ("accepted", "answered", "lost", "withheld")
     )
     moves = f"reassigned {seen['reassignments']:,}, sent again {seen['repushes']:,}"
-    figures = [
+    rows = [
         ("seconds", ", ".join(f"{name} {value:.0f}" for name, value in seconds.items())),
-        ("records", f"{verdict.records:,}; accepted by nodes {seen['acceptances']:,} times"),
+        ("records", f"{verdict.records:,}; acceptances by nodes {seen['acceptances']:,}"),
         (
             "requests",
-            f"{seen['requests']:,}: {', '.join(outcomes)}; 412 to a stale sender {seen['requests 412']:,}",
+            f"{seen['requests']:,}: {', '.join(outcomes)}; rejected with 412 {seen['requests 412']:,}",
         ),
         ("faults", f"{faults.total():,}: {_listed(faults)}"),
-        ("kills of masters", f"{strikes['kills']:,}; paused past the lease {strikes['pauses']:,}"),
-        ("node restarts", f"{strikes['restarts']:,}; cut off {strikes['cuts']:,}"),
-        ("hand-overs", f"{moves}; put off {notes['put off']:,}"),
-        ("refusals", f"{seen['refusals']:,}; replayed {strikes['replayed']:,}"),
+        ("kills of masters", f"{disruptions['kills']:,}; pauses beyond the lease {disruptions['pauses']:,}"),
+        ("node restarts", f"{disruptions['restarts']:,}; network cuts {disruptions['cuts']:,}"),
+        ("moves", f"{moves}; postponed {logged['postponed']:,}"),
+        ("refusals", f"{seen['refusals']:,}; replayed {disruptions['replayed']:,}"),
         ("runs", f"push {seen['runs of push']:,}, pull {seen['runs of pull']:,}"),
-        ("lanes", ", ".join(f"{name} {notes[kind]:,}" for name, kind in LANES.items())),
+        ("lanes", ", ".join(f"{name} {logged[kind]:,}" for name, kind in LANES.items())),
         ("violations", ", ".join(f"{promise} {found}" for promise, found in verdict.counts.items())),
-        ("other troubles", f"{len(troubles):,}"),
+        ("other problems", f"{len(problems):,}"),
     ]
-    return Outcome(seed, history, figures, verdict, strikes, troubles)
+    return SoakResult(seed, history, rows, verdict, disruptions, problems)
 
 
 def _listed(counts: Counter[str]) -> str:

@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
-from tests.reliability.mails import MAX_ATTEMPTS, SERVICE, Delivery, Open, mesh
-from tests.reliability.situation import (
+from tests.reliability.mail_mesh import MAX_ATTEMPTS, SERVICE, Delivery, Open, mesh
+from tests.reliability.sweep_situation import (
     BAD,
     BEHIND,
     DELIVERED,
@@ -21,7 +21,7 @@ from tests.reliability.situation import (
     SKIPPED_OPEN,
     TOO_MUCH,
 )
-from tests.reliability.stage import LATER_EPOCH, Play
+from tests.reliability.sweep_stage import LATER_EPOCH, Play
 from workmesh_flows.adapters.store.schema import former_pushes, lanes, parked
 from workmesh_flows.testing import (
     RequestOutcome,

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Engine, insert, update
 from sqlalchemy.orm import Session
 
-from tests.reliability.mails import Account, Base, Delivery, Open
+from tests.reliability.mail_mesh import Account, Base, Delivery, Open
 from workmesh_flows.testing import DropAnswer, Fault, Request, Unavailable, parse_request
 
 BODY_LIMIT = 32_000

@@ -1,6 +1,6 @@
 """A master that works its lanes as a schedule would, until nothing is left to do: in a process that can be killed.
 
-``python -m tests.reliability.program`` reads orders, a line of JSON each. It is warm, that is, it has imported all that
+``python -m tests.reliability.master_program`` reads orders, a line of JSON each. It is warm, that is, it has imported all that
 is needed, and makes a process of its own for each order. How that ended is a line of JSON again.
 """
 
@@ -19,8 +19,8 @@ from pydantic import SecretStr
 from sqlalchemy import Engine, NullPool, create_engine, event, select
 
 from tests.reliability.failpoints import Failpoints, watch_requests, watch_statements
-from tests.reliability.mails import SERVICE, Delivery, mesh
-from tests.reliability.situation import mend
+from tests.reliability.mail_mesh import SERVICE, Delivery, mesh
+from tests.reliability.sweep_situation import mend
 from workmesh_flows.adapters.store.engine import open_engine
 from workmesh_flows.domain.limits import Limits
 from workmesh_flows.domain.node import Node

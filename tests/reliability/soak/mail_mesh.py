@@ -1,4 +1,4 @@
-"""The master's database of the soak: accounts, their letters, and answers that follow letters."""
+"""The mesh of the soak and its database: accounts, their letters, and answers that depend on letters."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Answer(Pulled, Base):
 
 
 RECORDS: dict[type[Letter | Answer], int] = {Letter: 97, Answer: 89}
-"""Each kind of record, and what its id is divided by for its score."""
+"""Each kind of record with its divisor: the score is the remainder of the id."""
 
 
 def _protocol(name: str, record: type[Pulled], **more: Any) -> Protocol:
@@ -88,8 +88,8 @@ service = Service(
 mesh = Mesh([service])
 
 
-def create_world(engine: Engine, accounts: int) -> None:
-    """The tables with the indexes that a check of the mesh asks for, and accounts without nodes."""
+def create_database(engine: Engine, accounts: int) -> None:
+    """Create the tables, with the indexes that `workmesh check` proposes, and accounts without nodes."""
     Base.metadata.create_all(engine)
     create_own_tables(engine)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
@@ -100,7 +100,7 @@ def create_world(engine: Engine, accounts: int) -> None:
 
 
 def count(engine: Engine, condition: str) -> int:
-    """Records of both kinds that are written, pushed, pulled, waiting, open, or have a wrong score."""
+    """The number of records of both kinds that are written, pushed, pulled, pending, open, or have a wrong score."""
     with engine.connect() as connection:
         return sum(
             connection.scalar(select(func.count()).where(_conditions(kind, part)[condition])) or 0
@@ -114,7 +114,7 @@ def _conditions(kind: Any, part: int) -> Any:
         "written": kind.id.is_not(None),
         "pushed": pushed,
         "pulled": pulled,
-        "waiting": kind.push_success.is_not(True),
+        "pending": kind.push_success.is_not(True),
         "open": or_(kind.push_success.is_not(True), kind.pull_success.is_not(True)),
         "score": or_(kind.score.is_(None), kind.score != kind.id % part),
     }

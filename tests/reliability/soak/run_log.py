@@ -1,4 +1,4 @@
-"""What happened beside the history: a line each, from all processes, into one file."""
+"""A log of the soak beside its history: one line for each incident, from all processes, in one file."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ import orjson
 UNEXPECTED = "unexpected"
 
 
-class Notes:
-    """Appends notes, each a kind and a text; a line is written whole, whoever is killed meanwhile."""
+class RunLog:
+    """Appends lines, each a kind and a text; a line is written by one write, so that a kill cannot cut it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file = path.open("ab", buffering=0)
 
-    def write(self, kind: str, said: object) -> None:
-        self._file.write(orjson.dumps([kind, str(said)], option=orjson.OPT_APPEND_NEWLINE))
+    def write(self, kind: str, text: object) -> None:
+        self._file.write(orjson.dumps([kind, str(text)], option=orjson.OPT_APPEND_NEWLINE))
 
     @contextmanager
-    def watching(self, actor: str) -> Iterator[None]:
-        """Note what goes wrong that should not, and go on."""
+    def catching(self, actor: str) -> Iterator[None]:
+        """Log an unexpected exception, and continue."""
         try:
             yield
-        except Exception:  # noqa: BLE001 - whatever it is, the soak has failed and says so at its end
+        except Exception:  # noqa: BLE001 - any exception makes the soak fail at its end
             self.write(UNEXPECTED, f"{actor}: {traceback.format_exc()}")
 
     def counts(self) -> Counter[str]:
         return Counter(kind for kind, _ in self._lines())
 
     def of(self, kind: str) -> list[str]:
-        return [said for of, said in self._lines() if of == kind]
+        return [text for found, text in self._lines() if found == kind]
 
     def close(self) -> None:
         self._file.close()
@@ -43,5 +43,5 @@ class Notes:
     def _lines(self) -> Iterator[tuple[str, str]]:
         with self.path.open("rb") as lines:
             for line in lines:
-                kind, said = orjson.loads(line)
-                yield kind, said
+                kind, text = orjson.loads(line)
+                yield kind, text

@@ -1,4 +1,4 @@
-"""One run over one lane, told in the history; what may happen to it is noted, what may not is noted as such."""
+"""Runs of lanes, recorded in the history; their errors are logged, unexpected ones as such."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Literal, TypeAlias, cast
 
 from sqlalchemy import Engine
 
-from tests.reliability.soak.notes import UNEXPECTED, Notes
-from tests.reliability.soak.world import SERVICE, service
+from tests.reliability.soak.mail_mesh import SERVICE, service
+from tests.reliability.soak.run_log import UNEXPECTED, RunLog
 from workmesh_flows.domain.limits import Limits
 from workmesh_flows.domain.node import Node
 from workmesh_flows.domain.reports import PullReport, PushReport
@@ -27,21 +27,21 @@ from workmesh_flows.operations.delivery.pull import pull_lane
 from workmesh_flows.operations.delivery.push import push_lane
 from workmesh_flows.testing import History, record_report
 
-Lane: TypeAlias = tuple[LaneContext, Literal["push", "pull"]]
+LaneToRun: TypeAlias = tuple[LaneContext, Literal["push", "pull"]]
 
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """Runs of one process over the lanes of these nodes."""
+    """The runs of one process over the lanes of some nodes."""
 
     engine: Engine
     history: History
-    notes: Notes
+    log: RunLog
     limits: Limits
     nodes: Sequence[Node]
 
-    def lanes(self, holder: str) -> list[Lane]:
-        """Node by node, protocols as declared, push before pull."""
+    def lanes(self, holder: str) -> list[LaneToRun]:
+        """All lanes: by node, then by protocol as declared, push before pull."""
         return [
             (LaneContext(self.engine, service, protocol, node, holder, self.limits), direction)
             for node in self.nodes
@@ -49,20 +49,20 @@ class Runs:
             for direction in ("push", "pull")
         ]
 
-    def run(self, lane: Lane) -> None:
-        work, direction = lane
-        name = f"{direction} {work.protocol.name} {work.node.name} by {work.holder}"
-        with self.notes.watching(name):
+    def run(self, lane: LaneToRun) -> None:
+        context, direction = lane
+        name = f"{direction} {context.protocol.name} {context.node.name} by {context.holder}"
+        with self.log.catching(name):
             try:
-                report = push_lane(work) if direction == "push" else pull_lane(work)
+                report = push_lane(context) if direction == "push" else pull_lane(context)
             except (LaneBusy, LanePaused, LaneLost) as error:
-                self.notes.write(type(error).__name__, f"{name}: {error.reason}")
+                self.log.write(type(error).__name__, f"{name}: {error.reason}")
             except StoreUnavailable as error:
-                self.notes.write("StoreUnavailable", f"{name}: {error}")
+                self.log.write("StoreUnavailable", f"{name}: {error}")
             except LaneStopped as stopped:
                 record_report(self.history, cast("PushReport | PullReport", stopped.report), service=SERVICE)
                 expected = isinstance(stopped.__cause__, NodeUnavailable | StoreUnavailable | NotFlagged)
                 kind = type(stopped.__cause__).__name__ if expected else UNEXPECTED
-                self.notes.write(kind, f"{name}: {stopped}")
+                self.log.write(kind, f"{name}: {stopped}")
             else:
                 record_report(self.history, report, service=SERVICE)

@@ -20,8 +20,8 @@ from pathlib import Path
 import httpx
 from sqlalchemy import Engine, NullPool, create_engine, delete, make_url, text
 
-from tests.reliability.mails import SERVICE, mesh
-from tests.reliability.situation import (
+from tests.reliability.mail_mesh import SERVICE, mesh
+from tests.reliability.sweep_situation import (
     BODY_LIMIT,
     RETURNED,
     RETURNED_IDS,
@@ -51,7 +51,7 @@ _numbers = count()
 def warm_program() -> Iterator[subprocess.Popen[str]]:
     """The master program, ready to make processes."""
     with subprocess.Popen(
-        [sys.executable, "-m", "tests.reliability.program"],
+        [sys.executable, "-m", "tests.reliability.master_program"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -234,7 +234,7 @@ def set_stage(folder: Path, server: str | None) -> Iterator[Stage]:
     """A stage with a node of its own."""
     with (
         running_node(
-            "tests.reliability.micro_mails:mails", environment={"WORKMESH_BODY_LIMIT": str(BODY_LIMIT)}
+            "tests.reliability.mail_service:mails", environment={"WORKMESH_BODY_LIMIT": str(BODY_LIMIT)}
         ) as node,
         warm_program() as program,
     ):

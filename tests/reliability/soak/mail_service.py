@@ -1,4 +1,4 @@
-"""The micro-service of the soak: it refuses letters that ask for it, and scores the others."""
+"""The micro-service of the soak: it refuses letters with a certain text, and scores the others."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ mail = MicroService("soak.mail", version="1.0.0")
 
 def check_letter(letter: dict[str, Any]) -> None:
     if letter["text"] == REFUSE:
-        raise RecordRefused("it asks to be refused")
+        raise RecordRefused("the letter has the text of a refused one")
 
 
 @mail.protocol("letter", check=check_letter)
