@@ -1,4 +1,4 @@
-"""What the site shows, and others rely on: Prefect's pages link to it, nodes in other languages are written after it."""
+"""The site is what others rely on: Prefect's pages link to it, and nodes in other languages implement its contract."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ KEY = "0f8fad5b-d9cb-469f-a165-70867728950e"
 OF_HTTP = {"connection", "content-length", "host", "transfer-encoding"}
 
 
-def test_the_block_of_a_node_links_to_pages_that_are_there() -> None:
+def test_the_links_of_the_node_block_lead_to_existing_pages() -> None:
     site = YAML(typ="safe").load((ROOT / "mkdocs.yml").read_text())["site_url"]
     assert site == f"{SITE}/"
     assert str(WorkmeshNode._documentation_url) == f"{site}nodes/"
@@ -37,17 +37,36 @@ def test_the_block_of_a_node_links_to_pages_that_are_there() -> None:
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
-def test_a_link_outside_the_site_leads_to_a_file(page: str) -> None:
+def test_a_link_outside_the_site_leads_to_an_existing_file(page: str) -> None:
     links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", (ROOT / page).read_text())
     assert [link for link in links if not (ROOT / link).exists()] == []
 
 
-def test_every_event_stands_on_its_page() -> None:
+def test_the_page_of_events_lists_every_event() -> None:
     page = (ROOT / "docs" / "events.md").read_text()
     assert [name for name in get_args(Name) if f"`{name}`" not in page] == []
 
 
-def test_a_master_sends_what_the_page_of_the_wire_shows(
+def test_contributing_describes_every_room() -> None:
+    table = (ROOT / "CONTRIBUTING.md").read_text().partition("| room |")[2].partition("\n\n")[0]
+    described = {name for row in table.splitlines() for name in re.findall(r"`(\w+)`", row.split("|")[1])}
+    package = ROOT / "workmesh_flows"
+    rooms = {path.parent.name for path in package.glob("*/__init__.py")}
+    modules = {path.stem for path in package.glob("*.py")} - {"__init__"}
+    assert described == rooms | modules
+
+
+def test_every_test_that_a_page_names_exists() -> None:
+    pages = [ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
+    named = {name for page in pages for name in re.findall(r"`(test_\w+)`", page.read_text())}
+    files = list((ROOT / "tests").rglob("test_*.py"))
+    functions = {
+        name for file in files for name in re.findall(r"^def (test_\w+)", file.read_text(), re.MULTILINE)
+    }
+    assert named - functions - {file.stem for file in files} == set()
+
+
+def test_a_master_sends_the_request_that_the_http_contract_shows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown = next(block for block in blocks_of(ROOT / "docs" / "wire.md") if block.language == "http")
@@ -81,12 +100,12 @@ def test_a_master_sends_what_the_page_of_the_wire_shows(
         assert known.api_key == SecretStr(KEY)
         push_lane(LaneContext(engine, project.scoring, project.scoring.protocols[0], known, "a test"))
         engine.dispose()
-    asked = node.asked[-1]
-    really = {name.lower(): value for name, value in asked.headers.items() if name.lower() not in OF_HTTP}
-    assert first == f"POST {asked.path} HTTP/1.1"
-    assert set(really) == set(headers)
-    for name in set(really) - {"idempotency-key", "workmesh-epoch"}:
-        assert really[name] == headers[name]
-    assert len(really["idempotency-key"]) == len(headers["idempotency-key"])
-    assert really["workmesh-epoch"].isdecimal()
-    assert asked.body == json.loads(body)
+    request = node.asked[-1]
+    sent = {name.lower(): value for name, value in request.headers.items() if name.lower() not in OF_HTTP}
+    assert first == f"POST {request.path} HTTP/1.1"
+    assert set(sent) == set(headers)
+    for name in set(sent) - {"idempotency-key", "workmesh-epoch"}:
+        assert sent[name] == headers[name]
+    assert len(sent["idempotency-key"]) == len(headers["idempotency-key"])
+    assert sent["workmesh-epoch"].isdecimal()
+    assert request.body == json.loads(body)
