@@ -1,6 +1,6 @@
-"""What pages say of settings, commands, forms and errors, read from the code when the site is built.
+"""Parts of pages that are generated from the code when the site is built: settings, commands, forms, errors.
 
-A page has the comment `<!-- generated: NAME -->` on a line of its own where the part is to stand; NAME is a key of `PARTS`.
+A page marks the place of a part with the comment `<!-- generated: NAME -->` on a separate line; NAME is a key of `PARTS`.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ MARK = re.compile(r"^<!-- generated: (?P<name>[a-z ]+) -->$", re.MULTILINE)
 
 
 def on_page_markdown(markdown: str, **_: object) -> str:
-    """What MkDocs calls for each page."""
+    """Replace the marks of a page; MkDocs calls this for each page."""
     return MARK.sub(lambda found: PARTS[found["name"]](), markdown)
 
 
 def settings() -> str:
-    """Each setting: its name in the environment, default, meaning."""
+    """A table of all settings: name, default, description."""
     from workmesh_flows.settings import PREFIX, WorkmeshSettings
 
     rows = [
@@ -29,26 +29,26 @@ def settings() -> str:
         for name, about in WorkmeshSettings.model_fields.items()
     ]
     return (
-        f"In the environment, each name begins with `{PREFIX}`.\n\n{_table(('setting', 'default', ''), rows)}"
+        f"In the environment, each name starts with `{PREFIX}`.\n\n{_table(('setting', 'default', ''), rows)}"
     )
 
 
 def node_fields() -> str:
-    """The form of a node's block, in its order."""
+    """A table of the fields of a node's form, in the order of the form."""
     from workmesh_flows.blocks import WorkmeshNode
 
     return _form(WorkmeshNode)
 
 
 def limit_fields() -> str:
-    """What a node's block says of one service."""
+    """A table of a node's limits for one service."""
     from workmesh_flows.blocks import ServiceLimits
 
     return _form(ServiceLimits)
 
 
 def service_forms() -> str:
-    """The parameters of each flow of a service."""
+    """A table of parameters for each flow of a service."""
     from workmesh_flows.demo.mesh import mesh
     from workmesh_flows.flows import service_flows
 
@@ -58,7 +58,7 @@ def service_forms() -> str:
 
 
 def mesh_forms() -> str:
-    """The parameters of each flow of the mesh."""
+    """A table of parameters for each flow of the mesh."""
     from workmesh_flows.demo.mesh import mesh
     from workmesh_flows.flows import mesh_flows
 
@@ -68,7 +68,7 @@ def mesh_forms() -> str:
 
 
 def commands() -> str:
-    """Every command, its arguments and options."""
+    """All commands with their arguments and options."""
     from typer.main import get_command
 
     from workmesh_flows.cli import app
@@ -77,7 +77,7 @@ def commands() -> str:
 
 
 def errors() -> str:
-    """The tree of errors, as it is drawn where they live, and each of them."""
+    """The error tree from the docstring of `errors`, and the description of each error."""
     import workmesh_flows.errors as module
 
     tree = [line for line in (module.__doc__ or "").splitlines() if line.lstrip().startswith(("*", "x", "+"))]
@@ -98,7 +98,7 @@ PARTS: dict[str, Callable[[], str]] = {
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Prefect reads docstrings without their signatures, which is warned of, and strict MkDocs counts each warning."""
+    """Mute a warning: Prefect parses docstrings without signatures, and strict MkDocs fails on each logged warning."""
     logging.disable(logging.WARNING)
     yield
     logging.disable(logging.NOTSET)
@@ -108,7 +108,7 @@ def _form(block: Any) -> str:  # noqa: ANN401 - a model of pydantic
     rows = []
     for name, about in block.model_fields.items():
         default = (
-            "**needed**" if about.is_required() else _shown(about.get_default(call_default_factory=True))
+            "**required**" if about.is_required() else _shown(about.get_default(call_default_factory=True))
         )
         rows.append((f"`{name}`", default, about.description or ""))
     return _table(("field", "default", ""), rows)
@@ -122,18 +122,18 @@ def _forms(flows: Any, subject: str) -> str:  # noqa: ANN401 - ServiceFlows or M
         rows = [
             (
                 f"`{name}`",
-                "**needed**" if name in flow.parameters.required else _shown(about.get("default")),
+                "**required**" if name in flow.parameters.required else _shown(about.get("default")),
                 about.get("description", ""),
             )
             for name, about in shown.items()
         ]
-        table = _table(("parameter", "default", ""), rows) if rows else "It takes no parameters."
+        table = _table(("parameter", "default", ""), rows) if rows else "No parameters."
         parts.append(f"### `{subject}.{field.name}`\n\n{flow.description}\n\n{table}")
     return "\n\n".join(parts)
 
 
 def _commands(name: str, command: Any) -> Iterator[str]:  # noqa: ANN401 - typer's own class
-    """A command with those below it."""
+    """The sections of a command and its subcommands."""
     below = getattr(command, "commands", {})
     if not below or getattr(command, "invoke_without_command", False):
         yield f"## {name}\n\n{command.help}\n\n```text\n{_usage(name, command)}\n```"
@@ -157,7 +157,7 @@ def _option(parameter: Any) -> tuple[str, str, str]:  # noqa: ANN401 - typer's o
     spelled = parameter.opts + parameter.secondary_opts if _is_option(parameter) else [parameter.name.upper()]
     default = "" if parameter.default is False else _shown(parameter.default)
     if parameter.required:
-        default = "**needed**"
+        default = "**required**"
     return ", ".join(f"`{word}`" for word in spelled), default, parameter.help or ""
 
 

@@ -1,4 +1,4 @@
-"""The README's code is run, so that it stays true."""
+"""The README's Python is run, and its table of settings is complete."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def readme() -> ModuleType:
     """The README's Python, as one module."""
     module = ModuleType("readme")
     sys.modules["readme"] = module
-    exec("\n".join(BLOCKS), module.__dict__)  # noqa: S102 - it is our own
+    exec("\n".join(BLOCKS), module.__dict__)  # noqa: S102 - the project's own README
     return module
 
 
-def test_the_declaration_finds_the_owner_path_and_counts_what_waits(
+def test_the_declaration_finds_the_owner_path_and_counts_pending_records(
     readme: ModuleType, tmp_path: Path
 ) -> None:
     from datetime import UTC, datetime
@@ -52,12 +52,12 @@ def test_the_declaration_finds_the_owner_path_and_counts_what_waits(
     assert (count.node, count.records, count.pending) == ("n1", 3, 3)
 
 
-def test_the_microservice_is_one_and_the_flows_have_their_names(readme: ModuleType) -> None:
+def test_the_micro_service_is_valid_and_the_flows_have_their_names(readme: ModuleType) -> None:
     assert isinstance(readme.app, MicroService)
     assert readme.push.name == "leads.scoring.push"
 
 
-def test_every_setting_stands_in_the_table() -> None:
+def test_the_table_lists_every_setting() -> None:
     from workmesh_flows.settings import WorkmeshSettings
 
     for name in WorkmeshSettings.model_fields:

@@ -1,4 +1,4 @@
-"""The code blocks of a page, and what a comment above one says of it."""
+"""Reads the code blocks of a page, and the comment above each that controls how it is tested."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MARK = re.compile(r"^ *<!-- (?P<word>not run|fails)(?:: (?P<reason>.+))? -->$")
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A fenced block; ``title`` is the file that it stands for, ``not_run`` why no test runs it."""
+    """A fenced block; ``title`` is the file to write it to, ``not_run`` the reason why no test runs it."""
 
     page: Path
     line: int
@@ -34,7 +34,7 @@ class Block:
 
 
 def blocks_of(page: Path) -> Iterator[Block]:
-    """The blocks in the order in which they are read, also those in tabs and lists."""
+    """Yield the blocks of a page from top to bottom, including those in tabs and lists."""
     mark: re.Match[str] | None = None
     lines = iter(enumerate(page.read_text(encoding="utf-8").splitlines(), 1))
     for number, line in lines:
@@ -46,18 +46,18 @@ def blocks_of(page: Path) -> Iterator[Block]:
                     break
                 body.append(inner)
             else:
-                raise AssertionError(f"{page.name}:{number}: the block has no end")
+                raise AssertionError(f"{page.name}:{number}: the block is not closed")
             language, _, rest = opened["info"].strip().partition(" ")
             title = TITLE.search(rest)
-            said = mark.groupdict() if mark else {"word": "", "reason": ""}
+            comment = mark.groupdict() if mark else {"word": "", "reason": ""}
             yield Block(
                 page,
                 number,
                 language,
                 title["title"] if title else "",
                 dedent("\n".join(body)) + "\n",
-                not_run=(said["reason"] or "") if said["word"] == "not run" else "",
-                fails=said["word"] == "fails",
+                not_run=(comment["reason"] or "") if comment["word"] == "not run" else "",
+                fails=comment["word"] == "fails",
             )
         if line.strip():
             mark = MARK.match(line)

@@ -1,4 +1,4 @@
-"""Running the blocks of a page, one after the other, as a reader would."""
+"""Runs the blocks of a page from top to bottom, as a reader would."""
 
 from __future__ import annotations
 
@@ -25,44 +25,44 @@ from tests.docs.shell import Shell
 
 ALIKE = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 VARYING = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d|(?<=rebalance-)[0-9a-f]{12}|(?<=drain-)[0-9a-f]{12}")
-"""What is another one each time: times, and the ids of plans."""
+"""Matches text that differs between runs: times, and ids of plans."""
 BACKGROUND = re.compile(r"--port (\d+).*&\s*$", re.MULTILINE)
 
 
 @dataclass(slots=True)
 class Reader:
-    """Somebody who reads a page and does what it says, in a folder of their own."""
+    """Follows the instructions of one page, in a separate folder."""
 
     folder: Path
     module: ModuleType
     shell: Shell
     stage: ExitStack
     postgresql: Callable[[], str]
-    """Gives the address of an empty database."""
+    """Returns the address of an empty PostgreSQL database."""
     database: str = ""
-    """Address of the database that SQL is for."""
+    """Address of the database that SQL blocks run on."""
     node: str = ""
-    """Address of the node that requests are for."""
+    """Address of the node that receives HTTP blocks."""
     replaced: dict[str, str] = field(default_factory=dict)
-    """What stands on the page for something that the tests have elsewhere."""
-    said: str | None = None
-    """What the last command said."""
+    """Texts of the page (addresses, ports), and their values in the test."""
+    output: str | None = None
+    """Output of the last bash block."""
     answer: httpx.Response | None = None
 
-    def does(self, block: Block) -> None:
-        """Run a block; an AssertionError says what was not as the page says."""
+    def run(self, block: Block) -> None:
+        """Run a block; raises AssertionError if the result differs from the page."""
         if block.not_run:
             return
         KINDS[block.language](self, block)
 
-    def told(self, text: str) -> str:
-        """A text of the page with what the tests have instead."""
+    def substituted(self, text: str) -> str:
+        """Return a text of the page with the values of the test."""
         for shown, real in self.replaced.items():
             text = text.replace(shown, real)
         return text
 
     def shown(self, text: str) -> str:
-        """A real text as the page would show it."""
+        """Return a real output with the texts of the page."""
         for shown, real in self.replaced.items():
             text = text.replace(real, shown)
         return text
@@ -74,30 +74,30 @@ def _python(reader: Reader, block: Block) -> None:
         compile(block.text, block.title, "exec")
     elif ">>>" in block.text:
         example = doctest.DocTestParser().get_doctest(
-            reader.told(block.text), {}, str(block), str(block.page), block.line
+            reader.substituted(block.text), {}, str(block), str(block.page), block.line
         )
-        example.globs = reader.module.__dict__  # itself: the next block goes on with it
-        said: list[str] = []
-        ran = doctest.DocTestRunner(optionflags=ALIKE).run(example, out=said.append, clear_globs=False)
-        assert ran.failed == 0, "".join(said)
+        example.globs = reader.module.__dict__  # not a copy: the next block uses the same namespace
+        failures: list[str] = []
+        ran = doctest.DocTestRunner(optionflags=ALIKE).run(example, out=failures.append, clear_globs=False)
+        assert ran.failed == 0, "".join(failures)
     else:
-        exec(compile(reader.told(block.text), str(block), "exec"), reader.module.__dict__)  # noqa: S102 - our own
+        exec(compile(reader.substituted(block.text), str(block), "exec"), reader.module.__dict__)  # noqa: S102 - the project's own pages
 
 
 def _bash(reader: Reader, block: Block) -> None:
-    text = reader.told(block.text)
+    text = reader.substituted(block.text)
     status, out, err = reader.shell.run(text)
     assert (status != 0) == block.fails, f"{block} ended with {status}:\n{out}{err}"
-    reader.said = reader.shown(out + (err if block.fails else ""))
+    reader.output = reader.shown(out + (err if block.fails else ""))
     for port in BACKGROUND.findall(text):
         _wait_for(int(port))
 
 
 def _text(reader: Reader, block: Block) -> None:
-    assert reader.said is not None, f"{block} is the output of no command: say why it is not compared"
-    shown, said = (VARYING.sub("(another)", text) for text in (block.text, reader.said))
-    alike = doctest.OutputChecker().check_output(shown, said, ALIKE)
-    assert alike, f"{block}, shown:\n{block.text}\nreally:\n{reader.said}"
+    assert reader.output is not None, f"{block} follows no command: give the reason why it is not compared"
+    shown, real = (VARYING.sub("(varies)", text) for text in (block.text, reader.output))
+    alike = doctest.OutputChecker().check_output(shown, real, ALIKE)
+    assert alike, f"{block}, shown:\n{block.text}\nreal output:\n{reader.output}"
 
 
 def _sql(reader: Reader, block: Block) -> None:
@@ -139,19 +139,19 @@ def _http(reader: Reader, block: Block) -> None:
         )
         return
     answer = reader.answer
-    assert answer is not None, f"{block} answers no request"
+    assert answer is not None, f"{block} follows no request"
     assert answer.status_code == int(first.split(" ")[1]), (
-        f"{block}: really {answer.status_code} {answer.text}"
+        f"{block}: the real answer is {answer.status_code} {answer.text}"
     )
     for name, value in headers.items():
-        assert answer.headers.get(name) == value, f"{block}: really {answer.headers}"
-    assert answer.json() == json.loads(body), f"{block}, really:\n{answer.text}"
+        assert answer.headers.get(name) == value, f"{block}: the real headers are {answer.headers}"
+    assert answer.json() == json.loads(body), f"{block}, real answer:\n{answer.text}"
 
 
 def _wait_until_idle(node: str, key: str) -> None:
     end = time.monotonic() + 10
     while httpx.post(f"{node}/api/1.0/workload.json", json={"api_key": key}).json()["value"]:
-        assert time.monotonic() < end, "the node does not come to its end"
+        assert time.monotonic() < end, "the node does not become idle"
         time.sleep(0.02)
 
 
@@ -174,11 +174,11 @@ KINDS: dict[str, Callable[[Reader, Block], None]] = {
 
 
 def _write(reader: Reader, block: Block) -> None:
-    """A block with a title is a file."""
+    """Write a block with a title to its file."""
     if block.title:
         path = reader.folder / block.title
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(reader.told(block.text), encoding="utf-8")
+        path.write_text(reader.substituted(block.text), encoding="utf-8")
 
 
 def _wait_for(port: int) -> None:
@@ -192,10 +192,10 @@ def _wait_for(port: int) -> None:
 
 
 MAIN = "__mp_main__"
-"""As Python calls the main module of a process that another one started."""
+"""Name of the main module in a process that `multiprocessing` starts."""
 
 
 def new_main() -> ModuleType:
-    """A namespace for a page, as if it were typed into an interpreter."""
+    """Create the namespace of a page, like that of an interactive interpreter."""
     sys.modules[MAIN] = module = ModuleType(MAIN)
     return module

@@ -1,7 +1,7 @@
 """The terminal of a page: real bash, with a `workmesh` that runs in the process of the tests.
 
-Starting Python and importing Prefect takes seconds for each command; what the command line does is the same. Commands
-that serve until they are ended are processes of their own.
+This saves seconds per command (Python starts, Prefect is imported) and runs the same code. Commands that serve until
+they are stopped run as separate processes.
 """
 
 from __future__ import annotations
@@ -25,32 +25,32 @@ CALLER = """\
 import json, os, socket, sys
 if sys.argv[1:2] in (["microservice"], ["serve"]):
     os.execv({python!r}, [{python!r}, "-m", "workmesh_flows.cli", *sys.argv[1:]])
-asked = [sys.argv[1:], os.getcwd(), dict(os.environ)]
+request = [sys.argv[1:], os.getcwd(), dict(os.environ)]
 os.chdir({own!r})
 with socket.socket(socket.AF_UNIX) as caller:
     caller.connect("calls")
-    caller.sendall(json.dumps(asked).encode())
+    caller.sendall(json.dumps(request).encode())
     caller.shutdown(socket.SHUT_WR)
-    said = json.loads(b"".join(iter(lambda: caller.recv(65536), b"")))
-sys.stdout.write(said[0])
-sys.stderr.write(said[1])
-sys.exit(said[2])
+    answer = json.loads(b"".join(iter(lambda: caller.recv(65536), b"")))
+sys.stdout.write(answer[0])
+sys.stderr.write(answer[1])
+sys.exit(answer[2])
 """
 SECONDS = 100
 
 
 @dataclass(slots=True)
 class Shell:
-    """One terminal: what a block exports, and where it goes, the next one finds."""
+    """One terminal: the exported variables and the working directory of a block apply to the next block."""
 
     folder: Path
     environment: dict[str, str]
     groups: list[int] = field(default_factory=list)
 
     def run(self, text: str) -> tuple[int, str, str]:
-        """Exit status, standard output, errors.
+        """Run a script; return its exit status, standard output and standard error.
 
-        A `workmesh` that failed counts wherever it stood: bash goes on after one to the left of `&&`.
+        The status is not 0 if any `workmesh` failed, also one to the left of `&&`, which bash ignores.
         """
         statuses = []
         own = self.folder / ".shell"
@@ -69,14 +69,14 @@ class Shell:
             self.groups.append(bash.pid)
             end = time.monotonic() + SECONDS
             while bash.poll() is None:
-                assert time.monotonic() < end, f"no end after {SECONDS} s:\n{text}"
+                assert time.monotonic() < end, f"still running after {SECONDS} s:\n{text}"
                 statuses.append(_answer_one(listener))
             out.seek(0)
             err.seek(0)
             return bash.returncode or max(statuses, default=0), out.read(), err.read()
 
     def close(self) -> None:
-        """End what was left in the background."""
+        """Stop the background processes."""
         for group in self.groups:
             try:
                 os.killpg(group, signal.SIGTERM)
@@ -102,21 +102,21 @@ class Shell:
 
 
 def _answer_one(listener: socket.socket) -> int:
-    """Run one command, if one was asked for; give its exit status."""
+    """Run one requested command, if there is one; return its exit status, or 0."""
     try:
         connection, _ = listener.accept()
     except TimeoutError:
         return 0
     with connection:
         connection.settimeout(SECONDS)
-        asked = b"".join(iter(lambda: connection.recv(65536), b""))
-        said = workmesh(*json.loads(asked))
-        connection.sendall(json.dumps(said).encode())
-    return said[2]
+        request = b"".join(iter(lambda: connection.recv(65536), b""))
+        answer = workmesh(*json.loads(request))
+        connection.sendall(json.dumps(answer).encode())
+    return answer[2]
 
 
 def workmesh(arguments: list[str], folder: str, environment: dict[str, str]) -> tuple[str, str, int]:
-    """What `workmesh` writes to its standard output and to its errors, and its exit status."""
+    """Run `workmesh`; return its standard output, standard error and exit status."""
     from workmesh_flows.cli import main
 
     out, err, status = io.StringIO(), io.StringIO(), 0
@@ -140,7 +140,7 @@ def workmesh(arguments: list[str], folder: str, environment: dict[str, str]) -> 
 
 
 def wait_for_nodes() -> None:
-    """Until no node has a task left: a person types slower than they work."""
+    """Wait until no node has a task left, because a person types slower than the nodes process."""
     from workmesh_flows.adapters.node_http.client import node_client
     from workmesh_flows.domain.limits import Limits
     from workmesh_flows.inventory.documents import load_inventory
@@ -149,12 +149,12 @@ def wait_for_nodes() -> None:
         with node_client(node, Limits()) as client:
             end = time.monotonic() + SECONDS
             while client.workload():
-                assert time.monotonic() < end, f"{node.name} does not come to its end"
+                assert time.monotonic() < end, f"{node.name} does not become idle"
                 time.sleep(0.05)
 
 
 def forget_modules(known: set[str], folder: Path) -> None:
-    """What was imported from a page's files is read anew by the next command, as a new process would."""
+    """Unload modules of a page's files, so that the next command imports them again, as a new process would."""
     for name in set(sys.modules) - known:
         where = getattr(sys.modules[name], "__file__", None) or ""
         if Path(where).is_relative_to(folder):

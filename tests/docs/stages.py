@@ -1,4 +1,4 @@
-"""What a page takes for granted: a database, nodes, a project. Each function sets it up for one page."""
+"""Prepares what a page requires: a database, nodes, a project. Each function prepares one page."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from workmesh_flows.scaffold import write_project
 from workmesh_flows.testing import History, running_node
 
 SERVER = "http://127.0.0.1:4200"
-"""Where the pages have the Prefect server."""
+"""Address of the Prefect server on the pages."""
 POSTGRESQL = "postgresql+psycopg://user:password@host/name"
-"""How the pages write the address of a database."""
+"""Address of a database on the pages."""
 
 
 def fresh(api: str) -> None:
-    """Without what pages, and other tests, leave on the Prefect server: deployments, automations, the work pool."""
+    """Delete what pages and other tests leave on the Prefect server: deployments, automations, the work pool."""
     for kind in ("deployments", "automations"):
         for found in post(api, f"/{kind}/filter"):
             api_client.delete(f"{api}/{kind}/{found['id']}").raise_for_status()
@@ -41,11 +41,11 @@ def fresh(api: str) -> None:
 
 
 def nothing(reader: Reader) -> None:
-    """A page that sets up what it needs."""
+    """Prepare nothing: the page itself creates what it needs."""
 
 
 def readme(reader: Reader) -> None:
-    """A project whose accounts are at one of three nodes."""
+    """Prepare a project with three nodes, whose accounts are assigned to one of them."""
     project(reader)
     for name in ("n1", "n3", "n4"):
         running(reader, name)
@@ -65,21 +65,21 @@ def a_port(reader: Reader) -> None:
 
 
 def deploying(reader: Reader) -> None:
-    """The project without what the page writes."""
+    """Write the project; the page overwrites some of its files."""
     write_project(reader.folder, "my_saas")
     reader.replaced[POSTGRESQL] = f"sqlite:///{reader.folder / 'saas.db'}"
 
 
 def served(reader: Reader) -> None:
-    """A deployment of the project's push."""
+    """Deploy the project's push."""
     from prefect.deployments.runner import RunnerDeployment
 
     deploying(reader)
     RunnerDeployment.from_entrypoint("my_saas.deployments.leads_scoring:push", name="scoring-push").apply()
 
 
-def operated(reader: Reader, limits: Limits = Limits()) -> None:  # noqa: B008 - it cannot be changed
-    """A project at work on one node, with two records that it refuses."""
+def operated(reader: Reader, limits: Limits = Limits()) -> None:  # noqa: B008 - Limits is immutable
+    """Prepare a project with one node that refused two records; it processed all records that do not wait behind these."""
     (reader.folder / "strict.py").write_text(STRICT)
     project(reader)
     running(reader, "n1", "strict:app")
@@ -88,21 +88,21 @@ def operated(reader: Reader, limits: Limits = Limits()) -> None:  # noqa: B008 -
         connection.exec_driver_sql("UPDATE account SET scoring_node = 'n1'")
     (service,) = module.mesh.services
     node = load_inventory().node("n1")
-    work = LaneContext(engine, service, service.protocols[0], node, "a run before", limits)
-    push_lane(work)
+    context = LaneContext(engine, service, service.protocols[0], node, "a run before", limits)
+    push_lane(context)
     wait_for_nodes()
-    pull_lane(work)
+    pull_lane(context)
     engine.dispose()
 
 
 def has_parked(reader: Reader) -> None:
-    """The same, and the first refusal is the last."""
+    """Prepare the same; the first refusal parks a record."""
     reader.shell.environment["PREFECT_INTEGRATIONS_WORKMESH_MAX_ATTEMPTS"] = "1"
     operated(reader, Limits(max_attempts=1))
 
 
 def on_postgresql(reader: Reader) -> None:
-    """The demo's tables on PostgreSQL, and the address for the role that the page makes."""
+    """Create the demo's tables on PostgreSQL; the page's address uses the role that the page creates."""
     url = reader.postgresql()
     reader.database = url
     role = make_url(url).set(username="workmesh", password="a-long-one")
@@ -115,14 +115,14 @@ def on_postgresql(reader: Reader) -> None:
 
 
 def recorded(reader: Reader) -> None:
-    """A history of a run that kept its promises, and a mesh with its tables."""
+    """Write an empty history, and create the demo's tables."""
     with History(reader.folder / "history.jsonl"):
         pass
     on_sqlite(reader)
 
 
 def on_sqlite(reader: Reader) -> None:
-    """The demo's tables on SQLite; its module goes by the name of the pages."""
+    """Create the demo's tables on SQLite; the pages call its module `my_saas.mesh`."""
     url = f"sqlite:///{reader.folder / 'demo.db'}"
     engine = create_engine(url)
     Base.metadata.create_all(engine)
@@ -134,8 +134,8 @@ def on_sqlite(reader: Reader) -> None:
     }
 
 
-def wire(reader: Reader) -> None:
-    """The node that the requests of the page go to."""
+def contract(reader: Reader) -> None:
+    """Start the node that receives the page's requests."""
     (reader.folder / "scores.py").write_text(SCORES)
     key = "0f8fad5b-d9cb-469f-a165-70867728950e"
     process = running_node("scores:app", import_from=[reader.folder], api_key=key)
@@ -188,12 +188,12 @@ STAGES: dict[str, Callable[[Reader], None]] = {
     "docs/postgresql.md": on_postgresql,
     "docs/testing.md": recorded,
     "docs/tutorial.md": tutorial,
-    "docs/wire.md": wire,
+    "docs/wire.md": contract,
 }
 
 
 def project(reader: Reader) -> None:
-    """What `workmesh init my_saas` writes, with its sample data."""
+    """Write the project of `workmesh init my_saas`, with its sample data."""
     write_project(reader.folder, "my_saas")
     with imported("my_saas.sample") as sample:
         sample.write_sample()
@@ -202,7 +202,7 @@ def project(reader: Reader) -> None:
 
 
 def running(reader: Reader, name: str, microservice: str = "my_saas.micro:app") -> None:
-    """A node of that name, registered."""
+    """Start a node and register its block."""
     process = reader.stage.enter_context(running_node(microservice, import_from=[reader.folder]))
     WorkmeshNode(
         host="127.0.0.1",
@@ -214,7 +214,7 @@ def running(reader: Reader, name: str, microservice: str = "my_saas.micro:app") 
 
 @contextmanager
 def imported(name: str) -> Iterator[Any]:
-    """A module of the page's folder, for the length of a block: what the page runs imports its own."""
+    """Import a module of the page's folder, and unload its package afterwards: the page imports it again."""
     known = set(sys.modules)
     yield importlib.import_module(name)
     package = name.partition(".")[0]

@@ -1,4 +1,4 @@
-"""The notebooks run from their first cell to their last, one after the other: the second reads what the first left."""
+"""The notebooks run completely and in order: the second reads the data of the first."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NAMES = ("tour", "fleet")
 
 pytestmark = [
     pytest.mark.timeout(300),
-    # Of Jupyter's own: it looks for its folders, and closes its sockets late.
+    # Warnings of Jupyter itself: it searches its folders, and closes sockets late.
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
     pytest.mark.filterwarnings("ignore::RuntimeWarning"),
@@ -23,7 +23,7 @@ pytestmark = [
 
 
 def executed(name: str, folder: Path) -> list[Any]:
-    """The cells of code, with what they gave."""
+    """Execute a notebook; return its code cells with their outputs."""
     notebook = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
     client = NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(folder)}})
     client.execute()
@@ -35,7 +35,7 @@ def text_of(cell: Any) -> str:
     return "\n".join(found)
 
 
-def test_the_tour_goes_from_nothing_to_status_and_the_fleet_s_history_follows_it(
+def test_the_tour_runs_to_a_status_and_the_fleet_shows_its_history(
     prefect: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in {
@@ -59,7 +59,7 @@ def test_the_tour_goes_from_nothing_to_status_and_the_fleet_s_history_follows_it
     assert os.environ.get("PREFECT_INTEGRATIONS_WORKMESH_DATABASE_URL") == before
 
 
-def test_they_are_kept_without_what_they_gave() -> None:
+def test_notebooks_are_committed_without_outputs() -> None:
     for name in NAMES:
         notebook = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
         assert not [cell for cell in notebook.cells if cell.cell_type == "code" and cell.outputs]

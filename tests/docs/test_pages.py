@@ -1,4 +1,4 @@
-"""What the documentation shows is run, so that it stays true."""
+"""Every code block of the documentation is run and its output compared."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NOT_RUN = {
     "docs/testing.md": 1,
     "docs/tutorial.md": 1,
 }
-"""How many blocks of a page no test runs; each says why in a comment above it."""
+"""Number of blocks per page that no test runs; a comment above each gives the reason."""
 
 
 def named(page: Path) -> str:
@@ -37,7 +37,7 @@ def named(page: Path) -> str:
 def reader(
     request: pytest.FixtureRequest, prefect: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Reader]:
-    """A reader in an empty folder, with a Prefect server at hand."""
+    """A reader in an empty folder, with a Prefect server."""
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("PREFECT_API_URL", prefect)
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path / ".prefect"))
@@ -58,18 +58,18 @@ def reader(
     del sys.modules[MAIN]
 
 
-@pytest.mark.filterwarnings("ignore:'imghdr' is deprecated")  # of what Prefect sends notifications with
+@pytest.mark.filterwarnings("ignore:'imghdr' is deprecated")  # of Prefect's notification library
 @pytest.mark.parametrize("page", [page for page in PAGES if list(blocks_of(page))], ids=named)
-def test_a_page_shows_what_happens(page: Path, reader: Reader) -> None:
+def test_a_page_shows_real_output(page: Path, reader: Reader) -> None:
     STAGES.get(named(page), nothing)(reader)
     for block in blocks_of(page):
-        reader.does(block)
+        reader.run(block)
 
 
-def test_every_block_is_run_or_says_why_not() -> None:
+def test_every_block_is_run_or_has_a_reason_why_not() -> None:
     found: Counter[str] = Counter()
     for page in PAGES:
         for block in blocks_of(page):
-            assert block.not_run or block.language in KINDS, f"{block}: nobody knows how to run it"
+            assert block.not_run or block.language in KINDS, f"{block}: unknown language"
             found[named(page)] += bool(block.not_run)
     assert {page: number for page, number in found.items() if number} == NOT_RUN

@@ -1,4 +1,4 @@
-"""A page that says what is not so is seen: each of these blocks has to be refused."""
+"""Wrong pages are detected: each of these blocks must fail."""
 
 from __future__ import annotations
 
@@ -35,23 +35,25 @@ def blocks(folder: Path, text: str) -> list[Block]:
 
 def reads(reader: Reader, text: str) -> None:
     for block in blocks(reader.folder, text):
-        reader.does(block)
+        reader.run(block)
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        pytest.param("```bash\necho one\n```\n```text\ntwo\n```", id="another output"),
-        pytest.param("```text\ntwo\n```", id="the output of nothing"),
-        pytest.param("```bash\nfalse\n```", id="a command that fails"),
-        pytest.param("```bash\nworkmesh verify nothing && echo on\n```", id="one to the left of others"),
-        pytest.param("<!-- fails -->\n```bash\ntrue\n```", id="one that should fail, and does not"),
-        pytest.param("```python\n>>> 1 + 1\n3\n\n```", id="another value"),
-        pytest.param("```http\nHTTP/1.1 200 OK\n\n{}\n```", id="an answer to no request"),
-        pytest.param("```ini\n\n```", id="a unit without a section"),
+        pytest.param("```bash\necho one\n```\n```text\ntwo\n```", id="different output"),
+        pytest.param("```text\ntwo\n```", id="output without a command"),
+        pytest.param("```bash\nfalse\n```", id="failing command"),
+        pytest.param(
+            "```bash\nworkmesh verify nothing && echo on\n```", id="failing command to the left of &&"
+        ),
+        pytest.param("<!-- fails -->\n```bash\ntrue\n```", id="command that should fail but does not"),
+        pytest.param("```python\n>>> 1 + 1\n3\n\n```", id="different value"),
+        pytest.param("```http\nHTTP/1.1 200 OK\n\n{}\n```", id="answer without a request"),
+        pytest.param("```ini\n\n```", id="unit file without a section"),
     ],
 )
-def test_what_is_not_so_is_seen(text: str, reader: Reader) -> None:
+def test_a_block_with_a_wrong_result_fails(text: str, reader: Reader) -> None:
     with pytest.raises(AssertionError):
         reads(reader, text)
 
@@ -65,12 +67,14 @@ def test_what_is_not_so_is_seen(text: str, reader: Reader) -> None:
         ('```python title="a.py"\ndef\n```', SyntaxError),
     ],
 )
-def test_what_cannot_be_read_is_seen(text: str, error: type[Exception], reader: Reader) -> None:
+def test_a_block_with_invalid_syntax_or_names_fails(
+    text: str, error: type[Exception], reader: Reader
+) -> None:
     with pytest.raises(error):
         reads(reader, text)
 
 
-def test_a_block_finds_what_those_before_it_left(reader: Reader) -> None:
+def test_a_block_uses_files_variables_and_values_of_earlier_blocks(reader: Reader) -> None:
     page = """
 ```bash
 export WORD=found
@@ -79,12 +83,12 @@ mkdir inside && cd inside
 
 === "In a tab"
 
-    ```python title="inside/said.py"
+    ```python title="inside/tab.py"
     word = "found"
     ```
 
 ```bash
-echo "$WORD in $(basename "$PWD"): $(python -c 'import said; print(said.word)')"
+echo "$WORD in $(basename "$PWD"): $(python -c 'import tab; print(tab.word)')"
 ```
 
 ```text
@@ -104,8 +108,8 @@ number = 7
     reads(reader, page)
 
 
-def test_the_reason_why_a_block_is_not_run_is_the_comment_above_it(tmp_path: Path) -> None:
+def test_the_comment_above_a_block_is_the_reason_why_it_is_not_run(tmp_path: Path) -> None:
     (first, second) = blocks(
-        tmp_path, "<!-- not run: it would end us -->\n```bash\nrm\n```\n```bash\nls\n```"
+        tmp_path, "<!-- not run: it deletes files -->\n```bash\nrm\n```\n```bash\nls\n```"
     )
-    assert (first.not_run, second.not_run) == ("it would end us", "")
+    assert (first.not_run, second.not_run) == ("it deletes files", "")
