@@ -117,7 +117,7 @@ def pull_until_all_came_back(master: Engine, inventory: Inventory, count: int) -
 def check_arrivals(master: Engine, nodes: list[NodeProcess], owned: set[int]) -> None:
     """By the nodes' own logs: each flight once, at the node of its plane, and those of a plane in order."""
     with master.connect() as connection:
-        node_of = dict(connection.execute(select(Plane.tailnum, Plane.node)).tuples().all())
+        node_of = dict(connection.execute(select(Plane.tailnum, Plane.node)).all())
     seen: set[int] = set()
     for node in nodes:
         flights = defaultdict(list)
@@ -134,7 +134,7 @@ def check_arrivals(master: Engine, nodes: list[NodeProcess], owned: set[int]) ->
 
 
 def check_results(master: Engine, data: Data, owned: set[int]) -> None:
-    found: dict[int, int] = {}
+    found: dict[int, int | None] = {}
     with master.connect() as connection:
         columns = select(Flight.id, Flight.hundreds, Flight.push_success, Flight.pull_success)
         for number, hundreds, pushed, pulled in connection.execute(columns):

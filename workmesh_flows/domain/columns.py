@@ -78,11 +78,12 @@ def belongs_to(attribute: ColumnRef, cls: type[Any]) -> bool:
 
 
 def python_type(column: Column[Any]) -> type | None:
-    """The Python type of a column's values; None if SQLAlchemy does not know it."""
+    """The Python type of a column's values, None where SQLAlchemy does not know it."""
     try:
-        return column.type.python_type
-    except NotImplementedError:
+        known = column.type.python_type
+    except NotImplementedError:  # SQLAlchemy 2.0
         return None
+    return None if known is object else known  # SQLAlchemy 2.1
 
 
 def are_unique(columns: Collection[Column[Any]]) -> bool:

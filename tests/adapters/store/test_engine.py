@@ -64,7 +64,12 @@ def test_an_address_that_cannot_be_read_is_a_setting_to_mend(address: str) -> No
 
 @pytest.mark.parametrize(
     ("scheme", "named"),
-    [("postgres", "postgres"), ("postgresql", "psycopg2"), ("mysql", "MySQLdb"), ("nonsense", "nonsense")],
+    [
+        ("postgres", "postgres"),
+        ("postgresql+psycopg2", "psycopg2"),
+        ("mysql", "MySQLdb"),
+        ("nonsense", "nonsense"),
+    ],
 )
 def test_a_driver_that_is_not_there_is_named(scheme: str, named: str) -> None:
     error = refusal(f"{scheme}://me:{PASSWORD}@host/name")

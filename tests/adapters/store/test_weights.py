@@ -208,5 +208,5 @@ def test_a_function_weighs_by_relationships_page_by_page_and_saves_nothing(
         assert run.held() == {None: (4, 36), "a": (1, 4)}
         assert run.write([(names[0], "b")]) == 1
     with engine.connect() as connection:
-        found = connection.execute(text("SELECT id, node FROM farm ORDER BY id")).tuples().all()
+        found = connection.execute(text("SELECT id, node FROM farm ORDER BY id")).all()
     assert found == [(name, {0: "b", 1: "a"}.get(i)) for i, name in enumerate(names)]

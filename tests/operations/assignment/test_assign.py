@@ -39,7 +39,7 @@ def run(engine: Engine, criterion: Criterion, *nodes: Node, limit: int | None = 
 
 def held(engine: Engine) -> dict[int, str | None]:
     with Session(engine) as session:
-        return dict(session.execute(select(Shop.id, Shop.node).order_by(Shop.id)).tuples().all())
+        return dict(session.execute(select(Shop.id, Shop.node).order_by(Shop.id)).all())
 
 
 def test_round_robin_goes_on_where_the_run_before_stopped(engine: Engine) -> None:

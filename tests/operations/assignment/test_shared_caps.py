@@ -110,7 +110,7 @@ def test_entities_that_a_run_places_change_places_to_make_room(engine: Engine) -
     caps = inventory(*(node(name, max_weight={MAILS: 8}) for name in ("n1", "n2")))
     assert assign(engine, account_mesh(EntityWeight(Account.mails)), MAILS, caps).unassigned == 0
     with Session(engine) as session:
-        rows = session.execute(select(Account.mail_node, Account.mails)).tuples().all()
+        rows = session.execute(select(Account.mail_node, Account.mails)).all()
     total = Counter[str | None]()
     for name, weight in rows:
         total[name] += weight
@@ -122,7 +122,7 @@ def test_the_revision_rises_only_where_an_entity_was_given_a_node(engine: Engine
 
     def revisions() -> dict[str, int]:
         with engine.connect() as connection:
-            return dict(connection.execute(select(services.c.service, services.c.revision)).tuples().all())
+            return dict(connection.execute(select(services.c.service, services.c.revision)).all())
 
     mesh = account_mesh()
     assign(engine, mesh, MAILS, nodes(0))

@@ -44,7 +44,7 @@ def steps(entities: Sequence[int], source: str, target: str, why: str = "drain")
 
 def nodes_of_shops(engine: Engine) -> dict[int, str | None]:
     with Session(engine) as session:
-        return dict(session.execute(select(Shop.id, Shop.node).order_by(Shop.id)).tuples().all())
+        return dict(session.execute(select(Shop.id, Shop.node).order_by(Shop.id)).all())
 
 
 def move_log(engine: Engine) -> Sequence[Row[Any]]:
@@ -56,11 +56,11 @@ def former(engine: Engine) -> list[tuple[str, str]]:
     """Node and record of each former push."""
     with engine.connect() as connection:
         found = select(former_pushes.c.node, former_pushes.c.record).order_by(former_pushes.c.record)
-        return list(connection.execute(found).tuples())
+        return list(connection.execute(found))
 
 
 def flags(engine: Engine, pulled: bool = False) -> dict[int, bool | None]:
     """Push success, or pull success, of each order."""
     column = Order.pull_success if pulled else Order.push_success
     with Session(engine) as session:
-        return dict(session.execute(select(Order.id, column).order_by(Order.id)).tuples().all())
+        return dict(session.execute(select(Order.id, column).order_by(Order.id)).all())

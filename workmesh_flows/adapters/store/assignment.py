@@ -109,7 +109,7 @@ def writing_all_assignments(
             rows = connection.execute(
                 select(services.c.service, services.c.position).where(services.c.service.in_(names))
             )
-            positions = dict(rows.tuples().all())
+            positions = dict(rows.all())
             runs = tuple(
                 AssignmentWriter(connection, service, positions[service.name]) for service in together
             )

@@ -52,9 +52,7 @@ def compare_conditions(
     """
     known = conditions.c.kind == kind
     with translated_errors(), engine.connect() as connection:
-        told = dict(
-            connection.execute(select(conditions.c.subject, conditions.c.detail).where(known)).tuples().all()
-        )
+        told = dict(connection.execute(select(conditions.c.subject, conditions.c.detail).where(known)).all())
     started = [subject for subject in holding if subject not in told and len(subject) <= NAME_LENGTH]
     resolved = [subject for subject in told if subject not in holding and is_known(subject)]
     changed = [name for name, detail in holding.items() if name in told and told[name] != stored_text(detail)]

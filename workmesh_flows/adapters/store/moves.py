@@ -42,7 +42,7 @@ def current_nodes(connection: Connection, service: Service, steps: Sequence[Step
     """The nodes of the steps' entities; one that is no more is left out."""
     places: dict[Any, str | None] = {}
     for keys in _some([step.entity for step in steps]):
-        places.update(connection.execute(statements.nodes_of(service, keys)).tuples().all())
+        places.update(connection.execute(statements.nodes_of(service, keys)).all())
     return places
 
 

@@ -51,7 +51,7 @@ def refused_records(engine: Engine, tables: PushTables) -> list[RefusedRecord]:
         rows = connection.execute(query).all()
         if not rows:
             return []
-        pending = dict(connection.execute(_pending_of_owners(tables)).tuples().all())
+        pending: dict[str, int] = dict(connection.execute(_pending_of_owners(tables)).all())
         blocked = {row.node for row in rows if row.state == RefusalState.BLOCKING and row.node is not None}
         lanes = {node: connection.scalar(count_pending(tables, node)) or 0 for node in blocked}
     refused = Counter(row.owner for row in rows)
@@ -88,7 +88,7 @@ def _as_shown(column: Column[Any], stored: str) -> str:
         return stored
 
 
-def _pending_of_owners(tables: PushTables) -> Select[Any]:
+def _pending_of_owners(tables: PushTables) -> Select[str, int]:
     """The key, as text, of each entity with a refused record, and the number of its pending records."""
     owner = cast(tables.joined.owner, String)
     refused = select(parked.c.owner).where(refused_in(tables))

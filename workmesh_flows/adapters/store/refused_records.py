@@ -89,7 +89,7 @@ def forget_settled(engine: Engine, tables: PushTables) -> dict[str, Any]:
         for start in range(0, len(texts), AT_ONCE):
             query = select(cast(key, String), key).where(success.is_not(True))
             some = query.where(_is_one_of(key, texts[start : start + AT_ONCE]))
-            ids.update(connection.execute(some).tuples().all())
+            ids.update(connection.execute(some).all())
     gone = [text for text in texts if text not in ids]
     if gone:
         with translated_errors(), engine.begin() as connection:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice, repeat
-from typing import Any
+from typing import Any, TypeVarTuple
 
 from sqlalchemy import Connection, Result, Select, literal, select
 from sqlalchemy.orm import Session
@@ -16,6 +16,8 @@ from workmesh_flows.domain.criteria import EntityWeight
 from workmesh_flows.domain.service import Service
 from workmesh_flows.errors import DefinitionError
 from workmesh_flows.planning.moves import PlannerEntity
+
+Columns = TypeVarTuple("Columns")
 
 READ_AT_ONCE = 2_000
 """Rows that are fetched at once; the database keeps the others. With more, Python's garbage collector takes longer."""
@@ -41,16 +43,17 @@ def weighed(
     if weight is None:
         found = weighed_by_function(connection, service, condition)
         return [(key, weight) for key, _, weight in islice(found, limit)]
-    statement = select(key).where(condition).order_by(key).limit(limit)
     found_by_key: list[tuple[Any, int]] = []
     if isinstance(service.criterion, EntityWeight):
-        for rows in _streamed(connection, statement.add_columns(weight)).partitions(READ_AT_ONCE):
+        statement = select(key, weight).where(condition).order_by(key).limit(limit)
+        for rows in _streamed(connection, statement).partitions(READ_AT_ONCE):
             found_by_key += [
                 (key, weight if type(weight) is int and weight >= 0 else whole_weight(weight, key))
                 for key, weight in rows
             ]
     else:
-        for keys in _streamed(connection, statement).scalars().partitions(READ_AT_ONCE):
+        keys_only = select(key).where(condition).order_by(key).limit(limit)
+        for keys in _streamed(connection, keys_only).scalars().partitions(READ_AT_ONCE):
             found_by_key += zip(keys, repeat(1), strict=False)
     return found_by_key
 
@@ -88,7 +91,7 @@ def whole_weight(weight: Any, key: Any) -> int:  # noqa: ANN401 - what a user's 
     return number
 
 
-def _streamed(connection: Connection, statement: Select[Any]) -> Result[Any]:
+def _streamed(connection: Connection, statement: Select[*Columns]) -> Result[*Columns]:
     """Rows to be fetched many at a time; SQLAlchemy's own iteration fetches them one by one."""
     return connection.execute(statement, execution_options={"stream_results": True})
 

@@ -126,7 +126,7 @@ def _known_names(connection: Connection, service: Service, said: Collection[str]
         with suppress(UnknownName):
             keys[text] = entity_named(service, text)
     rows = connection.execute(nodes_of(service, list(keys.values())))
-    there = {key for key, _ in rows.tuples()}
+    there = {key for key, _ in rows}
     return {text: key for text, key in keys.items() if key in there}
 
 
