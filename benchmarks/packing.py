@@ -20,7 +20,7 @@ from time import perf_counter
 from typing import Any
 
 from workmesh_flows import EntityWeight
-from workmesh_flows.planning.assignment.packing import WORK
+from workmesh_flows.planning.assignment.packing import BUDGET
 from workmesh_flows.planning.assignment.plan import Load, Part, plan_together
 
 ENTITIES, NODES, SERVICES, CASES = 60, 6, 2, 300
@@ -74,10 +74,10 @@ def instance(kind: str, fill: float, number: int) -> Instance:
     return Instance(entities, caps, tuple((dealt + more).count(node) for node in range(NODES)))
 
 
-def solved(case: Instance, work: int = WORK) -> bool:
+def solved(case: Instance, budget: int = BUDGET) -> bool:
     """Whether our plan leaves nothing over; its caps are checked here."""
     plans = plan_together(
-        case.parts(), {f"n{node}": free for node, free in enumerate(case.shared)}, work=work
+        case.parts(), {f"n{node}": free for node, free in enumerate(case.shared)}, budget=budget
     )
     for node in range(NODES):
         held = [[key for key, name in plan.assigned if name == f"n{node}"] for plan in plans]
@@ -125,7 +125,7 @@ def _print(kind: str, fill: float, cases: list[Instance]) -> None:
     proofs = [feasible(case) for case in cases]
     good = [case for case, proof in zip(cases, proofs, strict=True) if proof]
     took, ours = zip(*_timed(good), strict=True)
-    once = sum(solved(case, work=0) for case in good)
+    once = sum(solved(case, budget=0) for case in good)
     print(
         f"{kind:32}{fill:6.2f}{len(cases):7}{len(good):10}{proofs.count(None):9}{sum(ours):7}{once:10}",
         end="",

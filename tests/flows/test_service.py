@@ -261,7 +261,7 @@ def test_a_disabled_node_is_left_alone_and_fails_nothing(fleet: Fleet) -> None:
         fleet.register("n1", node.port, API_KEY, state="disabled")
         flows = flows_of(fleet)
         assert flows.push().message == "pushed 0 records on 1 lane, 1 lane disabled"
-        assert "fits nowhere: no active node runs the service" in flows.assign().message
+        assert "could not be assigned: no active node runs the service" in flows.assign().message
         assert node.asked == []
 
 

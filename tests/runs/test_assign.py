@@ -44,7 +44,7 @@ def test_a_dry_run_of_an_assignment_shows_the_node_of_each_entity(fleet: Fleet) 
     with nodes(fleet, "n1", "n2", limits=[ServiceLimits(service="shop.orders", max_entities=1)]):
         outcome = flows_of(fleet).assign(dry_run=True)
     assert outcome.message == (
-        "dry run, nothing was assigned: 2 entities to 2 nodes, 1 fits nowhere: every node is at its max_entities"
+        "dry run, nothing was assigned: 2 entities to 2 nodes, 1 could not be assigned: every node is at its max_entities"
     )
     assert set(nodes_of_shops(fleet.engine).values()) == {None}
     assert [(row["entity"], row["to"]) for row in latest_table(api(), "workmesh-plan")] == [
@@ -59,7 +59,7 @@ def test_all_services_are_assigned_together(fleet: Fleet) -> None:
     with nodes(fleet, "n1", "n2", max_entities=1):
         outcome = mesh_flows_of(fleet).assign()
     assert outcome.message.startswith(
-        "shop.orders: assigned 2 entities (n1 1, n2 1); 1 fits nowhere: every node is at"
+        "shop.orders: assigned 2 entities (n1 1, n2 1); 1 could not be assigned: every node is at"
     )
     assert list(nodes_of_shops(fleet.engine).values()).count(None) == 1
 

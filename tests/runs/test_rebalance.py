@@ -92,7 +92,7 @@ def test_the_summary_of_an_empty_plan_that_is_applied_says_why_it_is_empty(fleet
             in flows_of(fleet).rebalance(dry_run=False, tolerance=1).message
         )
         assert drain(["n3"], dry_run=False).message == (
-            "moved 0 entities; shop.orders: the nodes to drain hold nothing"
+            "moved 0 entities; shop.orders: the drained nodes are empty"
         )
 
 

@@ -1,1 +1,1 @@
-"""Floor 1: what a mesh is. Pure: no I/O, no clock, no environment."""
+"""Floor 1: the domain of a mesh. Pure: no I/O, no clock, no environment."""

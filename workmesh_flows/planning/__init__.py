@@ -1,1 +1,1 @@
-"""Floor 1: decisions. Facts in, plan out; the same input always gives the same plan."""
+"""Floor 1: planners. Pure functions from facts to a plan; the same input always gives the same plan."""

@@ -1,4 +1,4 @@
-"""Delivery decisions: what of a batch is sent next, when a record counts as pushed, what follows a refusal."""
+"""Decisions of a push: which records of a batch to send next, and the push times to write."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 TICK = timedelta(microseconds=1)
-"""The smallest step between two push times: what databases keep."""
+"""The smallest step between two push times: databases store microseconds."""
 
 
 @dataclass(slots=True)
 class Sendable:
-    """A record to be sent, its id and its owner's key.
+    """A record to send, its id and the key of its entity.
 
-    ``depends_on`` is the id of the record that it follows, where that one was not pushed when this one was read.
+    ``depends_on`` is the id of the record that it depends on, if that record was not pushed when this one was
+    read.
     """
 
     record: Any
@@ -25,32 +26,32 @@ class Sendable:
 
 
 class Bisection:
-    """One batch on its way: hands out parts in order and splits the ones that are refused as a whole.
+    """Yields the parts of a batch in order and bisects parts that a node refuses as a whole.
 
-    The first part is the batch itself. One bad record among n costs at most ceil(log2 n) + 1 refused requests.
-    An owner in ``held`` has a refused record: what follows of it is withheld, across batches, and counted in
-    ``left``.
+    The first part is the whole batch. One bad record among n costs at most ceil(log2 n) + 1 refused requests.
+    ``blocked`` are the entities with a refused record, across batches: their later records are not sent and
+    are counted in ``left``.
     """
 
-    def __init__(self, batch: Sequence[Sendable], held: set[Any], *, at_most: int | None = None) -> None:
-        """Begin with a batch; no part is larger than ``at_most``."""
-        self.held = held
+    def __init__(self, batch: Sequence[Sendable], blocked: set[Any], *, at_most: int | None = None) -> None:
+        """Start with a batch; no part has more than ``at_most`` records."""
+        self.blocked = blocked
         self.left = 0
         self._parts: list[Sequence[Sendable]] = []
         self._put_first(batch, at_most or len(batch))
 
     def parts(self) -> Iterator[Sequence[Sendable]]:
-        """The parts still to send, in order; between two of them, say what became of the first."""
+        """Yield the parts to send, in order; `split` and additions to ``blocked`` affect the next part."""
         while self._parts:
             part = self._parts.pop()
-            free = [item for item in part if item.owner not in self.held] if self.held else part
-            self.left += len(part) - len(free)
-            if free:
-                yield free
+            unblocked = [item for item in part if item.owner not in self.blocked] if self.blocked else part
+            self.left += len(part) - len(unblocked)
+            if unblocked:
+                yield unblocked
 
     def split(self, part: Sequence[Sendable]) -> None:
-        """The part was refused as a whole: its halves come next; raises ValueError where it has none."""
-        if len(part) < 2:  # noqa: PLR2004 - to hand it out again would never end
+        """Yield the halves of a refused part next; raises ValueError for a part of one record."""
+        if len(part) < 2:  # noqa: PLR2004 - yielding the same part again would never end
             message = "a part of one record cannot be split"
             raise ValueError(message)
         self._put_first(part, (len(part) + 1) // 2)
@@ -61,6 +62,6 @@ class Bisection:
 
 
 def push_times(now: datetime, last: datetime | None, count: int) -> list[datetime]:
-    """``count`` times that strictly increase, from now on and after ``last``, one microsecond apart."""
+    """Return ``count`` strictly increasing times, one microsecond apart, from ``now`` and after ``last``."""
     first = now if last is None or now > last else last + TICK
     return [first + i * TICK for i in range(count)]

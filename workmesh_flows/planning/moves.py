@@ -1,4 +1,4 @@
-"""A plan of moves: which entity goes from where to where, and why; nothing of it is done yet."""
+"""A plan of moves between nodes, and the input of its planners."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from workmesh_flows.domain.reports import first_reason
 
 Objective: TypeAlias = Literal["weight", "moves"]
 Why: TypeAlias = Literal["drain", "over cap", "balance", "make room"]
-"""Why an entity moves; one that moves to ``make room`` goes on, or was in the way of another one."""
+"""Why an entity moves; the values are stored. ``make room``: a detour that frees capacity for others."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlannerEntity:
-    """An entity, the node that holds it, and its weight: 1 where the criterion counts entities."""
+    """An entity, the node that it is assigned to, and its weight: 1 if the criterion counts entities."""
 
     key: Any
     node: str
@@ -24,10 +24,11 @@ class PlannerEntity:
 
 @dataclass(frozen=True, slots=True)
 class PlannerNode:
-    """A node as planners see it; a cap of None is no cap.
+    """A node as input of a planner; a cap of None is no cap.
 
-    ``max_entities`` is what is left of it for this service, where services share it. ``max_weight`` is set where the
-    criterion weighs entities. A node that ``takes`` nothing keeps what it holds, unless it is to ``drain``.
+    ``max_entities`` is the cap of this service, reduced by the entities of other services if a cap over all
+    services is lower. ``max_weight`` is set if the criterion is by weight. ``takes`` is whether entities may
+    be moved to the node, ``drain`` whether all its entities must leave.
     """
 
     node: str
@@ -39,10 +40,10 @@ class PlannerNode:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One entity's way. Moves are made in the order of the plan; those of one ``wave`` may be made side by side.
+    """The move of one entity. Moves are made in order; moves of the same ``wave`` may run in parallel.
 
-    ``gain`` is by how much the move brings its two nodes nearer to the balance, in the unit of the weight: the fall
-    of the sum of their distances from their even share. One half of an exchange may have a gain below 0.
+    ``gain`` is the decrease in the sum of the distances of source and target from their even shares, in the
+    unit of the weight. One half of an exchange may have a negative gain.
     """
 
     entity: Any
@@ -56,7 +57,7 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class NodeLoad:
-    """A node before and after a plan, and the cap its load is compared by (None: loads are compared plainly)."""
+    """A node before and after a plan; loads are divided by ``capacity``, or are absolute if it is None."""
 
     node: str
     entities: int
@@ -66,16 +67,16 @@ class NodeLoad:
     capacity: int | None = None
 
     def share(self, *, after: bool = False) -> float | None:
-        """The part of its capacity that is in use."""
+        """The fraction of its capacity in use; None without a capacity."""
         return (self.weight_after if after else self.weight) / self.capacity if self.capacity else None
 
 
 @dataclass(frozen=True, slots=True)
 class MovePlan:
-    """Moves in order, what could not be moved and why, and the nodes before and after.
+    """Moves in order, entities that cannot move (``stuck``) with reasons, and the nodes before and after.
 
-    ``busiest`` and ``busiest_after`` are the load of the busiest node that may hold entities, divided by the even
-    share: 1 is perfect. ``note`` says why a plan is empty, or falls short of what was asked.
+    ``busiest`` and ``busiest_after`` are the load of the busiest node that may receive entities, divided by
+    its even share: 1 is perfect. ``note`` is why the plan is empty or incomplete.
     """
 
     moves: Sequence[Move]
@@ -87,24 +88,24 @@ class MovePlan:
 
     @property
     def moved_weight(self) -> int:
-        """Weight on its way, an entity that moves twice counted twice."""
+        """Sum of the weights of all moves; an entity that moves twice counts twice."""
         return sum(move.weight for move in self.moves)
 
     def __str__(self) -> str:
         """One line for people."""
         count = len(self.moves)
         sources, targets = (len({getattr(move, end) for move in self.moves}) for end in ("source", "target"))
-        # Where a node is emptied, the even share is not what it was: only the end can be told.
+        # A drain changes the even shares, so the load before it cannot be compared with the load after it.
         drains = any(move.why == "drain" for move in self.moves)
         busiest = f"busiest node at {self.busiest:.1%} of its even share"
-        then = f"busiest node then at {self.busiest_after:.1%} of its even share"
-        told = (
+        after = f"busiest node then at {self.busiest_after:.1%} of its even share"
+        summary = (
             f"{count:,} {'move' if count == 1 else 'moves'} from {sources} to {targets} "
             f"{'node' if targets == 1 else 'nodes'}, weight {self.moved_weight:,}; "
-            + (then if drains else f"{busiest}, then {self.busiest_after:.1%}")
+            + (after if drains else f"{busiest}, then {self.busiest_after:.1%}")
             if count
             else f"no moves; {busiest}"
         )
         stuck = f"; {len(self.stuck):,} cannot move{first_reason(self.stuck)}" if self.stuck else ""
         note = f"; {self.note}" if self.note and not (stuck and not count) else ""
-        return f"{told}{stuck}{note}"
+        return f"{summary}{stuck}{note}"

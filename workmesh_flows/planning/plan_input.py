@@ -1,4 +1,4 @@
-"""What a plan was made from, in short: enough to see later that something has changed, and what."""
+"""The facts that a plan was made from, in short form: a later comparison shows what has changed."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from workmesh_flows.planning.moves import PlannerEntity, PlannerNode
 
 @dataclass(frozen=True, slots=True)
 class NodeFacts:
-    """A node: its caps, whether it takes entities or is to be emptied, and what it holds.
+    """A node: its caps, whether it takes entities or is drained, and the number and weight of its entities.
 
-    ``digest`` is of the keys and weights of all entities that it holds.
+    ``digest`` is a hash of the keys and weights of its entities.
     """
 
     node: str
@@ -29,37 +29,37 @@ class NodeFacts:
     digest: str
 
 
-def facts_of(held: Sequence[PlannerEntity], places: Sequence[PlannerNode]) -> tuple[NodeFacts, ...]:
-    """The facts, a row a node, by name."""
+def facts_of(entities: Sequence[PlannerEntity], nodes: Sequence[PlannerNode]) -> tuple[NodeFacts, ...]:
+    """The facts of each node, sorted by its name."""
     by_node: dict[str, list[PlannerEntity]] = defaultdict(list)
-    for entity in held:
+    for entity in entities:
         by_node[entity.node].append(entity)
     return tuple(
         NodeFacts(
-            place.node,
-            place.takes,
-            place.drain,
-            place.max_entities,
-            place.max_weight,
-            len(by_node[place.node]),
-            sum(entity.weight for entity in by_node[place.node]),
-            _digest(sorted(f"{entity.key}:{entity.weight}" for entity in by_node[place.node])),
+            node.node,
+            node.takes,
+            node.drain,
+            node.max_entities,
+            node.max_weight,
+            len(by_node[node.node]),
+            sum(entity.weight for entity in by_node[node.node]),
+            _digest(sorted(f"{entity.key}:{entity.weight}" for entity in by_node[node.node])),
         )
-        for place in sorted(places, key=lambda place: place.node)
+        for node in sorted(nodes, key=lambda node: node.node)
     )
 
 
 def fingerprint(service: str, kind: str, options: Mapping[str, Any], facts: Sequence[NodeFacts]) -> str:
-    """The same for the same input, on any machine: 12 hexadecimal digits."""
-    told = [service, kind, dict(options), [asdict(fact) for fact in facts]]
-    return _digest([json.dumps(told, sort_keys=True, default=str)])
+    """A hash of a plan's input in 12 hexadecimal digits, the same on any machine."""
+    content = [service, kind, dict(options), [asdict(fact) for fact in facts]]
+    return _digest([json.dumps(content, sort_keys=True, default=str)])
 
 
 def changes(then: Sequence[NodeFacts], now: Sequence[NodeFacts]) -> list[str]:
-    """What is no more as it was, a sentence each."""
+    """What has changed between two lists of facts, one sentence per change."""
     before, after = ({fact.node: fact for fact in facts} for facts in (then, now))
-    found = [f"node {name} is gone" for name in sorted(before.keys() - after.keys())]
-    found += [f"node {name} is new" for name in sorted(after.keys() - before.keys())]
+    found = [f"node {name} was removed" for name in sorted(before.keys() - after.keys())]
+    found += [f"node {name} was added" for name in sorted(after.keys() - before.keys())]
     for name in sorted(before.keys() & after.keys()):
         found += (f"node {name} {change}" for change in _changed(before[name], after[name]))
     return found
@@ -68,9 +68,9 @@ def changes(then: Sequence[NodeFacts], now: Sequence[NodeFacts]) -> list[str]:
 def _changed(then: NodeFacts, now: NodeFacts) -> list[str]:
     found = []
     if then.takes != now.takes:
-        found.append("takes entities now" if now.takes else "takes no entities any more")
+        found.append("now takes entities" if now.takes else "no longer takes entities")
     if then.drain != now.drain:
-        found.append("is to be emptied now" if now.drain else "is not to be emptied any more")
+        found.append("is now drained" if now.drain else "is no longer drained")
     for cap in ("max_entities", "max_weight"):
         old, new = getattr(then, cap), getattr(now, cap)
         if old != new:
@@ -80,7 +80,7 @@ def _changed(then: NodeFacts, now: NodeFacts) -> list[str]:
             f"held {then.entities:,} entities of weight {then.weight:,}, now {now.entities:,} of {now.weight:,}"
         )
     elif then.digest != now.digest:
-        found.append("holds other entities, or the same with other weights")
+        found.append("holds other entities, or the same entities with other weights")
     return found
 
 

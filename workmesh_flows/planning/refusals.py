@@ -1,4 +1,4 @@
-"""What follows from a refusal of a record."""
+"""The state of a record after a refusal."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from workmesh_flows.domain.protocol import Policy
 
 
 class RefusalState(StrEnum):
-    """What is to become of a record that was refused."""
+    """The state of a refused record; the values are stored in the database."""
 
     RETRYING = "trying"
-    """It is tried again in the next run; what follows it of its owner waits."""
+    """It is sent again by the next push; later records of its entity wait behind it."""
     PARKED = "parked"
-    """Neither it nor what follows it of its owner is sent, until a person decides."""
+    """It was refused for the last time; it and later records of its entity wait for a decision."""
     BLOCKING = "blocking"
-    """Nothing of its lane is sent, until a person decides."""
+    """It was refused for the last time; all records of its lane wait for a decision."""
     SKIPPED = "skipped"
-    """It is not sent any more; what follows it goes on."""
+    """It was refused for the last time and is not sent again; later records of its entity are sent."""
 
     @property
     def label(self) -> str:
@@ -26,7 +26,7 @@ class RefusalState(StrEnum):
 
 
 def state_after(attempts: int, *, most: int, policy: Policy) -> RefusalState:
-    """What becomes of a record that was refused so often."""
+    """The state of a record after ``attempts`` refusals, of at most ``most``."""
     if attempts < most:
         return RefusalState.RETRYING
     return {

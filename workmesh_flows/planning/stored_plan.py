@@ -1,4 +1,4 @@
-"""A plan with the facts it was made from, as text and back: the same plan is the same bytes."""
+"""A plan with the facts it was made from, written to JSON and read back; equal plans have equal JSON."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ Kind: TypeAlias = Literal["rebalance", "drain"]
 
 @dataclass(frozen=True, slots=True)
 class StoredPlan:
-    """A plan of one service: what was asked, what was found, and what is to be done.
+    """A plan of one service with its input: the options and the facts.
 
-    ``options`` are the planner's and the mover's, as JSON has them. In a plan that was read back, the keys of
-    entities are texts.
+    ``options`` are those of the planner and of the hand-over, as JSON values. In a plan that was read back,
+    the keys of entities are strings.
     """
 
     service: str
@@ -29,7 +29,7 @@ class StoredPlan:
 
     @property
     def id(self) -> str:
-        """Of its input: the same question about the same facts has the same id."""
+        """Kind and hash of the input: the same options and facts give the same id."""
         return f"{self.kind}-{fingerprint(self.service, self.kind, self.options, self.facts)}"
 
     def __str__(self) -> str:
@@ -37,9 +37,9 @@ class StoredPlan:
         return f"{self.kind} of {self.service}: {self.plan} (plan {self.id})"
 
     def to_json(self) -> str:
-        """As text, keys sorted."""
+        """The plan as JSON with sorted keys; the database stores it, so the keys must not change."""
         plan = self.plan
-        told = {
+        content = {
             "service": self.service,
             "kind": self.kind,
             "options": dict(self.options),
@@ -51,13 +51,13 @@ class StoredPlan:
                 "stuck": [[str(key), why] for key, why in plan.stuck],
             },
         }
-        return json.dumps(told, sort_keys=True, separators=(",", ":"))
+        return json.dumps(content, sort_keys=True, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> StoredPlan:
-        """Read what :meth:`to_json` wrote."""
-        told = json.loads(text)
-        body = told["plan"]
+        """Read the output of :meth:`to_json`."""
+        content = json.loads(text)
+        body = content["plan"]
         plan = MovePlan(
             moves=tuple(Move(**move) for move in body["moves"]),
             nodes=tuple(NodeLoad(**node) for node in body["nodes"]),
@@ -66,5 +66,5 @@ class StoredPlan:
             busiest_after=body["busiest_after"],
             note=body["note"],
         )
-        facts = tuple(NodeFacts(**fact) for fact in told["facts"])
-        return cls(told["service"], told["kind"], plan, facts, told["options"])
+        facts = tuple(NodeFacts(**fact) for fact in content["facts"])
+        return cls(content["service"], content["kind"], plan, facts, content["options"])

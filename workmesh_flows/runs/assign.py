@@ -75,7 +75,7 @@ def _log(name: str, report: AssignReport) -> None:
 def _assign_named(mesh: Mesh, name: str, request: AssignRequest) -> RunResult:
     """Assign, reassign or push again the requested entities one by one.
 
-    Raises RunFailed after the last entity where one of them fits nowhere.
+    Raises RunFailed after the last entity if one of them could not be assigned.
     """
     done, failed, moves = [], [], []
     for entity in request.entities:

@@ -124,9 +124,11 @@ def test_a_success_without_a_value_returns_none(ask: Ask) -> None:
         pytest.param(
             redirect(307, "/login/{body}"), NodeMisconfigured, "redirects to /login/", id="elsewhere"
         ),
-        pytest.param(redirect(301, "http://[::/x"), NodeMisconfigured, "nowhere", id="an invalid address"),
+        pytest.param(
+            redirect(301, "http://[::/x"), NodeMisconfigured, "an empty path", id="an invalid address"
+        ),
         pytest.param(redirect(301, "/\x7f"), NodeMisconfigured, "redirects to", id="an invalid character"),
-        pytest.param(Answer(b"", 304), NodeMisconfigured, "nowhere", id="no location"),
+        pytest.param(Answer(b"", 304), NodeMisconfigured, "an empty path", id="no location"),
     ],
 )
 def test_a_redirect_is_an_error_and_not_followed(

@@ -87,7 +87,7 @@ def test_the_weight_that_a_node_holds_counts_against_its_cap(engine: Engine) -> 
     write_shops(engine, ["a", "a", None, None, None])
     report = run(engine, EntityWeight(Shop.size), node("a", max_weight=8), node("b", max_weight=4))
     assert held(engine) == {1: "a", 2: "a", 3: None, 4: "b", 5: "a"}
-    assert report.reasons == [("3", "its weight 3 is over what max_weight leaves on any node (0)")]
+    assert report.reasons == [("3", "its weight 3 is more than max_weight leaves free on any node (0)")]
 
 
 @pytest.mark.parametrize("state", [NodeState.DRAINING, NodeState.STANDBY, NodeState.DISABLED])

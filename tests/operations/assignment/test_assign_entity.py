@@ -71,17 +71,17 @@ def test_an_entity_with_a_node_does_not_wait_for_a_run(engine: Engine) -> None:
         pytest.param({"max_entities": {MAILS: 0}}, "every node is at its max_entities", id="entities"),
         pytest.param(
             {"max_entities": {"*": 1}},
-            'every node is at its max_entities, of this service or of all together ("*")',
+            'every node is at its max_entities, of this service or of all services ("*")',
             id="entities of all services",
         ),
         pytest.param(
             {"max_weight": {MAILS: 6}},
-            "its weight 7 is over every max_weight (largest 6, on n1)",
+            "its weight 7 exceeds every max_weight (largest 6, on n1)",
             id="weight",
         ),
         pytest.param(
             {"max_weight": {MAILS: 8}},
-            "its weight 7 is over what max_weight leaves on any node (5)",
+            "its weight 7 is more than max_weight leaves free on any node (5)",
             id="weight that is taken",
         ),
         pytest.param({"services": [CALLS]}, "no active node runs the service", id="no node"),

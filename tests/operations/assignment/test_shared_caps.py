@@ -20,7 +20,7 @@ from workmesh_flows.operations.assignment.assign import assign, assign_all
 from workmesh_flows.operations.status import read_status
 from workmesh_flows.reporting.status_tables import nodes_table
 
-SHARED = 'every node is at its max_entities, of this service or of all together ("*")'
+SHARED = 'every node is at its max_entities, of this service or of all services ("*")'
 
 
 def nodes(*shared: int) -> Inventory:
@@ -100,7 +100,7 @@ def test_what_has_a_node_never_moves(engine: Engine) -> None:
     write_accounts(engine, [{"mails": 4, "mail_node": "n2"}, {"mails": 6}])
     caps = inventory(node("n1", max_weight={MAILS: 5}), node("n2", max_weight={MAILS: 6}))
     report = assign_all(engine, account_mesh(EntityWeight(Account.mails)), caps)[MAILS]
-    assert report.reasons == [("2", "its weight 6 is over what max_weight leaves on any node (5)")]
+    assert report.reasons == [("2", "its weight 6 is more than max_weight leaves free on any node (5)")]
     assert held(engine)[0] == {"n2": 1, None: 1}
 
 

@@ -174,12 +174,12 @@ def move_one(engine: Engine) -> None:
         (
             change_weight,
             [node("n1"), node("n2")],
-            ["node n1 holds other entities, or the same with other weights"],
+            ["node n1 holds other entities, or the same entities with other weights"],
         ),
-        (None, [node("n1"), node("n2", state=NodeState.DRAINING)], ["node n2 takes no entities any more", "node n2 is to be emptied now"]),
+        (None, [node("n1"), node("n2", state=NodeState.DRAINING)], ["node n2 no longer takes entities", "node n2 is now drained"]),
         (None, [node("n1"), node("n2", max_weight={S: 8})], ["node n2 had no max_weight, now max_weight 8"]),
-        (None, [node("n1"), node("n2"), node("n3")], ["node n3 is new"]),
-        (None, [node("n1")], ["node n2 is gone"]),
+        (None, [node("n1"), node("n2"), node("n3")], ["node n3 was added"]),
+        (None, [node("n1")], ["node n2 was removed"]),
     ],
 )  # fmt: skip
 def test_a_stale_plan_is_refused_and_says_what_changed(

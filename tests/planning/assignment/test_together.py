@@ -1,4 +1,4 @@
-"""Several services planned at once over nodes that share a cap, and room made where something fits nowhere."""
+"""Several services planned together on nodes with a shared cap, and exchanges that place remaining entities."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from workmesh_flows import EntityNumber, EntityWeight, RoundRobin
 from workmesh_flows.domain.criteria import Criterion
 from workmesh_flows.planning.assignment.plan import AssignmentPlan, Load, Part, plan_together
 
-BY_TURNS, BY_NUMBER, BY_WEIGHT = RoundRobin(), EntityNumber(), EntityWeight(lambda entity: 1)
-CRITERIA: list[Criterion] = [BY_TURNS, BY_NUMBER, BY_WEIGHT]
-SHARED = 'every node is at its max_entities, of this service or of all together ("*")'
+ROUND_ROBIN, BY_NUMBER, BY_WEIGHT = RoundRobin(), EntityNumber(), EntityWeight(lambda entity: 1)
+CRITERIA: list[Criterion] = [ROUND_ROBIN, BY_NUMBER, BY_WEIGHT]
+SHARED = 'every node is at its max_entities, of this service or of all services ("*")'
 
 
 def part(
@@ -33,43 +33,46 @@ def part(
     return Part(name, criterion, entities, loads, position)
 
 
-def test_a_shared_cap_binds_over_all_services() -> None:
+def test_a_shared_cap_applies_over_all_services() -> None:
     loads = [Load("n1"), Load("n2")]
     one, other = plan_together(
-        [part("a", [1] * 3, loads, BY_TURNS), part("b", [1] * 3, loads, BY_TURNS)], {"n1": 2, "n2": 3}
+        [part("a", [1] * 3, loads, ROUND_ROBIN), part("b", [1] * 3, loads, ROUND_ROBIN)], {"n1": 2, "n2": 3}
     )
     assert one.unassigned == []
     assert Counter(node for plan in (one, other) for _, node in plan.assigned) == {"n1": 2, "n2": 3}
     assert other.unassigned == [("b3", SHARED)]
 
 
-def test_a_node_that_is_over_its_shared_cap_already_takes_nothing() -> None:
-    (plan,) = plan_together([part("a", [1, 1], [Load("n1", 9), Load("n2")], BY_TURNS)], {"n1": -2})
+def test_a_node_over_its_shared_cap_receives_nothing() -> None:
+    (plan,) = plan_together([part("a", [1, 1], [Load("n1", 9), Load("n2")], ROUND_ROBIN)], {"n1": -2})
     assert plan.assigned == [("a1", "n2"), ("a2", "n2")]
 
 
-def test_a_service_with_one_node_is_not_shut_out_by_one_that_has_the_choice() -> None:
+def test_a_service_with_one_node_is_placed_before_one_with_several() -> None:
     choice, bound = plan_together(
-        [part("a", [1] * 4, [Load("n1"), Load("n2")], BY_TURNS), part("b", [1, 1], [Load("n1")], BY_TURNS)],
+        [
+            part("a", [1] * 4, [Load("n1"), Load("n2")], ROUND_ROBIN),
+            part("b", [1, 1], [Load("n1")], ROUND_ROBIN),
+        ],
         {"n1": 2, "n2": 4},
     )
     assert [node for _, node in bound.assigned] == ["n1", "n1"]
     assert [node for _, node in choice.assigned] == ["n2"] * 4
 
 
-def test_entities_in_turn_make_room_for_another_service() -> None:
-    """By itself, the first service would fill n2, which alone has weight left for the second one."""
+def test_round_robin_entities_move_so_that_another_service_fits() -> None:
+    """On its own, round robin would fill n2, the only node with free weight for the other service."""
     loads = [Load("n1", max_weight=1), Load("n2", max_weight=9)]
     weighed, turned = plan_together(
-        [part("a", [5], loads), part("b", [1, 1], [Load("n1"), Load("n2")], BY_TURNS, position="n1")],
+        [part("a", [5], loads), part("b", [1, 1], [Load("n1"), Load("n2")], ROUND_ROBIN, position="n1")],
         {"n1": 2, "n2": 1},
     )
     assert weighed.assigned == [("a1", "n2")]
     assert [node for _, node in turned.assigned] == ["n1", "n1"]
 
 
-def test_entities_change_places_where_the_heaviest_first_leaves_no_room() -> None:
-    """Heaviest first gives 4 + 3 and 4 + 3, and 2 is left over; 4 + 4 and 3 + 3 + 2 fit."""
+def test_entities_are_exchanged_if_the_greedy_placement_leaves_one_over() -> None:
+    """Heaviest first gives 4 + 3 and 4 + 3, and 2 remains; 4 + 4 and 3 + 3 + 2 fit."""
     (plan,) = plan_together(
         [part("a", [4, 4, 3, 3, 2], [Load("n1", max_weight=8), Load("n2", max_weight=8)])]
     )
@@ -78,13 +81,13 @@ def test_entities_change_places_where_the_heaviest_first_leaves_no_room() -> Non
     assert nodes["a1"] == nodes["a2"] != nodes["a3"] == nodes["a4"] == nodes["a5"]
 
 
-def test_without_a_search_each_stays_where_it_was_put_first() -> None:
+def test_without_a_search_budget_the_greedy_placement_stays() -> None:
     loads = [Load("n1", max_weight=8), Load("n2", max_weight=8)]
-    (plan,) = plan_together([part("a", [4, 4, 3, 3, 2], loads)], work=0)
-    assert plan.unassigned == [("a5", "its weight 2 is over what max_weight leaves on any node (1)")]
+    (plan,) = plan_together([part("a", [4, 4, 3, 3, 2], loads)], budget=0)
+    assert plan.unassigned == [("a5", "its weight 2 is more than max_weight leaves free on any node (1)")]
 
 
-def test_services_change_places_with_each_other() -> None:
+def test_entities_of_two_services_are_exchanged() -> None:
     """Each node takes one entity of each service, by weight; the shared cap alone would allow two of one."""
     loads = [Load("n1", max_weight=7), Load("n2", max_weight=6)]
     plans = plan_together([part("a", [6, 7], loads), part("b", [6, 7], loads)], {"n1": 2, "n2": 2})
@@ -94,15 +97,15 @@ def test_services_change_places_with_each_other() -> None:
     ]
 
 
-def test_what_is_too_heavy_for_all_does_not_keep_others_from_room() -> None:
+def test_an_entity_too_heavy_for_all_nodes_does_not_prevent_the_search() -> None:
     loads = [Load("n1", max_weight=8), Load("n2", max_weight=8)]
     (plan,) = plan_together([part("a", [9, 4, 4, 3, 3, 2], loads)])
     assert len(plan.assigned) == 5
-    assert plan.unassigned == [("a1", "its weight 9 is over every max_weight (largest 8, on n1)")]
+    assert plan.unassigned == [("a1", "its weight 9 exceeds every max_weight (largest 8, on n1)")]
 
 
-def test_a_search_without_hope_ends_soon() -> None:
-    """Three of weight 2 on two nodes of 3, many times over: there is weight left, but in no one place."""
+def test_a_search_without_a_solution_ends_soon() -> None:
+    """Entities of weight 2 on nodes of 3: the total of free weight suffices, but no node has enough."""
     loads = [Load(f"n{number}", max_weight=3) for number in range(20)]
     began = perf_counter()
     (plan,) = plan_together([part("a", [2] * 30, loads)])
@@ -110,15 +113,15 @@ def test_a_search_without_hope_ends_soon() -> None:
     assert (len(plan.assigned), len(plan.unassigned)) == (20, 10)
 
 
-# Whatever the input
+# Any input
 
 caps = st.none() | st.integers(0, 12)
 NODES = "abcd"
 
 
 @st.composite
-def worlds(draw: st.DrawFn) -> tuple[list[Part], dict[str, int]]:
-    """Up to three services, and what nodes may still take over all of them."""
+def service_parts(draw: st.DrawFn) -> tuple[list[Part], dict[str, int]]:
+    """Up to three services, and the number of entities that nodes may still receive over all of them."""
     parts = []
     for name in "xyz"[: draw(st.integers(1, 3))]:
         loads = draw(
@@ -142,7 +145,7 @@ def worlds(draw: st.DrawFn) -> tuple[list[Part], dict[str, int]]:
 
 
 def check(parts: Sequence[Part], shared: Mapping[str, int], plans: Sequence[AssignmentPlan]) -> None:
-    """After each prefix of each plan no cap is exceeded; everyone is placed or reported; no room is left unused."""
+    """No prefix of a plan exceeds a cap; all entities are assigned or reported; no reported entity would fit."""
     free = dict(shared)
     held: dict[tuple[str, str], tuple[int, int]] = {}
     for one, plan in zip(parts, plans, strict=True):
@@ -155,7 +158,7 @@ def check(parts: Sequence[Part], shared: Mapping[str, int], plans: Sequence[Assi
             assert free[node] >= 0
             assert fits(one.criterion, by_name[node], *held[one.service, node])
         everyone = sorted(key for key, _ in (*plan.assigned, *plan.unassigned))
-        assert everyone == sorted(weights), "each once"
+        assert everyone == sorted(weights), "each entity once"
     for one, plan in zip(parts, plans, strict=True):
         weights = dict(one.entities)
         for key, reason in plan.unassigned:
@@ -171,8 +174,8 @@ def fits(criterion: Criterion, load: Load, number: int, weight: int) -> bool:
     return in_number and (criterion is not BY_WEIGHT or load.max_weight is None or weight <= load.max_weight)
 
 
-def plan_and_check(world: tuple[list[Part], dict[str, int]], mixed: Any) -> None:
-    parts, shared = world
+def plan_and_check(parts_and_shared: tuple[list[Part], dict[str, int]], mixed: Any) -> None:
+    parts, shared = parts_and_shared
     before = deepcopy([(one.entities, one.loads) for one in parts]), dict(shared)
     plans = plan_together(parts, shared)
     assert ([(one.entities, one.loads) for one in parts], shared) == before
@@ -185,41 +188,41 @@ def plan_and_check(world: tuple[list[Part], dict[str, int]], mixed: Any) -> None
 
 
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
-@given(world=worlds(), mixed=st.randoms(use_true_random=False))
-def test_no_cap_is_exceeded_and_everyone_is_placed_or_reported(
-    world: tuple[list[Part], dict[str, int]], mixed: Any
+@given(parts_and_shared=service_parts(), mixed=st.randoms(use_true_random=False))
+def test_no_cap_is_exceeded_and_all_entities_are_assigned_or_reported(
+    parts_and_shared: tuple[list[Part], dict[str, int]], mixed: Any
 ) -> None:
-    plan_and_check(world, mixed)
+    plan_and_check(parts_and_shared, mixed)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3_600)
 @settings(deadline=None, max_examples=10_000, suppress_health_check=[HealthCheck.too_slow])
-@given(world=worlds(), mixed=st.randoms(use_true_random=False))
-def test_no_cap_is_exceeded_and_everyone_is_placed_or_reported_in_ten_thousand_worlds(
-    world: tuple[list[Part], dict[str, int]], mixed: Any
+@given(parts_and_shared=service_parts(), mixed=st.randoms(use_true_random=False))
+def test_no_cap_is_exceeded_and_all_entities_are_assigned_or_reported_in_ten_thousand_cases(
+    parts_and_shared: tuple[list[Part], dict[str, int]], mixed: Any
 ) -> None:
-    plan_and_check(world, mixed)
+    plan_and_check(parts_and_shared, mixed)
 
 
 @settings(deadline=None, max_examples=40, derandomize=True)
 @given(
-    dealt=st.lists(st.tuples(st.sampled_from("xy"), st.integers(1, 20), st.integers(0, 3)), max_size=24),
+    solution=st.lists(st.tuples(st.sampled_from("xy"), st.integers(1, 20), st.integers(0, 3)), max_size=24),
     spare=st.integers(0, 3),
 )
-def test_what_was_dealt_to_nodes_with_a_little_room_to_spare_is_placed(
-    dealt: list[tuple[str, int, int]], spare: int
+def test_all_entities_are_assigned_if_a_solution_with_little_slack_exists(
+    solution: list[tuple[str, int, int]], spare: int
 ) -> None:
-    """A way for all is known: the caps are what a deal needs, and a little more weight."""
+    """A random assignment is the known solution: the caps are what it needs, plus a little weight."""
     parts = []
     for name in "xy":
-        mine = [(weight, node) for service, weight, node in dealt if service == name]
+        own = [(weight, node) for service, weight, node in solution if service == name]
         loads = [
-            Load(f"n{at}", max_weight=sum(weight for weight, node in mine if node == at) + spare)
-            for at in range(4)
+            Load(f"n{number}", max_weight=sum(weight for weight, node in own if node == number) + spare)
+            for number in range(4)
         ]
-        parts.append(part(name, [weight for weight, _ in mine], loads))
-    shared = {f"n{at}": sum(node == at for _, _, node in dealt) for at in range(4)}
+        parts.append(part(name, [weight for weight, _ in own], loads))
+    shared = {f"n{number}": sum(node == number for _, _, node in solution) for number in range(4)}
     plans = plan_together(parts, shared)
     check(parts, shared, plans)
     assert [plan.unassigned for plan in plans] == [[], []]

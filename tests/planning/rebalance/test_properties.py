@@ -1,4 +1,4 @@
-"""What holds for every rebalance and drain plan, whatever the nodes hold and may hold."""
+"""Properties of every rebalance plan and every drain plan, for any entities and caps."""
 
 from __future__ import annotations
 
@@ -26,26 +26,28 @@ DRAIN_OPTIONS = ("pinned", "at_once", "objective")
 
 @dataclass(frozen=True)
 class Mesh:
-    held: list[PlannerEntity]
-    places: list[PlannerNode]
+    entities: list[PlannerEntity]
+    nodes: list[PlannerNode]
     options: dict[str, Any]
 
     def plan(self, **changes: Any) -> MovePlan:
-        return plan_rebalance(self.held, self.places, **{**self.options, **changes})
+        return plan_rebalance(self.entities, self.nodes, **{**self.options, **changes})
 
     def after(self, plan: MovePlan) -> Mesh:
-        at = {move.entity: move.target for move in plan.moves}
-        return replace(self, held=[replace(one, node=at.get(one.key, one.node)) for one in self.held])
+        node_of = {move.entity: move.target for move in plan.moves}
+        return replace(
+            self, entities=[replace(one, node=node_of.get(one.key, one.node)) for one in self.entities]
+        )
 
 
 @st.composite
 def meshes(draw: st.DrawFn, *, tight: bool = False) -> Mesh:
-    """A few nodes with or without caps, now and then one that drains or takes nothing."""
+    """A few nodes with or without caps, some of them drained or not taking entities."""
     names = [f"n{index}" for index in range(draw(st.integers(1, 6)))]
     heaviest = draw(st.sampled_from([1, 3, 10, 50, 2_000_000]))
     key = KEYS[draw(st.sampled_from(sorted(KEYS)))]
     weights = draw(st.lists(st.integers(draw(st.sampled_from([0, 1])), heaviest), max_size=24))
-    held = [
+    entities = [
         PlannerEntity(
             key(number), draw(st.sampled_from([*names, "elsewhere"] if number % 7 == 0 else names)), weight
         )
@@ -53,7 +55,7 @@ def meshes(draw: st.DrawFn, *, tight: bool = False) -> Mesh:
     ]
     load: Counter[str] = Counter()
     count: Counter[str] = Counter()
-    for one in held:
+    for one in entities:
         load[one.node] += one.weight
         count[one.node] += 1
     weighed = draw(st.sampled_from(["none", "all", "some"])) if not tight else "all"
@@ -65,7 +67,7 @@ def meshes(draw: st.DrawFn, *, tight: bool = False) -> Mesh:
             return None
         return max(0, base + draw(slack) * step)
 
-    places = [
+    nodes = [
         PlannerNode(
             name,
             max_entities=cap(counted, count[name], 1),
@@ -81,34 +83,34 @@ def meshes(draw: st.DrawFn, *, tight: bool = False) -> Mesh:
     }
     if draw(st.integers(0, 4)) == 0:
         options["sources"] = draw(st.lists(st.sampled_from(names), max_size=3))
-    if held and draw(st.integers(0, 2)) == 0:
-        options["pinned"] = draw(st.lists(st.sampled_from([one.key for one in held]), max_size=5))
+    if entities and draw(st.integers(0, 2)) == 0:
+        options["pinned"] = draw(st.lists(st.sampled_from([one.key for one in entities]), max_size=5))
     if draw(st.integers(0, 3)) == 0:
         options["at_once"] = draw(st.integers(1, 3))
     options["emergency"] = draw(st.integers(0, 4)) == 0
-    return Mesh(held, places, options)
+    return Mesh(entities, nodes, options)
 
 
 def follow(mesh: Mesh, plan: MovePlan) -> dict[Any, str]:
-    """Carry out the plan move by move, and look at the caps on the way: an entity counts on both nodes."""
-    at = {one.key: one.node for one in mesh.held}
-    start = dict(at)
-    weight = {one.key: one.weight for one in mesh.held}
-    place = {one.node: one for one in mesh.places}
+    """Carry out the plan move by move and check the caps after each; a moving entity counts on both nodes."""
+    node_of = {one.key: one.node for one in mesh.entities}
+    start = dict(node_of)
+    weight = {one.key: one.weight for one in mesh.entities}
+    nodes = {one.node: one for one in mesh.nodes}
     load, count = Counter[str](), Counter[str]()
-    for one in mesh.held:
+    for one in mesh.entities:
         load[one.node] += one.weight
         count[one.node] += 1
     pinned, sources = set(mesh.options.get("pinned", ())), set(mesh.options.get("sources", ()))
     waves: dict[int, list] = defaultdict(list)
     for move in plan.moves:
-        assert at[move.entity] == move.source
-        assert move.source in place
+        assert node_of[move.entity] == move.source
+        assert move.source in nodes
         assert move.target != move.source
         assert weight[move.entity] == move.weight
         assert move.entity not in pinned
         assert not sources or start[move.entity] in sources
-        goal = place[move.target]
+        goal = nodes[move.target]
         assert goal.takes
         assert not goal.drain
         load[move.target] += move.weight
@@ -117,22 +119,22 @@ def follow(mesh: Mesh, plan: MovePlan) -> dict[Any, str]:
         assert goal.max_entities is None or count[move.target] <= goal.max_entities
         load[move.source] -= move.weight
         count[move.source] -= 1
-        at[move.entity] = move.target
+        node_of[move.entity] = move.target
         waves[move.wave].append(move)
     assert [move.wave for move in plan.moves] == sorted(move.wave for move in plan.moves)
     assert list(waves) == list(range(1, len(waves) + 1))
     _follow_waves(mesh, plan, waves)
     assert {node.node: (node.entities_after, node.weight_after) for node in plan.nodes} == {
-        name: (count[name], load[name]) for name in place
+        name: (count[name], load[name]) for name in nodes
     }
-    return at
+    return node_of
 
 
 def _follow_waves(mesh: Mesh, plan: MovePlan, waves: dict[int, list]) -> None:
-    """The same with all of a wave on both nodes at once."""
-    place, at_once = {one.node: one for one in mesh.places}, mesh.options.get("at_once")
+    """Check the caps with all entities of a wave on both nodes at the same time."""
+    nodes, at_once = {one.node: one for one in mesh.nodes}, mesh.options.get("at_once")
     load, count = Counter[str](), Counter[str]()
-    for one in mesh.held:
+    for one in mesh.entities:
         load[one.node] += one.weight
         count[one.node] += 1
     for moves in waves.values():
@@ -144,7 +146,7 @@ def _follow_waves(mesh: Mesh, plan: MovePlan, waves: dict[int, list]) -> None:
             load[move.target] += move.weight
             count[move.target] += 1
         for name in {move.target for move in moves}:
-            goal = place[name]
+            goal = nodes[name]
             assert goal.max_weight is None or load[name] <= goal.max_weight
             assert goal.max_entities is None or count[name] <= goal.max_entities
         for move in moves:
@@ -152,23 +154,23 @@ def _follow_waves(mesh: Mesh, plan: MovePlan, waves: dict[int, list]) -> None:
             count[move.source] -= 1
 
 
-def left_over(mesh: Mesh, at: dict[Any, str]) -> set[Any]:
+def left_over(mesh: Mesh, node_of: dict[Any, str]) -> set[Any]:
     """Entities on drained nodes."""
-    drains = {place.node for place in mesh.places if place.drain}
-    return {key for key, node in at.items() if node in drains}
+    drains = {node.node for node in mesh.nodes if node.drain}
+    return {key for key, node in node_of.items() if node in drains}
 
 
 def check_all(mesh: Mesh, shuffled: Mesh) -> None:
-    before = (list(mesh.held), list(mesh.places))
+    before = (list(mesh.entities), list(mesh.nodes))
     plan = mesh.plan()
-    assert (mesh.held, mesh.places) == before
+    assert (mesh.entities, mesh.nodes) == before
     assert repr(shuffled.plan()) == repr(plan)
     assert str(plan)
-    at = follow(mesh, plan)
+    node_of = follow(mesh, plan)
     stuck = [key for key, _ in plan.stuck]
     assert len(stuck) == len(set(stuck))
     if not mesh.options["emergency"] and not mesh.options.get("sources"):
-        assert left_over(mesh, at) <= set(stuck)
+        assert left_over(mesh, node_of) <= set(stuck)
     done = mesh.after(plan)
     again = done.plan()
     assert not again.moves, f"{plan.moves} and then {again.moves}"
@@ -184,16 +186,18 @@ def check_all(mesh: Mesh, shuffled: Mesh) -> None:
 
 
 def is_over(mesh: Mesh, node: Any) -> bool:
-    place = next(one for one in mesh.places if one.node == node.node)
-    return (place.max_weight is not None and node.weight > place.max_weight) or (
-        place.max_entities is not None and node.entities > place.max_entities
+    caps = next(one for one in mesh.nodes if one.node == node.node)
+    return (caps.max_weight is not None and node.weight > caps.max_weight) or (
+        caps.max_entities is not None and node.entities > caps.max_entities
     )
 
 
 @st.composite
 def shuffled(draw: st.DrawFn, *, tight: bool = False) -> tuple[Mesh, Mesh]:
     mesh = draw(meshes(tight=tight))
-    other = replace(mesh, held=draw(st.permutations(mesh.held)), places=draw(st.permutations(mesh.places)))
+    other = replace(
+        mesh, entities=draw(st.permutations(mesh.entities)), nodes=draw(st.permutations(mesh.nodes))
+    )
     return mesh, other
 
 
@@ -203,35 +207,35 @@ def check_drain(mesh: Mesh, shuffled: Mesh) -> None:
         if name in mesh.options:
             options[name] = mesh.options[name]
     mesh = replace(mesh, options=options)
-    plan = plan_drain(mesh.held, mesh.places, **options)
-    assert plan == plan_drain(shuffled.held, shuffled.places, **options)
-    at = follow(mesh, plan)
-    drains = {place.node for place in mesh.places if place.drain}
+    plan = plan_drain(mesh.entities, mesh.nodes, **options)
+    assert plan == plan_drain(shuffled.entities, shuffled.nodes, **options)
+    node_of = follow(mesh, plan)
+    drains = {node.node for node in mesh.nodes if node.drain}
     assert {move.source for move in plan.moves if move.why != "make room"} <= drains
-    assert left_over(mesh, at) == {key for key, _ in plan.stuck}
-    assert not plan_drain(mesh.after(plan).held, mesh.places, **options).moves
+    assert left_over(mesh, node_of) == {key for key, _ in plan.stuck}
+    assert not plan_drain(mesh.after(plan).entities, mesh.nodes, **options).moves
 
 
 @st.composite
 def balanced(draw: st.DrawFn) -> tuple[list[PlannerEntity], list[PlannerNode], float]:
-    """Nodes that are even, with entities that are small against what a node holds."""
+    """Balanced nodes whose entities are small compared with the load of a node."""
     count, tolerance = draw(st.integers(1, 8)), draw(st.sampled_from([0.01, 0.02, 0.05]))
-    places = [PlannerNode(f"n{number}") for number in range(count)]
+    nodes = [PlannerNode(f"n{number}") for number in range(count)]
     weights = draw(
         st.lists(st.integers(1, draw(st.integers(1, 20))), min_size=30 * count, max_size=40 * count)
     )
-    held = [PlannerEntity(number, f"n{number % count}", weight) for number, weight in enumerate(weights)]
-    mesh = Mesh(held, places, {"tolerance": tolerance})
-    held = mesh.after(mesh.plan()).held
-    load = Counter({place.node: 0 for place in places})
-    for one in held:
+    entities = [PlannerEntity(number, f"n{number % count}", weight) for number, weight in enumerate(weights)]
+    mesh = Mesh(entities, nodes, {"tolerance": tolerance})
+    entities = mesh.after(mesh.plan()).entities
+    load = Counter({node.node: 0 for node in nodes})
+    for one in entities:
         load[one.node] += one.weight
     assume(min(load.values()) >= sum(load.values()) / (count + 1))
-    return held, places, tolerance
+    return entities, nodes, tolerance
 
 
-def check_new_node(held: list[PlannerEntity], places: list[PlannerNode], tolerance: float) -> None:
-    plan = plan_rebalance(held, [*places, PlannerNode("a new one")], tolerance=tolerance)
+def check_new_node(entities: list[PlannerEntity], nodes: list[PlannerNode], tolerance: float) -> None:
+    plan = plan_rebalance(entities, [*nodes, PlannerNode("a new one")], tolerance=tolerance)
     assert {move.target for move in plan.moves} <= {"a new one"}
 
 
@@ -240,19 +244,19 @@ BOTH = st.one_of(shuffled(), shuffled(tight=True))
 
 @given(BOTH)
 @settings(max_examples=80, deadline=None)
-def test_every_plan_keeps_its_promises(both: tuple[Mesh, Mesh]) -> None:
+def test_every_rebalance_has_all_properties(both: tuple[Mesh, Mesh]) -> None:
     check_all(*both)
 
 
 @given(BOTH)
 @settings(max_examples=100, deadline=None)
-def test_every_drain_keeps_its_promises(both: tuple[Mesh, Mesh]) -> None:
+def test_every_drain_has_all_properties(both: tuple[Mesh, Mesh]) -> None:
     check_drain(*both)
 
 
 @given(balanced())
 @settings(max_examples=30, deadline=None)
-def test_a_new_node_moves_nothing_between_the_old_ones(
+def test_a_new_node_causes_no_moves_between_old_nodes(
     mesh: tuple[list[PlannerEntity], list[PlannerNode], float],
 ) -> None:
     check_new_node(*mesh)
@@ -262,7 +266,7 @@ def test_a_new_node_moves_nothing_between_the_old_ones(
 @pytest.mark.timeout(1800)
 @given(BOTH)
 @settings(max_examples=10_000, deadline=None, suppress_health_check=list(HealthCheck))
-def test_ten_thousand_plans_keep_their_promises(both: tuple[Mesh, Mesh]) -> None:
+def test_ten_thousand_rebalances_have_all_properties(both: tuple[Mesh, Mesh]) -> None:
     check_all(*both)
 
 
@@ -270,7 +274,7 @@ def test_ten_thousand_plans_keep_their_promises(both: tuple[Mesh, Mesh]) -> None
 @pytest.mark.timeout(1800)
 @given(BOTH)
 @settings(max_examples=10_000, deadline=None, suppress_health_check=list(HealthCheck))
-def test_ten_thousand_drains_keep_their_promises(both: tuple[Mesh, Mesh]) -> None:
+def test_ten_thousand_drains_have_all_properties(both: tuple[Mesh, Mesh]) -> None:
     check_drain(*both)
 
 
@@ -278,7 +282,7 @@ def test_ten_thousand_drains_keep_their_promises(both: tuple[Mesh, Mesh]) -> Non
 @pytest.mark.timeout(1800)
 @given(balanced())
 @settings(max_examples=2_000, deadline=None, suppress_health_check=list(HealthCheck))
-def test_two_thousand_new_nodes_move_nothing_between_the_old_ones(
+def test_two_thousand_new_nodes_cause_no_moves_between_old_nodes(
     mesh: tuple[list[PlannerEntity], list[PlannerNode], float],
 ) -> None:
     check_new_node(*mesh)

@@ -1,5 +1,6 @@
-"""How an assignment places entities; the way in is :mod:`workmesh_flows.planning.assignment.plan`.
+"""Assigning entities to nodes; the entry point is :mod:`workmesh_flows.planning.assignment.plan`.
 
-``rooms`` are what nodes hold and may hold. ``in_order`` places one entity after the other by the criterion. What is left
-over then, ``making_room`` tries to place by a search (``packing``) in which entities change places (``swapping``).
+``capacity`` is what nodes hold and may hold. ``greedy`` places one entity after the other by the criterion.
+Entities that remain are placed by ``repair``, which uses a tabu search (``packing``) over exchanges of
+entities (``swaps``).
 """

@@ -7,20 +7,20 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class Slots:
-    """Entities that a node may still take over all services together; infinite without such a cap.
+    """Entities that a node may still receive over all services together; infinite without such a cap.
 
-    ``given`` counts those that the plan itself put there.
+    ``added`` counts the entities that the plan itself assigned to the node.
     """
 
     free: float
-    given: int = 0
+    added: int = 0
 
 
 @dataclass(slots=True)
 class Capacity:
-    """What a node holds of one service, and may hold; a cap is infinite where there is none.
+    """What a node holds of one service, and its caps; a missing cap is infinite.
 
-    ``given`` is the weight that the plan itself put there.
+    ``added_weight`` is the weight that the plan itself assigned to the node.
     """
 
     node: str
@@ -29,26 +29,22 @@ class Capacity:
     max_entities: float
     max_weight: float
     slots: Slots
-    given: int = 0
+    added_weight: int = 0
 
     @property
-    def left(self) -> float:
-        """How many more entities it takes, whatever they weigh."""
+    def free_entities(self) -> float:
+        """Number of entities that still fit, regardless of their weight."""
         return min(self.max_entities - self.entities, self.slots.free)
 
     @property
-    def free(self) -> float:
-        """The heaviest entity that it takes."""
+    def free_weight(self) -> float:
+        """Weight that still fits; negative if the node exceeds its cap."""
         return self.max_weight - self.weight
 
-    def takes(self, weight: int) -> bool:
-        """Whether one more entity fits."""
-        return self.left >= 1 and self.free >= weight
-
     def add(self, weight: int, entities: int = 1) -> None:
-        """Take entities in, of this weight together; below 0, let them go."""
+        """Add entities of this total weight; negative numbers remove them."""
         self.entities += entities
         self.weight += weight
-        self.given += weight
+        self.added_weight += weight
         self.slots.free -= entities
-        self.slots.given += entities
+        self.slots.added += entities

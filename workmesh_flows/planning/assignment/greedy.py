@@ -1,4 +1,4 @@
-"""Placing entities one after the other, each where the criterion says; nothing that was placed moves."""
+"""Greedy placement: each entity in turn goes to the node that the criterion prefers, and stays there."""
 
 from __future__ import annotations
 
@@ -14,93 +14,98 @@ from workmesh_flows.planning.assignment.capacity import Capacity
 
 
 @dataclass(slots=True)
-class Placed:
-    """Entities with their nodes, in the order they were placed, and those that fit nowhere, with their weights."""
+class PlacedEntities:
+    """Keys with their nodes, in the order of placement; ``unplaced`` are (key, weight) that did not fit."""
 
     assigned: list[tuple[Any, str]]
-    left: list[tuple[Any, int]]
+    unplaced: list[tuple[Any, int]]
     position: str | None
 
 
 def place(
-    criterion: Criterion, entities: Sequence[tuple[Any, int]], rooms: Sequence[Capacity], position: str | None
-) -> Placed:
-    """Give each entity (key, weight) a node as long as there is room; rooms come by name, and are counted on.
+    criterion: Criterion,
+    entities: Sequence[tuple[Any, int]],
+    nodes: Sequence[Capacity],
+    position: str | None,
+) -> PlacedEntities:
+    """Place each entity (key, weight) while capacity lasts; ``nodes`` are sorted by name and are updated.
 
-    Where weights count, the heaviest entity is placed first (longest processing time first: Graham, 1969).
+    By weight, the heaviest entity is placed first (longest processing time first: Graham, 1969).
     """
     match criterion:
         case RoundRobin():
-            return _in_turn(entities, rooms, position)
+            return _round_robin(entities, nodes, position)
         case EntityNumber():
-            assigned, left = _least_loaded(entities, rooms, weighed=False)
+            assigned, unplaced = _least_loaded(entities, nodes, by_weight=False)
         case EntityWeight():
             heaviest_first = sorted(entities, key=_weight, reverse=True)
-            assigned, left = _least_loaded(heaviest_first, rooms, weighed=True)
-    return Placed(assigned, left, position)
+            assigned, unplaced = _least_loaded(heaviest_first, nodes, by_weight=True)
+    return PlacedEntities(assigned, unplaced, position)
 
 
 def _weight(entity: tuple[Any, int]) -> int:
     return entity[1]
 
 
-def _in_turn(entities: Sequence[tuple[Any, int]], rooms: Sequence[Capacity], position: str | None) -> Placed:
-    """Node after node by name, starting behind the one that came last, full ones left out."""
-    behind = next((i for i, room in enumerate(rooms) if position is not None and room.node > position), 0)
-    ring = [room for room in (*rooms[behind:], *rooms[:behind]) if room.left >= 1]
-    rest, waiting = iter(entities), len(entities)
+def _round_robin(
+    entities: Sequence[tuple[Any, int]], nodes: Sequence[Capacity], position: str | None
+) -> PlacedEntities:
+    """Assign to one node after the other by name, starting after ``position``; full nodes are skipped."""
+    start = next((i for i, node in enumerate(nodes) if position is not None and node.node > position), 0)
+    ring = [node for node in (*nodes[start:], *nodes[:start]) if node.free_entities >= 1]
+    remaining, count = iter(entities), len(entities)
     assigned: list[tuple[Any, str]] = []
-    while ring and waiting:
-        # Whole laps, until the first node is full; at last a part of one.
-        laps = int(min(waiting // len(ring), *(room.left for room in ring)))
-        given, some = (laps, ring) if laps else (1, ring[:waiting])
-        count = given * len(some)
-        names = cycle([room.node for room in some])
-        assigned += [(key, node) for (key, _), node in zip(islice(rest, count), names, strict=False)]
-        for room in some:
-            room.add(given, given)
-        position = some[-1].node
-        waiting -= count
-        ring = [room for room in ring if room.left >= 1]
-    return Placed(assigned, list(rest), position)
+    while ring and count:
+        # As many whole rounds as fit before the first node is full; the last round may be partial.
+        rounds = int(min(count // len(ring), *(node.free_entities for node in ring)))
+        per_node, receivers = (rounds, ring) if rounds else (1, ring[:count])
+        taken = per_node * len(receivers)
+        names = cycle([node.node for node in receivers])
+        assigned += [(key, node) for (key, _), node in zip(islice(remaining, taken), names, strict=False)]
+        for node in receivers:
+            node.add(per_node, per_node)
+        position = receivers[-1].node
+        count -= taken
+        ring = [node for node in ring if node.free_entities >= 1]
+    return PlacedEntities(assigned, list(remaining), position)
 
 
 def _least_loaded(
-    entities: Sequence[tuple[Any, int]], rooms: Sequence[Capacity], *, weighed: bool
+    entities: Sequence[tuple[Any, int]], nodes: Sequence[Capacity], *, by_weight: bool
 ) -> tuple[list[tuple[Any, str]], list[tuple[Any, int]]]:
-    """The node with the smallest load for its capacity that still has room; no entity outweighs the one before.
+    """Assign each entity to the least loaded node where it fits; weights must not increase.
 
-    Loads are compared as parts of their caps, or plainly where a node has no cap; ties go to the first name. A node
-    that an entity is too heavy for is set aside until one comes that fits.
+    Loads are divided by the cap, or compared as they are if any node has no cap; ties go to the first name. A
+    node with too little free weight for an entity leaves the heap until an entity fits again.
     """
-    caps = [room.max_weight if weighed else room.max_entities for room in rooms]
+    caps = [node.max_weight if by_weight else node.max_entities for node in nodes]
     if inf in caps:
-        caps = [1] * len(rooms)
+        caps = [1] * len(nodes)
 
     def key(index: int) -> tuple[float, int]:
-        held = rooms[index].weight if weighed else rooms[index].entities
-        return (held / caps[index] if caps[index] else inf), index
+        load = nodes[index].weight if by_weight else nodes[index].entities
+        return (load / caps[index] if caps[index] else inf), index
 
-    heap = [key(index) for index, room in enumerate(rooms) if room.left >= 1]
+    heap = [key(index) for index, node in enumerate(nodes) if node.free_entities >= 1]
     heapq.heapify(heap)
-    aside: list[tuple[float, int]] = []
+    too_tight: list[tuple[float, int]] = []
     assigned: list[tuple[Any, str]] = []
-    left: list[tuple[Any, int]] = []
+    unplaced: list[tuple[Any, int]] = []
     for entity, weight in entities:
-        while aside and -aside[0][0] >= weight:
-            heapq.heappush(heap, key(heapq.heappop(aside)[1]))
-        while heap and rooms[heap[0][1]].free < weight:
+        while too_tight and -too_tight[0][0] >= weight:
+            heapq.heappush(heap, key(heapq.heappop(too_tight)[1]))
+        while heap and nodes[heap[0][1]].free_weight < weight:
             index = heapq.heappop(heap)[1]
-            heapq.heappush(aside, (-rooms[index].free, index))
+            heapq.heappush(too_tight, (-nodes[index].free_weight, index))
         if not heap:
-            left.append((entity, weight))
+            unplaced.append((entity, weight))
             continue
         index = heap[0][1]
-        room = rooms[index]
-        room.add(weight)
-        assigned.append((entity, room.node))
-        if room.left >= 1:
+        node = nodes[index]
+        node.add(weight)
+        assigned.append((entity, node.node))
+        if node.free_entities >= 1:
             heapq.heapreplace(heap, key(index))
         else:
             heapq.heappop(heap)
-    return assigned, left
+    return assigned, unplaced

@@ -1,9 +1,10 @@
-"""Making room where something fits nowhere: entities that were just placed change places.
+"""Placing entities where nothing fits: entities of the same plan exchange their nodes until all caps hold.
 
-A search by steps with a memory (tabu search: Glover, 1989). The entity that fits nowhere is put where it goes over
-the caps the least. Then, step by step, a node that is over its caps makes the best swap with another node; what
-moved does not go back for some steps. It ends well once nothing is over its caps. Where that takes too long, all
-entities are dealt anew, as long as they are few; at last all go back to where they were.
+This is a tabu search (Glover, 1989). The unplaced entity goes to the node whose caps it exceeds the least.
+Then, step by step, a node over its caps makes the best swap with another node, and the moved entities may not
+return for some steps. The search succeeds when no node exceeds its caps. If a search takes too many steps, it
+restarts from a new greedy placement of all entities, if there are few; if no search succeeds, all entities
+return to their nodes.
 """
 
 from __future__ import annotations
@@ -13,54 +14,55 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
 
-from workmesh_flows.planning.assignment.swaps import Sides, Swap, best_swap
+from workmesh_flows.planning.assignment.swaps import NodePair, Swap, best_swap
 
-WORK = 2_000_000
-"""Entities, pairs of them, and nodes for them, that one plan looks at: a few seconds."""
-STEPS, STEPS_AN_ENTITY = 400, 10
-"""Steps before all is dealt anew, at most."""
-WORST = 0.7
-"""How often the node that is most over its caps is next; now and then it is another, lest two nodes play ball."""
-DEALS = 12
-"""Deals for one entity, the first of them what is there."""
-DEALT = 2_000
-"""Entities that are dealt anew at most."""
-LOOKED_AT = 12
-"""Entities of a service on a node, and other nodes, that a step looks at: drawn by lot where there are more."""
-AWAY = 6
-"""Steps that what moved stays away from where it was, at least; at most twice as many."""
+BUDGET = 2_000_000
+"""Search budget of one plan, in entities, pairs of entities and nodes examined: a few seconds."""
+STEPS, STEPS_PER_ENTITY = 400, 10
+"""Upper limits of the steps of one search: in total, and per entity."""
+WORST_NODE_PROBABILITY = 0.7
+"""Probability that a step picks the node with the largest excess; otherwise a random one, to avoid cycles."""
+SEARCHES = 12
+"""Searches for one entity; the first starts from the current placement, the others restart."""
+MAX_RESTARTED = 2_000
+"""Largest number of entities for which a search restarts."""
+SAMPLE = 12
+"""Entities of a service on a node, and other nodes, that a step examines; a random sample of more."""
+TENURE = 6
+"""Steps for which a moved entity may not return to its node, at least; at most twice as many."""
 SLOT_PRICES = (1.0, 0.3, 0.1)
-"""What an entity over the shared cap counts, deal by deal: what is hard to find with one is easy with another."""
+"""Cost of an entity over the shared cap, by search: a solution that one price misses, another finds."""
 
 
 @dataclass(slots=True)
 class Packing:
     """Entities of several services on nodes; entities, services and nodes are numbers.
 
-    ``weight_free`` and ``number_free`` have a row a service, of what is free on each node: infinite without a cap,
-    None where the service may put nothing. ``slots`` is what each node may still take over all services. A service's
-    unit of weight over a cap counts its ``prices``. All of it changes as entities move.
+    ``weight_free`` and ``number_free`` have one row per service with what is free on each node: infinite
+    without a cap; ``weight_free`` is None where the service may not use the node. ``slots`` is what each node
+    may still receive over all services. ``prices`` is the cost of one unit of weight over a cap, by service.
+    All of these change as entities move.
     """
 
     weight_free: list[list[float | None]]
     number_free: list[list[float]]
     slots: list[float]
     prices: Sequence[float]
-    work: int
+    budget: int
     service: list[int] = field(default_factory=list)
     weight: list[int] = field(default_factory=list)
     node: list[int] = field(default_factory=list)
     _on: list[list[list[tuple[int, int]]]] = field(init=False)
     _slot_price: float = 1.0
-    _dice: Random = field(init=False)
+    _random: Random = field(init=False)
 
     def __post_init__(self) -> None:
-        """Hold nothing yet; the dice fall in the same way in each run."""
+        """Start without entities, and with a fixed seed so that each run gives the same plan."""
         self._on = [[[] for _ in row] for row in self.weight_free]
-        self._dice = Random(1)  # noqa: S311 - no secret
+        self._random = Random(1)  # noqa: S311 - not used for security
 
-    def hold_all(self, service: int, entities: Sequence[tuple[int, int]]) -> None:
-        """Take in entities (weight, node) that already count in what is free; they are numbered on."""
+    def add_placed(self, service: int, entities: Sequence[tuple[int, int]]) -> None:
+        """Add entities (weight, node) that are already included in what is free, under the next numbers."""
         for number, (weight, node) in enumerate(entities, len(self.node)):
             self._on[service][node].append((weight, number))
         for held in self._on[service]:
@@ -70,7 +72,7 @@ class Packing:
         self.node += [node for _, node in entities]
 
     def fits(self, service: int, weight: int) -> bool:
-        """Whether one more entity has room as things are."""
+        """Whether one more entity fits on a node without any exchange."""
         return any(
             free is not None and free >= weight and number >= 1 and slots >= 1
             for free, number, slots in zip(
@@ -79,7 +81,7 @@ class Packing:
         )
 
     def may_place(self, service: int, weight: int) -> bool:
-        """Whether what is free is enough if it were in one place; False is certain, True is not."""
+        """Whether the total of what is free suffices; a necessary condition, not a sufficient one."""
         free = [
             (left, number)
             for left, number in zip(self.weight_free[service], self.number_free[service], strict=True)
@@ -92,33 +94,33 @@ class Packing:
         )
 
     def place(self, service: int, weight: int) -> bool:
-        """Place one more entity within the caps, as the last one held; else leave all as it was."""
+        """Place one more entity so that all caps hold, under the next number; else change nothing."""
         number = len(self.node)
         self.service.append(service)
         self.weight.append(weight)
         self.node.append(-1)
-        self._put_on(number, self._least_over(service, weight))
-        before: dict[int, int] = {}
-        for deal in range(DEALS if len(self.node) <= DEALT else 1):
-            self._slot_price = SLOT_PRICES[deal % len(SLOT_PRICES)]
-            if deal:
-                self._deal(before)
-            if self._search(before):
+        self._put_on(number, self._least_excess_node(service, weight))
+        origin: dict[int, int] = {}
+        for search in range(SEARCHES if len(self.node) <= MAX_RESTARTED else 1):
+            self._slot_price = SLOT_PRICES[search % len(SLOT_PRICES)]
+            if search:
+                self._restart(origin)
+            if self._search(origin):
                 return True
-            if self.work < 0:
+            if self.budget < 0:
                 break
-        for moved, node in before.items():
+        for moved, node in origin.items():
             self._move(moved, node)
         self._take_off(number)
         for column in (self.service, self.weight, self.node):
             column.pop()
         return False
 
-    def _least_over(self, service: int, weight: int) -> int:
-        """The node that one more entity brings least over its caps, the emptiest of them; there must be one."""
+    def _least_excess_node(self, service: int, weight: int) -> int:
+        """The node whose excess grows least by one more entity, then the one with most free weight."""
         free = self.weight_free[service]
 
-        def added(node: int) -> tuple[float, float, int]:
+        def added_excess(node: int) -> tuple[float, float, int]:
             weight_left, number_left, slots_left = (
                 free[node] or 0,
                 self.number_free[service][node],
@@ -128,10 +130,10 @@ class Packing:
             price = (number_left < 1) + (slots_left < 1) * self._slot_price
             return more * self.prices[service] + price, -weight_left, node
 
-        return min((node for node, left in enumerate(free) if left is not None), key=added)
+        return min((node for node, left in enumerate(free) if left is not None), key=added_excess)
 
     def _count(self, number: int, sign: int) -> None:
-        """Count what is free of an entity's node with it gone (1) or come (-1)."""
+        """Update what is free on an entity's node after the entity left (1) or arrived (-1)."""
         service, node = self.service[number], self.node[number]
         self.weight_free[service][node] = (self.weight_free[service][node] or 0) + sign * self.weight[number]
         self.number_free[service][node] += sign
@@ -151,44 +153,45 @@ class Packing:
         self._take_off(number)
         self._put_on(number, node)
 
-    def _deal(self, before: dict[int, int]) -> None:
-        """Begin anew: the heaviest first, more or less, each where it is least over the caps."""
-        self.work -= len(self.node) * len(self.slots)
+    def _restart(self, origin: dict[int, int]) -> None:
+        """Place all entities again, in a randomized order from the heaviest, each with the least excess."""
+        self.budget -= len(self.node) * len(self.slots)
         for number, node in enumerate(self.node):
-            before.setdefault(number, node)
+            origin.setdefault(number, node)
             self._take_off(number)
-        heavy = [
-            -weight * self.prices[service] * (1 + 0.3 * self._dice.random())
+        order = [
+            -weight * self.prices[service] * (1 + 0.3 * self._random.random())
             for service, weight in zip(self.service, self.weight, strict=True)
         ]
-        for number in sorted(range(len(heavy)), key=heavy.__getitem__):
-            self._put_on(number, self._least_over(self.service[number], self.weight[number]))
+        for number in sorted(range(len(order)), key=order.__getitem__):
+            self._put_on(number, self._least_excess_node(self.service[number], self.weight[number]))
 
-    def _search(self, before: dict[int, int]) -> bool:
-        """Swap entities until nothing is over its caps; ``before`` gets where the moved ones were."""
-        away: dict[tuple[int, int], int] = {}
-        for step in range(min(STEPS, STEPS_AN_ENTITY * len(self.node))):
-            self.work -= len(self.slots)
-            bad = self._bad_nodes()
-            if not bad or self.work < 0:
+    def _search(self, origin: dict[int, int]) -> bool:
+        """Swap entities until no node exceeds its caps; add first nodes of moved entities to ``origin``."""
+        tabu: dict[tuple[int, int], int] = {}
+        for step in range(min(STEPS, STEPS_PER_ENTITY * len(self.node))):
+            self.budget -= len(self.slots)
+            overfull = self._overfull_nodes()
+            if not overfull or self.budget < 0:
                 break
-            source = -(max(bad) if self._dice.random() < WORST else self._dice.choice(bad))[1]
-            target, swap = self._best_swap(source, away, step)
+            worst = self._random.random() < WORST_NODE_PROBABILITY
+            source = -(max(overfull) if worst else self._random.choice(overfull))[1]
+            target, swap = self._best_swap(source, tabu, step)
             if swap is None:
                 continue
-            for numbers, node in ((swap.given, target), (swap.taken, source)):
+            for numbers, node in ((swap.outgoing, target), (swap.incoming, source)):
                 for number in numbers:
-                    before.setdefault(number, self.node[number])
-                    away[number, self.node[number]] = step + AWAY + self._dice.randrange(AWAY)
+                    origin.setdefault(number, self.node[number])
+                    tabu[number, self.node[number]] = step + TENURE + self._random.randrange(TENURE)
                     self._move(number, node)
-        return not self._bad_nodes()
+        return not self._overfull_nodes()
 
-    def _bad_nodes(self) -> list[tuple[float, int]]:
-        """What is over its caps, as pairs (how much, the node below 0)."""
-        return [(over, -node) for node in range(len(self.slots)) if (over := self._over(node)) > 0]
+    def _overfull_nodes(self) -> list[tuple[float, int]]:
+        """The nodes over their caps, as pairs (excess, negative node number)."""
+        return [(excess, -node) for node in range(len(self.slots)) if (excess := self._excess(node)) > 0]
 
-    def _over(self, node: int) -> float:
-        """How much a node is over its caps."""
+    def _excess(self, node: int) -> float:
+        """How much a node exceeds its caps, in the unit of the prices."""
         total = max(-self.slots[node], 0) * self._slot_price
         for service, row in enumerate(self.weight_free):
             free = row[node]
@@ -196,47 +199,47 @@ class Packing:
                 total += max(-free, 0) * self.prices[service] + max(-self.number_free[service][node], 0)
         return total
 
-    def _best_swap(self, source: int, away: dict[tuple[int, int], int], step: int) -> tuple[int, Swap | None]:
-        """The best one with any other node, and that node."""
+    def _best_swap(self, source: int, tabu: dict[tuple[int, int], int], step: int) -> tuple[int, Swap | None]:
+        """The best swap of a node with any other node, and that node."""
         others = [node for node in range(len(self.slots)) if node != source]
-        if len(others) > LOOKED_AT:
-            others = sorted(self._dice.sample(others, LOOKED_AT))
+        if len(others) > SAMPLE:
+            others = sorted(self._random.sample(others, SAMPLE))
         best: tuple[int, Swap | None] = source, None
         for target in others:
-            sides = [
-                self._sides(service, source, target, away, step)
+            pairs = [
+                self._node_pair(service, source, target, tabu, step)
                 for service, free in enumerate(self.weight_free)
                 if free[source] is not None and free[target] is not None
             ]
-            found = best_swap(sides, (self.slots[source], self.slots[target]), self._slot_price)
-            if found is not None and (best[1] is None or found.added < best[1].added):
+            found = best_swap(pairs, (self.slots[source], self.slots[target]), self._slot_price)
+            if found is not None and (best[1] is None or found.change < best[1].change):
                 best = target, found
         return best
 
-    def _sides(
-        self, service: int, source: int, target: int, away: dict[tuple[int, int], int], step: int
-    ) -> Sides:
+    def _node_pair(
+        self, service: int, source: int, target: int, tabu: dict[tuple[int, int], int], step: int
+    ) -> NodePair:
         weights, numbers = self.weight_free[service], self.number_free[service]
-        gives, takes = (
+        outgoing, incoming = (
             [
                 (weight, (number,))
-                for weight, number in self._some(service, here)
-                if away.get((number, there), -1) < step
+                for weight, number in self._sample(service, here)
+                if tabu.get((number, there), -1) < step
             ]
             for here, there in ((source, target), (target, source))
         )
-        self.work -= (len(gives) + 4) * (len(gives) + 1) // 2
-        return Sides(
-            gives,
-            takes,
+        self.budget -= (len(outgoing) + 4) * (len(outgoing) + 1) // 2
+        return NodePair(
+            outgoing,
+            incoming,
             (weights[source] or 0, weights[target] or 0),
             (numbers[source], numbers[target]),
             self.prices[service],
         )
 
-    def _some(self, service: int, node: int) -> list[tuple[int, int]]:
-        """Entities of a service on a node, lightest first: all, or some of them."""
-        held = self._on[service][node]
-        if len(held) <= LOOKED_AT:
-            return held
-        return sorted(self._dice.sample(held, LOOKED_AT))
+    def _sample(self, service: int, node: int) -> list[tuple[int, int]]:
+        """The entities of a service on a node, lightest first; a random sample if there are many."""
+        entities = self._on[service][node]
+        if len(entities) <= SAMPLE:
+            return entities
+        return sorted(self._random.sample(entities, SAMPLE))

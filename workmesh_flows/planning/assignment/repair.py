@@ -1,4 +1,4 @@
-"""Where something fits nowhere: room for it, as long as entities of the same plan can change places."""
+"""Placing entities that the greedy placement could not place, by exchanging entities of the same plan."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from math import inf
 from typing import Any, NamedTuple, TypeAlias
 
 from workmesh_flows.planning.assignment.capacity import Capacity
-from workmesh_flows.planning.assignment.greedy import Placed
+from workmesh_flows.planning.assignment.greedy import PlacedEntities
 from workmesh_flows.planning.assignment.packing import Packing
 
 Entities: TypeAlias = Sequence[tuple[Any, int]]
 
 
-class _Waiting(NamedTuple):
-    """An entity that fits nowhere yet, by its place among those of its service."""
+class _Unplaced(NamedTuple):
+    """An unplaced entity; ``order`` is its position among those of its service."""
 
     service: int
     weight: int
@@ -22,77 +22,87 @@ class _Waiting(NamedTuple):
 
 
 def repair(
-    placed: Sequence[Placed], entities: Sequence[Entities], rooms: Sequence[Sequence[Capacity]], work: int
+    placed: Sequence[PlacedEntities],
+    entities: Sequence[Entities],
+    nodes: Sequence[Sequence[Capacity]],
+    budget: int,
 ) -> None:
-    """Place what is left, the heaviest first, and bring ``placed`` and ``rooms`` up to date.
+    """Place unplaced entities, the heaviest first; update ``placed`` and ``nodes``.
 
-    What was placed may get another node, and never ends without one. ``work`` bounds the search, as in Packing.
+    Placed entities may get another node, but always keep one. ``budget`` limits the search, as in Packing.
     """
-    hopeful = [
-        _Waiting(service, weight, order)
+    candidates = [
+        _Unplaced(service, weight, order)
         for service, one in enumerate(placed)
-        for most in (_most(rooms, service),)
-        for order, (_, weight) in enumerate(one.left)
-        if weight <= most
+        for bound in (_weight_bound(nodes, service),)
+        for order, (_, weight) in enumerate(one.unplaced)
+        if weight <= bound
     ]
-    if not hopeful:
+    if not candidates:
         return
-    names = sorted({room.node for row in rooms for room in row})
-    at = {name: index for index, name in enumerate(names)}
-    packing = _packing(rooms, entities, at, work)
+    names = sorted({node.node for row in nodes for node in row})
+    index = {name: number for number, name in enumerate(names)}
+    packing = _packing(nodes, entities, index, budget)
     weights = [dict(part) for part in entities]
     for service, one in enumerate(placed):
-        packing.hold_all(service, [(weights[service][key], at[node]) for key, node in one.assigned])
-    hopeful.sort(key=lambda one: (-one.weight * packing.prices[one.service], one.service, one.order))
-    if done := _place(packing, hopeful):
-        _write_back(packing, done, placed, rooms, names)
+        packing.add_placed(service, [(weights[service][key], index[node]) for key, node in one.assigned])
+    candidates.sort(key=lambda one: (-one.weight * packing.prices[one.service], one.service, one.order))
+    if done := _place(packing, candidates):
+        _write_back(packing, done, placed, nodes, names)
 
 
-def _most(rooms: Sequence[Sequence[Capacity]], service: int) -> float:
-    """A weight that certainly fits nowhere is over this; below 0 where nothing more fits, whatever it weighs."""
-    free = [room for room in rooms[service] if room.free >= 0 and room.left >= (0 if room.slots.given else 1)]
-    slots = {id(room.slots): room.slots.free for row in rooms for room in row}
+def _weight_bound(nodes: Sequence[Sequence[Capacity]], service: int) -> float:
+    """An upper bound of the weight that can still be placed; negative if no entity can be placed at all."""
+    usable = [
+        node
+        for node in nodes[service]
+        if node.free_weight >= 0 and node.free_entities >= (0 if node.slots.added else 1)
+    ]
+    slots = {id(node.slots): node.slots.free for row in nodes for node in row}
     if (
-        sum(room.max_entities - room.entities for room in free) < 1
-        or sum(max(left, 0) for left in slots.values()) < 1
+        sum(node.max_entities - node.entities for node in usable) < 1
+        or sum(max(free, 0) for free in slots.values()) < 1
     ):
         return -1
-    return min(sum(room.free for room in free), max(room.free + room.given for room in free))
+    return min(
+        sum(node.free_weight for node in usable),
+        max(node.free_weight + node.added_weight for node in usable),
+    )
 
 
 def _packing(
-    rooms: Sequence[Sequence[Capacity]], entities: Sequence[Entities], at: dict[str, int], work: int
+    nodes: Sequence[Sequence[Capacity]], entities: Sequence[Entities], index: dict[str, int], budget: int
 ) -> Packing:
-    """The rooms as numbers. A node that is over a cap already takes nothing."""
-    weight_free: list[list[float | None]] = [[None] * len(at) for _ in rooms]
-    number_free = [[0.0] * len(at) for _ in rooms]
-    slots = [inf] * len(at)
-    for service, row in enumerate(rooms):
-        for room in row:
-            node = at[room.node]
-            slots[node] = max(room.slots.free, 0)
-            if room.left >= 0 and room.free >= 0:
-                weight_free[service][node] = room.free
-                number_free[service][node] = room.max_entities - room.entities
+    """The capacities as numbers. A node that already exceeds a cap receives nothing."""
+    weight_free: list[list[float | None]] = [[None] * len(index) for _ in nodes]
+    number_free = [[0.0] * len(index) for _ in nodes]
+    slots = [inf] * len(index)
+    for service, row in enumerate(nodes):
+        for node in row:
+            number = index[node.node]
+            slots[number] = max(node.slots.free, 0)
+            if node.free_entities >= 0 and node.free_weight >= 0:
+                weight_free[service][number] = node.free_weight
+                number_free[service][number] = node.max_entities - node.entities
     means = [max(sum(weight for _, weight in part) / max(len(part), 1), 1) for part in entities]
-    return Packing(weight_free, number_free, slots, [1 / mean for mean in means], work)
+    return Packing(weight_free, number_free, slots, [1 / mean for mean in means], budget)
 
 
-def _place(packing: Packing, hopeful: Sequence[_Waiting]) -> list[_Waiting]:
-    """Place one after the other; return those that were placed, in the order of their numbers."""
-    done: list[_Waiting] = []
+def _place(packing: Packing, candidates: Sequence[_Unplaced]) -> list[_Unplaced]:
+    """Place one candidate after the other; return the placed ones, in the order of their numbers."""
+    done: list[_Unplaced] = []
     failed = set[tuple[int, int]]()
-    for one in hopeful:
-        if packing.work < 0:
+    for one in candidates:
+        if packing.budget < 0:
             break
         if one[:2] not in failed and packing.may_place(one.service, one.weight):
             if packing.place(one.service, one.weight):
                 done.append(one)
             else:
                 failed.add(one[:2])
-    # What changed places may have left room for what failed before.
+    # The exchanges may have freed capacity for candidates that failed before.
     placed, full = set(done), set[tuple[int, int]]()
-    for one in hopeful if done else ():
+    for one in candidates if done else ():
         if one in placed or one[:2] in full:
             continue
         if packing.fits(one.service, one.weight):
@@ -105,26 +115,26 @@ def _place(packing: Packing, hopeful: Sequence[_Waiting]) -> list[_Waiting]:
 
 def _write_back(
     packing: Packing,
-    done: Sequence[_Waiting],
-    placed: Sequence[Placed],
-    rooms: Sequence[Sequence[Capacity]],
+    done: Sequence[_Unplaced],
+    placed: Sequence[PlacedEntities],
+    nodes: Sequence[Sequence[Capacity]],
     names: Sequence[str],
 ) -> None:
-    """Bring plans and rooms up to date: the numbers of the packing are those of ``placed``, then those of ``done``."""
-    nodes = iter(packing.node)
-    by_name = [{room.node: room for room in row} for row in rooms]
+    """Update ``placed`` and ``nodes``; the packing has the entities of ``placed`` first, then ``done``."""
+    numbers = iter(packing.node)
+    by_name = [{node.node: node for node in row} for row in nodes]
     weights = iter(packing.weight)
     for service, one in enumerate(placed):
-        for index, (key, before) in enumerate(one.assigned):
-            node, weight = names[next(nodes)], next(weights)
-            if node != before:
+        for position, (key, before) in enumerate(one.assigned):
+            name, weight = names[next(numbers)], next(weights)
+            if name != before:
                 by_name[service][before].add(-weight, -1)
-                by_name[service][node].add(weight)
-                one.assigned[index] = key, node
-    for waiting, number in zip(done, nodes, strict=True):
-        one = placed[waiting.service]
-        one.assigned.append((one.left[waiting.order][0], names[number]))
-        by_name[waiting.service][names[number]].add(waiting.weight)
+                by_name[service][name].add(weight)
+                one.assigned[position] = key, name
+    for candidate, number in zip(done, numbers, strict=True):
+        one = placed[candidate.service]
+        one.assigned.append((one.unplaced[candidate.order][0], names[number]))
+        by_name[candidate.service][names[number]].add(candidate.weight)
     for service, one in enumerate(placed):
-        gone = {waiting.order for waiting in done if waiting.service == service}
-        one.left[:] = [entity for order, entity in enumerate(one.left) if order not in gone]
+        moved = {candidate.order for candidate in done if candidate.service == service}
+        one.unplaced[:] = [entity for order, entity in enumerate(one.unplaced) if order not in moved]

@@ -1,7 +1,9 @@
-"""How a rebalance finds its moves; the way in is :mod:`workmesh_flows.planning.rebalance.plan`.
+"""Planning a rebalance or a drain; the entry point is :mod:`workmesh_flows.planning.rebalance.plan`.
 
-``placement`` are the facts as numbers, ``shares`` what each node is to hold. ``shedding`` chooses what leaves a node,
-``filling`` where it goes, ``pairs`` mends, all by the ``sums`` of weights; ``settling`` tries these together until the
-nodes are even, ``spreading`` does the simpler job of a drain. ``journey`` turns the end into moves, ``waves`` gives them
-an order within the caps, ``selection`` leaves some out, and ``telling`` puts them into words.
+``placement`` holds the facts as numbers, ``target_load`` the load that each node should have. A rebalance is
+a local search (``local_search``) that combines three steps, all based on subset sums of weights
+(``subset_sum``): ``eviction`` selects entities that leave overloaded nodes, ``filling`` moves them to
+underloaded nodes, ``exchange`` redistributes entities between two nodes. ``drain`` solves the simpler problem
+of moving only what exceeds a limit. ``move_sequence`` turns the result into moves, ``waves`` orders them
+within the caps, ``move_limit`` selects the most useful ones, and ``explanation`` adds reasons and numbers.
 """

@@ -1,4 +1,4 @@
-"""Entities that have to leave go to the least loaded nodes; all others stay."""
+"""Moving only the entities that exceed a limit, to the least loaded nodes; all others stay."""
 
 from __future__ import annotations
 
@@ -12,22 +12,23 @@ from workmesh_flows.planning.rebalance.subset_sum import Effort
 from workmesh_flows.planning.rebalance.target_load import Limits, TargetLoads
 
 ATTEMPTS = 24
-"""Ways to pack tight nodes that are tried."""
+"""Number of attempts to pack all entities onto tight nodes."""
 EFFORT = 200_000_000
+"""Computation budget of a drain, in units of `Effort`."""
 
 
-def spread(now: Placement, shares: TargetLoads, limits: Limits, objective: Objective) -> Placement:
-    """Move what is over the limits, and no more than that; where not all of it fits, what leaves the least behind."""
+def relieve(now: Placement, limits: Limits, targets: TargetLoads, objective: Objective) -> Placement:
+    """Move only what exceeds the limits; if not all of it fits, leave as little weight as possible."""
     best, least = now, None
     effort = Effort(EFFORT)
-    room = max((now.max_load[node] - now.load[node] for node in now.takers), default=0)
+    heaviest = max((now.max_load[node] - now.load[node] for node in now.receivers), default=0)
     for attempt in range(ATTEMPTS):
-        taste = Variation(attempt, objective, effort)
-        leaving = evict(now, limits, taste, room)
-        end = now.lifted(leaving)
-        rest = fill(end, leaving, end.takers, end.max_load, taste) if attempt else leaving
-        _evenly(end, rest, shares)
-        left = sum(now.weights[entity] * len(now.weights) + 1 for entity in end.land(now.at))
+        variation = Variation(attempt, objective, effort)
+        leaving = evict(now, limits, variation, heaviest)
+        end = now.detach(leaving)
+        rest = fill(end, leaving, end.receivers, end.max_load, variation) if attempt else leaving
+        _place_least_loaded(end, rest, targets)
+        left = sum(now.weights[entity] * len(now.weights) + 1 for entity in end.reattach(now.node_of))
         if least is None or left < least:
             best, least = end, left
         if not least or effort.left <= 0:
@@ -35,9 +36,11 @@ def spread(now: Placement, shares: TargetLoads, limits: Limits, objective: Objec
     return best
 
 
-def _evenly(end: Placement, entities: Sequence[int], shares: TargetLoads) -> None:
-    """Heaviest first, each to the node that is then the least loaded for its capacity."""
+def _place_least_loaded(end: Placement, entities: Sequence[int], targets: TargetLoads) -> None:
+    """Move the heaviest entity first, each to the node with the lowest relative load (Graham, 1969)."""
     for entity in sorted(entities, key=lambda entity: (-end.weights[entity], entity)):
-        if rooms := [node for node in end.takers if end.fits(entity, node)]:
+        if fitting := [node for node in end.receivers if end.fits(entity, node)]:
             weight = end.weights[entity]
-            end.move(entity, min(rooms, key=lambda node: (shares.of(node, end.load[node] + weight), node)))
+            end.move(
+                entity, min(fitting, key=lambda node: (targets.relative(node, end.load[node] + weight), node))
+            )

@@ -1,4 +1,4 @@
-"""Which entities leave a node that holds too much, or has to be emptied."""
+"""Selecting entities that leave nodes above their limits."""
 
 from __future__ import annotations
 
@@ -17,61 +17,70 @@ from workmesh_flows.planning.rebalance.target_load import Limits
 
 @dataclass(frozen=True, slots=True)
 class Variation:
-    """How one attempt differs from the next: 0 is the plain one, the others vary by chance, each in its own way."""
+    """How an attempt of a search differs from others: attempt 0 is deterministic, others are randomized."""
 
     attempt: int
     objective: Objective
     effort: Effort
 
     def random(self) -> Random:
-        return Random(self.attempt)  # noqa: S311 - the same each time
+        """A generator seeded by the attempt, so that each run gives the same plan."""
+        return Random(self.attempt)  # noqa: S311 - not used for security
 
 
-def evict(now: Placement, limits: Limits, taste: Variation, room: float = inf) -> list[int]:
-    """All that has to leave, so that no node is above its limits; nothing moves yet.
+def evict(now: Placement, limits: Limits, variation: Variation, heaviest: float = inf) -> list[int]:
+    """Return the entities that must leave so that no node exceeds its limits; move nothing.
 
-    Where it can be, nothing heavier than ``room`` is chosen.
+    Entities heavier than ``heaviest`` are selected only if the others are not enough.
     """
-    chance, leaving = taste.random(), []
-    for node in range(len(now.places)):
-        need = now.load[node] - limits.load[node]
-        surplus = len(now.on[node]) - limits.count[node]
-        if need > 0 or surplus > 0:
-            able = now.movable_on(node)
-            light = [entity for entity in able if now.weights[entity] <= room]
-            enough = len(light) >= surplus and sum(now.weights[entity] for entity in light) >= need
-            leaving += _leave(now, light if enough else able, (need, surplus), taste, chance)
+    random, leaving = variation.random(), []
+    for node in range(len(now.nodes)):
+        weight = now.load[node] - limits.load[node]
+        count = len(now.entities_on[node]) - limits.count[node]
+        if weight > 0 or count > 0:
+            movable = now.movable_on(node)
+            light = [entity for entity in movable if now.weights[entity] <= heaviest]
+            enough = len(light) >= count and sum(now.weights[entity] for entity in light) >= weight
+            leaving += _select(now, light if enough else movable, (weight, count), variation, random)
     return leaving
 
 
-def _leave(
-    now: Placement, able: Sequence[int], too_much: tuple[float, float], taste: Variation, chance: Random
+def _select(
+    now: Placement,
+    candidates: Sequence[int],
+    excess: tuple[float, float],
+    variation: Variation,
+    random: Random,
 ) -> list[int]:
-    need, surplus = too_much
+    """Entities that reduce weight and number by ``excess``: by subset sums first, then the lightest."""
+    weight, count = excess
     chosen: list[int] = []
-    if need > 0:
-        chosen = _subset(now, [entity for entity in able if now.weights[entity]], ceil(need), taste, chance)
-    if len(chosen) < surplus:
-        rest = sorted(set(able) - set(chosen), key=lambda entity: (now.weights[entity], entity))
-        chosen += rest[: int(surplus) - len(chosen)]
+    if weight > 0:
+        weighing = [entity for entity in candidates if now.weights[entity]]
+        chosen = _subset(now, weighing, ceil(weight), variation, random)
+    if len(chosen) < count:
+        rest = sorted(set(candidates) - set(chosen), key=lambda entity: (now.weights[entity], entity))
+        chosen += rest[: int(count) - len(chosen)]
     return chosen
 
 
-def _subset(now: Placement, able: Sequence[int], need: int, taste: Variation, chance: Random) -> list[int]:
-    """The subset that weighs at least what is needed at the least cost: in weight, then in entities, or the reverse."""
-    weights = [now.weights[entity] for entity in able]
+def _subset(
+    now: Placement, candidates: Sequence[int], need: int, variation: Variation, random: Random
+) -> list[int]:
+    """The subset with the needed weight that has the least weight, or number, depending on the objective."""
+    weights = [now.weights[entity] for entity in candidates]
     if sum(weights) <= need:
-        return list(able)
-    wild = min(taste.attempt / 10, 1)
-    costs = [1 + wild * chance.random() for _ in able]
-    sums = SubsetSums(weights, costs, min(need + max(weights), sum(weights)), taste.effort)
+        return list(candidates)
+    noise = min(variation.attempt / 10, 1)
+    costs = [1 + noise * random.random() for _ in candidates]
+    sums = SubsetSums(weights, costs, min(need + max(weights), sum(weights)), variation.effort)
     cells = np.flatnonzero((sums.exact >= need) & np.isfinite(sums.cost))
-    over = sums.exact[cells] - need
-    if taste.objective == "weight":
-        first = int(np.argmin(over))
-        if taste.attempt:
-            first += min(chance.randrange(4) // 2, len(cells) - 1 - first)
-        return [able[index] for index in sums.subset(int(cells[first]))]
-    pace = (0.001, 0.01, 0.03, 0.1)[taste.attempt % 4]
-    best = int(np.argmin(sums.cost[cells] + pace * over))
-    return [able[index] for index in sums.subset(int(cells[best]))]
+    surplus = sums.exact[cells] - need
+    if variation.objective == "weight":
+        first = int(np.argmin(surplus))
+        if variation.attempt:
+            first += min(random.randrange(4) // 2, len(cells) - 1 - first)
+        return [candidates[index] for index in sums.subset(int(cells[first]))]
+    price = (0.001, 0.01, 0.03, 0.1)[variation.attempt % 4]
+    best = int(np.argmin(sums.cost[cells] + price * surplus))
+    return [candidates[index] for index in sums.subset(int(cells[best]))]

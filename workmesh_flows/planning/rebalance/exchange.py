@@ -1,4 +1,4 @@
-"""Two nodes share anew what both hold, exactly: as little above their ceilings as can be, then as cheaply."""
+"""Redistributing the entities of two nodes by subset sums: least overload first, then lowest cost."""
 
 from __future__ import annotations
 
@@ -10,64 +10,67 @@ import numpy as np
 from workmesh_flows.planning.rebalance.placement import Placement
 from workmesh_flows.planning.rebalance.subset_sum import Effort, SubsetSums
 
-TRIES = 4
-"""Of the best ways to share, how many are looked at where a node's max_entities may forbid some."""
+ATTEMPTS = 4
+"""Number of the best distributions that are checked against max_entities."""
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What an exchange is measured by: each node's ceiling, and an entity's cost where it is not at home."""
+    """How an exchange is measured: the ceiling of each node, the cost of entities away from their origin."""
 
     ceilings: Sequence[float]
-    home: Sequence[int]
+    origin: Sequence[int]
     costs: Sequence[float]
     effort: Effort
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
-    """Entities that change sides, and by how much overload and cost fall."""
+class Exchange:
+    """Entities that two nodes exchange; ``relief`` is the decrease in overload, ``saved`` that in cost."""
 
     relief: float = 0
     saved: float = 0
     entities: Sequence[int] = ()
 
 
-def redistribute(now: Placement, one: int, two: int, terms: Terms) -> Offer:
-    """The best way to share what both hold; an empty offer where there is none within their caps."""
-    able = [entity for node in (one, two) for entity in now.movable_on(node) if now.weights[entity]]
-    if not able:
-        return Offer()
+def best_exchange(now: Placement, one: int, two: int, terms: Terms) -> Exchange:
+    """The best redistribution of the entities of two nodes; empty if there is none within their caps."""
+    movable = [entity for node in (one, two) for entity in now.movable_on(node) if now.weights[entity]]
+    if not movable:
+        return Exchange()
     costs = [
-        terms.costs[entity] * ((terms.home[entity] != one) - (terms.home[entity] != two)) for entity in able
+        terms.costs[entity] * ((terms.origin[entity] != one) - (terms.origin[entity] != two))
+        for entity in movable
     ]
-    if any(len(now.on[node]) >= now.max_count(node) for node in (one, two)):
-        offer = _swap(now, (one, two), able, costs, terms)
-        if offer.relief > 0:
-            return offer
-    offer, crowd = _share(now, (one, two), able, costs, terms)
-    if crowd is None:
-        return offer
-    # Too many would be on one side: let each there cost more than all of the moves.
-    each = (1 + 2 * sum(map(abs, costs))) * (1 if crowd == one else -1)
-    offer, _ = _share(now, (one, two), able, [cost + each for cost in costs], terms)
-    grown = sum(-1 if now.at[entity] == one else 1 for entity in offer.entities)
-    offer = Offer(offer.relief, offer.saved + each * grown, offer.entities)
+    if any(len(now.entities_on[node]) >= now.max_count(node) for node in (one, two)):
+        exchange = _swap(now, (one, two), movable, costs, terms)
+        if exchange.relief > 0:
+            return exchange
+    exchange, overfull = _redistribute(now, (one, two), movable, costs, terms)
+    if overfull is None:
+        return exchange
+    # One node would get too many entities: let each entity there cost more than all moves together.
+    penalty = (1 + 2 * sum(map(abs, costs))) * (1 if overfull == one else -1)
+    exchange, _ = _redistribute(now, (one, two), movable, [cost + penalty for cost in costs], terms)
+    grown = sum(-1 if now.node_of[entity] == one else 1 for entity in exchange.entities)
+    exchange = Exchange(exchange.relief, exchange.saved + penalty * grown, exchange.entities)
     return max(
-        offer, _swap(now, (one, two), able, costs, terms), key=lambda offer: (offer.relief, offer.saved)
+        exchange,
+        _swap(now, (one, two), movable, costs, terms),
+        key=lambda exchange: (exchange.relief, exchange.saved),
     )
 
 
 def _swap(
-    now: Placement, pair: tuple[int, int], able: Sequence[int], costs: Sequence[float], terms: Terms
-) -> Offer:
-    """One for one, which crowds nobody."""
+    now: Placement, pair: tuple[int, int], movable: Sequence[int], costs: Sequence[float], terms: Terms
+) -> Exchange:
+    """The best swap of one entity for one, which does not change the number of entities on a node."""
     one, two = pair
-    sides = [[index for index, entity in enumerate(able) if now.at[entity] == node] for node in pair]
+    sides = [[index for index, entity in enumerate(movable) if now.node_of[entity] == node] for node in pair]
     if not all(sides):
-        return Offer()
+        return Exchange()
     terms.effort.spend(1, len(sides[0]) * len(sides[1]), 0)
-    weight, cost = np.array([now.weights[entity] for entity in able]), np.array(costs)
+    weight, cost = np.array([now.weights[entity] for entity in movable]), np.array(costs)
     shift = weight[sides[0]][:, None] - weight[sides[1]][None, :]
     over = np.maximum(now.load[one] - shift - float(terms.ceilings[one]), 0.0)
     over += np.maximum(now.load[two] + shift - float(terms.ceilings[two]), 0.0)
@@ -78,22 +81,22 @@ def _swap(
     row, column = divmod(best, len(sides[1]))
     before = sum(max(0, now.load[node] - terms.ceilings[node]) for node in pair)
     relief = before - float(over[row, column])
-    return Offer(relief, float(saved[row, column]), [able[sides[0][row]], able[sides[1][column]]])
+    return Exchange(relief, float(saved[row, column]), [movable[sides[0][row]], movable[sides[1][column]]])
 
 
-def apply(now: Placement, one: int, two: int, offer: Offer) -> None:
-    """Let the entities change sides."""
-    for entity in offer.entities:
-        now.move(entity, one if now.at[entity] == two else two)
+def apply(now: Placement, one: int, two: int, exchange: Exchange) -> None:
+    """Move each entity of the exchange to the other node."""
+    for entity in exchange.entities:
+        now.move(entity, one if now.node_of[entity] == two else two)
 
 
-def _share(
-    now: Placement, pair: tuple[int, int], able: Sequence[int], costs: Sequence[float], terms: Terms
-) -> tuple[Offer, int | None]:
-    """The offer, or the node that its best ways would crowd."""
+def _redistribute(
+    now: Placement, pair: tuple[int, int], movable: Sequence[int], costs: Sequence[float], terms: Terms
+) -> tuple[Exchange, int | None]:
+    """The best exchange, or the node that would exceed its max_entities."""
     one, two = pair
-    weights = [now.weights[entity] for entity in able]
-    here = {entity for entity in able if now.at[entity] == one}
+    weights = [now.weights[entity] for entity in movable]
+    here = {entity for entity in movable if now.node_of[entity] == one}
     fixed = now.load[one] - sum(now.weights[entity] for entity in here)
     limit = int(min(sum(weights), max(terms.ceilings[one], now.load[one]) - fixed))
     sums = SubsetSums(weights, costs, limit, terms.effort)
@@ -102,18 +105,18 @@ def _share(
     over = np.maximum(at_one - terms.ceilings[one], 0) + np.maximum(at_two - terms.ceilings[two], 0)
     cells = np.flatnonzero(np.isfinite(sums.cost) & (at_two <= max(now.load[two], now.max_load[two])))
     before = sum(max(0, now.load[node] - terms.ceilings[node]) for node in pair)
-    spent = sum(cost for entity, cost in zip(able, costs, strict=True) if entity in here)
-    crowd = None
-    for cell in cells[np.lexsort((sums.cost[cells], over[cells]))][:TRIES]:
-        then = {able[index] for index in sums.subset(int(cell))}
+    spent = sum(cost for entity, cost in zip(movable, costs, strict=True) if entity in here)
+    first_overfull = None
+    for cell in cells[np.lexsort((sums.cost[cells], over[cells]))][:ATTEMPTS]:
+        then = {movable[index] for index in sums.subset(int(cell))}
         grown = len(then) - len(here)
-        crowded = [
+        overfull = [
             node
             for node, more in ((one, grown), (two, -grown))
-            if more > 0 and len(now.on[node]) + more > now.max_count(node)
+            if more > 0 and len(now.entities_on[node]) + more > now.max_count(node)
         ]
-        if not crowded:
-            swapped = [entity for entity in able if (entity in then) != (entity in here)]
-            return Offer(before - float(over[cell]), spent - float(sums.cost[cell]), swapped), None
-        crowd = crowd if crowd is not None else crowded[0]
-    return Offer(), crowd
+        if not overfull:
+            changed = [entity for entity in movable if (entity in then) != (entity in here)]
+            return Exchange(before - float(over[cell]), spent - float(sums.cost[cell]), changed), None
+        first_overfull = first_overfull if first_overfull is not None else overfull[0]
+    return Exchange(), first_overfull

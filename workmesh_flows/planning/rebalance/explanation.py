@@ -1,4 +1,4 @@
-"""A journey put in words and figures, as a plan."""
+"""The reasons and numbers of a plan: why entities move or cannot move, and the loads of the nodes."""
 
 from __future__ import annotations
 
@@ -14,80 +14,83 @@ from workmesh_flows.planning.rebalance.subset_sum import Effort
 from workmesh_flows.planning.rebalance.target_load import Limits, TargetLoads
 
 PINNED = "it is pinned"
+"""The reason of a pinned entity; stored plans contain this text and it is compared, so it must not change."""
 
 
-def moves(made: MoveSequence, shares: TargetLoads) -> list[Move]:
+def moves(made: MoveSequence, targets: TargetLoads) -> list[Move]:
     """The steps with their reasons and gains."""
-    here, told = made.start.copy(), []
+    here, explained = made.start.copy(), []
     for step in made.steps:
         pair = (step.source, step.target)
         why = _why(here, step.source, detour=step.detour)
-        before = sum(_distance(here, node, shares) for node in pair)
+        before = sum(_distance(here, node, targets) for node in pair)
         here.move(step.entity, step.target)
-        gain = (before - sum(_distance(here, node, shares) for node in pair)) * here.unit
-        source, target = (here.places[node].node for node in pair)
-        one = here.held[step.entity]
-        told.append(Move(one.key, source, target, one.weight, why, gain, step.wave))
-    return told
+        gain = (before - sum(_distance(here, node, targets) for node in pair)) * here.unit
+        source, target = (here.nodes[node].node for node in pair)
+        one = here.entities[step.entity]
+        explained.append(Move(one.key, source, target, one.weight, why, gain, step.wave))
+    return explained
 
 
-def loads(start: Placement, end: Placement, shares: TargetLoads) -> list[NodeLoad]:
-    """Every node before and after."""
+def loads(start: Placement, end: Placement, targets: TargetLoads) -> list[NodeLoad]:
+    """All nodes before and after the plan."""
     return [
         NodeLoad(
-            place.node,
-            entities=len(start.on[node]),
-            weight=start.load[node] * start.unit,
-            entities_after=len(end.on[node]),
-            weight_after=end.load[node] * end.unit,
-            capacity=shares.capacity[node],
+            node.node,
+            entities=len(start.entities_on[number]),
+            weight=start.load[number] * start.unit,
+            entities_after=len(end.entities_on[number]),
+            weight_after=end.load[number] * end.unit,
+            capacity=targets.capacity[number],
         )
-        for node, place in enumerate(start.places)
+        for number, node in enumerate(start.nodes)
     ]
 
 
-def busiest(here: Placement, shares: TargetLoads) -> float:
-    """The load of the busiest node as a multiple of its even share; one with a capacity of 0 is left out."""
+def busiest(here: Placement, targets: TargetLoads) -> float:
+    """The load of the busiest node as a multiple of its even share; ignores nodes with a capacity of 0."""
     return max(
-        (here.load[node] / shares.even[node] for node in here.takers if shares.even[node]), default=1.0
+        (here.load[node] / targets.even[node] for node in here.receivers if targets.even[node]), default=1.0
     )
 
 
 def stuck(
-    end: Placement, limits: Limits, dropped: Sequence[int], facts: SequenceFacts, *, caps: bool
+    end: Placement, limits: Limits, blocked: Sequence[int], facts: SequenceFacts, *, caps: bool
 ) -> list[tuple[Any, str]]:
-    """What should have left its node, by key, and why it could not.
+    """The entities that should have left their node, by key, and why they could not.
 
-    What was only to even out the nodes, and found no way, is not among them, nor, unless ``caps`` count, what is over
-    a cap on a node that is not drained.
+    Entities that would only have improved the balance are not included. Entities over a cap on a node that is
+    not drained are included only if ``caps``.
     """
     pinned = set(facts.pinned)
-    leaving = [node for node, place in enumerate(end.places) if place.drain or (caps and end.over_cap(node))]
-    told: dict[int, str] = {}
+    leaving = [
+        number for number, node in enumerate(end.nodes) if node.drain or (caps and end.over_cap(number))
+    ]
+    reasons: dict[int, str] = {}
     for node in leaving:
-        for entity in end.on[node]:
-            one = end.held[entity]
+        for entity in end.entities_on[node]:
+            one = end.entities[entity]
             if one.key in pinned:
-                told |= {entity: PINNED} if end.places[node].drain else {}
+                reasons |= {entity: PINNED} if end.nodes[node].drain else {}
             elif not end.movable[entity] and (not facts.sources or one.node in facts.sources):
-                told[entity] = _reason(end, entity)
-    must = {entity for entity in dropped if end.at[entity] in leaving}
+                reasons[entity] = _reason(end, entity)
+    must = {entity for entity in blocked if end.node_of[entity] in leaving}
     for entity in {*evict(end, limits, Variation(0, "weight", Effort(inf))), *must}:
-        told[entity] = _reason(end, entity)
-    return [(end.held[entity].key, told[entity]) for entity in sorted(told)]
+        reasons[entity] = _reason(end, entity)
+    return [(end.entities[entity].key, reasons[entity]) for entity in sorted(reasons)]
 
 
 def _reason(end: Placement, entity: int) -> str:
-    others = [node for node in end.takers if node != end.at[entity]]
+    others = [node for node in end.receivers if node != end.node_of[entity]]
     if not others:
-        return _NOWHERE
-    weight = end.held[entity].weight
-    caps = {end.places[node].node: end.places[node].max_weight for node in others}
+        return _NO_RECEIVER
+    weight = end.entities[entity].weight
+    caps = {end.nodes[node].node: end.nodes[node].max_weight for node in others}
     known = {node: cap for node, cap in caps.items() if cap is not None}
     if len(known) == len(caps) and weight > max(known.values()):
         largest = max(known, key=lambda node: known[node])
         return _OVER_ALL.format(weight, known[largest], largest)
-    open_nodes = [node for node in others if len(end.on[node]) < end.max_count(node)]
+    open_nodes = [node for node in others if len(end.entities_on[node]) < end.max_count(node)]
     if not open_nodes:
         return _ALL_FULL
     free = max(_free(end, node) for node in open_nodes)
@@ -95,28 +98,28 @@ def _reason(end: Placement, entity: int) -> str:
 
 
 def _free(end: Placement, node: int) -> float:
-    cap = end.places[node].max_weight
+    cap = end.nodes[node].max_weight
     return inf if cap is None else cap - end.load[node] * end.unit
 
 
 def _why(here: Placement, source: int, *, detour: bool) -> Why:
     if detour:
         return "make room"
-    if here.places[source].drain:
+    if here.nodes[source].drain:
         return "drain"
     return "over cap" if here.over_cap(source) else "balance"
 
 
-def _distance(here: Placement, node: int, shares: TargetLoads) -> float:
-    """From the even share; a node that takes nothing is right wherever it is below its cap."""
-    place = here.places[node]
-    if place.takes and not place.drain:
-        return abs(here.load[node] - shares.even[node])
-    return here.load[node] if place.drain else max(0, here.load[node] - here.max_load[node])
+def _distance(here: Placement, number: int, targets: TargetLoads) -> float:
+    """Distance of a load from the even share; for nodes that are not receivers, the excess over the cap."""
+    node = here.nodes[number]
+    if node.takes and not node.drain:
+        return abs(here.load[number] - targets.even[number])
+    return here.load[number] if node.drain else max(0, here.load[number] - here.max_load[number])
 
 
-_NOWHERE = "no other node takes entities"
+_NO_RECEIVER = "no other node takes entities"
 _ALL_FULL = "every node is at its max_entities"
-_OVER_ALL = "its weight {} is over every other max_weight (largest {}, on {})"
-_TOO_HEAVY = "its weight {} is over what max_weight leaves on any node ({})"
-_NO_ORDER = "no order of moves brings it to a node with room within the caps"
+_OVER_ALL = "its weight {} exceeds every other max_weight (largest {}, on {})"
+_TOO_HEAVY = "its weight {} is more than max_weight leaves free on any node ({})"
+_NO_ORDER = "no order of moves within the caps brings it to a node with free capacity"

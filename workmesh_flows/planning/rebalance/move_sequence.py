@@ -1,119 +1,123 @@
-"""From what stands to where it is to end: the moves in order, planned on until another plan would be empty."""
+"""The moves from the current placement to the goal, planned repeatedly until a new plan has no moves."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias
+from typing import Any
 
 from workmesh_flows.planning.moves import PlannerEntity, PlannerNode
 from workmesh_flows.planning.rebalance.placement import Placement, placement
 from workmesh_flows.planning.rebalance.waves import Step, Waves, waves
 
 ROUNDS = 30
-"""Plans that follow each other at most; two or three are enough but where caps leave hardly any room."""
-
-Far: TypeAlias = tuple[float, ...]
-"""How far from its aim a standing is; the less the better, the first number first."""
+"""Largest number of consecutive plans; two or three are enough unless caps leave hardly any capacity."""
 
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """Where entities are to end, and how far any standing is from what is wanted."""
+    """The placement to reach, and a function for the distance of any placement from what is required.
+
+    Distances are compared as tuples; smaller is better.
+    """
 
     end: Placement
-    far: Callable[[Placement], Far]
+    distance: Callable[[Placement], tuple[float, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class SequenceFacts:
-    """What a plan is made from."""
+    """The input of a plan."""
 
-    held: Sequence[PlannerEntity]
-    places: Sequence[PlannerNode]
+    entities: Sequence[PlannerEntity]
+    nodes: Sequence[PlannerNode]
     sources: Collection[str] = ()
     pinned: Collection[Any] = ()
     at_once: int | None = None
 
     def placement(self) -> Placement:
-        return placement(self.held, self.places, sources=self.sources, pinned=self.pinned)
+        return placement(self.entities, self.nodes, sources=self.sources, pinned=self.pinned)
 
     def after(self, end: Placement) -> SequenceFacts:
-        """The same when a plan has been carried out."""
-        names = [place.node for place in end.places]
-        held = [
+        """The input after a plan was carried out."""
+        names = [node.node for node in end.nodes]
+        entities = [
             one if one.node == names[node] else replace(one, node=names[node])
-            for one, node in zip(end.held, end.at, strict=True)
+            for one, node in zip(end.entities, end.node_of, strict=True)
         ]
-        return replace(self, held=held)
+        return replace(self, entities=entities)
 
 
 @dataclass(slots=True)
 class MoveSequence:
-    """Every step from the start to the end, and the entities that found no way within the caps."""
+    """All steps from the start to the end; ``blocked`` are entities that cannot reach their goal."""
 
     start: Placement
     end: Placement
     steps: list[Step] = field(default_factory=list)
-    dropped: list[int] = field(default_factory=list)
+    blocked: list[int] = field(default_factory=list)
 
 
-def travel(facts: SequenceFacts, aim: Callable[[Placement], Goal]) -> MoveSequence:
-    """Plan, act as if it were done, and plan again, until nothing moves: so applying the whole leaves nothing to do."""
+def plan_sequence(facts: SequenceFacts, goal_of: Callable[[Placement], Goal]) -> MoveSequence:
+    """Plan, simulate the moves and plan again until nothing moves, so that a plan after this one is empty."""
     made = MoveSequence(start := facts.placement(), start)
-    for turn in range(ROUNDS):
+    for round_ in range(ROUNDS):
         now = facts.placement()
-        aimed = aim(now)
-        goal = _changes(now, aimed.end)
-        part = _useful(now, waves(now, goal, importance(now, goal), facts.at_once), aimed.far)
-        made.dropped = part.dropped
+        goal = goal_of(now)
+        targets = _changes(now, goal.end)
+        part = _best_prefix(
+            now, waves(now, targets, by_importance(now, targets), facts.at_once), goal.distance
+        )
+        made.blocked = part.blocked
         if not part.steps:
             break
         done = made.steps[-1].wave if made.steps else 0
         made.steps += [replace(step, wave=done + step.wave) for step in part.steps]
         made.end = part.end
         facts = facts.after(part.end)
-        if turn:
+        if round_:
             _shorten(made, facts.at_once)
     return made
 
 
-def importance(now: Placement, goal: Collection[int]) -> list[int]:
-    """What has to leave its node comes first, and then the heaviest."""
-    return sorted(goal, key=lambda entity: (_rank(now, now.at[entity]), -now.weights[entity], entity))
+def by_importance(now: Placement, entities: Collection[int]) -> list[int]:
+    """Sort entities: on drained nodes, then on nodes over a cap, then the others; the heaviest first."""
+    return sorted(
+        entities, key=lambda entity: (_rank(now, now.node_of[entity]), -now.weights[entity], entity)
+    )
 
 
 def _rank(now: Placement, node: int) -> int:
-    return 0 if now.places[node].drain else 1 if now.over_cap(node) else 2
+    return 0 if now.nodes[node].drain else 1 if now.over_cap(node) else 2
 
 
 def _changes(now: Placement, end: Placement) -> dict[int, int]:
     return {
         entity: target
-        for entity, (source, target) in enumerate(zip(now.at, end.at, strict=True))
+        for entity, (source, target) in enumerate(zip(now.node_of, end.node_of, strict=True))
         if source != target
     }
 
 
-def _useful(now: Placement, made: Waves, far: Callable[[Placement], Far]) -> Waves:
-    """Where moves had to be dropped, only the waves up to the one that comes nearest to the aim."""
-    if not made.dropped:
+def _best_prefix(now: Placement, made: Waves, distance: Callable[[Placement], tuple[float, ...]]) -> Waves:
+    """If entities are blocked, keep only the waves up to the one with the smallest distance."""
+    if not made.blocked:
         return made
-    here, nearest, best, count = now.copy(), far(now), 0, 0
+    here, nearest, best, count = now.copy(), distance(now), 0, 0
     for count, step in enumerate(made.steps, start=1):
         here.move(step.entity, step.target)
         last = count == len(made.steps) or made.steps[count].wave != step.wave
-        if last and far(here) < nearest:
-            nearest, best = far(here), count
+        if last and distance(here) < nearest:
+            nearest, best = distance(here), count
     here = now.copy()
     for step in made.steps[:best]:
         here.move(step.entity, step.target)
-    return Waves(here, made.steps[:best], made.dropped)
+    return Waves(here, made.steps[:best], made.blocked)
 
 
 def _shorten(made: MoveSequence, at_once: int | None) -> None:
-    """Go to the end of several plans by the shortest way, where that is open."""
+    """Replace the steps of several plans by direct ones, if the caps allow it and they are not more."""
     goal = _changes(made.start, made.end)
-    direct = waves(made.start, goal, importance(made.start, goal), at_once)
-    if not direct.dropped and len(direct.steps) <= len(made.steps):
+    direct = waves(made.start, goal, by_importance(made.start, goal), at_once)
+    if not direct.blocked and len(direct.steps) <= len(made.steps):
         made.steps = direct.steps

@@ -1,4 +1,4 @@
-"""Nodes and entities as numbers, in the order of their names and keys: what planners reckon with."""
+"""Nodes and entities as numbers, in the order of their names and keys, for the planners' calculations."""
 
 from __future__ import annotations
 
@@ -13,135 +13,136 @@ from workmesh_flows.planning.moves import PlannerEntity, PlannerNode
 
 @dataclass(slots=True)
 class Placement:
-    """Who holds what. A weight is in ``unit``s, the greatest common divisor of all weights.
+    """Which entity is on which node. Weights are in units of ``unit``, their greatest common divisor.
 
-    ``at`` is each entity's node, ``on`` each node's entities. Held entities whose node is not among the places are
-    not in here.
+    ``node_of`` is the node of each entity, ``entities_on`` the entities of each node, ``load`` the weight of
+    each node. ``movable`` is whether an entity may move, ``max_load`` the cap on each node's weight. Entities
+    on other nodes are not included.
     """
 
-    held: Sequence[PlannerEntity]
-    places: Sequence[PlannerNode]
+    entities: Sequence[PlannerEntity]
+    nodes: Sequence[PlannerNode]
     unit: int
     weights: Sequence[int]
-    at: list[int]
-    on: list[list[int]]
+    node_of: list[int]
+    entities_on: list[list[int]]
     load: list[int]
     movable: Sequence[bool]
     max_load: Sequence[float]
 
     def copy(self) -> Placement:
         return Placement(
-            self.held,
-            self.places,
+            self.entities,
+            self.nodes,
             self.unit,
             self.weights,
-            list(self.at),
-            [list(entities) for entities in self.on],
+            list(self.node_of),
+            [list(entities) for entities in self.entities_on],
             list(self.load),
             self.movable,
             self.max_load,
         )
 
     @property
-    def takers(self) -> list[int]:
-        """The nodes that may be given entities."""
-        return [node for node, place in enumerate(self.places) if place.takes and not place.drain]
+    def receivers(self) -> list[int]:
+        """The nodes that entities may be moved to."""
+        return [number for number, node in enumerate(self.nodes) if node.takes and not node.drain]
 
     def movable_on(self, node: int) -> list[int]:
-        return [entity for entity in self.on[node] if self.movable[entity]]
+        return [entity for entity in self.entities_on[node] if self.movable[entity]]
 
     def max_count(self, node: int) -> float:
-        cap = self.places[node].max_entities
+        cap = self.nodes[node].max_entities
         return inf if cap is None else cap
 
     def fits(self, entity: int, node: int) -> bool:
-        """Whether the node, which takes, has room for one more of this weight."""
+        """Whether a receiver has capacity for one more entity of this weight."""
         return self.load[node] + self.weights[entity] <= self.max_load[node] and len(
-            self.on[node]
+            self.entities_on[node]
         ) < self.max_count(node)
 
     def move(self, entity: int, node: int) -> None:
-        source, weight = self.at[entity], self.weights[entity]
-        self.on[source].remove(entity)
-        self.on[node].append(entity)
+        source, weight = self.node_of[entity], self.weights[entity]
+        self.entities_on[source].remove(entity)
+        self.entities_on[node].append(entity)
         self.load[source] -= weight
         self.load[node] += weight
-        self.at[entity] = node
+        self.node_of[entity] = node
 
     def over_cap(self, node: int) -> bool:
-        return self.load[node] > self.max_load[node] or len(self.on[node]) > self.max_count(node)
+        return self.load[node] > self.max_load[node] or len(self.entities_on[node]) > self.max_count(node)
 
-    def lifted(self, entities: Sequence[int]) -> Placement:
-        """A copy in which these are on no node of the places, so that they are in nobody's way until they land."""
-        up, gone = self.copy(), set(entities)
-        for node in {up.at[entity] for entity in entities}:
-            up.on[node] = [entity for entity in up.on[node] if entity not in gone]
+    def detach(self, entities: Sequence[int]) -> Placement:
+        """A copy with these entities on an additional node after all others, so that they use no capacity."""
+        copy, detached = self.copy(), set(entities)
+        for node in {copy.node_of[entity] for entity in entities}:
+            copy.entities_on[node] = [entity for entity in copy.entities_on[node] if entity not in detached]
         for entity in entities:
-            up.load[up.at[entity]] -= up.weights[entity]
-            up.at[entity] = len(self.places)
-        up.on.append(list(entities))
-        up.load.append(sum(up.weights[entity] for entity in entities))
-        return up
+            copy.load[copy.node_of[entity]] -= copy.weights[entity]
+            copy.node_of[entity] = len(self.nodes)
+        copy.entities_on.append(list(entities))
+        copy.load.append(sum(copy.weights[entity] for entity in entities))
+        return copy
 
-    def land(self, home: Sequence[int]) -> list[int]:
-        """Bring those back home that are still lifted, and name them."""
-        misplaced = list(self.on[-1])
-        for entity in misplaced:
-            self.move(entity, home[entity])
-        self.on.pop()
+    def reattach(self, origin: Sequence[int]) -> list[int]:
+        """Return entities that are still detached to their original nodes; returns their numbers."""
+        detached = list(self.entities_on[-1])
+        for entity in detached:
+            self.move(entity, origin[entity])
+        self.entities_on.pop()
         self.load.pop()
-        return misplaced
+        return detached
 
 
 def placement(
-    held: Sequence[PlannerEntity],
-    places: Sequence[PlannerNode],
+    entities: Sequence[PlannerEntity],
+    nodes: Sequence[PlannerNode],
     *,
     sources: Collection[str] = (),
     pinned: Collection[Any] = (),
 ) -> Placement:
-    """Put facts in order. Only entities on the sources may move, if there are any, and pinned ones never.
+    """Build the placement. Pinned entities may not move; with ``sources``, only entities on them may move.
 
-    Nor do those that outweigh the ``max_weight`` of every other node that takes entities.
+    Entities that exceed the ``max_weight`` of every other receiver may not move either.
     """
-    by_name = sorted(places, key=lambda place: place.node)
-    index = {place.node: number for number, place in enumerate(by_name)}
-    by_key = sorted((one for one in held if one.node in index), key=lambda one: one.key)
+    by_name = sorted(nodes, key=lambda node: node.node)
+    index = {node.node: number for number, node in enumerate(by_name)}
+    by_key = sorted((one for one in entities if one.node in index), key=lambda one: one.key)
     unit = gcd(*(one.weight for one in by_key)) or 1
     weights = [one.weight // unit for one in by_key]
-    on: list[list[int]] = [[] for _ in by_name]
-    for entity, one in enumerate(by_key):
-        on[index[one.node]].append(entity)
+    entities_on: list[list[int]] = [[] for _ in by_name]
+    for number, one in enumerate(by_key):
+        entities_on[index[one.node]].append(number)
     return Placement(
-        held=by_key,
-        places=by_name,
+        entities=by_key,
+        nodes=by_name,
         unit=unit,
         weights=weights,
-        at=[index[one.node] for one in by_key],
-        on=on,
-        load=[sum(weights[entity] for entity in entities) for entities in on],
+        node_of=[index[one.node] for one in by_key],
+        entities_on=entities_on,
+        load=[sum(weights[number] for number in numbers) for numbers in entities_on],
         movable=_movable(by_key, by_name, set(sources), set(pinned)),
-        max_load=[inf if place.max_weight is None else place.max_weight // unit for place in by_name],
+        max_load=[inf if node.max_weight is None else node.max_weight // unit for node in by_name],
     )
 
 
 def _movable(
-    held: Sequence[PlannerEntity], places: Sequence[PlannerNode], sources: set[str], pinned: set[Any]
+    entities: Sequence[PlannerEntity], nodes: Sequence[PlannerNode], sources: set[str], pinned: set[Any]
 ) -> list[bool]:
-    """What may move, and could: what outweighs the caps of all other nodes has to be borne where it is."""
+    """Whether each entity may move; one that is heavier than the caps of all other receivers may not."""
     caps = {
-        place.node: inf if place.max_weight is None else place.max_weight
-        for place in places
-        if place.takes and not place.drain
+        node.node: inf if node.max_weight is None else node.max_weight
+        for node in nodes
+        if node.takes and not node.drain
     }
-    largest = nlargest(2, caps, key=lambda node: caps[node])
+    largest = nlargest(2, caps, key=lambda name: caps[name])
 
-    def cap_elsewhere(node: str) -> float:
-        return max((caps[other] for other in largest if other != node), default=inf)
+    def cap_elsewhere(name: str) -> float:
+        return max((caps[other] for other in largest if other != name), default=inf)
 
     return [
         one.key not in pinned
         and (not sources or one.node in sources)
         and one.weight <= cap_elsewhere(one.node)
-        for one in held
+        for one in entities
     ]

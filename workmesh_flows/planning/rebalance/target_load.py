@@ -1,4 +1,4 @@
-"""What each node is to hold: its capacity, its even share, and how much more is still balanced."""
+"""The load that each node should have: its even share by capacity, and the limits of a balanced placement."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from workmesh_flows.planning.rebalance.subset_sum import CELLS
 
 @dataclass(frozen=True, slots=True)
 class TargetLoads:
-    """By node, in units of weight; ``even`` is 0 for nodes that take nothing.
+    """Loads by node, in units of weight; ``even`` is the even share, 0 for nodes that are not receivers.
 
-    ``fair`` is what each node can be held to: an entity that outweighs all even shares has a node to itself, what does
-    not fit under a node's cap does not go there, and the others share the rest. ``heaviest`` is the weight of the
-    heaviest entity that counts.
+    ``fair`` is the share that each node can reach: an entity heavier than all even shares gets a node to
+    itself, weight above a node's cap is shared by the other nodes. ``heaviest`` is the weight of the heaviest
+    entity that is shared.
     """
 
     capacity: Sequence[int | None]
@@ -25,7 +25,7 @@ class TargetLoads:
     fair: Sequence[float]
     heaviest: int
 
-    def of(self, node: int, load: float) -> float:
+    def relative(self, node: int, load: float) -> float:
         """A load as a multiple of the node's even share."""
         if self.even[node]:
             return load / self.even[node]
@@ -33,83 +33,87 @@ class TargetLoads:
 
 
 def even_loads(now: Placement) -> TargetLoads:
-    """Share out what the takers hold and what is to come to them, by capacity, or plainly where some have none."""
-    takers = now.takers
-    among = set(takers)
-    counts = [
+    """Share the weight of the receivers and of drained nodes among the receivers, by capacity.
+
+    The shares are equal if a receiver has no capacity.
+    """
+    receivers = now.receivers
+    among = set(receivers)
+    shared = [
         entity
-        for entity, node in enumerate(now.at)
-        if node in among or (now.places[node].drain and now.movable[entity])
+        for entity, node in enumerate(now.node_of)
+        if node in among or (now.nodes[node].drain and now.movable[entity])
     ]
-    total = sum(now.weights[entity] for entity in counts)
-    capacity = _capacities(now, takers)
-    parts: list[float] = [0] * len(now.places)
-    for node in takers:
+    total = sum(now.weights[entity] for entity in shared)
+    capacity = _capacities(now, receivers)
+    parts: list[float] = [0] * len(now.nodes)
+    for node in receivers:
         parts[node] = capacity[node] or 0 if any(capacity) else 1
     whole = sum(parts)
     even = [total * part / whole if whole else 0.0 for part in parts]
     return TargetLoads(
         capacity=capacity,
         even=even,
-        fair=_fair(now, takers, even, counts),
-        heaviest=max((now.weights[entity] for entity in counts), default=0),
+        fair=_fair(now, receivers, even, shared),
+        heaviest=max((now.weights[entity] for entity in shared), default=0),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Weight, in units, and number of entities that each node is to hold at most."""
+    """Largest weight, in units, and largest number of entities of each node."""
 
     load: Sequence[float]
     count: Sequence[float]
 
 
-def balanced(now: Placement, shares: TargetLoads, factor: float) -> Limits:
-    """At most this multiple of the fair share; nothing on a drained node, and on one that takes nothing its caps.
+def balanced(now: Placement, targets: TargetLoads, factor: float) -> Limits:
+    """Limits of balance: ``factor`` times the fair share, 0 on drained nodes, the caps on other nodes.
 
-    Whole numbers cannot always be shared more evenly than to the next one up, nor an entity be halved, nor are large
-    sums told apart to the last unit; and what cannot move has to be borne.
+    Rounds up to whole units: entities are indivisible. Also allows for the size of a bucket of subset sums,
+    and for entities that may not move.
     """
-    takers = set(now.takers)
+    receivers = set(now.receivers)
     loads: list[float] = []
-    for node, place in enumerate(now.places):
-        if place.drain:
+    for number, node in enumerate(now.nodes):
+        if node.drain:
             loads.append(0)
-        elif node in takers:
-            fair = shares.fair[node]
-            up = int(fair) + (fair - int(fair) > _NOISE * fair)
-            up += int(fair) // CELLS
-            loads.append(min(max(int(factor * fair), up), now.max_load[node]))
+        elif number in receivers:
+            fair = targets.fair[number]
+            rounded = int(fair) + (fair - int(fair) > _ROUNDING_ERROR * fair)
+            rounded += int(fair) // CELLS
+            loads.append(min(max(int(factor * fair), rounded), now.max_load[number]))
         else:
-            loads.append(now.max_load[node])
-    return _borne(
-        now, loads, [0 if place.drain else now.max_count(node) for node, place in enumerate(now.places)]
+            loads.append(now.max_load[number])
+    return _at_least_fixed(
+        now, loads, [0 if node.drain else now.max_count(number) for number, node in enumerate(now.nodes)]
     )
 
 
 def within_caps(now: Placement) -> Limits:
-    """The caps and nothing else."""
-    return _borne(now, now.max_load, [now.max_count(node) for node in range(len(now.places))])
+    """The caps of all nodes, drained nodes included."""
+    return _at_least_fixed(now, now.max_load, [now.max_count(node) for node in range(len(now.nodes))])
 
 
-def bearable(now: Placement) -> Limits:
-    """The caps, and nothing on a drained node."""
-    drains = [place.drain for place in now.places]
-    return _borne(
+def within_caps_and_drained(now: Placement) -> Limits:
+    """The caps, and 0 on drained nodes."""
+    drains = [node.drain for node in now.nodes]
+    return _at_least_fixed(
         now,
         [0 if drain else load for drain, load in zip(drains, now.max_load, strict=True)],
         [0 if drain else now.max_count(node) for node, drain in enumerate(drains)],
     )
 
 
-def emptied(now: Placement) -> Limits:
-    """Nothing on a drained node, and all others as they like."""
-    limits = [0 if place.drain else inf for place in now.places]
-    return _borne(now, limits, limits)
+def drained(now: Placement) -> Limits:
+    """0 on drained nodes, no limit on all others."""
+    limits = [0 if node.drain else inf for node in now.nodes]
+    return _at_least_fixed(now, limits, limits)
 
 
-def _borne(now: Placement, loads: Sequence[float], counts: Sequence[float]) -> Limits:
-    fixed = [[entity for entity in entities if not now.movable[entity]] for entities in now.on]
+def _at_least_fixed(now: Placement, loads: Sequence[float], counts: Sequence[float]) -> Limits:
+    """The limits, raised to the weight and number of the entities that may not move."""
+    fixed = [[entity for entity in entities if not now.movable[entity]] for entities in now.entities_on]
     weights = [sum(now.weights[entity] for entity in entities) for entities in fixed]
     return Limits(
         [max(limit, weight) for limit, weight in zip(loads, weights, strict=True)],
@@ -117,34 +121,40 @@ def _borne(now: Placement, loads: Sequence[float], counts: Sequence[float]) -> L
     )
 
 
-_NOISE = 1e-12
-"""Part of a share that may be an error of its division."""
+_ROUNDING_ERROR = 1e-12
+"""Largest fraction of a share that may be a rounding error of its division."""
 
 
-def _capacities(now: Placement, takers: Sequence[int]) -> list[int | None]:
-    none: list[int | None] = [None] * len(now.places)
-    weighed = [place.max_weight for place in now.places]
-    counted = [place.max_entities for place in now.places]
-    for caps in (weighed, counted if all(one.weight == 1 for one in now.held) else none):
-        if takers and all(caps[node] is not None for node in takers) and any(caps[node] for node in takers):
-            return [cap if node in takers else None for node, cap in enumerate(caps)]
+def _capacities(now: Placement, receivers: Sequence[int]) -> list[int | None]:
+    none: list[int | None] = [None] * len(now.nodes)
+    by_weight = [node.max_weight for node in now.nodes]
+    by_number = [node.max_entities for node in now.nodes]
+    for caps in (by_weight, by_number if all(one.weight == 1 for one in now.entities) else none):
+        if (
+            receivers
+            and all(caps[node] is not None for node in receivers)
+            and any(caps[node] for node in receivers)
+        ):
+            return [cap if node in receivers else None for node, cap in enumerate(caps)]
     return none
 
 
-def _fair(now: Placement, takers: Sequence[int], even: Sequence[float], counts: Sequence[int]) -> list[float]:
-    """Water-filling: a node whose cap is below its share has its cap, and the rest share what is left."""
+def _fair(
+    now: Placement, receivers: Sequence[int], even: Sequence[float], shared: Sequence[int]
+) -> list[float]:
+    """Water-filling: a node whose cap is below its share gets its cap, and the other nodes share the rest."""
     fair = list(even)
-    seats = _seats(now, takers, even, counts)
-    for node, weight in seats.items():
+    reserved = _reserved(now, receivers, even, shared)
+    for node, weight in reserved.items():
         fair[node] = weight
-    open_nodes = [node for node in takers if node not in seats]
-    counted = all(weight == 1 for weight in now.weights)
-    caps = [min(load, now.max_count(node)) if counted else load for node, load in enumerate(now.max_load)]
-    left = sum(even) - sum(seats.values())
+    open_nodes = [node for node in receivers if node not in reserved]
+    count_only = all(weight == 1 for weight in now.weights)
+    caps = [min(load, now.max_count(node)) if count_only else load for node, load in enumerate(now.max_load)]
+    left = sum(even) - sum(reserved.values())
     while open_nodes:
         whole = sum(even[node] for node in open_nodes)
         level = left / whole if whole else 0.0
-        full = [node for node in open_nodes if caps[node] < even[node] * level * (1 - _NOISE)]
+        full = [node for node in open_nodes if caps[node] < even[node] * level * (1 - _ROUNDING_ERROR)]
         for node in full:
             fair[node] = caps[node]
             left -= caps[node]
@@ -156,20 +166,20 @@ def _fair(now: Placement, takers: Sequence[int], even: Sequence[float], counts: 
     return fair
 
 
-def _seats(
-    now: Placement, takers: Sequence[int], even: Sequence[float], counts: Sequence[int]
+def _reserved(
+    now: Placement, receivers: Sequence[int], even: Sequence[float], shared: Sequence[int]
 ) -> dict[int, int]:
-    """The nodes, with its weight, of each entity that outweighs what any other node would have without it."""
-    seats: dict[int, int] = {}
-    free, left = list(takers), sum(even)
-    for entity in nlargest(len(takers), counts, key=lambda entity: (now.weights[entity], -entity)):
+    """Nodes reserved for one entity, with its weight: entities heavier than any node's remaining share."""
+    reserved: dict[int, int] = {}
+    free, left = list(receivers), sum(even)
+    for entity in nlargest(len(receivers), shared, key=lambda entity: (now.weights[entity], -entity)):
         weight, whole = now.weights[entity], sum(even[node] for node in free)
-        if not whole or weight <= max(even[node] for node in free) * left / whole * (1 + _NOISE):
+        if not whole or weight <= max(even[node] for node in free) * left / whole * (1 + _ROUNDING_ERROR):
             break
         able = [node for node in free if weight <= now.max_load[node]]
         if able:
-            seat = min(able, key=lambda node: (node != now.at[entity], now.load[node], node))
-            seats[seat] = weight
-            free.remove(seat)
+            chosen = min(able, key=lambda node: (node != now.node_of[entity], now.load[node], node))
+            reserved[chosen] = weight
+            free.remove(chosen)
             left -= weight
-    return seats
+    return reserved
