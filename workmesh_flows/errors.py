@@ -197,8 +197,10 @@ class NodeError(WorkmeshError):
 class NodeUnavailable(NodeError):
     """Transient: the node is down, busy or unreachable. Nothing was flagged; retry later.
 
-    ``interrupted`` is true if the connection was lost while the node handled the request: the request may be
-    the cause.
+    ``retry_at`` is the end of the pause that the node asked for, None where it asked for none. ``interrupted`` is true
+    where the request was sent and its answer did not arrive: the connection was lost, the answer came late or broke
+    off, or a gateway answered 502 or 504. The node may have failed because of this request, so the next batch is
+    smaller; a record with which this happens again when it is sent alone counts as refused.
     """
 
     def __init__(

@@ -145,7 +145,7 @@ def test_a_lane_that_waits_tells_why_and_with_now_it_waits_no_more(
         fleet.register("n1", node.port, node.api_key)
         node.kill()
         flows = flows_of(fleet)
-        for told in ("no connection", "circuit breaker is open until .* at last: no connection"):
+        for told in ("no connection", "circuit breaker is open until .* the last one: no connection"):
             with pytest.raises(RunFailed, match=told) as failed:
                 flows.push()
             assert str(failed.value).endswith("Fix the cause; rerun with --now to skip back-off.")

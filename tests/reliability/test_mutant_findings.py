@@ -109,7 +109,7 @@ def test_a_breaker_opens_at_the_failure_that_was_declared(engine: Engine) -> Non
             push_within(engine, BREAKER, node.node())
         assert (lane_row(engine).failures, lane_row(engine).breaker) == (3, "open")
         node.asked.clear()
-        with pytest.raises(LanePaused, match="away 3 times in a row"):
+        with pytest.raises(LanePaused, match="after 3 consecutive failures"):
             push_within(engine, BREAKER, node.node())
     assert node.asked == []
 

@@ -50,11 +50,11 @@ def assign_at_once(url: str, at_once: int, barrier: Any, outcomes: Any) -> None:
     barrier.wait(30)
     while True:
         with writing_assignments(engine, service) as run:
-            held = run.held()
+            held = run.node_totals()
             loads = [Load(name, *held.get(name, (0, 0)), max_entities=20) for name in ("a", "b")]
             plan = plan_assignment(service.criterion, run.unassigned(at_once), loads, run.position)
             written += run.write(plan.assigned)
-            run.keep_position(plan.position)
+            run.save_position(plan.position)
         if not plan.assigned:
             break
     outcomes.put(written)

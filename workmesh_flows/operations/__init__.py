@@ -1,1 +1,1 @@
-"""Floor 2: the story, told once: assign, push, pull, report. Nothing of Prefect."""
+"""Operations as plain functions, without Prefect: assign, push, pull, move, count, check."""

@@ -1,4 +1,4 @@
-"""Probing nodes: are they there, and do they take our key."""
+"""Probing nodes: whether they are reachable and accept the api key."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ from workmesh_flows.domain.node import Node, NodeState
 from workmesh_flows.errors import NodeError
 
 PROBED_AT_ONCE = 32
-PATIENCE = Limits(connect_timeout=2.0, read_timeout=5.0)
+"""Nodes pinged side by side."""
+TIMEOUTS = Limits(connect_timeout=2.0, read_timeout=5.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What a ping found; ``version`` is the micro-service's, ``problem`` is why it failed."""
+    """The result of a ping: ``version`` is the micro-service's, ``problem`` the reason where ping or version failed."""
 
     reachable: bool
     version: str = ""
     problem: str = ""
 
 
-def probe_nodes(nodes: Iterable[Node], *, limits: Limits = PATIENCE) -> dict[str, Probe]:
-    """Ping each node that is not disabled, side by side; a node that fails is a result, not an error."""
+def probe_nodes(nodes: Iterable[Node], *, limits: Limits = TIMEOUTS) -> dict[str, Probe]:
+    """Ping each node that is not disabled, in parallel, by name; a failing node is a result, and raises nothing."""
     asked = [node for node in nodes if node.state is not NodeState.DISABLED]
     with ThreadPoolExecutor(max_workers=max(1, min(len(asked), PROBED_AT_ONCE))) as pool:
         return dict(
@@ -44,5 +45,5 @@ def _probe(node: Node, limits: Limits) -> Probe:
             return Probe(reachable=True, version=client.scrub(client.version()))
     except NodeError as error:
         return Probe(reachable=pinged, problem=error.reason)
-    except Exception as error:  # noqa: BLE001 - a host that is no host name raises what it likes
+    except Exception as error:  # noqa: BLE001 - an invalid host name may raise anything
         return Probe(reachable=False, problem=f"its address cannot be used: {type(error).__name__}")

@@ -1,4 +1,4 @@
-"""Status: what is where, what waits and what failed, counted by the database."""
+"""Status: pending, in-flight, processed and failed records of each node, counted by the database."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ from workmesh_flows.operations.probe import Probe
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """Records of one protocol at one node (None: their entity has no node; ``owned`` false: they have no entity).
+    """Numbers of records of one protocol at one node.
 
-    ``records`` = ``pending`` + ``in_flight`` + ``processed``; ``failed`` ones are among the first two, ``unprocessed``
-    are those of them that are in flight: their node could not process them.
+    ``node`` is None where their entity has no node; ``owned`` is false where they have no entity.
+    ``records`` = ``pending`` + ``in_flight`` + ``processed``. ``failed`` records are also counted as pending or in
+    flight; ``unprocessed`` are the failed ones in flight, which their node could not process.
     """
 
     service: str
@@ -38,7 +39,7 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The facts behind both tables; ``weighed`` are the services whose entities have weights of their own."""
+    """The facts behind both status tables; ``weighed`` are the services whose entities have declared weights."""
 
     inventory: Inventory
     weighed: frozenset[str]
@@ -50,7 +51,7 @@ class Status:
 def read_status(
     engine: Engine, mesh: Mesh, inventory: Inventory, probes: Mapping[str, Probe] | None = None
 ) -> Status:
-    """Count everything: one grouped query a table."""
+    """Count entities and records of all services: one grouped query per table."""
     held = {service.name: totals_by_node(engine, service) for service in mesh.services}
     counts = [count for service in mesh.services for count in _counts(engine, service)]
     weighed = frozenset(s.name for s in mesh.services if isinstance(s.criterion, EntityWeight))
@@ -58,7 +59,7 @@ def read_status(
 
 
 def assigned_nodes(engine: Engine, service: Service) -> list[str]:
-    """The names of all nodes that hold an entity of the service, whether the inventory knows them or not."""
+    """The names of all nodes to which an entity of the service is assigned, in the inventory or not."""
     return sorted(node for node in totals_by_node(engine, service) if node is not None)
 
 

@@ -49,11 +49,11 @@ def nodes_of(engine: Engine) -> dict[int, str | None]:
 def assign(engine: Engine, service: Service, caps: dict[str, int | None], limit: int | None = None) -> int:
     """One assignment run, as the operation does it; gives the number of entities that were written."""
     with writing_assignments(engine, service) as run:
-        held = run.held()
+        held = run.node_totals()
         loads = [Load(name, *held.get(name, (0, 0)), max_entities=cap) for name, cap in caps.items()]
         plan = plan_assignment(service.criterion, run.unassigned(limit), loads, run.position)
         written = run.write(plan.assigned)
-        run.keep_position(plan.position)
+        run.save_position(plan.position)
     return written
 
 
@@ -133,12 +133,12 @@ def test_a_failure_leaves_everything_as_it_was(engine: Engine) -> None:
     write_shops(engine, ["a", None, None])
     service = shop_service()
     with writing_assignments(engine, service) as run:
-        run.keep_position("a")
+        run.save_position("a")
 
     def fail() -> None:
         with writing_assignments(engine, service) as run:
             assert run.write([(2, "b")]) == 1
-            run.keep_position("b")
+            run.save_position("b")
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -217,7 +217,7 @@ def test_entities_have_keys_of_any_type(engine: Engine, kind: str) -> None:
     with writing_assignments(engine, world.service) as run:
         assert run.unassigned(2) == [(world.key(2), 1), (world.key(3), 1)]
         assert run.write([(world.key(2), "a"), (world.key(5), "b")]) == 2
-        assert run.held() == {"a": (2, 2), "b": (2, 2), None: (1, 1)}
+        assert run.node_totals() == {"a": (2, 2), "b": (2, 2), None: (1, 1)}
 
 
 def test_runs_of_several_services_wait_for_each_other_in_one_order(engine: Engine) -> None:
@@ -243,7 +243,7 @@ def test_the_revision_counts_the_runs_that_gave_an_entity_a_node(engine: Engine)
             return connection.scalar(select(services.c.revision))
 
     with writing_assignments(engine, shop_service()) as run:
-        run.keep_position("a")
+        run.save_position("a")
     assert revision() == 0
     with writing_assignments(engine, shop_service()) as run:
         run.write([(1, "a")])

@@ -7,7 +7,7 @@ from time import sleep
 from sqlalchemy import Engine, insert
 
 from workmesh_flows.adapters.store.conditions import (
-    MOST,
+    MOST_REPORTED,
     ConditionChanges,
     Kind,
     all_conditions,
@@ -96,6 +96,6 @@ def test_two_runs_that_tell_the_same_at_the_same_moment_both_end_well(engine: En
 
 
 def test_a_flood_comes_in_portions_and_nothing_of_it_is_dropped(engine: Engine) -> None:
-    many = {f"record {number:04}": "bad" for number in range(2 * MOST + 5)}
+    many = {f"record {number:04}": "bad" for number in range(2 * MOST_REPORTED + 5)}
     portions = [len(told(engine, many)[0]) for _ in range(4)]
-    assert portions == [MOST, MOST, 5, 0]
+    assert portions == [MOST_REPORTED, MOST_REPORTED, 5, 0]

@@ -53,7 +53,7 @@ def test_entities_weigh_what_the_criterion_says(engine: Engine, criterion: Crite
         assert run.unassigned(None) == [(2, 2), (4, 4), (6, 6)]
         assert run.unassigned(2) == [(2, 2), (4, 4)]
         assert run.unassigned(0) == []
-        assert run.held() == {"a": (2, 4), "b": (1, 5), None: (3, 12)}
+        assert run.node_totals() == {"a": (2, 4), "b": (1, 5), None: (3, 12)}
     assert totals_by_node(engine, service) == {"a": (2, 4), "b": (1, 5), None: (3, 12)}
 
 
@@ -108,7 +108,7 @@ def test_a_weight_is_a_whole_number(
     service = weighed(engine, kind, weights, by_function=by_function)
     with writing_assignments(engine, service) as run:
         assert [weight for _, weight in run.unassigned(None)] == read
-        assert run.held() == {None: (3, 3)}
+        assert run.node_totals() == {None: (3, 3)}
 
 
 @pytest.mark.parametrize("by_function", [False, True], ids=["column", "function"])
@@ -205,7 +205,7 @@ def test_a_function_weighs_by_relationships_page_by_page_and_saves_nothing(
     with writing_assignments(engine, service) as run:
         assert run.unassigned(None) == [(names[0], 0), (names[2], 8), (names[3], 12), (names[4], 16)]
         assert run.unassigned(3) == [(names[0], 0), (names[2], 8), (names[3], 12)]
-        assert run.held() == {None: (4, 36), "a": (1, 4)}
+        assert run.node_totals() == {None: (4, 36), "a": (1, 4)}
         assert run.write([(names[0], "b")]) == 1
     with engine.connect() as connection:
         found = connection.execute(text("SELECT id, node FROM farm ORDER BY id")).all()

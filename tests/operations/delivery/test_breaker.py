@@ -86,7 +86,7 @@ def test_a_breaker_opens_after_failures_in_a_row_and_then_no_request_is_made(ord
         assert node.asked == []
     assert waiting.until == row.retry_at
     assert "its circuit breaker is open until" in str(waiting)
-    assert f"the node was away 3 times in a row, at last: {PING} answers 503" in str(waiting)
+    assert f"after 3 consecutive failures, the last one: {PING} answers 503" in str(waiting)
 
 
 def test_who_knows_that_the_node_is_well_again_waits_for_no_pause(orders: Engine) -> None:
@@ -110,7 +110,7 @@ def test_a_pause_that_the_node_asked_for_is_ended_too(orders: Engine) -> None:
     with scripted_node(lambda asked: Answer(code=503, headers={"Retry-After": "3600"})) as node:
         trial = Trial(orders, node.node(), Hour())
         trial.stops()
-        assert "asked to be left alone" in str(trial.waits())
+        assert "asked for a pause" in str(trial.waits())
         node.script = lambda asked: success()
         assert push_lane(replace(trial.work, now=True)).pushed == 25
         assert lane_row(orders).retry_at is None

@@ -98,7 +98,7 @@ def test_a_pause_that_a_node_asks_for_is_kept_in_the_database(engine: Engine, pa
         assert timedelta(seconds=115) < until - before < timedelta(seconds=125)
         node.asked.clear()
         node.script = lambda asked: success()
-        with pytest.raises(LanePaused, match="asked to be left alone until") as waiting:
+        with pytest.raises(LanePaused, match="asked for a pause until") as waiting:
             push(engine, shop_service(), node.node())
         assert waiting.value.until == until
         assert node.asked == []

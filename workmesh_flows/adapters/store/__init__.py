@@ -1,1 +1,1 @@
-"""The master's database: its tables, our own beside them, and what is read and written there."""
+"""The master's database: the user's tables, the Workmesh tables beside them, and all reads and writes of both."""

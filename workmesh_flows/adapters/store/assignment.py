@@ -20,19 +20,20 @@ from workmesh_flows.adapters.store.weights import weighed
 from workmesh_flows.domain.service import Service
 
 SENT_AT_ONCE = 20_000
-"""Entities that one statement of PostgreSQL gives their nodes: it still finds them by the index of the key then."""
+"""Entities assigned by one statement of PostgreSQL, which still uses the index of the key for this many."""
 
 
 LISTED_AT_ONCE = 5_000
-"""Entities that one UPDATE gives their node elsewhere; SQLite takes 32,766 parameters a statement."""
+"""Entities assigned by one UPDATE on other databases; SQLite takes 32,766 parameters a statement."""
 
 
 @dataclass(slots=True)
 class AssignmentWriter:
-    """A service's assignation inside one transaction; another run waits until it ends.
+    """The assignment of a service's entities inside one transaction; another run of the service waits until it ends.
 
-    ``written`` counts the entities that were given a node. Add to it what you write yourself: where it is above 0 at
-    the end, the service's revision rises by 1.
+    ``position`` is the node that round robin assigned last. ``written`` counts the entities that were assigned; a caller
+    that assigns entities by its own statements adds to it. Where it is above 0 at the end, the service's revision rises
+    by 1.
     """
 
     connection: Connection
@@ -40,19 +41,19 @@ class AssignmentWriter:
     position: str | None
     written: int = 0
 
-    def held(self) -> NodeTotals:
-        """What each node holds now."""
+    def node_totals(self) -> NodeTotals:
+        """Number of entities and their weight by node, as of this transaction."""
         return read_totals(self.connection, self.service)
 
     def unassigned(
         self, limit: int | None, where: ColumnElement[bool] | None = None
     ) -> list[tuple[Any, int]]:
-        """Entities without a node, of a condition or all, by key, each with its weight."""
+        """Entities without a node, all or those matching a condition, in the order of their keys, each as (key, weight)."""
         none = entity_table(self.service).node.is_(None)
         return weighed(self.connection, self.service, none if where is None else none & where, limit)
 
     def weight_of(self, key: Any) -> int:  # noqa: ANN401 - any key
-        """What one entity weighs; raises UnknownName."""
+        """The weight of one entity; raises UnknownName."""
         found = weighed(self.connection, self.service, entity_table(self.service).key == key)
         if not found:
             raise unknown_entity(self.service, key)
@@ -63,7 +64,7 @@ class AssignmentWriter:
         return node_of(self.connection, self.service, key)
 
     def write(self, assigned: Sequence[tuple[Any, str]]) -> int:
-        """Write nodes; return how many entities had none until now."""
+        """Assign (key, node) pairs; return the number of entities that had no node until now, and have one."""
         kind = entity_table(self.service).node.type
         plain = isinstance(kind, String) and not isinstance(kind, Enum)
         arrays = plain and self.connection.dialect.name == "postgresql"
@@ -71,11 +72,11 @@ class AssignmentWriter:
         self.written += written
         return written
 
-    def keep_position(self, position: str | None) -> None:
-        """Remember where round robin stands."""
+    def save_position(self, position: str | None) -> None:
+        """Save the node that round robin assigned last."""
         if position != self.position:
-            mine = services.c.service == self.service.name
-            self.connection.execute(update(services).where(mine).values(position=position))
+            own_row = services.c.service == self.service.name
+            self.connection.execute(update(services).where(own_row).values(position=position))
             self.position = position
 
 
@@ -83,9 +84,9 @@ class AssignmentWriter:
 def writing_assignments(
     engine: Engine, service: Service, beside: Collection[Service] = ()
 ) -> Iterator[AssignmentWriter]:
-    """One assignment run: read and write in this block; it commits at the end, or not at all.
+    """One assignment run: read and write in this block; it commits at the end, or writes nothing.
 
-    Runs of the services ``beside`` wait too: what their entities take of a shared cap stays as it is meanwhile.
+    Runs of the services ``beside`` wait too, so that the number of their entities does not change under a shared cap.
     """
     with writing_all_assignments(engine, [service], beside) as (run,):
         yield run
@@ -95,14 +96,14 @@ def writing_assignments(
 def writing_all_assignments(
     engine: Engine, together: Sequence[Service], beside: Collection[Service] = ()
 ) -> Iterator[tuple[AssignmentWriter, ...]]:
-    """The same for several services in one transaction: one run each, in the order given."""
+    """The same for several services in one transaction: one writer each, in the given order."""
     names = sorted({service.name for service in (*together, *beside)})
     with translated_errors():
         for name in names:
             ensure_row(engine, services, service=name)
         with engine.begin() as connection:
-            # The first statements are writes: they make a second run wait here, on both databases. They go by name,
-            # so that two runs never wait for each other.
+            # The first statements are writes: they make a second run wait here, on both databases. They are sorted by
+            # name, so that two runs never wait for each other.
             for name in names:
                 lock = update(services).where(services.c.service == name)
                 connection.execute(lock.values(revision=services.c.revision))
@@ -114,29 +115,29 @@ def writing_all_assignments(
                 AssignmentWriter(connection, service, positions[service.name]) for service in together
             )
             yield runs
-            wrote = [run.service.name for run in runs if run.written]
-            if wrote:
-                risen = update(services).where(services.c.service.in_(wrote))
-                connection.execute(risen.values(revision=services.c.revision + 1))
+            changed = [run.service.name for run in runs if run.written]
+            if changed:
+                rows_changed = update(services).where(services.c.service.in_(changed))
+                connection.execute(rows_changed.values(revision=services.c.revision + 1))
 
 
 def _write_arrays(connection: Connection, service: Service, assigned: Sequence[tuple[Any, str]]) -> int:
-    """On PostgreSQL: one statement for entities of any nodes."""
+    """On PostgreSQL: one statement for up to SENT_AT_ONCE entities, whatever their nodes."""
     statement, written = assignment.write_assignments(service), 0
-    by_key = sorted(assigned, key=itemgetter(0))  # neighbours in the index lie in one statement
+    by_key = sorted(assigned, key=itemgetter(0))  # neighbours in the index are in one statement
     for start in range(0, len(by_key), SENT_AT_ONCE):
-        places: dict[str, int] = {}
+        numbers: dict[str, int] = {}
         some = by_key[start : start + SENT_AT_ONCE]
         parameters = {
             "workmesh_keys": [key for key, _ in some],
-            "workmesh_at": f"{{{','.join(str(places.setdefault(node, len(places) + 1)) for _, node in some)}}}",
+            "workmesh_at": f"{{{','.join(str(numbers.setdefault(node, len(numbers) + 1)) for _, node in some)}}}",
         }
-        written += connection.execute(statement, {**parameters, "workmesh_nodes": list(places)}).rowcount
+        written += connection.execute(statement, {**parameters, "workmesh_nodes": list(numbers)}).rowcount
     return written
 
 
 def _write_lists(connection: Connection, service: Service, assigned: Sequence[tuple[Any, str]]) -> int:
-    """Elsewhere: one statement for entities of one node."""
+    """On other databases: one statement for up to LISTED_AT_ONCE entities of one node."""
     statement, written = assignment.write_assignment(service), 0
     keys = defaultdict[str, list[Any]](list)
     for key, node in assigned:

@@ -1,4 +1,4 @@
-"""Conditions that people were told of: so that each is told once when it begins, and once when it is over."""
+"""Conditions that were reported: saved, so that each is reported once when it starts and once when it is resolved."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from workmesh_flows.adapters.store.schema import NAME_LENGTH, conditions
 from workmesh_flows.adapters.store.values import stored_text
 
 Kind: TypeAlias = Literal["lane stopped", "node unreachable", "record parked", "entities unassigned"]
-MOST = 100
-"""Conditions that begin or end in one telling; the rest are news for the next run."""
+MOST_REPORTED = 100
+"""Conditions of each sort (started, resolved, changed) that one run reports; the next run reports the rest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """Something that holds since then and needs somebody; a subject begins with its service, but for a node's."""
+    """A state that needs attention since a time; its subject starts with its service, except for a node's."""
 
     kind: Kind
     subject: str
@@ -32,9 +32,9 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class ConditionChanges:
-    """By subject: what is told for the first time, what is over, and what goes on for another reason than was kept.
+    """Details by subject: conditions that started, that are resolved, and that have another reason than the saved one.
 
-    Of what is over it has what was said last.
+    A resolved condition has the detail that was saved last.
     """
 
     kind: Kind
@@ -46,49 +46,55 @@ class ConditionChanges:
 def compare_conditions(
     engine: Engine, kind: Kind, holding: Mapping[str, str], is_known: Callable[[str], bool] = lambda _: True
 ) -> ConditionChanges:
-    """Compare what holds now with what was told.
+    """Compare the conditions that hold now with the saved ones.
 
-    ``holding`` has what is to be said by subject; ``is_known`` says of a subject whether this run can speak of it.
+    ``holding`` has the detail by subject. A saved condition that does not hold any more is resolved only where
+    ``is_known`` returns true for its subject: this run may cover a part of the mesh.
     """
     known = conditions.c.kind == kind
     with translated_errors(), engine.connect() as connection:
-        told = dict(connection.execute(select(conditions.c.subject, conditions.c.detail).where(known)).all())
-    started = [subject for subject in holding if subject not in told and len(subject) <= NAME_LENGTH]
-    resolved = [subject for subject in told if subject not in holding and is_known(subject)]
-    changed = [name for name, detail in holding.items() if name in told and told[name] != stored_text(detail)]
+        saved = dict(connection.execute(select(conditions.c.subject, conditions.c.detail).where(known)).all())
+    started = [subject for subject in holding if subject not in saved and len(subject) <= NAME_LENGTH]
+    resolved = [subject for subject in saved if subject not in holding and is_known(subject)]
+    changed = [
+        name for name, detail in holding.items() if name in saved and saved[name] != stored_text(detail)
+    ]
     return ConditionChanges(
         kind,
-        {name: holding[name] for name in started[:MOST]},
-        {name: told[name] for name in resolved[:MOST]},
-        {name: holding[name] for name in changed[:MOST]},
+        {name: holding[name] for name in started[:MOST_REPORTED]},
+        {name: saved[name] for name in resolved[:MOST_REPORTED]},
+        {name: holding[name] for name in changed[:MOST_REPORTED]},
     )
 
 
-def save_changes(engine: Engine, told: ConditionChanges, now: datetime) -> None:
-    """Keep that these news were told. Where another run keeps some of them at this moment, what begins is told again.
+def save_changes(engine: Engine, changes: ConditionChanges, now: datetime) -> None:
+    """Save changes after they were reported.
 
-    What goes on for another reason keeps its time; the page says the new reason, no event does.
+    Where another run saves some of them at the same time, the started ones are not saved, and are reported again. A
+    condition with a new reason keeps its time; the page shows the new reason, no event is sent.
     """
-    mine = conditions.c.kind == told.kind
-    if told.resolved:
+    same_kind = conditions.c.kind == changes.kind
+    if changes.resolved:
         with translated_errors(), engine.begin() as connection:
-            connection.execute(delete(conditions).where(mine, conditions.c.subject.in_(list(told.resolved))))
-    if told.changed:
+            connection.execute(
+                delete(conditions).where(same_kind, conditions.c.subject.in_(list(changes.resolved)))
+            )
+    if changes.changed:
         with translated_errors(), engine.begin() as connection:
-            for subject, detail in told.changed.items():
-                now_so = update(conditions).where(mine, conditions.c.subject == subject)
-                connection.execute(now_so.values(detail=stored_text(detail)))
-    if told.started:
+            for subject, detail in changes.changed.items():
+                row = update(conditions).where(same_kind, conditions.c.subject == subject)
+                connection.execute(row.values(detail=stored_text(detail)))
+    if changes.started:
         rows = [
-            {"kind": told.kind, "subject": subject, "since": now, "detail": stored_text(detail)}
-            for subject, detail in told.started.items()
+            {"kind": changes.kind, "subject": subject, "since": now, "detail": stored_text(detail)}
+            for subject, detail in changes.started.items()
         ]
         with translated_errors(), suppress(IntegrityError), engine.begin() as connection:
             connection.execute(insert(conditions), rows)
 
 
 def all_conditions(engine: Engine) -> list[Condition]:
-    """What people were told of and is not over, the oldest first."""
+    """All saved conditions, the oldest first."""
     ordered = select(conditions).order_by(conditions.c.since, conditions.c.kind, conditions.c.subject)
     with translated_errors(), engine.connect() as connection:
         return [

@@ -27,7 +27,7 @@ from workmesh_flows.domain.service import Database
 from workmesh_flows.errors import ConfigurationError, StoreError, StoreUnavailable
 
 _LOOKS = (
-    "it looks like postgresql+psycopg://user:password@host/name, with @ : / ? # of the password written as "
+    "it must look like postgresql+psycopg://user:password@host/name, with @ : / ? # of the password written as "
     "%40 %3A %2F %3F %23"
 )
 
@@ -35,16 +35,16 @@ SQLITE_PATIENCE = 60.0
 """Seconds that a SQLite connection waits for another one's transaction to end."""
 
 _UNDEFINED = frozenset({"42P01", "42703", "3F000", "42501"})
-"""SQLSTATE: no such table, column or schema, or no right to it."""
+"""SQLSTATE: no such table, column or schema, or no permission."""
 _LIMIT_EXCEEDED = "54"
-"""SQLSTATE class: a value that is too long for its index is of it."""
+"""SQLSTATE class: a limit is exceeded, as by a value that is too long for its index."""
 
 Clock = Callable[[], datetime]
-"""Gives the time, in UTC."""
+"""Returns the time, in UTC."""
 
 
 def open_engine(database: Database) -> Engine:
-    """An engine on the user's database, with our own tables there; raises ConfigurationError or StoreError."""
+    """An engine on the user's database, with the Workmesh tables created; raises ConfigurationError or StoreError."""
     engine = make_engine(database)
     with translated_errors():
         create_own_tables(engine)
@@ -52,12 +52,12 @@ def open_engine(database: Database) -> Engine:
 
 
 def database_clock(engine: Engine) -> Clock:
-    """The database's time, so that runs on several machines agree: read once, then counted on."""
+    """The database's time, so that runs on several machines agree: read once, then advanced by this machine's clock."""
     if engine.dialect.name != "postgresql":
         return utc_now
     with translated_errors(), engine.connect() as connection:
-        theirs = connection.scalar(select(func.clock_timestamp(type_=UtcDateTime())))
-    offset = (theirs or utc_now()) - utc_now()
+        database_now = connection.scalar(select(func.clock_timestamp(type_=UtcDateTime())))
+    offset = (database_now or utc_now()) - utc_now()
     return lambda: utc_now() + offset
 
 
@@ -76,7 +76,7 @@ def translated_errors() -> Iterator[None]:
 
 
 def refuses_value(error: StatementError) -> bool:
-    """Whether the database would take the statement with another value in it."""
+    """Whether the database would accept the statement with another value in it."""
     code = _sqlstate(error)
     if code.startswith(_LIMIT_EXCEEDED):
         return True
@@ -84,9 +84,9 @@ def refuses_value(error: StatementError) -> bool:
 
 
 def make_engine(database: Database | URL, connect_args: Mapping[str, Any] = MappingProxyType({})) -> Engine:
-    """An engine on the user's database as it is; raises ConfigurationError where the address cannot be used.
+    """An engine on the user's database, where nothing is created; raises ConfigurationError for an unusable address.
 
-    ``connect_args`` go to the driver.
+    ``connect_args`` are passed to the driver.
     """
     if callable(database):
         return database()
@@ -102,22 +102,22 @@ def make_engine(database: Database | URL, connect_args: Mapping[str, Any] = Mapp
         )
         raise ConfigurationError(message) from error
     except (ArgumentError, ValueError):
-        # Not from the error: what it could not read may be a piece of the password.
+        # The cause is hidden: the text that could not be parsed may be a part of the password.
         raise ConfigurationError(f"the database address cannot be read; {_LOOKS}") from None
     if url.get_backend_name() == "sqlite":
         event.listen(engine, "connect", _obey_foreign_keys)
     elif "@" in f"{url.host}{url.database}":
-        raise ConfigurationError(f"the database address has an '@' too many; {_LOOKS}")
+        raise ConfigurationError(f"the database address has one '@' too many; {_LOOKS}")
     if engine.dialect.is_async:
         message = (
-            f"the driver {url.drivername} is asynchronous; name one that is not: postgresql+psycopg, sqlite"
+            f"the driver {url.drivername} is asynchronous; use a synchronous one: postgresql+psycopg, sqlite"
         )
         raise ConfigurationError(message)
     return engine
 
 
 def _options(url: URL) -> dict[str, Any]:
-    # Parameters are values of the user's records: they have no place in an error's text.
+    # Parameters are values of the user's records, which must not appear in an error's text.
     if url.get_backend_name() == "sqlite":
         return {"hide_parameters": True, "connect_args": {"timeout": SQLITE_PATIENCE}}
     return {"hide_parameters": True, "pool_pre_ping": True, "pool_size": 16, "max_overflow": 48}
@@ -129,12 +129,12 @@ def _obey_foreign_keys(connection: Any, record: object) -> None:  # noqa: ANN401
 
 
 def utc_now() -> datetime:
-    """This machine's time."""
+    """This machine's time, in UTC."""
     return datetime.now(UTC)
 
 
 def _is_transient(error: DBAPIError) -> bool:
-    """Whether the database is away or locked, rather than refusing the statement."""
+    """Whether the database is unreachable or locked, as opposed to refusing the statement."""
     if error.connection_invalidated:
         return True
     if not isinstance(error, OperationalError | InterfaceError) or refuses_value(error):

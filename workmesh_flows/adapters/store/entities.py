@@ -1,4 +1,4 @@
-"""Entities: what nodes hold of them, and the assignation written so that no two runs assign one twice."""
+"""Entities read from the database: the node of one, and the number and weight of those of each node."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from workmesh_flows.domain.service import Service
 from workmesh_flows.errors import UnknownName
 
 NodeTotals: TypeAlias = dict[str | None, tuple[int, int]]
-"""Entities and weight by node; under None what has no node."""
+"""Number of entities and their weight by node; None is the key of those without a node."""
 
 
 def count_entities(connection: Connection, service: Service) -> dict[str | None, int]:
-    """How many entities of a service each node holds, whatever they weigh; under None what has no node."""
+    """The number of a service's entities by node; None is the key of those without a node."""
     rows = connection.execute(entity_counts(service, literal(1)))
     return {row.node: row.entities for row in rows}
 
 
 def totals_by_node(engine: Engine, service: Service) -> NodeTotals:
-    """Entities and their weight by node."""
+    """Number of entities and their weight by node, read in a connection of its own."""
     with translated_errors(), engine.connect() as connection:
         return read_totals(connection, service)
 
@@ -37,7 +37,7 @@ def node_of_entity(engine: Engine, service: Service, key: Any) -> str | None:  #
 
 
 def entity_named(service: Service, text: str) -> Any:  # noqa: ANN401 - any key
-    """An entity's key as people and plans write it, as the database has it; raises UnknownName for what is none."""
+    """The key of an entity from its text, as users and plans write it; raises UnknownName where the text is no key."""
     try:
         return parse_key(entity_table(service).key, text)
     except ValueError as error:
@@ -62,13 +62,13 @@ def unknown_entity(service: Service, key: Any) -> UnknownName:  # noqa: ANN401 -
 
 
 def read_totals(connection: Connection, service: Service) -> NodeTotals:
-    """Number and weight of the entities of each node, read in a transaction of the caller's."""
+    """Number of entities and their weight by node, read in the caller's transaction."""
     weight = weight_column(service)
     if weight is not None:
         rows = connection.execute(entity_counts(service, weight))
         return {row.node: (row.entities, int(row.weight)) for row in rows}
-    held: NodeTotals = {}
+    totals: NodeTotals = {}
     for _, node, entity_weight in weighed_by_function(connection, service):
-        entities, total = held.get(node, (0, 0))
-        held[node] = (entities + 1, total + entity_weight)
-    return held
+        entities, total_weight = totals.get(node, (0, 0))
+        totals[node] = (entities + 1, total_weight + entity_weight)
+    return totals

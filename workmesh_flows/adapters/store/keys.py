@@ -1,4 +1,4 @@
-"""Keys as they are said: by nodes, by people and in plans, read into a column's own type."""
+"""Keys as nodes, users and plans write them, parsed into a column's own type."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from sqlalchemy import Column
 from workmesh_flows.domain.columns import python_type
 
 LARGEST_KEY = 2**63 - 1
-"""The largest whole number that a database column keeps."""
+"""The largest whole number that a database column stores."""
 
 
-def parse_key(column: Column[Any], said: Any) -> Any:  # noqa: ANN401 - any JSON in, any key out
-    """A key as somebody says it, in the column's own type; raises ValueError where it cannot be one."""
+def parse_key(column: Column[Any], value: Any) -> Any:  # noqa: ANN401 - any JSON in, any key out
+    """A key in the column's own type, from its text or number; raises ValueError where it cannot be one."""
     kind = python_type(column)
-    if isinstance(said, bool) or not isinstance(said, str | int):
-        raise ValueError(f"{said!r} is no key")  # noqa: TRY004 - it was said by a node, not written in code
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise ValueError(f"{value!r} is no key")  # noqa: TRY004 - a wrong value from a node, no programming error
     try:
-        read = said if kind is None or isinstance(said, kind) else kind(said)
+        key = value if kind is None or isinstance(value, kind) else kind(value)
     except (
         ValueError,
         AttributeError,
         ArithmeticError,
         TypeError,
     ) as error:  # UUID(5), Decimal("x"), datetime("x")
-        raise ValueError(f"{said!r} is no key") from error
-    if isinstance(read, int) and abs(read) > LARGEST_KEY:
-        raise ValueError(f"{said!r} is no key")
-    return read
+        raise ValueError(f"{value!r} is no key") from error
+    if isinstance(key, int) and abs(key) > LARGEST_KEY:
+        raise ValueError(f"{value!r} is no key")
+    return key

@@ -1,4 +1,4 @@
-"""Taking, keeping and leaving a lane: one holder, an epoch that rises, a lease that runs out."""
+"""Leases of lanes: one holder at a time, an epoch that rises with each lease, and a lease that expires."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from workmesh_flows.errors import LaneBusy, LaneLost, LanePaused, StoreError
 
 
 def row_of(lane: Lane) -> ColumnElement[bool]:
-    """The condition that finds the row of a lane."""
+    """The condition that selects the row of a lane."""
     return and_(*(lanes.c[name] == value for name, value in lane.key.items()))
 
 
 @dataclass(slots=True)
 class LaneLease:
-    """A lane that is ours while its epoch is; what was known of it when it was taken.
+    """A lane that this run holds as long as the epoch is its own, and the values of the lane's row when it was acquired.
 
-    ``latest`` is the record that the node named last as processed, and when that was pushed. ``failures`` are the times
-    in a row that the node was away, ``next_batch`` how many records to send after a batch with which it went away.
-    ``fresh_until`` is when the lease runs out, by this process's own steady clock.
+    ``latest`` is the record that the node named last as processed, and its push time. ``failures`` counts consecutive
+    failures of the node, ``next_batch`` is the size of the next batch after one with which the connection was lost.
+    ``fresh_until`` is when the lease expires, by this process's monotonic clock in seconds.
     """
 
     lane: Lane
@@ -48,18 +48,18 @@ class LaneLease:
 
     @property
     def row(self) -> ColumnElement[bool]:
-        """The condition that finds the lane's row, whoever has the lane."""
+        """The condition that selects the lane's row, whichever run holds the lane."""
         return row_of(self.lane)
 
     @property
     def mine(self) -> ColumnElement[bool]:
-        """The condition that finds the lane's row while it is ours."""
+        """The condition that selects the lane's row while this run holds the lane."""
         return and_(self.row, lanes.c.epoch == self.epoch, lanes.c.holder == self.holder)
 
     def advance(self, connection: Connection, **changes: Any) -> None:  # noqa: ANN401 - columns of the lane
-        """Write to the lane's row inside a transaction, first thing in it; raises LaneLost if it is not ours.
+        """Write to the lane's row as the first statement of a transaction; raises LaneLost if this run lost the lane.
 
-        The row stays locked until the transaction ends, so that nobody can take the lane in the meantime.
+        The row stays locked until the transaction ends, so that no other run can acquire the lane in between.
         """
         values = changes or {"epoch": self.epoch}
         written = update(lanes).where(self.mine).values(values)
@@ -68,89 +68,91 @@ class LaneLease:
             raise LaneLost("another run took it over, nothing more was written", lane=str(self.lane))
 
     def renew(self, engine: Engine, clock: Clock, lease_seconds: float) -> None:
-        """Have the lane for a whole lease from now on; raises LaneLost or StoreError."""
+        """Extend the lease to its full length from now on; raises LaneLost or StoreError."""
         fresh_until = monotonic() + lease_seconds
         with translated_errors(), engine.begin() as connection:
             self.advance(connection, lease_until=clock() + timedelta(seconds=lease_seconds))
         self.fresh_until = fresh_until
 
     def check(self, engine: Engine, clock: Clock, lease_seconds: float) -> None:
-        """Before something is sent: whoever was paused past the lease finds out here that another run has the lane.
+        """Call before a request: a run that resumes after its lease has expired renews it, or learns that it lost the lane.
 
-        A node cannot tell where that run has sent it nothing: it may have moved entities away. Raises LaneLost or
-        StoreError.
+        The node's epoch check alone is not enough: the run that holds the lane now may have sent nothing to this node,
+        and have moved entities away. Raises LaneLost or StoreError.
         """
         if self.lost.is_set() or monotonic() >= self.fresh_until:
             self.renew(engine, clock, lease_seconds)
 
 
 class Pause(Enum):
-    """What becomes of a pause that is not over, for which a node asked or which its circuit breaker makes."""
+    """How to treat a pause that has not expired, made by the circuit breaker or asked for by the node."""
 
-    HEED = "the lane is not taken"
-    KEEP = "the lane is taken, and whoever has it asks nothing of the node until then"
-    END = "the lane is taken, and its node is asked at once"
+    HEED = "the lane is not acquired"
+    KEEP = "the lane is acquired, and its holder sends no request until the pause ends"
+    END = "the lane is acquired, and requests are sent at once"
 
 
 @contextmanager
 def lease_lane(  # noqa: PLR0913 - each is one fact of the lease
     engine: Engine, lane: Lane, *, holder: str, clock: Clock, lease_seconds: float, pause: Pause = Pause.HEED
 ) -> Iterator[LaneLease]:
-    """Hold a lane for the length of a block, its lease renewed meanwhile; raises LaneBusy or LanePaused."""
-    began = monotonic()
+    """Lease a lane for the length of a block, renewing the lease meanwhile; raises LaneBusy or LanePaused."""
+    start = monotonic()
     lease = acquire_lane(engine, lane, holder=holder, clock=clock, lease_seconds=lease_seconds, pause=pause)
-    lease.fresh_until = began + lease_seconds
+    lease.fresh_until = start + lease_seconds
     done = threading.Event()
-    keeper = threading.Thread(
+    renewer = threading.Thread(
         target=_keep_renewing,
         args=(engine, lease, clock, lease_seconds, done),
         name=f"lease of {lane}",
         daemon=True,
     )
-    keeper.start()
+    renewer.start()
     try:
         yield lease
     finally:
         done.set()
-        keeper.join()
-        with suppress(StoreError):  # the database is away: the lease runs out by itself
+        renewer.join()
+        with suppress(StoreError):  # the database is unreachable: the lease expires by itself
             release_lane(engine, lease)
 
 
 def acquire_lane(  # noqa: PLR0913 - each is one fact of the lease
     engine: Engine, lane: Lane, *, holder: str, clock: Clock, lease_seconds: float, pause: Pause = Pause.HEED
 ) -> LaneLease:
-    """Take a lane that nobody holds, or whose holder has been silent for a whole lease; its epoch rises by one.
+    """Acquire a lane that no run holds, or whose lease has expired; its epoch rises by one.
 
-    Raises LaneBusy, or LanePaused for a pause that is not over and is to be heeded.
+    Raises LaneBusy, or with ``Pause.HEED`` LanePaused for a pause that has not expired.
     """
     with translated_errors():
         ensure_row(engine, lanes, **lane.key)
         now = clock()
         free = or_(lanes.c.holder.is_(None), lanes.c.lease_until < now)
-        over = true() if pause is Pause.END else or_(lanes.c.retry_at.is_(None), lanes.c.retry_at <= now)
-        ready = over if pause is Pause.HEED else true()
+        expired = true() if pause is Pause.END else or_(lanes.c.retry_at.is_(None), lanes.c.retry_at <= now)
+        ready = expired if pause is Pause.HEED else true()
         with engine.begin() as connection:
-            taken = connection.execute(
+            acquired = connection.execute(
                 update(lanes)
                 .where(row_of(lane), free, ready)
                 .values(
                     epoch=lanes.c.epoch + 1,
                     holder=holder,
                     lease_until=now + timedelta(seconds=lease_seconds),
-                    retry_at=case((over, None), else_=lanes.c.retry_at),
-                    breaker=case((and_(over, lanes.c.breaker == "open"), "half-open"), else_=lanes.c.breaker),
+                    retry_at=case((expired, None), else_=lanes.c.retry_at),
+                    breaker=case(
+                        (and_(expired, lanes.c.breaker == "open"), "half-open"), else_=lanes.c.breaker
+                    ),
                 )
             )
             row = connection.execute(select(lanes).where(row_of(lane))).one()
-    if taken.rowcount == 1:
+    if acquired.rowcount == 1:
         return _lease(lane, holder, row)
     if pause is Pause.HEED and row.retry_at is not None and row.retry_at > now:
-        reason = f"the node asked to be left alone until {row.retry_at:%Y-%m-%d %H:%M:%S} UTC"
+        reason = f"the node asked for a pause until {row.retry_at:%Y-%m-%d %H:%M:%S} UTC"
         if row.breaker == "open":
             reason = (
-                f"its circuit breaker is open until {row.retry_at:%Y-%m-%d %H:%M:%S} UTC: the node was away "
-                f"{row.failures} times in a row, at last: {row.last_failure}"
+                f"its circuit breaker is open until {row.retry_at:%Y-%m-%d %H:%M:%S} UTC after "
+                f"{row.failures} consecutive failures, the last one: {row.last_failure}"
             )
         raise LanePaused(reason, lane=str(lane), until=row.retry_at)
     until = f"{row.lease_until:%H:%M:%S} UTC or longer" if row.lease_until else "a moment ago"
@@ -159,27 +161,27 @@ def acquire_lane(  # noqa: PLR0913 - each is one fact of the lease
 
 def _lease(lane: Lane, holder: str, row: Row[Any]) -> LaneLease:
     latest = None if row.latest_id is None else (row.latest_id, row.latest_time)
-    known = {name: getattr(row, name) for name in _KNOWN}
-    return LaneLease(lane, holder, row.epoch, latest=latest, **known)
+    columns = {name: getattr(row, name) for name in _COPIED}
+    return LaneLease(lane, holder, row.epoch, latest=latest, **columns)
 
 
-_KNOWN = ("last_push_time", "batch_limit", "retry_at", "breaker", "failures", "next_batch")
+_COPIED = ("last_push_time", "batch_limit", "retry_at", "breaker", "failures", "next_batch")
 
 
 def update_lane(engine: Engine, lease: LaneLease, **changes: Any) -> None:  # noqa: ANN401 - columns of the lane
-    """Keep something for the next runs, in a transaction of its own; raises LaneLost."""
+    """Write columns of the lane's row in a transaction of its own; raises LaneLost."""
     with translated_errors(), engine.begin() as connection:
         lease.advance(connection, **changes)
 
 
 def release_lane(engine: Engine, lease: LaneLease) -> None:
-    """Give a lane back; one that was lost is left to its new holder."""
+    """End the lease; a lane that was lost is left to its new holder."""
     with translated_errors(), engine.begin() as connection:
         connection.execute(update(lanes).where(lease.mine).values(holder=None, lease_until=None))
 
 
 def read_lanes(engine: Engine) -> list[dict[str, Any]]:
-    """The rows of all lanes that ever ran, by column, ordered by service, node and protocol; push before pull."""
+    """The rows of all lanes that ever ran, each as a dictionary of its columns, ordered by service, node and protocol; push before pull."""
     ordered = select(lanes).order_by(
         lanes.c.service, lanes.c.node, lanes.c.protocol, lanes.c.direction.desc()
     )
@@ -190,11 +192,11 @@ def read_lanes(engine: Engine) -> list[dict[str, Any]]:
 def _keep_renewing(
     engine: Engine, lease: LaneLease, clock: Clock, lease_seconds: float, done: threading.Event
 ) -> None:
-    """Renew the lease three times in its length, until told to stop or the lane is lost."""
+    """Renew the lease three times per lease length, until ``done`` is set or the lane is lost."""
     while not done.wait(lease_seconds / 3):
         try:
             lease.renew(engine, clock, lease_seconds)
-        except StoreError:  # the database is away; the next write of the lane says so
+        except StoreError:  # the database is unreachable: the next write of the lane raises
             continue
         except LaneLost:
             return

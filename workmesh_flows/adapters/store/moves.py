@@ -1,4 +1,4 @@
-"""Moving entities: the node, the flags of what is to be pushed again, and the log, in one transaction."""
+"""Moving entities: their node, the flags of records that are pushed again, and the move log, in one transaction."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ KEYS_AT_ONCE = 5_000
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One entity's change of node, and why; source and target are the same where its data is only sent again."""
+    """One entity's move and its reason; source and target are equal where its data is only sent again."""
 
     entity: Any
     source: str
@@ -39,21 +39,21 @@ class Step:
 
 
 def current_nodes(connection: Connection, service: Service, steps: Sequence[Step]) -> dict[Any, str | None]:
-    """The nodes of the steps' entities; one that is no more is left out."""
-    places: dict[Any, str | None] = {}
+    """The nodes of the steps' entities by key; a deleted entity is left out."""
+    nodes: dict[Any, str | None] = {}
     for keys in _some([step.entity for step in steps]):
-        places.update(connection.execute(statements.nodes_of(service, keys)).all())
-    return places
+        nodes.update(connection.execute(statements.nodes_of(service, keys)).all())
+    return nodes
 
 
 def move(
     run: AssignmentWriter, steps: Sequence[Step], *, repush: bool, now: datetime, plan: str | None = None
 ) -> int:
-    """Give entities their new nodes inside an assignment run; return how many records are to be pushed again.
+    """Assign entities to their new nodes inside an assignment run; return the number of records to be pushed again.
 
-    What was pushed and is not pulled will be pushed again, with ``repush`` everything. The lanes of the source must be
-    held, or nobody may be able to work them. The steps have one source; an entity that is no more there raises
-    StoreError, and nothing is written.
+    Records that were pushed and are not pulled become pending again, with ``repush`` all records. The caller must have
+    leased the lanes of the source, or know that no run can process them. All steps have one source; raises StoreError,
+    and writes nothing, where an entity is not assigned to it any more.
     """
     again = Counter[Any]()
     for tables in all_push_tables(run.service):
@@ -65,8 +65,8 @@ def move(
         keys = [step.entity for step in group]
         if target != steps[0].source:
             _write_node(run.connection, run.service, keys, steps[0].source, target)
-    mine = services.c.service == run.service.name
-    revision = run.connection.scalar(select(services.c.revision).where(mine)) or 0
+    own_row = services.c.service == run.service.name
+    revision = run.connection.scalar(select(services.c.revision).where(own_row)) or 0
     run.written += len(steps)
     run.connection.execute(
         insert(moves),
@@ -90,7 +90,7 @@ def move(
 
 
 def count_in_flight(connection: Connection, service: Service, entities: Sequence[Any]) -> int:
-    """Records of these entities that were pushed and are not pulled."""
+    """The number of records of these entities that were pushed and are not pulled."""
     return sum(
         connection.scalar(statements.count_in_flight(tables, keys)) or 0
         for tables in all_pull_tables(service)
@@ -117,10 +117,10 @@ def _write_node(
 
 
 def _reset(run: AssignmentWriter, tables: PushTables, steps: Sequence[Step], *, repush: bool) -> Counter[Any]:
-    """Make records pending again; return how many of each entity."""
+    """Make records pending again; return their number by entity."""
     again = Counter[Any]()
     if tables.pull_flags is None and not repush:
-        return again  # what was pushed is all that there is to do
+        return again  # without a pull, a pushed record is finished
     source, leaving = steps[0].source, {step.entity for step in steps if step.target != step.source}
     lane = tables.lane(source, "pull")
     for keys in _some([step.entity for step in steps]):

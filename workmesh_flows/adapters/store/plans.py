@@ -1,4 +1,4 @@
-"""Plans kept in the database: planned, applying, applied."""
+"""Plans saved in the database, with their state: planned, applying, applied."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from workmesh_flows.planning.stored_plan import StoredPlan
 
 PlanState: TypeAlias = Literal["planned", "applying", "applied"]
 KNOWN_SHOWN = 5
+"""Plans that the error for an unknown id lists."""
 
 
 @dataclass(frozen=True, slots=True)
 class SavedPlan:
-    """A plan as the database has it."""
+    """A saved plan."""
 
     id: str
     state: PlanState
@@ -28,7 +29,7 @@ class SavedPlan:
 
 
 def save_plan(engine: Engine, plan: StoredPlan, now: datetime) -> None:
-    """Keep a plan under its id; the same plan made again takes the place of the first, whatever became of that."""
+    """Save a plan under its id; it replaces an equal plan that was saved before, in whichever state that was."""
     with translated_errors(), engine.begin() as connection:
         connection.execute(delete(plans).where(plans.c.id == plan.id))
         connection.execute(
@@ -44,20 +45,22 @@ def save_plan(engine: Engine, plan: StoredPlan, now: datetime) -> None:
 
 
 def read_plan(engine: Engine, plan_id: str) -> SavedPlan:
-    """The plan of that id; raises UnknownName, which lists the latest ones."""
+    """The plan with this id; raises UnknownName, which lists the latest plans."""
     with translated_errors(), engine.connect() as connection:
         row = connection.execute(select(plans).where(plans.c.id == plan_id)).mappings().first()
         if row is not None:
             return _saved(row)
-        said = select(plans.c.id, plans.c.kind, plans.c.service)
-        latest = connection.execute(said.order_by(plans.c.planned_at.desc(), plans.c.id).limit(KNOWN_SHOWN))
+        known_plans = select(plans.c.id, plans.c.kind, plans.c.service)
+        latest = connection.execute(
+            known_plans.order_by(plans.c.planned_at.desc(), plans.c.id).limit(KNOWN_SHOWN)
+        )
         raise UnknownName(
             "plan", plan_id, [f"{known} ({kind} of {service})" for known, kind, service in latest]
         )
 
 
 def mark_plan(connection: Connection, plan_id: str, state: PlanState) -> None:
-    """Write how far a plan has come."""
+    """Write the state of a plan."""
     connection.execute(update(plans).where(plans.c.id == plan_id).values(state=state))
 
 

@@ -1,4 +1,4 @@
-"""What entities weigh: by a column, an expression or a function of them."""
+"""Weights of entities: by a column, an SQL expression, or a function of the entity."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from workmesh_flows.planning.moves import PlannerEntity
 Columns = TypeVarTuple("Columns")
 
 READ_AT_ONCE = 2_000
-"""Rows that are fetched at once; the database keeps the others. With more, Python's garbage collector takes longer."""
+"""Rows fetched at once from a streamed result; with more, Python's garbage collector takes longer."""
 WEIGHED_AT_ONCE = 1_000
-"""Entities that are loaded at once where the weight is a function of them."""
+"""Entities loaded at once where the weight is a function of the entity."""
 
 
 def weight_column(service: Service) -> ColumnElement[Any] | None:
-    """The weight as SQL; None where it is a function of the entity. Without weights each entity counts 1."""
+    """The weight as SQL; None where it is a function of the entity. Without declared weights it is 1."""
     if not isinstance(service.criterion, EntityWeight):
         return literal(1)
     weight = service.criterion.weight
@@ -38,7 +38,7 @@ def weight_column(service: Service) -> ColumnElement[Any] | None:
 def weighed(
     connection: Connection, service: Service, condition: ColumnElement[bool], limit: int | None = None
 ) -> list[tuple[Any, int]]:
-    """Entities of a condition, by key, each with its weight."""
+    """The entities that match a condition, in the order of their keys, each as (key, weight)."""
     key, weight = entity_table(service).key, weight_column(service)
     if weight is None:
         found = weighed_by_function(connection, service, condition)
@@ -61,8 +61,8 @@ def weighed(
 def weighed_by_function(
     connection: Connection, service: Service, condition: ColumnElement[bool] | None = None
 ) -> Iterator[tuple[Any, str | None, int]]:
-    """Each entity's key, node and weight, by a function of the loaded entity; what it changes is not saved."""
-    assert isinstance(service.criterion, EntityWeight)  # noqa: S101 - only weights need loaded entities
+    """Each entity as (key, node, weight), weighed by the user's function; what that changes on an entity is not saved."""
+    assert isinstance(service.criterion, EntityWeight)  # noqa: S101 - only a weight can be a function
     weigh: Any = service.criterion.weight
     entities = entity_table(service)
     key = entities.key
@@ -77,7 +77,7 @@ def weighed_by_function(
 
 
 def whole_weight(weight: Any, key: Any) -> int:  # noqa: ANN401 - what a user's column or function gives
-    """A weight as a whole number; nothing counts as 0."""
+    """A weight as a whole number, 0 for None; raises DefinitionError for any other value."""
     if weight is None:
         return 0
     try:
@@ -92,12 +92,12 @@ def whole_weight(weight: Any, key: Any) -> int:  # noqa: ANN401 - what a user's 
 
 
 def _streamed(connection: Connection, statement: Select[*Columns]) -> Result[*Columns]:
-    """Rows to be fetched many at a time; SQLAlchemy's own iteration fetches them one by one."""
+    """A result to fetch in partitions; plain iteration would fetch its rows one by one."""
     return connection.execute(statement, execution_options={"stream_results": True})
 
 
 def read_entities(connection: Connection, service: Service) -> list[PlannerEntity]:
-    """Each entity that has a node, by key."""
+    """Each entity that has a node, in the order of their keys, with node and weight."""
     entities, weight = entity_table(service), weight_column(service)
     key, assigned = entities.key, entities.node
     if weight is None:

@@ -1,1 +1,1 @@
-"""Giving entities their nodes."""
+"""Assignment of entities to nodes."""

@@ -1,4 +1,4 @@
-"""Assign: give each entity without a node one."""
+"""Assign: give a node to each entity that has none."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def assign(  # noqa: PLR0913 - the last two narrow it down
     limit: int | None = None,
     where: ColumnElement[bool] | None = None,
 ) -> AssignReport:
-    """Give a node to each entity of a service that has none (at most ``limit`` of them), in one transaction.
+    """Give a node to each entity of a service that has none, at most ``limit`` of them, in one transaction.
 
-    With ``where`` only those of a condition on the entity's columns.
+    With ``where``, only entities that match the condition on their columns are assigned.
 
-    Two runs at once wait for each other, so no entity is assigned twice and no cap is exceeded. What fits nowhere
-    stays unassigned and is reported with the cap that binds.
+    Two concurrent runs wait for each other, so no entity is assigned twice and no cap is exceeded. An entity for which
+    no node has room stays unassigned and is reported with the cap that binds.
     """
     return _assign(engine, mesh, [mesh.service(name)], inventory, limit=limit, where=where)[name]
 
@@ -42,8 +42,8 @@ def assign_all(
 ) -> dict[str, AssignReport]:
     """The same for all services of a mesh in one transaction, at most ``limit`` entities of each.
 
-    They are planned together: where nodes have a cap that the services share, none takes another one's last room as
-    long as there is a way for all.
+    They are planned together: where nodes have a cap that the services share, no service takes the last room that
+    another one needs, as long as an assignment of all entities exists.
     """
     return _assign(engine, mesh, mesh.services, inventory, limit=limit)
 
@@ -51,13 +51,13 @@ def assign_all(
 def plan_only(
     engine: Engine, mesh: Mesh, name: str, inventory: Inventory, *, limit: int | None = None
 ) -> AssignmentPlan:
-    """What :func:`assign` would do now; nothing is written."""
+    """The assignment that :func:`assign` would make now; nothing is written."""
     with writing_together(engine, mesh, [mesh.service(name)], inventory) as runs:
         return _plan(runs, mesh, inventory, [run.unassigned(limit) for run in runs])[0]
 
 
 def assign_entity(engine: Engine, mesh: Mesh, name: str, inventory: Inventory, key: Any) -> str:  # noqa: ANN401 - any key
-    """The node of one entity, which is given one if it has none.
+    """The node of one entity, which is assigned to one if it has none.
 
     Raises NoCapacity with the cap that binds, and UnknownName where there is no such service or entity.
     """
@@ -79,7 +79,7 @@ def assigned_node(engine: Engine, service: Service, key: Any) -> str | None:  # 
     return node_of_entity(engine, service, key)
 
 
-def _assign(  # noqa: PLR0913 - what assign was asked for
+def _assign(  # noqa: PLR0913 - the parameters of assign
     engine: Engine,
     mesh: Mesh,
     together: Sequence[Service],
@@ -128,4 +128,4 @@ def _write(run: AssignmentWriter, plan: AssignmentPlan) -> None:
     if written != len(plan.assigned):
         message = f"{len(plan.assigned) - written} entities of {run.service.name} changed meanwhile; run assign again"
         raise StoreError(message)
-    run.keep_position(plan.position)
+    run.save_position(plan.position)

@@ -1,4 +1,4 @@
-"""What nodes hold and may hold, in the middle of a run that writes assignations."""
+"""Loads and caps of nodes, as of a transaction that writes assignments."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from workmesh_flows.planning.assignment.plan import Load
 def writing_together(
     engine: Engine, mesh: Mesh, together: Sequence[Service], inventory: Inventory
 ) -> Iterator[Sequence[AssignmentWriter]]:
-    """Runs of these services; those of services that may take room from them, by a shared cap, wait as well."""
+    """Assignment runs of these services in one transaction; runs of services with which they share a cap wait as well."""
     names = {name for node in sharing(together, inventory) for name in node.services}
     beside = [service for service in mesh.services if service.name in names]
     with writing_all_assignments(engine, together, beside) as runs:
@@ -28,7 +28,7 @@ def writing_together(
 
 
 def sharing(together: Sequence[Service], inventory: Inventory) -> list[Node]:
-    """Nodes that may take an entity of these services, and have a cap over all services."""
+    """Nodes that take new entities of these services and have a cap over all services."""
     return [
         node
         for node in inventory.nodes.values()
@@ -39,7 +39,7 @@ def sharing(together: Sequence[Service], inventory: Inventory) -> list[Node]:
 def totals_of_all(
     connection: Connection, mesh: Mesh, together: Sequence[Service], inventory: Inventory
 ) -> Counter[str | None]:
-    """Entities of all services by node; counted only where a node has a cap that they share."""
+    """The number of entities of all services by node; empty where no node has a cap over all services."""
     total = Counter[str | None]()
     if sharing(together, inventory):
         for service in mesh.services:
@@ -48,13 +48,13 @@ def totals_of_all(
 
 
 def loads_of(run: AssignmentWriter, inventory: Inventory, total: Counter[str | None]) -> list[Load]:
-    """What active nodes hold of a service; ``total`` is what they hold of all, where that counts."""
-    held, service = run.held(), run.service.name
+    """The loads and caps of the nodes that take new entities of a service; ``total`` as :func:`totals_of_all` returns it."""
+    totals, service = run.node_totals(), run.service.name
     weighs = isinstance(run.service.criterion, EntityWeight)
     loads = []
     for name, node in inventory.nodes.items():
         if node.takes_new(service):
-            entities, weight = held.get(name, (0, 0))
+            entities, weight = totals.get(name, (0, 0))
             cap = node.entity_cap(service, elsewhere=total[name] - entities)
             loads.append(Load(name, entities, weight, cap, node.max_weight.get(service) if weighs else None))
     return loads

@@ -1,4 +1,4 @@
-"""Reassign: give one entity another node, or send its data again."""
+"""Reassign: move one entity to another node, or send its data again."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from workmesh_flows.planning.assignment.plan import plan_assignment
 
 
 def reassign(context: MoveContext, entity: Any, *, repush: bool = False) -> MoveReport:  # noqa: ANN401 - any key
-    """Give an entity that has a node another one, the next by the service's criterion, with a hand-over.
+    """Move an entity by a hand-over to another node, chosen by the service's criterion.
 
-    Raises NoCapacity where no other node has room: the old assignment stands then. Raises UnknownName for an entity
-    that is not there or has no node.
+    Raises NoCapacity where the entity has no node, or no other node has room: its assignment is unchanged then. Raises
+    UnknownName for an entity that does not exist.
     """
     inventory = context.inventory()
     with writing_together(context.engine, context.mesh, [context.service], inventory) as (run,):
@@ -32,7 +32,7 @@ def reassign(context: MoveContext, entity: Any, *, repush: bool = False) -> Move
         plan = plan_assignment(context.service.criterion, [(entity, weight)], loads, run.position)
         if not plan.assigned:
             raise NoCapacity(context.service.name, str(entity), plan.unassigned[0][1])
-        run.keep_position(plan.position)
+        run.save_position(plan.position)
     step = Step(entity, source, plan.assigned[0][1], weight, "reassign")
     report = hand_over(context, [step], repush=repush)
     if report.skipped:
@@ -41,7 +41,7 @@ def reassign(context: MoveContext, entity: Any, *, repush: bool = False) -> Move
 
 
 def repush(context: MoveContext, entity: Any) -> MoveReport:  # noqa: ANN401 - any key
-    """Send all data of an entity to its node again, from the beginning; raises UnknownName, NoCapacity without a node."""
+    """Send all data of an entity to its node again, from the beginning; raises UnknownName, or NoCapacity without a node."""
     with writing_assignments(context.engine, context.service) as run:
         source, weight = run.node_of(entity), run.weight_of(entity)
     if source is None:

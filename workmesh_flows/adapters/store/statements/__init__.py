@@ -1,1 +1,1 @@
-"""SQL statements as pure functions, apart from sessions."""
+"""SQL statements as pure functions, which open no connection."""
