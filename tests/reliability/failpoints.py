@@ -1,10 +1,10 @@
-"""Failpoints: named places around each durable write and each request, put around the product from outside.
+"""Failpoints: named points at each durable write and each request, added to the product from outside.
 
-A name is ``<step>: <what>, <moment>``. A statement that writes has the moments *before* and *done* (not committed,
-unless it commits by itself); a commit, which is named by what was written in it, too. Where a statement is alone in its
-transaction, *done* is left out: the next moment is the one *before* its commit. A request has: *not sent*, *half sent*
-(its head without its body: the node takes nothing), *sent*, *answered* (the node did its work) and *read*; one that only
-asks something, which changes nothing, has the first and the fourth of them.
+A name is ``<step>: <action>, <moment>``. A statement that writes has the moments *before* and *done* (not committed,
+unless it commits by itself). So has a commit, which is named by the writes in it. A statement that is alone in its
+transaction has no *done*: the next moment is *before* its commit. A request has the moments *not sent*, *half sent*
+(the head without the body, so that the node handles nothing), *sent*, *answered* (the node has handled it) and *read*;
+a request that changes nothing has only *not sent* and *answered*.
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ ALONE = {
     "save the latest",
     "delete former pushes",
 }
-QUESTIONS = {"ping", "status"}
+READ_ONLY_REQUESTS = {"ping", "status"}
 ANY_TIME = "renew the lease"
-"""What comes by a clock, in whatever step."""
+"""The action that a clock triggers, in any step."""
 
 MOMENTS = {
     "send_request_headers.started": "not sent",
@@ -69,9 +69,9 @@ MOMENTS = {
 
 
 class Failpoints:
-    """Counts what is come by, and kills this process, as ``kill -9`` would, at the n-th passing of one of them.
+    """Counts how often each failpoint is passed, and kills this process with SIGKILL at the n-th pass of one of them.
 
-    ``renewed`` is set when a lease was renewed.
+    ``renewed`` is set once a lease is renewed.
     """
 
     def __init__(self, die_at: tuple[str, int] | None) -> None:
@@ -81,7 +81,7 @@ class Failpoints:
         self.passed = Counter[str]()
         self.renewed = Event()
 
-    def come_by(self, what: str, moment: str) -> None:
+    def record_pass(self, what: str, moment: str) -> None:
         step = "at any time" if ANY_TIME in what else self.step
         name = f"{step}: {what}, {moment}"
         with self._lock:
@@ -93,7 +93,7 @@ class Failpoints:
 
 
 class _Statements:
-    """What one engine does, as it passes failpoints; and what each of its connections wrote since its last commit."""
+    """Passes failpoints at the statements of one engine; keeps the writes of each connection since its last commit."""
 
     def __init__(self, points: Failpoints) -> None:
         self._points = points
@@ -101,7 +101,7 @@ class _Statements:
 
     def before(self, connection: Any, cursor: Any, statement: str, *_: Any) -> None:
         if what := _write(statement):
-            self._points.come_by(what, "before")
+            self._points.record_pass(what, "before")
 
     def after(self, connection: Any, cursor: Any, statement: str, *_: Any) -> None:
         what = _write(statement)
@@ -109,15 +109,15 @@ class _Statements:
             self._written[id(connection.connection.dbapi_connection)].append(what)
         what = what or _named(READS, statement)
         if what is not None and what not in ALONE:
-            self._points.come_by(what, "done")
+            self._points.record_pass(what, "done")
 
     def committing(self, commit: Callable[[Any], None]) -> Callable[[Any], None]:
         def committed(connection: Any) -> None:
-            if whats := self._end(connection):
-                what = f"commit ({' + '.join(dict.fromkeys(whats))})"
-                self._points.come_by(what, "before")
+            if writes := self._end(connection):
+                what = f"commit ({' + '.join(dict.fromkeys(writes))})"
+                self._points.record_pass(what, "before")
                 commit(connection)
-                self._points.come_by(what, "done")
+                self._points.record_pass(what, "done")
             else:
                 commit(connection)
 
@@ -135,35 +135,35 @@ class _Statements:
 
 
 def watch_statements(engine: Engine, points: Failpoints) -> None:
-    """Put failpoints around what an engine writes, around its commits, and behind what a lane's run reads of records."""
-    seen, dialect = _Statements(points), cast("Any", engine.dialect)
-    event.listen(engine, "before_cursor_execute", seen.before)
-    event.listen(engine, "after_cursor_execute", seen.after)
-    dialect.do_commit = seen.committing(dialect.do_commit)
-    dialect.do_rollback = seen.rolling_back(dialect.do_rollback)
+    """Add failpoints to the writes and commits of an engine, and after a lane run's reads of records."""
+    statements, dialect = _Statements(points), cast("Any", engine.dialect)
+    event.listen(engine, "before_cursor_execute", statements.before)
+    event.listen(engine, "after_cursor_execute", statements.after)
+    dialect.do_commit = statements.committing(dialect.do_commit)
+    dialect.do_rollback = statements.rolling_back(dialect.do_rollback)
 
 
 def watch_requests(points: Failpoints) -> None:
-    """Put failpoints around every request of this process."""
+    """Add failpoints to every request of this process."""
     handle = httpx.HTTPTransport.handle_request
 
     def handled(self: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
         what = request.url.path.rpartition("/")[2].removesuffix(".json")
-        moments = {"not sent", "answered"} if what in QUESTIONS else set(MOMENTS.values())
+        moments = {"not sent", "answered"} if what in READ_ONLY_REQUESTS else set(MOMENTS.values())
 
-        def told(name: str, info: object) -> None:
+        def trace(name: str, info: object) -> None:
             moment = MOMENTS.get(name.partition(".")[2])
             if moment in moments:
-                points.come_by(f"{what} request", str(moment))
+                points.record_pass(f"{what} request", str(moment))
 
-        request.extensions["trace"] = told
+        request.extensions["trace"] = trace
         return handle(self, request)
 
     httpx.HTTPTransport.handle_request = handled  # type: ignore[method-assign]
 
 
 def _write(statement: str) -> str | None:
-    """What a statement writes, None for a read; one that nobody has named is named by itself."""
+    """The name of a write, None for a read; an unknown write is named by its own text."""
     if what := _named(WRITES, statement):
         return what
     return statement[:200] if re.match(r"\s*(INSERT|UPDATE|DELETE|WITH|MERGE)", statement) else None

@@ -1,4 +1,4 @@
-"""A SaaS that sends mails: accounts are assigned, their deliveries are pushed and pulled, then opens, which follow."""
+"""A mesh that sends mails: accounts are assigned, their deliveries are pushed and pulled; opens depend on deliveries."""
 
 from __future__ import annotations
 

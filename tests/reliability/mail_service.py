@@ -1,4 +1,4 @@
-"""A real micro-service for mails: it refuses some records, fails at others, and scores the rest."""
+"""The micro-service for mails: it refuses some records, fails to process others, and scores the rest."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Any
 
 from workmesh_flows.microservice import MicroService, RecordRefused
 
-TOO_MUCH = 2**63
-"""A score that no integer column takes."""
+TOO_LARGE = 2**63
+"""A score that is too large for an integer column."""
 
 mails = MicroService("micro.mails", version="1.0.0")
 
@@ -26,9 +26,9 @@ def check_open(opened: dict[str, Any]) -> None:
 def score_delivery(delivery: dict[str, Any]) -> dict[str, Any]:
     if delivery["subject"] == "impossible":
         raise ValueError("no score for this one")
-    return {"score": TOO_MUCH if delivery["subject"] == "too much" else 10 * delivery["id"]}
+    return {"score": TOO_LARGE if delivery["subject"] == "too much" else 10 * delivery["id"]}
 
 
 @mails.protocol("open", check=check_open)
-def note_open(opened: dict[str, Any]) -> None:
+def accept_open(opened: dict[str, Any]) -> None:
     return None

@@ -1,7 +1,7 @@
-"""A master that works its lanes as a schedule would, until nothing is left to do: in a process that can be killed.
+"""A master that runs its lanes as a schedule would, until all work is done, in a process that can be killed.
 
-``python -m tests.reliability.master_program`` reads orders, a line of JSON each. It is warm, that is, it has imported all that
-is needed, and makes a process of its own for each order. How that ended is a line of JSON again.
+``python -m tests.reliability.master_program`` reads orders, one line of JSON each. It has imported everything, and forks
+a process for each order. The result of the process is one line of JSON.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sqlalchemy import Engine, NullPool, create_engine, event, select
 
 from tests.reliability.failpoints import Failpoints, watch_requests, watch_statements
 from tests.reliability.mail_mesh import SERVICE, Delivery, mesh
-from tests.reliability.sweep_situation import mend
+from tests.reliability.sweep_situation import fix_deliveries
 from workmesh_flows.adapters.store.engine import open_engine
 from workmesh_flows.domain.limits import Limits
 from workmesh_flows.domain.node import Node
@@ -40,41 +40,41 @@ LANES = (("push", "delivery"), ("push", "open"), ("pull", "delivery"))
 
 @dataclass(slots=True)
 class Master:
-    """One life of a master; ``aside`` is a connection that is not watched."""
+    """One run of a master; ``unwatched`` is an engine without failpoints."""
 
     order: Mapping[str, Any]
     engine: Engine
-    aside: Engine
+    unwatched: Engine
     points: Failpoints
     history: History
 
-    def work(self) -> None:
-        """Round by round, until one in which there was nothing to do."""
+    def run(self) -> None:
+        """Run all lanes in cycles, until a cycle has nothing to do."""
         end = time.monotonic() + SECONDS
         while True:
-            mend(self.aside)
+            fix_deliveries(self.unwatched)
             idle = [self._lane(*lane, end) for lane in LANES]
-            if all(idle) and not self._on_their_way():
+            if all(idle) and not self._in_flight():
                 return
             if time.monotonic() > end:
-                raise TimeoutError(f"there is still something to do after {SECONDS} s")
+                raise TimeoutError(f"work is left after {SECONDS} s")
 
     def _lane(self, direction: str, protocol: str, end: float) -> bool:
-        """One run over one lane; whether it had nothing to do, and did not stop."""
+        """One run of one lane; returns whether it had nothing to do and did not stop."""
         self.points.step = f"{direction} {protocol}"
-        known = self.order["node"]
-        node = Node(known["name"], "127.0.0.1", SecretStr(known["api_key"]), (SERVICE,), known["port"])
+        entry = self.order["node"]
+        node = Node(entry["name"], "127.0.0.1", SecretStr(entry["api_key"]), (SERVICE,), entry["port"])
         service = mesh.service(SERVICE)
         limits = Limits(lease_seconds=LEASE, breaker_failures=1, breaker_seconds=BREAKER)
-        work = LaneContext(
+        context = LaneContext(
             self.engine, service, service.protocol(protocol), node, "a master", limits, self._progress
         )
         if direction == "pull":
-            while not all(arrival.processed_at for arrival in arrivals(known["database"])):
+            while not all(arrival.processed_at for arrival in arrivals(entry["database"])):
                 time.sleep(0.01)
         while True:
             try:
-                report = push_lane(work) if direction == "push" else pull_lane(work)
+                report = push_lane(context) if direction == "push" else pull_lane(context)
                 break
             except LaneStopped as stopped:
                 record_report(self.history, cast("PushReport | PullReport", stopped.report), service=SERVICE)
@@ -91,28 +91,30 @@ class Master:
         time.sleep(0.02)
 
     def _progress(self, done: int, total: int) -> None:
-        """Behind the first batch, wait until the lease was renewed once."""
+        """After the first batch, wait until the lease was renewed once."""
         self.points.renewed.wait(2 * LEASE)
 
-    def _on_their_way(self) -> bool:
-        waits = select(Delivery.id).where(Delivery.push_success.is_(True), Delivery.pull_success.is_(None))
-        with self.aside.connect() as connection:
-            return connection.execute(waits.limit(1)).first() is not None
+    def _in_flight(self) -> bool:
+        in_flight = select(Delivery.id).where(
+            Delivery.push_success.is_(True), Delivery.pull_success.is_(None)
+        )
+        with self.unwatched.connect() as connection:
+            return connection.execute(in_flight.limit(1)).first() is not None
 
 
-def live(order: Mapping[str, Any]) -> Mapping[str, int]:
-    """One life; how often each failpoint was passed, where it was not its end."""
+def run_order(order: Mapping[str, Any]) -> Mapping[str, int]:
+    """Run one master; returns how often it passed each failpoint, unless it is killed."""
     die_at = order["die_at"]
     points = Failpoints(None if die_at is None else (die_at[0], die_at[1]))
-    engine, aside = open_engine(order["database"]), create_engine(order["database"], poolclass=NullPool)
+    engine, unwatched = open_engine(order["database"]), create_engine(order["database"], poolclass=NullPool)
     if engine.dialect.name == "sqlite":
-        # A process that is killed loses nothing that the operating system has; only a power cut would.
+        # A killed process loses no data that the operating system has; only a power failure would.
         event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=OFF"))
-        engine.dispose()  # what it opened so far
+        engine.dispose()  # close the connections that are open without the pragma
     watch_statements(engine, points)
     watch_requests(points)
     with History(order["history"]) as history:
-        Master(order, engine, aside, points, history).work()
+        Master(order, engine, unwatched, points, history).run()
     return points.passed
 
 
@@ -123,16 +125,16 @@ def main() -> None:
         if child == 0:
             status = 1
             try:
-                os.write(write, json.dumps(live(json.loads(line))).encode())
+                os.write(write, json.dumps(run_order(json.loads(line))).encode())
                 status = 0
-            except BaseException:  # noqa: BLE001 - told to the test by the status
+            except BaseException:  # noqa: BLE001 - the exit status reports it to the test
                 traceback.print_exc()
             finally:
                 sys.stderr.flush()
                 os._exit(status)
         os.close(write)
-        with os.fdopen(read) as said:
-            passed = said.read()
+        with os.fdopen(read) as pipe:
+            passed = pipe.read()
         _, status = os.waitpid(child, 0)
         code = os.waitstatus_to_exitcode(status)
         sys.stdout.write(json.dumps({"code": code, "passed": json.loads(passed or "{}")}) + "\n")

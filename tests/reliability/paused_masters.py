@@ -1,4 +1,4 @@
-"""Masters that pause themselves between two batches; importable, so that they can be spawned."""
+"""Masters that pause themselves between two batches; in a module, so that they can be spawned."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from workmesh_flows.operations.delivery.push import push_lane
 
 LEASE = 0.5
 BATCH = 5
-LOST, WENT_ON = 3, 4
-"""Exit codes."""
+LOST, FINISHED = 3, 4
+"""Exit statuses."""
 
 
 def push_and_pause(database: str, node: Node) -> None:
-    """Push a lane of orders; SIGSTOP once the first batch is flagged."""
-    _work_and_pause(push_lane, database, node)
+    """Push a lane of orders, and stop with SIGSTOP after the first batch is flagged."""
+    _run_and_pause(push_lane, database, node)
 
 
 def pull_and_pause(database: str, node: Node) -> None:
-    """Pull a lane of orders; SIGSTOP once the first batch of results is written."""
-    _work_and_pause(pull_lane, database, node)
+    """Pull a lane of orders, and stop with SIGSTOP after the first batch of results is written."""
+    _run_and_pause(pull_lane, database, node)
 
 
-def _work_and_pause(work_lane: Callable[[LaneContext], object], database: str, node: Node) -> None:
+def _run_and_pause(run_lane: Callable[[LaneContext], object], database: str, node: Node) -> None:
     service, batches = shop_service(batch_size=BATCH), [1]
 
     def pause(_done: int, _total: int) -> None:
@@ -44,7 +44,7 @@ def _work_and_pause(work_lane: Callable[[LaneContext], object], database: str, n
     engine = create_engine(database, poolclass=NullPool)
     limits = Limits(lease_seconds=LEASE)
     try:
-        work_lane(LaneContext(engine, service, service.protocols[0], node, "paused", limits, pause))
+        run_lane(LaneContext(engine, service, service.protocols[0], node, "paused", limits, pause))
     except LaneLost:
         sys.exit(LOST)
-    sys.exit(WENT_ON)
+    sys.exit(FINISHED)

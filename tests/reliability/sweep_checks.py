@@ -1,4 +1,4 @@
-"""What has to be true of a play: at any moment, and when all is done."""
+"""The checks of a play: after a kill, and at the end."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ FAILED = {IMPOSSIBLE, TOO_MUCH}
 
 
 def flagged(play: Play) -> set[tuple[str, int]]:
-    """Protocol and id of what is flagged as pushed."""
+    """Protocol and id of all records that are flagged as pushed."""
     with Session(play.engine) as session:
         deliveries = session.scalars(select(Delivery.id).where(Delivery.push_success.is_(True)))
         opens = session.scalars(select(Open.id).where(Open.push_success.is_(True)))
@@ -44,23 +44,23 @@ def flagged(play: Play) -> set[tuple[str, int]]:
 
 
 def arrived(play: Play) -> set[tuple[str, int]]:
-    """Protocol and id of what the node has, but for what it had before."""
+    """Protocol and id of all records at the node."""
     return {(arrival.protocol, int(arrival.id)) for arrival in play.node.arrivals()}
 
 
-def check_at_its_death(play: Play, point: str, which: str) -> None:
-    """Nothing is flagged that did not arrive; and the two ways to die on the wire are what they are named."""
-    there = arrived(play)
-    assert flagged(play) <= there
-    on_its_way = {(kind, number) for kind, number in there - flagged(play) if number > OF_RETURNED}
+def check_after_kill(play: Play, point: str, which: str) -> None:
+    """Every flagged record has arrived; and two failpoints of a request mean what their names say."""
+    at_node = arrived(play)
+    assert flagged(play) <= at_node
+    not_flagged = {(kind, number) for kind, number in at_node - flagged(play) if number > OF_RETURNED}
     if (point, which) == ("push delivery: push request, half sent", "first"):
-        assert not on_its_way, "the node did not get it"
+        assert not not_flagged, "the node got the request"
     if (point, which) == ("push delivery: push request, answered", "last"):
-        assert on_its_way or len(there) == len(DELIVERED) + len(OPENED), "the node has it"
+        assert not_flagged or len(at_node) == len(DELIVERED) + len(OPENED), "the node did not get the request"
 
 
-def check_in_the_end(play: Play, *, killed: int) -> None:
-    """Nothing is lost, out of order or processed twice, and all of our own tables are as they should be."""
+def check_at_end(play: Play, *, killed: int) -> None:
+    """The history is clean, and the records and all Workmesh tables have their expected contents."""
     play.proxy.close()
     record_arrivals(play.history, play.node.name, play.node.database, service=SERVICE)
     record_state(play.history, play.engine, mesh)
@@ -80,8 +80,8 @@ def _check_records(play: Play) -> None:
         number: False if number == BAD else None for number in BEHIND
     }
     assert [one.id for one in opens if one.push_success] == OPENED
-    came = Counter((arrival.protocol, arrival.id) for arrival in play.node.arrivals())
-    assert came == Counter([*(("delivery", n) for n in DELIVERED), *(("open", n) for n in OPENED)])
+    arrivals = Counter((arrival.protocol, arrival.id) for arrival in play.node.arrivals())
+    assert arrivals == Counter([*(("delivery", n) for n in DELIVERED), *(("open", n) for n in OPENED)])
     for one in deliveries:
         expected = None if one.id in BEHIND else one.id not in FAILED
         assert (one.id, one.pull_success) == (one.id, expected)
@@ -94,32 +94,34 @@ def _check_lanes(play: Play) -> None:
     for row in found.values():
         assert (row.holder, row.lease_until, row.retry_at) == (None, None, None)
         assert (row.breaker, row.failures) == ("closed", 0)
-    assert found["delivery", "push"].done == len(DELIVERED) + OF_RETURNED, "those that came back count twice"
+    assert found["delivery", "push"].done == len(DELIVERED) + OF_RETURNED, (
+        "the records of the returned account count twice"
+    )
     assert found["delivery", "push"].refused == MAX_ATTEMPTS + 1
     assert found["delivery", "pull"].done == len(DELIVERED) - len(FAILED)
     assert found["open", "push"].done == len(OPENED)
     assert found["open", "push"].refused - MAX_ATTEMPTS in {0, 1}, (
-        "one went away with the node, unless killed"
+        "one refusal is of a record whose request was interrupted, unless the master was killed"
     )
     assert found["open", "push"].epoch > LATER_EPOCH
     assert not _rows(play, former_pushes)
 
 
 def _check_refusals(play: Play, killed: int) -> None:
-    """A kill between the node's refusal and its flag may cost one more try, never one less."""
+    """A kill between a refusal and its flag may cost one more attempt, never save one."""
     found = {(row.protocol, int(row.record)): (row.state, row.attempts) for row in _rows(play, parked)}
     assert found == {
         ("delivery", BAD): ("parked", MAX_ATTEMPTS),
         ("open", SKIPPED_OPEN): ("skipped", MAX_ATTEMPTS),
     }
-    tries = Counter(_sent_alone(play))
+    attempts = Counter(_sent_alone(play))
     for refused in found:
-        assert MAX_ATTEMPTS <= tries[refused] <= MAX_ATTEMPTS + killed
-    assert tries["open", DROPPED_OPEN] <= MAX_ATTEMPTS + 1 + killed
+        assert MAX_ATTEMPTS <= attempts[refused] <= MAX_ATTEMPTS + killed
+    assert attempts["open", DROPPED_OPEN] <= MAX_ATTEMPTS + 1 + killed
 
 
 def _sent_alone(play: Play) -> Iterator[tuple[str, int]]:
-    """Records that came to the node in a request of their own."""
+    """Records that the node got in a request of their own."""
     for event in read_history(play.history.path):
         match event:
             case RequestSent(direction="push", ids=(alone,)) if event.outcome is not RequestOutcome.WITHHELD:

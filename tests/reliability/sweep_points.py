@@ -1,6 +1,6 @@
-"""The failpoints of the sweep: each durable write, each commit and each request that the situation comes by.
+"""The failpoints of the sweep: each durable write, each commit and each request of the situation.
 
-A new one fails `test_a_master_that_is_not_killed_...`, and has to be entered here.
+A new failpoint fails `test_an_undisturbed_master_passes_every_failpoint_of_the_sweep` until it is added here.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from collections.abc import Iterator
 
 READ = ("done",)
 WRITTEN = ("before", "done")
-BEGUN = ("before",)
+STARTED = ("before",)
 SENT = ("not sent", "half sent", "sent", "answered", "read")
-ASKED = ("not sent", "answered")
+READ_ONLY = ("not sent", "answered")
 
 
-def _named(step: str, moments: tuple[str, ...], *whats: str) -> Iterator[str]:
-    return (f"{step}: {what}, {moment}" for what in whats for moment in moments)
+def _named(step: str, moments: tuple[str, ...], *actions: str) -> Iterator[str]:
+    return (f"{step}: {action}, {moment}" for action in actions for moment in moments)
 
 
 COMMON = (
@@ -27,7 +27,7 @@ COMMON = (
     ),
     *_named(
         "push delivery",
-        BEGUN,
+        STARTED,
         "release the lane",
         "save a failure",
         "save the batch limit",
@@ -49,7 +49,7 @@ COMMON = (
     ),
     *_named(
         "push delivery",
-        ASKED,
+        READ_ONLY,
         "ping request",
     ),
     *_named(
@@ -65,7 +65,7 @@ COMMON = (
     ),
     *_named(
         "push open",
-        BEGUN,
+        STARTED,
         "release the lane",
         "create the lane's row",
         "save a failure",
@@ -88,7 +88,7 @@ COMMON = (
     ),
     *_named(
         "push open",
-        ASKED,
+        READ_ONLY,
         "ping request",
     ),
     *_named(
@@ -104,7 +104,7 @@ COMMON = (
     ),
     *_named(
         "pull delivery",
-        BEGUN,
+        STARTED,
         "delete former pushes",
         "release the lane",
         "save a failure",
@@ -127,7 +127,7 @@ COMMON = (
     ),
     *_named(
         "pull delivery",
-        ASKED,
+        READ_ONLY,
         "status request",
     ),
     *_named(
@@ -137,7 +137,7 @@ COMMON = (
     ),
     *_named(
         "at any time",
-        BEGUN,
+        STARTED,
         "renew the lease",
     ),
     *_named(
@@ -155,9 +155,9 @@ SQLITE = (
     *_named("push open", WRITTEN, "commit (advance the lane + flag as pushed or refused)"),
 )
 POINTS = {"sqlite": COMMON + SQLITE, "postgresql": COMMON + POSTGRESQL}
-"""By kind of database: PostgreSQL flags a batch that was accepted whole in one statement, which commits by itself."""
+"""By kind of database: PostgreSQL flags a fully accepted batch in one statement, which commits by itself."""
 
-OFTEN = (
+REPEATED = (
     *_named("push delivery", SENT[2:], "push request"),
     *_named("push open", SENT[2:], "push request"),
     *_named(
@@ -169,7 +169,7 @@ OFTEN = (
     *_named("pull delivery", SENT[3:], "pull request"),
     *_named("pull delivery", WRITTEN, "commit (advance the lane + write results)"),
 )
-"""Those whose passing in the middle and last passing count, too."""
+"""Failpoints at which a master is also killed in the middle pass and in the last pass."""
 
 SHORT = {
     "postgresql": (
@@ -187,11 +187,11 @@ SHORT = {
         ("pull delivery: commit (advance the lane + write results), before", "middle"),
     ),
 }
-"""What `make test` sweeps; the rest is slow."""
+"""The cases of `make test`; the others are slow."""
 
 
 def cases(kind: str) -> list[tuple[str, str]]:
-    """Every failpoint of a database, with which of its passings is the last thing that happens."""
+    """Every failpoint of a database, with the pass at which the master is killed."""
     first = [(point, "first") for point in POINTS[kind]]
-    often = [(point, which) for point in POINTS[kind] if point in OFTEN for which in ("middle", "last")]
-    return first + often
+    repeated = [(point, which) for point in POINTS[kind] if point in REPEATED for which in ("middle", "last")]
+    return first + repeated

@@ -1,4 +1,4 @@
-"""The situation of the sweep, and how it has to end: one record of each kind of trouble, among many without any."""
+"""The situation of the sweep and its expected end: one record for each kind of problem, among many without any."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from tests.reliability.mail_mesh import Account, Base, Delivery, Open
 from workmesh_flows.testing import DropAnswer, Fault, Request, Unavailable, parse_request
 
 BODY_LIMIT = 32_000
-"""Bytes that the node takes; the last deliveries of the busy account are more."""
-BUSY, REFUSED, MENDED, FAILING, MISFIT, RETURNED = range(1, 7)
-"""Accounts, by what happens to one of their deliveries; the returned one had a node, left it, and came back."""
+"""Largest request body of the node, in bytes; a batch of the busy account's last deliveries is larger."""
+BUSY, REFUSED, FIXED, FAILING, MISFIT, RETURNED = range(1, 7)
+"""Accounts, named by the problem of one of their deliveries; the returned one was moved away from its node and back."""
 OF_BUSY, LONG, OF_OTHERS, OF_RETURNED = 105, 20, 15, 4
 RETURNED_IDS = range(1, OF_RETURNED + 1)
 BUSY_IDS = range(101, 101 + OF_BUSY)
 
 
 def of(account: int) -> range:
-    """The ids of the deliveries of accounts 2 to 5: they come in turn."""
+    """The ids of the deliveries of one of the accounts 2 to 5, which alternate."""
     return range(300 + account, 300 + account + 4 * OF_OTHERS, 4)
 
 
-BAD, CURABLE, IMPOSSIBLE, TOO_MUCH = of(REFUSED)[6], of(MENDED)[3], of(FAILING)[4], of(MISFIT)[5]
+BAD, CURABLE, IMPOSSIBLE, TOO_MUCH = of(REFUSED)[6], of(FIXED)[3], of(FAILING)[4], of(MISFIT)[5]
 DROPPED = of(MISFIT)[-2]
-"""The answer to the first request that holds it is lost."""
+"""The delivery whose first request loses its answer."""
 BEHIND = [number for number in of(REFUSED) if number >= BAD]
 SKIPPED_OPEN, WAITING_OPEN, DROPPED_OPEN = 2, 4, 5
 OPENS = {
@@ -44,7 +44,7 @@ SUBJECTS = {IMPOSSIBLE: "impossible", TOO_MUCH: "too much"} | dict.fromkeys(BUSY
 
 
 def write_returned(engine: Engine) -> None:
-    """All accounts, and the deliveries of the one that is to leave and to come back."""
+    """Write all accounts, and the deliveries of the account that is moved away and back."""
     Base.metadata.create_all(engine)
     with Session(engine) as session, session.begin():
         session.execute(
@@ -54,7 +54,7 @@ def write_returned(engine: Engine) -> None:
 
 
 def write_others(engine: Engine) -> None:
-    """All other deliveries, and the opens."""
+    """Write all other deliveries, and the opens."""
     with Session(engine) as session, session.begin():
         owners = {number: account for account in range(2, 6) for number in of(account)}
         owners |= dict.fromkeys(BUSY_IDS, BUSY)
@@ -79,16 +79,16 @@ def _delivery(number: int, account: int) -> dict[str, Any]:
     }
 
 
-def mend(engine: Engine) -> None:
-    """What a person does who sees that a delivery was refused; it may be done again."""
+def fix_deliveries(engine: Engine) -> None:
+    """Fix the curable delivery once it is refused, as a user would; idempotent."""
     refused = Delivery.id == CURABLE, Delivery.push_success.is_(False)
     with engine.begin() as connection:
-        connection.execute(update(Delivery).where(*refused).values(email="mended@example.com"))
+        connection.execute(update(Delivery).where(*refused).values(email="fixed@example.com"))
 
 
 @dataclass(slots=True)
-class Troubles:
-    """What happens between master and node: each of these so many times, whoever sends."""
+class NetworkFaults:
+    """A policy of the proxy: the number of faults left for each kind of request, over all masters."""
 
     left: dict[str, int] = field(default_factory=lambda: {"delivery": 1, "open": 2, "status": 1})
 
@@ -97,11 +97,11 @@ class Troubles:
         if content.direction == "push" and {DROPPED: "delivery", DROPPED_OPEN: "open"}.items() & {
             (number, content.protocol) for number in content.ids
         }:
-            return DropAnswer() if self._happens(str(content.protocol)) else None
+            return DropAnswer() if self._use(str(content.protocol)) else None
         if request.path.endswith("/status.json"):
-            return Unavailable() if self._happens("status") else None
+            return Unavailable() if self._use("status") else None
         return None
 
-    def _happens(self, what: str) -> bool:
-        self.left[what] -= 1
-        return self.left[what] >= 0
+    def _use(self, kind: str) -> bool:
+        self.left[kind] -= 1
+        return self.left[kind] >= 0

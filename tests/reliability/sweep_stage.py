@@ -1,4 +1,4 @@
-"""The stage of the sweep: a real node, a warm master program, and one situation that is set up anew for each play."""
+"""The stage of the sweep: a real node, a running master program, and one situation that is restored for each play."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.reliability.sweep_situation import (
     BODY_LIMIT,
     RETURNED,
     RETURNED_IDS,
-    Troubles,
+    NetworkFaults,
     write_others,
     write_returned,
 )
@@ -41,15 +41,15 @@ from workmesh_flows.operations.moves.move_context import MoveContext
 from workmesh_flows.testing import FaultyProxy, History, inventory_node, record_records, running_node
 
 LATER_EPOCH = 50
-"""Under which the node saw a sender of the opens before, of another database, say."""
+"""The epoch of an earlier sender of opens, such as one with another database."""
 TABLES = ("records", "answers", "epochs")
 
 _numbers = count()
 
 
 @contextmanager
-def warm_program() -> Iterator[subprocess.Popen[str]]:
-    """The master program, ready to make processes."""
+def master_program() -> Iterator[subprocess.Popen[str]]:
+    """The master program, ready to fork masters."""
     with subprocess.Popen(
         [sys.executable, "-m", "tests.reliability.master_program"],
         stdin=subprocess.PIPE,
@@ -65,7 +65,7 @@ def warm_program() -> Iterator[subprocess.Popen[str]]:
 
 @dataclass(slots=True)
 class Play:
-    """One performance: a database of its own, and all that happens in a history."""
+    """One play: a database of its own, and a history of all events."""
 
     database: str
     node: NodeProcess
@@ -74,8 +74,8 @@ class Play:
     program: subprocess.Popen[str]
     engine: Engine
 
-    def live(self, die_at: tuple[str, int] | None = None) -> Mapping[str, int] | None:
-        """One life of a master: how often it passed each failpoint; None where it was killed."""
+    def run_master(self, die_at: tuple[str, int] | None = None) -> Mapping[str, int] | None:
+        """Run a master; returns how often it passed each failpoint, None if it was killed."""
         order = {
             "database": self.database,
             "history": str(self.history.path),
@@ -100,7 +100,7 @@ class Play:
 
 @dataclass
 class Stage:
-    """What all plays with one kind of database share; ``server`` is None for SQLite."""
+    """The shared parts of all plays with one kind of database; ``server`` is None for SQLite."""
 
     folder: Path
     server: str | None
@@ -110,20 +110,20 @@ class Stage:
 
     @property
     def kind(self) -> str:
-        """Of database."""
+        """The kind of database."""
         return "sqlite" if self.server is None else "postgresql"
 
     @cached_property
     def passed(self) -> Mapping[str, int]:
-        """How often an undisturbed master comes by each failpoint."""
+        """How often an undisturbed master passes each failpoint."""
         with self.play() as play:
-            passed = play.live()
+            passed = play.run_master()
         assert passed is not None
         return passed
 
     @contextmanager
     def play(self) -> Iterator[Play]:
-        """The situation, set up anew."""
+        """Restore the situation."""
         template = self._template
         path = self.folder / f"history-{next(self._names)}.jsonl"
         with ExitStack() as stack:
@@ -133,13 +133,15 @@ class Stage:
             history = stack.enter_context(History(path))
             record_records(history, engine, mesh)
             proxy = stack.enter_context(
-                FaultyProxy(self.node.url, Troubles(), history=history, service=SERVICE, node=self.node.name)
+                FaultyProxy(
+                    self.node.url, NetworkFaults(), history=history, service=SERVICE, node=self.node.name
+                )
             )
             yield Play(database, self.node, proxy, history, self.program, engine)
 
     @cached_property
     def _template(self) -> str:
-        """The name of a database that holds the situation; the node's is kept beside it."""
+        """The name of a database with the situation; a copy of the node's database is saved too."""
         name = f"mails_{os.getpid()}_{next(_numbers)}"
         url = self._url(name)
         if self.server is not None:
@@ -147,18 +149,20 @@ class Stage:
         open_engine(url).dispose()
         engine = create_engine(url, poolclass=NullPool)
         write_returned(engine)
-        self._send_away_and_back(engine)
-        self._let_the_node_see_a_later_sender(engine)
+        self._move_away_and_back(engine)
+        self._push_under_later_epoch(engine)
         write_others(engine)
         with closing(sqlite3.connect(self.node.database)) as live, closing(self._node_copy()) as copy:
             live.backup(copy)
         return name
 
-    def _send_away_and_back(self, engine: Engine) -> None:
-        """An account's deliveries are at the node, and leave it before they are pulled; then the account comes back."""
+    def _move_away_and_back(self, engine: Engine) -> None:
+        """Move an account away from its node before its deliveries are pulled, and back."""
         service = mesh.service(SERVICE)
         node = inventory_node(self.node, SERVICE)
-        report = push_lane(LaneContext(engine, service, service.protocol("delivery"), node, "the past"))
+        report = push_lane(
+            LaneContext(engine, service, service.protocol("delivery"), node, "an earlier master")
+        )
         assert report.pushed == len(RETURNED_IDS)
         while not all(arrival.processed_at for arrival in self.node.arrivals()):
             time.sleep(0.01)
@@ -170,11 +174,11 @@ class Stage:
                 for name in (source, target)
             }
             inventory = Inventory(nodes)
-            moving = MoveContext(engine, mesh, service, lambda: inventory, "the past")  # noqa: B023 - called at once
-            assert hand_over(moving, [Step(RETURNED, source, target, 1, "a test")]).moved == 1
+            context = MoveContext(engine, mesh, service, lambda: inventory, "an earlier master")  # noqa: B023 - called in this iteration
+            assert hand_over(context, [Step(RETURNED, source, target, 1, "a test")]).moved == 1
 
-    def _let_the_node_see_a_later_sender(self, engine: Engine) -> None:
-        """Of opens, of which this database knows nothing yet."""
+    def _push_under_later_epoch(self, engine: Engine) -> None:
+        """Push an open under an epoch that this database does not know."""
         with engine.begin() as connection:
             connection.execute(delete(lanes).where(lanes.c.protocol == "open"))
         answer = httpx.post(
@@ -182,27 +186,27 @@ class Stage:
             json={"api_key": self.node.api_key, "open": {"id": 1_000, "client": ""}},
             headers={"Workmesh-Epoch": str(LATER_EPOCH), "Workmesh-Lane": f"{SERVICE}/open"},
         )
-        assert answer.json()["status"] != "success", "it refuses the record, and remembers the epoch"
+        assert answer.json()["status"] != "success", "the node refuses the record, and saves the epoch"
 
     def _reset_node(self) -> None:
         with closing(sqlite3.connect(self.node.database, isolation_level=None)) as live:
-            live.execute("ATTACH ? AS kept", (str(self._node_copy_path),))
+            live.execute("ATTACH ? AS saved", (str(self._node_copy_path),))
             live.execute("BEGIN IMMEDIATE")
             for table in TABLES:
-                live.execute(f"DELETE FROM main.{table}")  # noqa: S608 - names of ours
-                live.execute(f"INSERT INTO main.{table} SELECT * FROM kept.{table}")  # noqa: S608
+                live.execute(f"DELETE FROM main.{table}")  # noqa: S608 - constant names
+                live.execute(f"INSERT INTO main.{table} SELECT * FROM saved.{table}")  # noqa: S608
             live.execute("COMMIT")
 
     @property
     def _node_copy_path(self) -> Path:
-        return self.folder / "node-as-it-was.db"
+        return self.folder / "node-copy.db"
 
     def _node_copy(self) -> sqlite3.Connection:
         return sqlite3.connect(self._node_copy_path)
 
     @contextmanager
     def _copy(self, template: str) -> Iterator[str]:
-        """The address of a copy of a database, removed with the block."""
+        """The address of a copy of a database, which is deleted after the block."""
         name = f"{template}_{next(self._names)}"
         if self.server is None:
             shutil.copy(self.folder / f"{template}.db", self.folder / f"{name}.db")
@@ -217,7 +221,7 @@ class Stage:
     def _url(self, name: str) -> str:
         if self.server is None:
             return f"sqlite:///{self.folder / name}.db"
-        # It is the master that is killed, not the server: no commit has to wait for the disk.
+        # Only masters are killed, not the server: no commit has to wait for the disk.
         fast = {"options": "-csynchronous_commit=off"}
         url = make_url(self.server).set(database=name).update_query_dict(fast)
         return url.render_as_string(hide_password=False)
@@ -230,12 +234,12 @@ class Stage:
 
 
 @contextmanager
-def set_stage(folder: Path, server: str | None) -> Iterator[Stage]:
-    """A stage with a node of its own."""
+def open_stage(folder: Path, server: str | None) -> Iterator[Stage]:
+    """A stage with its own node."""
     with (
         running_node(
             "tests.reliability.mail_service:mails", environment={"WORKMESH_BODY_LIMIT": str(BODY_LIMIT)}
         ) as node,
-        warm_program() as program,
+        master_program() as program,
     ):
         yield Stage(folder, server, node, program)

@@ -1,4 +1,4 @@
-"""Transactions that commit out of order: pending is a state and no cursor, so nothing is skipped."""
+"""Transactions that commit out of order: pending is a state, not a cursor, so no record is skipped."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def two(engine: Engine) -> Iterator[tuple[Connection, Connection]]:
 
 
 def add(connection: Connection, numbers: Sequence[int], shop: int = 1) -> None:
-    """Orders in a transaction that stays open; their sort follows their number."""
+    """Insert orders in a transaction that stays open; their sort values rise with their numbers."""
     rows = [{"id": number, "Group": shop, "where": START.replace(microsecond=number)} for number in numbers]
     connection.execute(insert(table_of(Order)), rows)
 
 
-def test_a_transaction_that_began_first_and_commits_last_is_not_skipped(
+def test_records_of_a_transaction_that_starts_first_and_commits_last_are_pushed(
     engine: Engine, two: tuple[Connection, Connection]
 ) -> None:
     early, late = two
@@ -47,7 +47,7 @@ def test_a_transaction_that_began_first_and_commits_last_is_not_skipped(
     assert sent_ids(node.asked) == [4, 5, 6, 1, 2, 3]
 
 
-def test_a_transaction_that_commits_behind_the_page_that_is_read_waits_for_the_next_run(
+def test_records_that_commit_before_the_current_page_are_pushed_by_the_next_run(
     engine: Engine, two: tuple[Connection, Connection]
 ) -> None:
     early, late = two
@@ -71,10 +71,10 @@ def test_a_transaction_that_commits_behind_the_page_that_is_read_waits_for_the_n
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_whatever_the_order_of_commits_nothing_is_left(
+def test_all_records_are_pushed_with_commits_in_any_order(
     engine: Engine, two: tuple[Connection, Connection], seed: int
 ) -> None:
-    chance, numbers = Random(seed), iter(range(1, 1_000))  # noqa: S311 - decisions of a test
+    chance, numbers = Random(seed), iter(range(1, 1_000))  # noqa: S311 - reproducible, not secret
     write_shops(engine, ["n1", "n1", "n1"])
     with scripted_node() as node:
         for _ in range(20):

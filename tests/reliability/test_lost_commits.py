@@ -1,4 +1,4 @@
-"""The database committed, and its answer was lost: what is flagged is flagged, and nothing is sent twice for it."""
+"""The database commits, but its answer is lost: the flags are kept, and no record is sent twice."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from tests.support.scripted_node import Answer, Asked, failure, scripted_node, s
 from tests.support.shop import orders, shop_service, with_push_success, write_orders, write_shops
 
 
-class Losing:
-    """Loses the answer of the first commit that flags records: of a whole statement, or of a transaction."""
+class LostCommit:
+    """Loses the answer to the first commit that flags records: that of a single statement or of a transaction."""
 
     def __init__(self, engine: Engine) -> None:
         self.lost = 0
@@ -28,7 +28,7 @@ class Losing:
 
     def _lose(self) -> None:
         self.lost += 1
-        raise self._error("the connection was cut")
+        raise self._error("the connection was lost")
 
     def _executed(self, connection: Any, cursor: Any, statement: str, *more: Any) -> None:
         if "workmesh_flagged" in statement and not self.lost:
@@ -42,10 +42,10 @@ class Losing:
 
 
 @pytest.fixture
-def losing(engine: Engine) -> Iterator[Losing]:
-    kept = engine.dialect.do_commit
-    yield Losing(engine)
-    engine.dialect.do_commit = kept  # type: ignore[method-assign]
+def lost_commit(engine: Engine) -> Iterator[LostCommit]:
+    original = engine.dialect.do_commit
+    yield LostCommit(engine)
+    engine.dialect.do_commit = original  # type: ignore[method-assign]
 
 
 def refusing(number: int) -> Any:
@@ -57,12 +57,12 @@ def refusing(number: int) -> Any:
     return script
 
 
-def test_a_batch_whose_flags_were_committed_is_not_sent_again(engine: Engine, losing: Losing) -> None:
+def test_a_batch_with_committed_flags_is_not_sent_again(engine: Engine, lost_commit: LostCommit) -> None:
     write_shops(engine, ["n1"])
     write_orders(engine, [1] * 25)
     with scripted_node() as node:
         stopped = push_stops(engine, shop_service(), node.node())
-        assert losing.lost == 1
+        assert lost_commit.lost == 1
         assert stopped.transient
         assert not isinstance(stopped, SQLAlchemyError)
         assert with_push_success(engine, True) == list(range(1, 11))
@@ -72,14 +72,14 @@ def test_a_batch_whose_flags_were_committed_is_not_sent_again(engine: Engine, lo
     assert all(str(pushed[a].push_time) < str(pushed[b].push_time) for a, b in pairwise(range(1, 26)))
 
 
-def test_a_refusal_that_was_committed_counts_once(engine: Engine, losing: Losing) -> None:
+def test_a_committed_refusal_counts_once(engine: Engine, lost_commit: LostCommit) -> None:
     write_shops(engine, ["n1"])
     write_orders(engine, [1])
     with scripted_node(refusing(1)) as node:
         push_stops(engine, shop_service(), node.node())
-        assert losing.lost == 1
+        assert lost_commit.lost == 1
         report = push(engine, shop_service(), node.node())
     assert (report.refused, report.pushed) == (1, 0)
     with engine.connect() as connection:
         attempts = connection.exec_driver_sql("SELECT attempts FROM workmesh_parked").scalars().all()
-    assert attempts == [2], "one for each time that the node refused it"
+    assert attempts == [2], "one for each refusal of the node"

@@ -1,4 +1,4 @@
-"""The seeded bugs have their place in the code, and each is caught; `make mutants` shows by which test."""
+"""Each mutant fits the code, and a test catches it; `make mutants` shows which one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ast
 
 import pytest
 
-from tests.reliability.mutants.__main__ import hunt
+from tests.reliability.mutants.__main__ import run_mutants
 from tests.reliability.mutants.copy import TREE, copied_tree
 from tests.reliability.mutants.mutant import Mutant, read_mutants
 
@@ -14,7 +14,7 @@ MUTANTS = read_mutants()
 
 
 @pytest.mark.parametrize("mutant", [pytest.param(mutant, id=mutant.name) for mutant in MUTANTS])
-def test_a_mutant_fits_the_code_as_it_is(mutant: Mutant) -> None:
+def test_a_mutant_fits_the_current_code(mutant: Mutant) -> None:
     text = (TREE / mutant.file).read_text()
     mutated = mutant.mutated(text)
     assert ast.dump(ast.parse(mutated)) != ast.dump(ast.parse(text))
@@ -24,7 +24,7 @@ def test_a_mutant_fits_the_code_as_it_is(mutant: Mutant) -> None:
         assert f"def {name.partition('[')[0]}" in (TREE / path).read_text()
 
 
-def test_each_mutant_is_told_apart_and_says_what_it_does_to_a_user() -> None:
+def test_each_mutant_has_a_unique_name_and_a_description_of_its_harm() -> None:
     assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS) >= 12
     assert all(mutant.harm for mutant in MUTANTS)
 
@@ -34,5 +34,5 @@ def test_each_mutant_is_told_apart_and_says_what_it_does_to_a_user() -> None:
 def test_every_mutant_is_caught() -> None:
     with copied_tree() as copy:
         assert copy.test(sorted({test for mutant in MUTANTS for test in mutant.tests})).passed
-        survived = [outcome.mutant.name for outcome in hunt(copy, MUTANTS) if outcome.caught is None]
+        survived = [outcome.mutant.name for outcome in run_mutants(copy, MUTANTS) if outcome.caught is None]
     assert survived == []

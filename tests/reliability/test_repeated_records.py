@@ -1,4 +1,4 @@
-"""Records that a node had before others, and that are flagged behind them: it never names them, and they are pulled."""
+"""Records that arrived before others but were flagged after them: their results are pulled too."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from workmesh_flows.testing import DropAnswer, FaultyProxy, Request, inventory_n
 
 
 def dropping_the_first_push(request: Request) -> DropAnswer | None:
-    return DropAnswer() if request.number == 2 else None  # behind the ping
+    return DropAnswer() if request.number == 2 else None  # the first request is the ping
 
 
-def test_a_record_that_others_overtook_when_its_answer_was_lost_is_pulled(
+def test_a_record_is_pulled_whose_answer_was_lost_and_that_others_overtook(
     engine: Engine, tmp_path: Path
 ) -> None:
     service = shop_service()
@@ -27,7 +27,7 @@ def test_a_record_that_others_overtook_when_its_answer_was_lost_is_pulled(
     with order_node(tmp_path) as process, FaultyProxy(process.url, dropping_the_first_push) as proxy:
         node = inventory_node(process, "shop.orders", port=proxy.port)
         push_stops(engine, service, node)
-        write_orders(engine, [2])  # it comes first, and the node gets it last
+        write_orders(engine, [2])  # it sorts first, but arrives last
         assert push(engine, service, node).pushed == 2
         assert [arrival.id for arrival in process.arrivals()] == [2, 1]
         while not all(arrival.processed_at for arrival in process.arrivals()):
@@ -40,7 +40,7 @@ def test_a_record_that_others_overtook_when_its_answer_was_lost_is_pulled(
 @pytest.mark.parametrize(
     ("ready", "asked"), [(30, [[11, 12, *range(13, 21)], [*range(21, 31)]]), (0, [[*range(11, 21)]])]
 )
-def test_a_node_that_names_the_same_record_again_is_asked_for_what_comes_behind_as_long_as_it_has_results(
+def test_records_after_the_latest_one_named_are_pulled_as_long_as_the_node_has_results(
     engine: Engine, ready: int, asked: list[list[int]]
 ) -> None:
     write_shops(engine, ["n1"])
@@ -58,4 +58,4 @@ def test_a_node_that_names_the_same_record_again_is_asked_for_what_comes_behind_
         node.asked.clear()
         again = pull(engine, shop_service(), node.node())
     assert [request.body["ids"] for request in node.asked if request.path == PULL] == asked
-    assert counts(again) == Counts(pulled=len(range(10, ready))), "what is not ready is no part of it"
+    assert counts(again) == Counts(pulled=len(range(10, ready))), "records without a result are not selected"

@@ -1,4 +1,4 @@
-"""What may happen to a shop and its two nodes, in any order; what is promised is in `promises.py`."""
+"""The events of a shop and its two nodes, as rules in any order; `promises.py` checks the promises."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from sqlalchemy import delete, update
 
-from tests.reliability.model.forgetful_node import Faults
-from tests.reliability.model.scene import At, Scene, one_of
-from tests.reliability.model.world import NODES, OWNERS, Places
+from tests.reliability.model.environment import NODES, OWNERS, Environment
+from tests.reliability.model.model_node import Faults
+from tests.reliability.model.scene import EventAt, Scene, one_of
 from tests.support.shop import START, Order
 from workmesh_flows.domain.protocol import Policy
 from workmesh_flows.errors import UnknownName
@@ -21,66 +21,66 @@ from workmesh_flows.operations.moves.reassign import reassign, repush
 
 nodes = st.sampled_from(NODES)
 owners = st.sampled_from(OWNERS)
-sorts = st.integers(0, 5)
+sort_values = st.integers(0, 5)
 picks = st.integers(0, 1000)
 EVENTS = (
     "the master is killed",
     "the master is killed",
     "another run takes over",
-    "an entity comes",
-    "an entity comes",
-    "an entity leaves",
+    "an entity is moved here",
+    "an entity is moved here",
+    "an entity is moved away",
     "records are written",
-    "all is replayed",
-    "the node processes",
+    "all parked records are replayed",
+    "the node processes records",
     "a record is deleted",
 )
 moments = st.tuples(st.integers(1, 3), st.booleans(), st.sampled_from(EVENTS))
 pull_moments = st.tuples(
     st.integers(1, 2),
     st.booleans(),
-    st.sampled_from(["the master is killed", "records are written", "the node processes"]),
+    st.sampled_from(["the master is killed", "records are written", "the node processes records"]),
 )
 
 kills = st.none() | st.none() | st.sampled_from(["lanes leased", "settled", "moving", "moved"])
 
 
 class Shops(RuleBasedStateMachine):
-    """The rules; each is one thing that happens."""
+    """The rules: each is one event."""
 
-    places: ClassVar[Places]
+    environment: ClassVar[Environment]
     scene: Scene
 
     @initialize(
         size=st.sampled_from([None, 1, 2, 3, 5]),
         most=st.integers(1, 3),
         policy=st.sampled_from(["park_entity", "park_entity", "block", "skip_record"]),
-        places=st.lists(sorts, min_size=3, max_size=9),
+        sorts=st.lists(sort_values, min_size=3, max_size=9),
     )
-    def declare(self, size: int | None, most: int, policy: Policy, places: list[int]) -> None:
-        self.scene = Scene(self.places, size=size, most=most, policy=policy)
+    def declare(self, size: int | None, most: int, policy: Policy, sorts: list[int]) -> None:
+        self.scene = Scene(self.environment, size=size, most=most, policy=policy)
         for owner in OWNERS:
-            self.scene.write_now(owner, places[owner - 1 :: 3])
+            self.scene.write_now(owner, sorts[owner - 1 :: 3])
 
-    @rule(owner=owners, places=st.lists(sorts, min_size=1, max_size=5))
-    def write(self, owner: int, places: list[int]) -> None:
-        self.scene.write_now(owner, places)
+    @rule(owner=owners, sorts=st.lists(sort_values, min_size=1, max_size=5))
+    def write(self, owner: int, sorts: list[int]) -> None:
+        self.scene.write_now(owner, sorts)
 
     @precondition(lambda self: len(self.scene.later) < 3)
-    @rule(owner=owners, places=st.lists(sorts, min_size=1, max_size=2))
-    def write_and_commit_later(self, owner: int, places: list[int]) -> None:
-        self.scene.later.append((self.scene.new_ids(len(places)), owner, places))
+    @rule(owner=owners, sorts=st.lists(sort_values, min_size=1, max_size=2))
+    def write_and_commit_later(self, owner: int, sorts: list[int]) -> None:
+        self.scene.later.append((self.scene.new_ids(len(sorts)), owner, sorts))
 
     @precondition(lambda self: self.scene.later)
     @rule()
     def commit_now(self) -> None:
         self.scene.commit()
 
-    @rule(pick=picks, sort=st.none() | sorts)
+    @rule(pick=picks, sort=st.none() | sort_values)
     def delete_or_edit(self, pick: int, sort: int | None) -> None:
-        if (record := one_of(self.scene.places.rows(), pick)) is None:
+        if (record := one_of(self.scene.environment.rows(), pick)) is None:
             return
-        with self.places.engine.begin() as connection:
+        with self.environment.engine.begin() as connection:
             if sort is None:
                 connection.execute(delete(Order).where(Order.id == record))
             else:
@@ -93,7 +93,7 @@ class Shops(RuleBasedStateMachine):
 
     @rule(pick=picks, how=st.sampled_from(["batch", "alone", "crash", "die"]))
     def refuse(self, pick: int, how: str) -> None:
-        """Both nodes do not like a record from now on."""
+        """From now on both nodes refuse a record, crash or die on it."""
         if (record := self.scene.one_pending(pick)) is None:
             return
         for node in self.scene.nodes.values():
@@ -103,82 +103,81 @@ class Shops(RuleBasedStateMachine):
 
     @rule(
         name=nodes,
-        what=st.sampled_from(["lose an answer", "lose two", "take small requests", "go down", "heal"]),
+        fault=st.sampled_from(["lose an answer", "lose two", "accept small requests", "go down", "recover"]),
     )
-    def trouble(self, name: str, what: str) -> None:
+    def change_faults(self, name: str, fault: str) -> None:
         faults = self.scene.nodes[name].faults
-        match what:
+        match fault:
             case "lose an answer":
                 faults.answers_lost = 1
             case "lose two":
                 faults.answers_lost = 2
-            case "take small requests":
+            case "accept small requests":
                 faults.at_most = 1
             case "go down":
                 faults.down = True
             case _:
                 self.scene.nodes[name].faults = Faults()
 
-    @rule(name=nodes, put_back=st.booleans())
-    def back_up(self, name: str, put_back: bool) -> None:
-        (self.scene.nodes[name].restore if put_back else self.scene.nodes[name].back_up)()
+    @rule(name=nodes, restore=st.booleans())
+    def back_up(self, name: str, restore: bool) -> None:
+        (self.scene.nodes[name].restore if restore else self.scene.nodes[name].back_up)()
 
-    @rule(name=nodes, owner=owners, places=st.lists(sorts, max_size=4), late=st.booleans())
-    def push(self, name: str, owner: int, places: list[int], late: bool) -> None:
-        """Records are written, and some that were on their way are committed; the lane is pushed."""
-        self.scene.write_now(owner, places)
+    @rule(name=nodes, owner=owners, sorts=st.lists(sort_values, max_size=4), late=st.booleans())
+    def push(self, name: str, owner: int, sorts: list[int], late: bool) -> None:
+        """Records are written, a late transaction may commit, and the lane is pushed."""
+        self.scene.write_now(owner, sorts)
         if late and self.scene.later:
             self.scene.commit()
         self.scene.push_once(name, RunLimits())
 
     @rule(name=nodes, limit=st.none() | st.integers(1, 5), max_batch=st.none() | st.integers(1, 3))
-    def push_within_bounds(self, name: str, limit: int | None, max_batch: int | None) -> None:
+    def push_with_limits(self, name: str, limit: int | None, max_batch: int | None) -> None:
         self.scene.push_once(name, RunLimits(limit), max_batch)
 
-    @rule(name=nodes, owner=owners, places=st.lists(sorts, max_size=8), at=moments)
-    def push_while(self, name: str, owner: int, places: list[int], at: At) -> None:
-        """Something happens in the middle of a push, which is not kept from it by a dead run."""
-        self.scene.write_now(owner, places)
+    @rule(name=nodes, owner=owners, sorts=st.lists(sort_values, max_size=8), at=moments)
+    def push_during_event(self, name: str, owner: int, sorts: list[int], at: EventAt) -> None:
+        """An event happens during a push; no lease of a killed run prevents the push."""
+        self.scene.write_now(owner, sorts)
         self.scene.expire_leases()
         self.scene.push_once(name, RunLimits(), at=at)
 
     @rule(name=nodes, count=st.integers(0, 8), at=st.none() | pull_moments)
-    def pull(self, name: str, count: int, at: At | None) -> None:
-        """The node processes so many more records; what is processed is pulled."""
-        self.scene.nodes[name].work(count)
+    def pull(self, name: str, count: int, at: EventAt | None) -> None:
+        """The node processes ``count`` more records, and the results are pulled."""
+        self.scene.nodes[name].process(count)
         self.scene.pull_once(name, at)
 
     @rule(owner=owners, again=st.booleans(), killed=kills)
     def reassign(self, owner: int, again: bool, killed: str | None) -> None:
-        self.scene.move(owner, killed, lambda moving: reassign(moving, owner, repush=again), again=again)
+        self.scene.move(owner, killed, lambda context: reassign(context, owner, repush=again), again=again)
 
     @rule(owner=owners, killed=kills)
     def repush(self, owner: int, killed: str | None) -> None:
-        self.scene.move(owner, killed, lambda moving: repush(moving, owner), again=True)
+        self.scene.move(owner, killed, lambda context: repush(context, owner), again=True)
 
     @rule(pick=st.none() | picks, decision=st.sampled_from(["replay", "skip"]), whole=st.booleans())
     def decide(self, pick: int | None, decision: str, whole: bool) -> None:
         if pick is None:
             self.scene.replay_all()
             return
-        aside = self.places.parked()
-        if (record := one_of(aside, pick)) is None:
+        refused_records = self.environment.refused()
+        if (record := one_of(refused_records, pick)) is None:
             return
-        owner = aside[record][0]
+        owner = refused_records[record][0]
         named = {"entities": [str(owner)]} if whole else {"records": [str(record)]}
-        self_decision = "replay" if decision == "replay" else "skip"
         try:
-            decide_refused(self.places.engine, self.scene.service, self_decision, **named)  # type: ignore[arg-type]
+            decide_refused(self.environment.engine, self.scene.service, decision, **named)  # type: ignore[arg-type]
         except UnknownName:
             assert decision == "skip"
         if decision == "replay":
-            for other, (whose, _, _) in aside.items():
+            for other, (whose, _, _) in refused_records.items():
                 if other == record or (whole and whose == owner):
-                    self.scene.promises.forget(other)
+                    self.scene.promises.reset(other)
 
-    @precondition(lambda self: self.scene.dead)
+    @precondition(lambda self: self.scene.killed)
     @rule()
-    def leases_run_out(self) -> None:
+    def expire_leases(self) -> None:
         self.scene.expire_leases()
 
     def teardown(self) -> None:

@@ -1,4 +1,4 @@
-"""Requests that reach the nodes without a socket: a turn of the loop instead of two threads and a connection."""
+"""Requests that reach the nodes without a socket, which saves two threads and a connection."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import json
 import httpx
 import pytest
 
-from tests.reliability.model.world import Places
+from tests.reliability.model.environment import Environment
 from tests.support.scripted_node import Asked
 
 
-def answer_at_once(monkeypatch: pytest.MonkeyPatch, places: Places) -> None:
-    """What a scripted node would say over its socket, from the same script."""
-    scripts = {server.port: server for server in places.servers.values()}
+def answer_without_sockets(monkeypatch: pytest.MonkeyPatch, environment: Environment) -> None:
+    """Answer requests with the scripts of the scripted nodes, without their sockets."""
+    scripts = {server.port: server for server in environment.servers.values()}
 
     def handle(transport: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
         if request.url.port not in scripts:

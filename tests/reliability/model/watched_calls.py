@@ -1,4 +1,4 @@
-"""What the master sends and fetches, watched from the master's own side; there it can be killed, too."""
+"""The push and pull calls of the master, watched on the master's side, where it can also be killed."""
 
 from __future__ import annotations
 
@@ -15,82 +15,82 @@ from workmesh_flows.errors import BatchTooLarge, RecordRefused, RequestCrashed
 
 
 class Killed(BaseException):
-    """The master's process ends here."""
+    """Raised in place of a kill of the master's process."""
 
 
-class Watch(Protocol):
-    """Told of each request before it goes out, and once its answer is there."""
+class Watcher(Protocol):
+    """Called before each request and after its answer."""
 
-    def push_begins(self, node: str, ids: Sequence[int]) -> None: ...
+    def push_starts(self, node: str, ids: Sequence[int]) -> None: ...
 
     def push_ends(self, node: str, ids: Sequence[int], refused: Sequence[int] | None) -> None: ...
 
-    def pull_begins(self) -> None: ...
+    def pull_starts(self) -> None: ...
 
     def pull_ends(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class WatchedPost(Post):
-    """The ready-made call; ``watch`` hears of each one."""
+    """The ready-made call; ``watcher`` is called at each one."""
 
-    watch: Watch | None = None
+    watcher: Watcher | None = None
 
     def __call__(self, records: Any, node: NodeClient) -> Mapping[str, str] | None:
-        assert self.watch is not None
+        assert self.watcher is not None
         ids = [one["id"] for one in (records if self.batch_size else [records])]
-        self.watch.push_begins(node.name, ids)
+        self.watcher.push_starts(node.name, ids)
         try:
             refused = Post.__call__(self, records, node)
         except (RecordRefused, RequestCrashed, BatchTooLarge):
-            self.watch.push_ends(node.name, ids, ids)
+            self.watcher.push_ends(node.name, ids, ids)
             raise
-        self.watch.push_ends(node.name, ids, [int(id_) for id_ in refused or ()])
+        self.watcher.push_ends(node.name, ids, [int(id_) for id_ in refused or ()])
         return refused
 
 
 @dataclass(frozen=True, slots=True)
 class WatchedGet(Get):
-    """The ready-made call; ``watch`` hears of each one."""
+    """The ready-made call; ``watcher`` is called at each one."""
 
-    watch: Watch | None = None
+    watcher: Watcher | None = None
 
     def __call__(self, records: Sequence[Any], node: NodeClient) -> dict[str, Values | str]:
-        assert self.watch is not None
-        self.watch.pull_begins()
+        assert self.watcher is not None
+        self.watcher.pull_starts()
         found = Get.__call__(self, records, node)
-        self.watch.pull_ends()
+        self.watcher.pull_ends()
         return found
 
 
-def watched_service(watch: Watch, *, size: int | None, most: int, policy: Policy) -> Service:
-    """The service over orders, in batches of ``size`` or one a request."""
-    send = WatchedPost(PUSH, "order" if size is None else "orders", size, watch=watch)
-    fetch = WatchedGet(PULL, {"score": Order.score}, 3, watch=watch)
+def watched_service(watcher: Watcher, *, size: int | None, most: int, policy: Policy) -> Service:
+    """The service over orders, in batches of ``size``, or one order a request for None."""
+    send = WatchedPost(PUSH, "order" if size is None else "orders", size, watcher=watcher)
+    fetch = WatchedGet(PULL, {"score": Order.score}, 3, watcher=watcher)
     return shop_service(
         push=Push(send, flags=PUSH_FLAGS, max_attempts=most, policy=policy),
         pull=Pull(STATUS, fetch, flags=PULL_FLAGS),
     )
 
 
-Meanwhile = Callable[[], None]
-"""What happens while a run is in the middle of its work; it may raise Killed."""
+EventAction = Callable[[], None]
+"""An event during a run; it may raise Killed."""
 
 
 @dataclass
 class Moment:
-    """At the n-th request of a run, before it goes out or once it was answered: something happens, once."""
+    """An event at the n-th request of a run, before it is sent or after its answer; it happens once."""
 
     number: int
     after: bool
-    what: Meanwhile
-    passed: int = 0
-    over: bool = False
+    action: EventAction
+    requests: int = 0
+    happened: bool = False
 
     def reached(self, *, after: bool) -> bool:
-        """Told at each request; whether this is the one."""
-        self.passed += not after
-        if self.over or self.passed < self.number or after != self.after:
+        """Called at each request; returns whether the event happens now."""
+        self.requests += not after
+        if self.happened or self.requests < self.number or after != self.after:
             return False
-        self.over = True
+        self.happened = True
         return True

@@ -1,4 +1,4 @@
-"""Seed bugs, one at a time, and see that the tests catch each: ``make mutants``, or by name as arguments."""
+"""Apply mutants one at a time and check that a test catches each: ``make mutants``, or the names as arguments."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tests.reliability.mutants.mutant import Mutant, read_mutants
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of a mutant; ``caught`` names the test that failed, None where it survived."""
+class MutantResult:
+    """The result of a mutant; ``caught`` is the test that failed, None if the mutant survived."""
 
     mutant: Mutant
     caught: str | None
@@ -25,50 +25,50 @@ class Outcome:
         return row(self.mutant.name, self.seconds, self.caught or f"SURVIVED: {self.mutant.harm}")
 
 
-def hunt(copy: Copy, mutants: Sequence[Mutant]) -> Iterator[Outcome]:
-    """Each mutant, and which test catches it."""
+def run_mutants(copy: Copy, mutants: Sequence[Mutant]) -> Iterator[MutantResult]:
+    """Run the tests of each mutant; yields the results."""
     for mutant in mutants:
-        began = time.monotonic()
+        start = time.monotonic()
         with copy.mutated(mutant):
             tested = copy.test(mutant.tests, "-x")
-        yield Outcome(mutant, tested.failed, time.monotonic() - began, tested.output)
+        yield MutantResult(mutant, tested.failed, time.monotonic() - start, tested.output)
 
 
 def main(names: Sequence[str]) -> int:
-    """Print the table; 1 where a mutant survives, or where the tests fail without one."""
+    """Print the table; returns 1 if a mutant survives, or if a test fails without a mutant."""
     listed = read_mutants()
     if unknown := set(names) - {mutant.name for mutant in listed}:
-        say(
+        print_line(
             f"No such mutants: {', '.join(sorted(unknown))}. They are listed in tests/reliability/mutants/*.toml."
         )
         return 1
     mutants = [mutant for mutant in listed if not names or mutant.name in names]
-    began = time.monotonic()
+    start = time.monotonic()
     with copied_tree() as copy:
         unmutated = copy.test(sorted({test for mutant in mutants for test in mutant.tests}))
         if not unmutated.passed:
-            say(unmutated.output + "\nThe tests have to pass before a bug is seeded.")
+            print_line(unmutated.output + "\nThe tests must pass without a mutant.")
             return 1
-        say(row("without a bug", time.monotonic() - began, "all pass"))
+        print_line(row("without a mutant", time.monotonic() - start, "all pass"))
         survived = 0
-        for outcome in hunt(copy, mutants):
-            say(str(outcome))
-            if outcome.caught is None:
+        for result in run_mutants(copy, mutants):
+            print_line(str(result))
+            if result.caught is None:
                 survived += 1
-                say(outcome.output)
-    say(f"{len(mutants) - survived} of {len(mutants)} caught in {time.monotonic() - began:.0f} s")
+                print_line(result.output)
+    print_line(f"{len(mutants) - survived} of {len(mutants)} caught in {time.monotonic() - start:.0f} s")
     return 1 if survived else 0
 
 
 def row(mutant: str, seconds: float, caught: str) -> str:
-    """A row of the table: what was seeded, how long its tests took, the test that failed."""
+    """A row of the table: the mutant, the time of its tests, and the test that failed."""
     path, separator, test = caught.partition("::")
     shown = path.rpartition("/")[2] if separator else path
     return f"{mutant:<49} {seconds:6.1f} s  {shown}{separator}{test}"
 
 
-def say(line: str) -> None:
-    """To whoever watches, at once."""
+def print_line(line: str) -> None:
+    """Print a line without buffering."""
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 

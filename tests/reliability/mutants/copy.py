@@ -1,4 +1,4 @@
-"""A copy of the tree: mutated, tested and put back; the tree itself is never touched."""
+"""A copy of the source tree that is mutated, tested and restored; the tree itself is never changed."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from tests.reliability.mutants.mutant import Mutant
 TREE = Path(__file__).parents[3]
 COPIED = ("pyproject.toml", "tests", "workmesh_flows")
 OPTIONS = ("-q", "--no-header", "--tb=short", "-p", "no:cacheprovider", "--hypothesis-seed=0")
-LONGEST = 900.0
-"""Seconds that the tests of one mutant may take: a bug may keep them from ending."""
+TIMEOUT = 900.0
+"""Seconds for the tests of one mutant, which may keep them from ending."""
 _FAILED = re.compile(r"^FAILED (\S*::[^\n]*?)(?: - .*)?$", re.MULTILINE)
 _FAILURES = 1
-"""What pytest ends with where tests failed, and not the collecting of them."""
+"""The exit status of pytest if a test failed, but not if the collection failed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Tested:
-    """What came of a run of tests; ``failed`` is the first one that failed."""
+class TestRun:
+    """The result of a run of tests; ``failed`` is the first test that failed."""
 
     passed: bool
     failed: str | None
@@ -36,19 +36,19 @@ class Tested:
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """A copy of what the tests need."""
+    """A copy of the files that the tests need."""
 
     folder: Path
 
-    def test(self, tests: Sequence[str], *options: str) -> Tested:
+    def test(self, tests: Sequence[str], *options: str) -> TestRun:
         """Run tests in the copy."""
         code, output = self._run("-m", "pytest", *OPTIONS, *options, *tests)
         failed = _FAILED.search(output) if code == _FAILURES else None
-        return Tested(code == 0, failed[1] if failed else None, output)
+        return TestRun(code == 0, failed[1] if failed else None, output)
 
     @contextmanager
     def mutated(self, mutant: Mutant) -> Iterator[None]:
-        """The copy with a bug in it, for the length of a block."""
+        """Apply a mutant for the length of a block."""
         path = self.folder / mutant.file
         text = path.read_text()
         path.write_text(mutant.mutated(text))
@@ -58,7 +58,7 @@ class Copy:
             path.write_text(text)
 
     def check(self) -> None:
-        """The package of the copy is what its tests import, not the one that is installed."""
+        """Check that the tests import the package of the copy, not the installed one."""
         code, where = self._run("-c", "import workmesh_flows as w; print(w.__file__)")
         assert (code, where.strip()) == (0, str(self.folder / "workmesh_flows/__init__.py")), where
 
@@ -68,21 +68,21 @@ class Copy:
                 [sys.executable, *arguments],
                 check=False,
                 cwd=self.folder,
-                # Byte code is told apart by second and size only: a mutant of both alike would not be seen.
+                # Byte code is compared by time (in seconds) and size only: an equal mutant would not be noticed.
                 env={**os.environ, "PYTHONPATH": str(self.folder), "PYTHONDONTWRITEBYTECODE": "1"},
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
-                timeout=LONGEST,
+                timeout=TIMEOUT,
             )
         except subprocess.TimeoutExpired as late:
-            return -1, f"no end after {late.timeout:g} s"
+            return -1, f"not finished after {late.timeout:g} s"
         return done.returncode, done.stdout
 
 
 @contextmanager
 def copied_tree() -> Iterator[Copy]:
-    """A copy in a temporary folder, removed with the block."""
+    """A copy in a temporary folder, which is deleted after the block."""
     with tempfile.TemporaryDirectory(prefix="workmesh-mutants-") as folder:
         copy = Copy(Path(folder).resolve())
         for name in COPIED:

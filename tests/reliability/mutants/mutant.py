@@ -1,4 +1,4 @@
-"""A mutant: a seeded bug of delivery, as data; the lists are the TOML files beside this one."""
+"""A mutant: a deliberate bug in delivery, as data; the TOML files beside this module list them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ LISTS = Path(__file__).parent
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """One bug: ``file`` with ``new`` in place of ``old``; ``harm`` is what a user would see of it.
+    """One bug: ``file`` with ``new`` in place of ``old``; ``harm`` is its effect for a user.
 
-    ``tests`` are files of tests, or single ones; one of them has to fail.
+    ``tests`` are test files or single tests; one of them must fail.
     """
 
     name: str
@@ -25,16 +25,16 @@ class Mutant:
     tests: Sequence[str]
 
     def mutated(self, text: str) -> str:
-        """The file with the bug in it; raises ValueError where the bug has no place, or more than one."""
+        """Return the text with the bug; raises ValueError unless ``old`` occurs once."""
         found = text.count(self.old)
         if found != 1:
-            message = f"mutant {self.name!r}: its old text occurs {found} times in {self.file}; mend the list"
+            message = f"mutant {self.name!r}: its old text occurs {found} times in {self.file}; fix the list"
             raise ValueError(message)
         return text.replace(self.old, self.new)
 
 
 def read_mutants() -> list[Mutant]:
-    """All that are listed."""
+    """Read all listed mutants."""
     return [
         Mutant(**entry)
         for path in sorted(LISTS.glob("*.toml"))

@@ -1,4 +1,4 @@
-"""The shop's database and its two nodes, put back to the beginning in no time."""
+"""The shop's database and its two nodes, which are quickly reset for each example."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, delete, insert, update
 from sqlalchemy.orm import Session
 
-from tests.reliability.model.forgetful_node import ForgetfulNode
+from tests.reliability.model.model_node import ModelNode
 from tests.support.scripted_node import ScriptedNode, scripted_node
 from tests.support.shop import START, Base, Order, Shop
 from workmesh_flows.adapters.store.schema import lanes, own
@@ -23,13 +23,13 @@ NODES = ("n1", "n2")
 OWNERS = (1, 2, 3)
 LONG_AGO = datetime(2001, 1, 1, tzinfo=UTC)
 LIMITS = Limits(connect_timeout=5, read_timeout=10, lease_seconds=3600, breaker_seconds=0)
-"""A lease outlives the test: it runs out when a rule says so."""
+"""Leases are longer than the test: they expire only by a rule."""
 
 
 RECORDS = 'SELECT id, "Group", "where", push_success, push_time, pull_success, score FROM "select"'
 SHOPS = 'SELECT "ShopId", "order" FROM "Shop"'
 PARKED = "SELECT record, owner, state, attempts FROM workmesh_parked"
-FACT = {True}
+TRUE = {True}
 
 
 @dataclass(frozen=True)
@@ -46,71 +46,73 @@ class Row:
 
     @property
     def place(self) -> tuple[Any, int]:
-        """Where it stands in the order of its owner."""
+        """Its position in the order of its owner."""
         return self.at, self.id
 
 
 @dataclass
-class Places:
-    """What lives as long as the test: a database, two servers, an address where nobody listens."""
+class Environment:
+    """The parts that all examples of a test share: a database, two servers, and a port without a listener."""
 
     engine: Engine
     servers: dict[str, ScriptedNode]
-    deaf: int
+    unused_port: int
 
-    def begin_again(self) -> dict[str, ForgetfulNode]:
-        """Empty tables, shops 1 and 2 at n1, shop 3 at n2, and new nodes."""
+    def reset(self) -> dict[str, ModelNode]:
+        """Empty all tables, assign shops 1 and 2 to n1 and shop 3 to n2, and return new nodes."""
         with self.engine.begin() as connection:
             for table in (*reversed(Base.metadata.sorted_tables), *own.sorted_tables):
                 connection.execute(delete(table))
-            homes = [{"id": owner, "size": 1, "node": NODES[owner == 3]} for owner in OWNERS]
-            Session(connection).execute(insert(Shop), homes)
-        nodes = {name: ForgetfulNode(name, number) for number, name in enumerate(NODES, start=1)}
+            shops = [{"id": owner, "size": 1, "node": NODES[owner == 3]} for owner in OWNERS]
+            Session(connection).execute(insert(Shop), shops)
+        nodes = {name: ModelNode(name, number) for number, name in enumerate(NODES, start=1)}
         for name, server in self.servers.items():
             server.script = nodes[name]
             server.asked.clear()
         return nodes
 
-    def node(self, known: ForgetfulNode, max_batch: int | None = None) -> Node:
-        """A node as the inventory knows it."""
+    def node(self, node: ModelNode, max_batch: int | None = None) -> Node:
+        """The inventory entry of a node."""
         more: dict[str, Any] = {} if max_batch is None else {"max_batch": {"shop.orders": max_batch}}
-        found = self.servers[known.name].node("shop.orders", name=known.name, **more)
+        found = self.servers[node.name].node("shop.orders", name=node.name, **more)
         return (
-            Node(**{name: getattr(found, name) for name in found.__slots__} | {"port": self.deaf})
-            if known.faults.down
+            Node(**{name: getattr(found, name) for name in found.__slots__} | {"port": self.unused_port})
+            if node.faults.down
             else found
         )
 
     def rows(self) -> dict[int, Row]:
         found = self._read(RECORDS)
         return {
-            row[0]: Row(row[0], row[1], row[2], row[3] in FACT, row[4], row[5] in FACT, row[6])
+            row[0]: Row(row[0], row[1], row[2], row[3] in TRUE, row[4], row[5] in TRUE, row[6])
             for row in found
         }
 
-    def homes(self) -> dict[int, str]:
+    def assignments(self) -> dict[int, str]:
         return dict(self._read(SHOPS))
 
-    def parked(self) -> dict[int, tuple[int, str, int]]:
+    def refused(self) -> dict[int, tuple[int, str, int]]:
         """Owner, state and attempts of each refused record."""
         return {int(row[0]): (int(row[1]), row[2], row[3]) for row in self._read(PARKED)}
 
     def _read(self, sql: str) -> Sequence[Any]:
-        """Rows as the driver gives them: these are most of what the model reads, and times only have to compare."""
+        """Rows of the driver, without conversion: the model reads many, and only compares the times."""
         with self.engine.connect() as connection:
             return connection.exec_driver_sql(sql).all()
 
     def expire(self) -> None:
-        """All leases run out."""
+        """Expire all leases."""
         with self.engine.begin() as connection:
             connection.execute(update(lanes).where(lanes.c.holder.is_not(None)).values(lease_until=LONG_AGO))
 
-    def bury(self, node: str, directions: Sequence[str]) -> None:
-        """A killed run gives nothing back: its lanes stay taken."""
-        mine = lanes.c.node == node, lanes.c.direction.in_(directions)
+    def leave_leased(self, node: str, directions: Sequence[str]) -> None:
+        """Leave the lanes of a killed run leased, as it cannot release them."""
+        lanes_of_run = lanes.c.node == node, lanes.c.direction.in_(directions)
         until = datetime.now(UTC) + timedelta(hours=1)
         with self.engine.begin() as connection:
-            connection.execute(update(lanes).where(*mine).values(holder="a dead run", lease_until=until))
+            connection.execute(
+                update(lanes).where(*lanes_of_run).values(holder="a killed run", lease_until=until)
+            )
 
     def write(self, connection: Connection, ids: Sequence[int], owner: int, sorts: Sequence[int]) -> None:
         rows = [
@@ -121,9 +123,9 @@ class Places:
 
 
 @contextmanager
-def places(engine: Engine) -> Iterator[Places]:
-    """An engine on an empty database with our own tables becomes a place for many examples."""
+def open_environment(engine: Engine) -> Iterator[Environment]:
+    """The environment for many examples, from an engine on an empty database with the Workmesh tables."""
     Base.metadata.create_all(engine)
-    with scripted_node() as one, scripted_node() as two, socket() as deaf:
-        deaf.bind(("127.0.0.1", 0))
-        yield Places(engine, dict(zip(NODES, (one, two), strict=True)), deaf.getsockname()[1])
+    with scripted_node() as one, scripted_node() as two, socket() as unused_port:
+        unused_port.bind(("127.0.0.1", 0))
+        yield Environment(engine, dict(zip(NODES, (one, two), strict=True)), unused_port.getsockname()[1])

@@ -1,4 +1,4 @@
-"""A micro-service in memory that knows records by their ids, with all that can go wrong with one."""
+"""A micro-service in memory that knows records by their ids, with the faults of real ones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.scripted_node import Answer, Asked, failure, success
 
 @dataclass
 class Store:
-    """What a backup holds: records by id in the order they came, how many of them are processed, epochs by lane."""
+    """The contents of a backup: records by id in the order of arrival, the number of processed ones, epochs by lane."""
 
     records: dict[int, str] = field(default_factory=dict)
     processed: int = 0
@@ -21,17 +21,17 @@ class Store:
 
     @property
     def done(self) -> list[int]:
-        """Ids of what is processed, the latest one last."""
+        """The ids of processed records, the latest one last."""
         return list(self.records)[: self.processed]
 
 
 @dataclass
 class Faults:
-    """What is wrong with a node now; sets are of record ids."""
+    """The current faults of a node; the sets hold record ids."""
 
     refuses: set[int] = field(default_factory=set)
     refuses_alone: bool = False
-    """It names the culprits and takes the others, where it else refuses the batch as a whole."""
+    """Whether the node names the refused records and accepts the others, instead of refusing the whole batch."""
     crashes: set[int] = field(default_factory=set)
     dies: set[int] = field(default_factory=set)
     at_most: int | None = None
@@ -40,8 +40,8 @@ class Faults:
 
 
 @dataclass
-class ForgetfulNode:
-    """A script for a scripted node. ``ever`` and ``ever_done`` outlive a backup that is put back."""
+class ModelNode:
+    """A script for a scripted node. A restored backup does not reset ``ever`` and ``ever_done``."""
 
     name: str
     number: int
@@ -64,11 +64,11 @@ class ForgetfulNode:
         return success()
 
     def score(self, record: int) -> int:
-        """The result of a record, which tells where it was processed."""
+        """The result of a record, which shows the node that processed it."""
         return 10 * record + self.number
 
-    def work(self, count: int) -> None:
-        """Process so many more records, in the order they came."""
+    def process(self, count: int) -> None:
+        """Process ``count`` more records in the order of arrival."""
         before = self.store.processed
         self.store.processed = min(before + count, len(self.store.records))
         self.effects += self.store.done[before:]
@@ -78,7 +78,7 @@ class ForgetfulNode:
         self.backup = deepcopy(self.store)
 
     def restore(self) -> None:
-        """Lose all since the last backup, and with it the effects."""
+        """Restore the last backup: lose all later records and their effects."""
         self.store = deepcopy(self.backup)
         self.effects = self.store.done
 
@@ -86,17 +86,17 @@ class ForgetfulNode:
         lane, epoch = asked.headers["workmesh-lane"], int(asked.headers["workmesh-epoch"])
         highest = self.store.epochs.get(lane, 0)
         if epoch < highest:
-            stale = {"status": "a stale epoch", "value": {"epoch": highest}}
+            stale = {"status": "stale epoch", "value": {"epoch": highest}}
             return Answer(json.dumps(stale).encode(), 412)
         self.store.epochs[lane] = epoch
         orders = asked.body["orders"] if "orders" in asked.body else [asked.body["order"]]
-        answer = self._take([order["id"] for order in orders], batch="orders" in asked.body)
+        answer = self._accept([order["id"] for order in orders], batch="orders" in asked.body)
         if self.faults.answers_lost:
             self.faults.answers_lost -= 1
             return Answer(raw=b"")
         return answer
 
-    def _take(self, ids: Sequence[int], *, batch: bool) -> Answer:
+    def _accept(self, ids: Sequence[int], *, batch: bool) -> Answer:
         faults, new = self.faults, [id_ for id_ in ids if id_ not in self.store.records]
         if faults.at_most is not None and len(ids) > faults.at_most:
             return Answer(code=413)
@@ -107,7 +107,7 @@ class ForgetfulNode:
         refused = faults.refuses.intersection(new)
         if refused and not (batch and faults.refuses_alone):
             return failure(f"refused: {min(refused)}")
-        taken = [id_ for id_ in new if id_ not in refused]
-        self.store.records.update(dict.fromkeys(taken, ""))
-        self.ever.update(taken)
+        accepted = [id_ for id_ in new if id_ not in refused]
+        self.store.records.update(dict.fromkeys(accepted, ""))
+        self.ever.update(accepted)
         return success({"refused": {str(id_): "no" for id_ in refused}} if refused else "")
