@@ -172,6 +172,7 @@ def test_an_event_saved_as_sent_was_flushed_before_the_process_is_killed(
     assert "workmesh.lane.stopped" in names(seen(1))
 
 
+@pytest.mark.usefixtures("prefect")  # otherwise Prefect starts a server of its own, which may take minutes
 def test_a_run_ends_although_the_event_queue_does_not_empty(monkeypatch: pytest.MonkeyPatch) -> None:
     stuck = threading.Event()
     monkeypatch.setattr(
