@@ -1,4 +1,4 @@
-"""The flows of the sample's mesh that are not one service's, for prefect.yaml."""
+"""The flows of the sample's mesh that concern all its services, for prefect.yaml."""
 
 from workmesh_flows.demo.mesh import mesh
 from workmesh_flows.flows import mesh_flows

@@ -18,13 +18,13 @@ KEY = "{5A1D3C52-0C1B-4E7A-8D3F-5B6C7D8E9F01}"
 GOOD: dict[str, Any] = {"host": "10.0.0.7", "port": 8080, "api_key": KEY, "services": ["s"]}
 
 
-def test_the_states_of_the_form_are_those_of_a_node() -> None:
+def test_the_form_offers_every_state_of_a_node() -> None:
     assert set(get_args(WorkmeshNode.model_fields["state"].annotation)) == {
         state.value for state in NodeState
     }
 
 
-def test_a_block_becomes_a_node_with_all_its_facts() -> None:
+def test_a_block_becomes_a_node_with_all_its_fields() -> None:
     block = WorkmeshNode(
         **GOOD,
         scheme="https",
@@ -51,7 +51,7 @@ def test_a_host_is_a_name_or_an_address(host: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "problem"),
     [
         pytest.param(
             {"host": "http://n1"}, "without scheme, port, path or spaces", id="a scheme in the host"
@@ -60,21 +60,25 @@ def test_a_host_is_a_name_or_an_address(host: str) -> None:
         pytest.param({"host": ""}, "without scheme, port, path or spaces", id="no host"),
         pytest.param({"port": 0}, "greater than or equal to 1", id="port 0"),
         pytest.param({"port": 70_000}, "less than or equal to 65535", id="port too high"),
-        pytest.param({"scheme": "ftp"}, "'http' or 'https'", id="another scheme"),
+        pytest.param({"scheme": "ftp"}, "'http' or 'https'", id="an unknown scheme"),
         pytest.param(
-            {"state": "asleep"}, "'active', 'draining', 'standby' or 'disabled'", id="no such state"
+            {"state": "asleep"}, "'active', 'draining', 'standby' or 'disabled'", id="an unknown state"
         ),
         pytest.param({"api_key": "  "}, "the api key must not be empty", id="an empty key"),
         pytest.param({"services": []}, "name at least one service", id="no service"),
-        pytest.param({"services": ["s", " "]}, "name at least one service", id="a service without a name"),
+        pytest.param({"services": ["s", " "]}, "name at least one service", id="an empty service name"),
         pytest.param(
             {"max_entities": -1}, "max_entities\n  Input should be greater", id="a shared cap below 0"
         ),
         pytest.param(
-            {"limits": [{"service": "t"}]}, "limits name t, which the node does not run", id="a stranger"
+            {"limits": [{"service": "t"}]},
+            "limits name t, which the node does not run",
+            id="limits of an unknown service",
         ),
         pytest.param(
-            {"limits": [{"service": "s"}, {"service": "s"}]}, "limits name s twice", id="a service twice"
+            {"limits": [{"service": "s"}, {"service": "s"}]},
+            "limits name s twice",
+            id="limits of a service twice",
         ),
         pytest.param(
             {"limits": [{"service": "s", "max_weight": -1}]}, "greater than or equal to 0", id="a cap below 0"
@@ -82,11 +86,9 @@ def test_a_host_is_a_name_or_an_address(host: str) -> None:
         pytest.param(
             {"limits": [{"service": "s", "max_batch": 0}]},
             "greater than or equal to 1",
-            id="no record a batch",
+            id="a batch of 0 records",
         ),
-        pytest.param(
-            {"limits": [{"service": "s", "max_rate": 0}]}, "greater than 0", id="no record a second"
-        ),
+        pytest.param({"limits": [{"service": "s", "max_rate": 0}]}, "greater than 0", id="a rate of 0"),
         pytest.param(
             {"limits": [{"service": "s", "max_rate": float("nan")}]}, "finite number", id="a rate of NaN"
         ),
@@ -95,24 +97,24 @@ def test_a_host_is_a_name_or_an_address(host: str) -> None:
         ),
     ],
 )
-def test_a_wrong_value_is_refused_with_a_sentence_that_does_not_show_the_key(
-    wrong: dict[str, Any], said: str
+def test_an_invalid_value_is_refused_with_an_error_that_does_not_show_the_key(
+    wrong: dict[str, Any], problem: str
 ) -> None:
     with pytest.raises(ValidationError) as refused:
         WorkmeshNode(**{**GOOD, **wrong})
-    assert said in str(refused.value)
+    assert problem in str(refused.value)
     assert KEY not in str(refused.value)
     assert KEY not in repr(refused.value)
 
 
-def test_neither_block_nor_node_shows_its_key() -> None:
+def test_the_texts_of_block_and_node_do_not_show_the_key() -> None:
     block = WorkmeshNode(**GOOD)
     for thing in (block, block.to_node("n1")):
         assert KEY not in repr(thing)
         assert KEY not in str(thing)
 
 
-def test_a_saved_node_comes_back_whole(prefect: str) -> None:
+def test_a_saved_node_is_loaded_with_all_its_fields(prefect: str) -> None:
     del prefect
     WorkmeshNode(**{**GOOD, "api_key": SecretStr(KEY), "tags": ["a", "b"]}).save("n1")
     loaded = WorkmeshNode.load("n1")
@@ -134,7 +136,7 @@ def test_prefect_finds_the_block_type_through_the_entry_point() -> None:
 
 
 class TestPrefectsOwnSuite(BlockStandardTestSuite):
-    """What Prefect asks of the blocks of an integration."""
+    """Prefect's own tests for the blocks of an integration."""
 
     @pytest.fixture
     def block(self) -> type[WorkmeshNode]:
@@ -142,7 +144,7 @@ class TestPrefectsOwnSuite(BlockStandardTestSuite):
 
     @pytest.fixture(autouse=True)
     def _published(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The logo is looked at as it lies in the repository, not as it is published."""
+        """Read the logo from the repository, not from the published site."""
 
         def opened(address: str) -> Any:
             return BytesIO((DOCS / address.removeprefix(f"{SITE}/")).read_bytes())

@@ -22,7 +22,7 @@ mesh = Mesh([shop_service()])
 """
 
 
-def test_the_command_tells_what_is_wrong_and_its_ddl_mends_it(
+def test_the_command_reports_problems_and_its_ddl_fixes_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "shop_mesh.py").write_text(MESH)
@@ -31,11 +31,11 @@ def test_the_command_tells_what_is_wrong_and_its_ddl_mends_it(
     create_shop(engine)
     with engine.begin() as connection:
         connection.execute(text('ALTER TABLE "select" DROP COLUMN push_error'))
-    told = check(tmp_path, address)
-    assert told.returncode == 1, told.stderr
-    assert "shop.orders" in told.stdout
-    assert "the column is missing (push error)" in " ".join(told.stdout.split())
-    ddl = told.stdout.split("-- missing DDL; --sql prints only these statements\n")[1]
+    ended = check(tmp_path, address)
+    assert ended.returncode == 1, ended.stderr
+    assert "shop.orders" in ended.stdout
+    assert "the column is missing (push error)" in " ".join(ended.stdout.split())
+    ddl = ended.stdout.split("-- missing DDL; --sql prints only these statements\n")[1]
     monkeypatch.setenv("PREFECT_INTEGRATIONS_WORKMESH_DATABASE_URL", address)
     command = ["check", "--mesh", "shop_mesh:mesh", "--sql"]
     monkeypatch.syspath_prepend(tmp_path)
@@ -49,7 +49,7 @@ def test_the_command_tells_what_is_wrong_and_its_ddl_mends_it(
 
 
 def check(folder: Path, address: str) -> subprocess.CompletedProcess[str]:
-    """The command as a user runs it, without a Prefect server."""
+    """Run the command as a user does, without a Prefect server."""
     known = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     return subprocess.run(
         [sys.executable, "-m", "workmesh_flows.cli", "check", "--mesh", "shop_mesh:mesh"],

@@ -29,7 +29,7 @@ number = 7
 
 @dataclass(frozen=True)
 class Ended:
-    """A command that was run: what it ended with, and what it said."""
+    """The exit status and the output of a command."""
 
     returncode: int
     stdout: str
@@ -50,14 +50,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def workmesh(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Workmesh:
-    """The command, in this process: starting one takes longer than what it does."""
+    """Run the command in this process, since starting a process takes longer than the command."""
     del folder
 
     def run(*arguments: str, **environment: str) -> Ended:
         with monkeypatch.context() as patch:
             patch.setattr(sys, "argv", ["workmesh", *arguments])
-            patch.setenv("PREFECT_LOGGING_LEVEL", "WARNING")  # the command sets it where nobody has
-            # Prefect's console goes on writing to the standard error of the test that was first.
+            patch.setenv("PREFECT_LOGGING_LEVEL", "WARNING")  # the command sets it if it is not set
+            # Prefect's console handler still writes to the standard error of the first test.
             patch.setattr(logging, "raiseExceptions", False)
             for name, value in environment.items():
                 patch.setenv(name, value)
@@ -67,14 +67,14 @@ def workmesh(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
                 code = 0
             except SystemExit as ended:
                 code = int(ended.code or 0)
-            said = capsys.readouterr()
-        return Ended(code, said.out, said.err)
+            printed = capsys.readouterr()
+        return Ended(code, printed.out, printed.err)
 
     return run
 
 
 def process(folder: Path, *arguments: str, **environment: str) -> Ended:
-    """The command as a user runs it, in a process and a folder of its own."""
+    """Run the command as a user does, in a separate process and folder."""
     known = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     ended = subprocess.run(
         [sys.executable, "-m", "workmesh_flows.cli", *arguments],
@@ -88,8 +88,8 @@ def process(folder: Path, *arguments: str, **environment: str) -> Ended:
     return Ended(ended.returncode, ended.stdout, ended.stderr)
 
 
-def said(ended: Ended) -> str:
-    """The one line of a failure."""
+def error_line(ended: Ended) -> str:
+    """The one line of an error."""
     assert ended.returncode == 1, ended.stderr
     assert "Traceback" not in ended.stderr
     lines = [line for line in ended.stderr.splitlines() if line.startswith("workmesh: ")]
@@ -139,24 +139,24 @@ def test_help_lists_the_commands(workmesh: Workmesh) -> None:
         pytest.param(["microservice", "nowhere:app"], "there is no module nowhere", id="no micro-service"),
     ],
 )
-def test_a_failure_is_one_clear_line(
+def test_an_error_is_reported_in_one_line(
     prefect: str, workmesh: Workmesh, arguments: list[str], line: str
 ) -> None:
     del prefect
-    assert line in said(workmesh(*arguments))
+    assert line in error_line(workmesh(*arguments))
 
 
-def test_a_server_that_is_away_is_said_in_one_line(folder: Path) -> None:
+def test_an_unreachable_server_is_reported_in_one_line(folder: Path) -> None:
     environment = {
         "PREFECT_API_URL": "http://127.0.0.1:9/api",
         "PREFECT_CLIENT_MAX_RETRIES": "0",
         "PREFECT_INTEGRATIONS_WORKMESH_DATABASE_URL": f"sqlite:///{folder / 'master.db'}",
     }
-    line = said(process(folder, "nodes", "--mesh", "shop_mesh:mesh", **environment))
+    line = error_line(process(folder, "nodes", "--mesh", "shop_mesh:mesh", **environment))
     assert "the Prefect server cannot be reached" in line
 
 
-def test_tables_and_runs_work_from_the_command_line(prefect: str, folder: Path, workmesh: Workmesh) -> None:
+def test_tables_and_flows_work_from_the_command_line(prefect: str, folder: Path, workmesh: Workmesh) -> None:
     url = f"sqlite:///{folder / 'master.db'}"
     engine = create_engine(url)
     write_shops(engine, [None, "ghost"])
@@ -178,7 +178,7 @@ def test_tables_and_runs_work_from_the_command_line(prefect: str, folder: Path, 
         pushed = workmesh("push", "shop.orders", "--node", "n1", "--limit", "2", **environment)
         assert pushed.stdout.strip() == "pushed 2 records on 1 lane, 1 still pending"
         stopped = workmesh("push", **environment)
-        assert said(stopped) == "workmesh: 1 lane failed:"
+        assert error_line(stopped) == "workmesh: 1 lane failed:"
         assert "\nTotal: pushed 1 record on 2 lanes. Nothing is lost" in stopped.stderr
         assert with_push_success(engine, True) == [1, 2, 3]
         assert "pulled 1 record" in workmesh("pull", "--node", "n1", **environment).stdout
@@ -194,7 +194,7 @@ def test_tables_and_runs_work_from_the_command_line(prefect: str, folder: Path, 
     assert API_KEY not in nodes + services
 
 
-def test_a_drain_shows_its_plan_and_only_applies_it_when_told(
+def test_drain_shows_its_plan_and_applies_it_only_with_apply(
     prefect: str, folder: Path, workmesh: Workmesh
 ) -> None:
     del prefect

@@ -1,4 +1,4 @@
-"""`workmesh nodes import`, `export` and `upgrade`, in this process: the server is real, the program's start is tested elsewhere."""
+"""`workmesh nodes import`, `export` and `upgrade`, run in this process against a real Prefect server."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def hosts() -> dict[str, str]:
     return {name: node.host for name, node in load_inventory().nodes.items()}
 
 
-def test_a_file_becomes_the_inventory_and_a_second_import_changes_nothing(tmp_path: Path) -> None:
+def test_an_import_writes_the_nodes_of_a_file_and_a_second_import_changes_nothing(tmp_path: Path) -> None:
     file = tmp_path / "nodes.yaml"
     file.write_text(FILE)
     first = workmesh("nodes", "import", file)
@@ -58,25 +58,25 @@ def test_a_file_becomes_the_inventory_and_a_second_import_changes_nothing(tmp_pa
     assert load_inventory().nodes["n2"].api_key.get_secret_value() == KEY
 
 
-def test_an_import_that_died_in_the_middle_is_simply_run_again(
+def test_an_interrupted_import_is_completed_by_running_it_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "nodes.yaml"
     file.write_text(FILE)
     with monkeypatch.context() as patch:
 
-        def dies(name: str) -> None:
-            if name.startswith("n1"):  # it is written, and nobody hears of it
+        def interrupted(line: str) -> None:
+            if line.startswith("n1"):  # the node is written, but its line is not printed
                 raise KeyboardInterrupt
 
-        patch.setattr("workmesh_flows.cli.nodes.typer.echo", dies)
+        patch.setattr("workmesh_flows.cli.nodes.typer.echo", interrupted)
         workmesh("nodes", "import", file)
     assert hosts() == {"n1": "10.0.0.1"}
     assert workmesh("nodes", "import", file).output.splitlines() == ["n2: added", "1 unchanged"]
     assert hosts() == {"n1": "10.0.0.1", "n2": "10.0.0.2"}
 
 
-def test_what_is_written_is_what_prefect_s_own_save_writes_also_where_it_was_written_already() -> None:
+def test_a_node_is_written_as_by_prefect_s_own_save_also_over_an_existing_one() -> None:
     node = WorkmeshNode(
         host="10.0.0.1",
         api_key=SecretStr(KEY),
@@ -87,23 +87,23 @@ def test_what_is_written_is_what_prefect_s_own_save_writes_also_where_it_was_wri
     node.save("saved")
     with writing_nodes() as write:
         write("written", node)
-        write("written", node)  # the answer to the first was lost
+        write("written", node)  # as after a lost answer to the first request
     with get_client(sync_client=True) as client:
         found = client.read_block_documents_by_type(SLUG, include_secrets=True)
-    kept = {one.name: (one.data, one.block_schema_id, one.is_anonymous) for one in found}
-    assert kept["written"] == kept["saved"]
+    documents = {one.name: (one.data, one.block_schema_id, one.is_anonymous) for one in found}
+    assert documents["written"] == documents["saved"]
     assert len(found) == 2
 
 
 def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
     file = tmp_path / "nodes.yaml"
     file.write_text(FILE)
-    told = workmesh("nodes", "import", file, "--dry-run").output
-    assert told.startswith("n1: to be added\nn2: to be added\n0 unchanged; nothing was written")
+    output = workmesh("nodes", "import", file, "--dry-run").output
+    assert output.startswith("n1: to be added\nn2: to be added\n0 unchanged; nothing was written")
     assert hosts() == {}
 
 
-def test_a_node_that_the_file_does_not_name_is_deleted_only_when_asked_and_holding_nothing(
+def test_with_prune_a_node_that_the_file_does_not_name_is_deleted_unless_it_holds_entities(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = f"sqlite:///{tmp_path / 'shop.db'}"
@@ -112,10 +112,10 @@ def test_a_node_that_the_file_does_not_name_is_deleted_only_when_asked_and_holdi
     engine = create_engine(url)
     write_shops(engine, ["n2"])
     file = tmp_path / "nodes.yaml"
-    ours = FILE.replace("[s]", "[shop.orders]")
-    file.write_text(ours)
+    nodes = FILE.replace("[s]", "[shop.orders]")
+    file.write_text(nodes)
     workmesh("nodes", "import", file)
-    file.write_text(ours.strip().splitlines()[0].replace("10.0.0.1", "10.0.0.9"))
+    file.write_text(nodes.strip().splitlines()[0].replace("10.0.0.1", "10.0.0.9"))
     for more in ([], ["--dry-run"]):
         ended = workmesh("nodes", "import", file, "--prune", *more)
         assert str(ended.exception).splitlines()[1:] == [
@@ -142,12 +142,12 @@ def test_a_node_of_another_mesh_on_the_same_server_is_not_deleted(
     file.write_text(FILE)
     workmesh("nodes", "import", file)
     file.write_text(FILE.strip().splitlines()[0])
-    told = workmesh("nodes", "import", file, "--prune").output
-    assert "n2: not deleted, since it runs s, which this mesh does not declare" in told
+    output = workmesh("nodes", "import", file, "--prune").output
+    assert "n2: not deleted, since it runs s, which this mesh does not declare" in output
     assert list(hosts()) == ["n1", "n2"]
 
 
-def test_nothing_is_deleted_where_nobody_can_say_what_it_holds(tmp_path: Path) -> None:
+def test_without_a_mesh_no_node_is_deleted_since_its_entities_are_unknown(tmp_path: Path) -> None:
     file = tmp_path / "nodes.yaml"
     file.write_text(FILE)
     workmesh("nodes", "import", file)
@@ -156,7 +156,7 @@ def test_nothing_is_deleted_where_nobody_can_say_what_it_holds(tmp_path: Path) -
     assert list(hosts()) == ["n1", "n2"]
 
 
-def test_a_file_with_one_wrong_node_changes_none(tmp_path: Path) -> None:
+def test_a_file_with_one_invalid_node_changes_no_node(tmp_path: Path) -> None:
     file = tmp_path / "nodes.yaml"
     file.write_text(FILE.replace("10.0.0.2", "with/a/path"))
     ended = workmesh("nodes", "import", file)
@@ -164,7 +164,7 @@ def test_a_file_with_one_wrong_node_changes_none(tmp_path: Path) -> None:
     assert hosts() == {}
 
 
-def test_what_is_exported_is_imported_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_exported_file_can_be_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     WorkmeshNode(host="10.0.0.1", api_key=SecretStr(KEY), services=["s"], tags=["eu"]).save("n1")
     shown = workmesh("nodes", "export")
     assert KEY not in shown.output
@@ -177,28 +177,28 @@ def test_what_is_exported_is_imported_again(tmp_path: Path, monkeypatch: pytest.
     assert load_inventory().nodes["n1"].tags == ("eu",)
 
 
-def test_a_key_that_is_not_set_says_that_a_stored_node_may_keep_its_own(tmp_path: Path) -> None:
+def test_the_error_for_a_missing_key_says_how_a_stored_node_keeps_its_key(tmp_path: Path) -> None:
     file = tmp_path / "nodes.yaml"
     file.write_text(FILE.splitlines()[1])
     workmesh("nodes", "import", file)
     file.write_text(FILE.replace("THE_KEY", "NO_SUCH_KEY"))
     lines = str(workmesh("nodes", "import", file).exception).splitlines()
     assert lines[1:] == [
-        "  n1: NO_SUCH_KEY, which is to hold its api_key, is not set; without the line api_key it keeps the one that it has",
-        "  n2: NO_SUCH_KEY, which is to hold its api_key, is not set",
+        "  n1: the environment variable NO_SUCH_KEY for its api_key is not set; remove the line api_key to keep the stored key",
+        "  n2: the environment variable NO_SUCH_KEY for its api_key is not set",
     ]
     file.write_text("n1: {host: 10.0.0.7, services: [s]}")
     assert workmesh("nodes", "import", file).output.splitlines() == ["n1: changed: host", "0 unchanged"]
     assert load_inventory().nodes["n1"].api_key.get_secret_value() == KEY
 
 
-def test_a_service_that_is_spelt_nearly_as_one_of_the_mesh_is_doubted(
+def test_a_service_whose_name_resembles_one_of_the_mesh_is_reported_as_misspelled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "nodes.yaml"
     file.write_text(FILE.replace("[s]", "[shop.order, invoices]", 1).replace("[s]", "[shop.orders]"))
     doubt = "n1: the mesh has no service shop.order: did you mean shop.orders?"
-    assert doubt not in workmesh("nodes", "import", file, "--dry-run").output, "nobody said which mesh"
+    assert doubt not in workmesh("nodes", "import", file, "--dry-run").output, "no mesh is named"
     monkeypatch.setenv(f"{PREFIX}MESH", "tests.support.shop_mesh:mesh")
     monkeypatch.setenv(f"{PREFIX}DATABASE_URL", f"sqlite:///{tmp_path / 'shop.db'}")
     write_shops(create_engine(f"sqlite:///{tmp_path / 'shop.db'}"), ["n1"])
@@ -209,24 +209,24 @@ def test_a_service_that_is_spelt_nearly_as_one_of_the_mesh_is_doubted(
         doubt,
     ]
     shown = workmesh("nodes").output
-    assert f"{doubt}; " in shown, "beside what a ping found"
+    assert f"{doubt}; " in shown, "together with the problem that a ping found"
     assert "n2: the mesh has no" not in shown
 
 
 @pytest.fixture
-def _forgotten_form() -> Iterator[None]:
-    """The server forgets the block type afterwards: forms are made from the schema that came to it last."""
+def _block_type_deleted() -> Iterator[None]:
+    """Delete the block type afterwards: the server makes forms from the schema that was registered last."""
     yield
     with get_client(sync_client=True) as client:
         client.delete_block_type(client.read_block_type_by_slug(SLUG).id)
 
 
-@pytest.mark.usefixtures("_forgotten_form")
-def test_documents_of_an_earlier_form_get_the_newest_one_and_keep_their_values(
+@pytest.mark.usefixtures("_block_type_deleted")
+def test_upgrade_rewrites_documents_of_an_earlier_schema_and_keeps_their_values(
     prefect: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     WorkmeshNode(host="10.0.0.1", api_key=SecretStr(KEY), services=["s"]).save("now")
-    _save_in_an_earlier_form(prefect)
+    _save_with_an_earlier_schema(prefect)
     assert outdated_nodes() == ["then"]
     ended = workmesh("nodes", "upgrade")
     assert ended.output.splitlines() == ["then: upgraded", "1 were up to date"]
@@ -235,8 +235,8 @@ def test_documents_of_an_earlier_form_get_the_newest_one_and_keep_their_values(
     assert load_inventory().nodes["then"].api_key.get_secret_value() == KEY
 
 
-def _save_in_an_earlier_form(api: str) -> None:
-    """A document as a version of ours would have left it that knew neither tags nor limits."""
+def _save_with_an_earlier_schema(api: str) -> None:
+    """Save a document of an earlier version, without tags and limits."""
     with get_client(sync_client=True) as client:
         block_type = client.read_block_type_by_slug(SLUG)
     fields: dict[str, dict[str, object]] = {
@@ -260,7 +260,7 @@ def _save_in_an_earlier_form(api: str) -> None:
 
 
 @pytest.mark.parametrize("command", ["nodes", "push", "report --html mesh.html", "automations install"])
-def test_a_server_that_takes_connections_and_never_answers_is_not_waited_for(
+def test_a_command_fails_soon_if_the_server_accepts_connections_but_never_answers(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: str
 ) -> None:
     monkeypatch.chdir(tmp_path)

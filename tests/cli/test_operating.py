@@ -1,4 +1,4 @@
-"""From an empty folder to a mesh that runs: what `workmesh init` prints and the README's five commands, typed as they stand."""
+"""From an empty folder to a running mesh: the commands that `workmesh init` prints, and the five of the README, literally."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ ENDS = {
     "scoring-status": "counted",
     "scoring-sync": "assigned 0 entities",
 }
-"""With what the sentence of each run begins, when all is done."""
+"""The start of each run's message once all records are processed."""
 PARAMETERS = {"my-saas-drain": {"nodes": ["n1"]}}
-"""What a form asks for; the others ask for nothing."""
+"""Required parameters; the other flows have none."""
 
 
 @dataclass(slots=True)
 class Project:
-    """A folder with what `workmesh init` wrote, and the terminals that work in it."""
+    """The folder that `workmesh init` wrote, and the environment of the commands that run in it."""
 
     folder: Path
     api: str
@@ -56,13 +56,13 @@ class Project:
     environment: dict[str, str]
 
     def deployments(self) -> dict[str, str]:
-        """The id of each, by its name."""
+        """The id of each deployment by its name."""
         return {one["name"]: one["id"] for one in post(self.api, "/deployments/filter")}
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """All that was printed, done; what goes on running (server, node, worker) ends with the tests."""
+    """A project in which all printed commands ran; server, node and worker run until the tests end."""
     folder = tmp_path_factory.mktemp("empty") / "my_saas"
     folder.mkdir()
     port, node = _free_port(), _free_port()
@@ -81,38 +81,38 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
             process.terminate()
             with suppress(subprocess.TimeoutExpired):
                 process.wait(5)
-            with suppress(ProcessLookupError):  # a worker waits for the runs that it has begun: they end, too
+            with suppress(ProcessLookupError):  # a worker waits for the runs that it started: kill them, too
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
 
-def test_the_readme_s_five_commands_are_among_those_that_init_prints(project: Project) -> None:
+def test_init_prints_the_five_commands_of_the_readme(project: Project) -> None:
     assert len(FIVE) == 5
     assert [line for line in project.printed if line in FIVE] == FIVE
 
 
-def test_a_run_of_sync_does_the_whole_job(project: Project) -> None:
+def test_runs_of_sync_score_every_lead(project: Project) -> None:
     assert set(project.deployments()) == set(ENDS)
     assert _scored(project) == LEADS
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)  # nine runs, each a process of its own, beside that of the schedule
-def test_every_deployed_flow_is_run_by_the_worker_to_the_right_end(project: Project) -> None:
+@pytest.mark.timeout(400)  # nine runs, each in its own process, while the schedule starts more
+def test_the_worker_completes_a_run_of_every_deployed_flow(project: Project) -> None:
     assert _scored(project) == LEADS
     for name, deployment in project.deployments().items():
-        state, said = _end(project.api, deployment, PARAMETERS.get(name, {}))
+        state, message = _end(project.api, deployment, PARAMETERS.get(name, {}))
         assert (name, state) == (name, "COMPLETED")
-        assert said.startswith(ENDS[name])
+        assert message.startswith(ENDS[name])
 
 
 def _scored(project: Project) -> int:
-    """Run sync until all leads are scored: a node needs its time, and the schedule runs it, too."""
+    """Run sync until the node has scored all leads, at most 60 s; the schedule runs it, too."""
     deployment = project.deployments()["scoring-sync"]
     end, scored = time.monotonic() + 60, 0
     while scored < LEADS and time.monotonic() < end:
-        state, said = _end(project.api, deployment, {})
-        assert (state, said[:9]) == ("COMPLETED", "assigned ")
+        state, message = _end(project.api, deployment, {})
+        assert (state, message[:9]) == ("COMPLETED", "assigned ")
         with closing(sqlite3.connect(project.folder / "saas.db")) as database:
             (scored,) = database.execute(
                 "SELECT count(*) FROM lead WHERE score > 0 AND pull_success"
@@ -149,7 +149,7 @@ def _run(project: Project, command: str) -> subprocess.CompletedProcess[str]:
 
 
 def _typed(project: Project, line: str) -> list[subprocess.Popen[bytes]]:
-    """Do what a shell does with the line; return the process that goes on, if it is one that does."""
+    """Run the line as a shell would; return its process if it runs in the background."""
     if line.startswith("pip install"):
         return []
     if line.startswith("export "):
@@ -187,7 +187,7 @@ def _answering(address: str) -> None:
 
 
 def _end(api: str, deployment: str, parameters: dict[str, Any]) -> tuple[str, str]:
-    """Press Run; how that run ended."""
+    """Start a run of the deployment; return the type and the message of its final state."""
     asked = {"state": {"type": "SCHEDULED"}, "parameters": parameters}
     end = time.monotonic() + 60
     run = post(api, f"/deployments/{deployment}/create_flow_run", asked)["id"]

@@ -1,4 +1,4 @@
-"""`workmesh init`, `setup`, `serve` and `automations`: what they write and make, and that doing it twice is no harm."""
+"""`workmesh init`, `setup`, `serve` and `automations`: their effects, also when they run twice."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def workmesh(*arguments: str | Path) -> Result:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
-def test_the_program_says_its_version() -> None:
+def test_the_program_prints_its_version_and_its_purpose() -> None:
     assert re.fullmatch(r"workmesh-flows \d+\.\d+\.\d+, prefect 3\.\d+\.\d+\n", workmesh("--version").output)
     assert "Assign accounts to nodes, push records, pull results, show status." in workmesh("--help").output
 
@@ -51,7 +51,7 @@ def test_a_written_project_passes_its_own_test(tmp_path: Path) -> None:
     assert "1 passed" in ended.stdout, ended.stdout + ended.stderr
 
 
-def test_a_project_s_package_is_called_as_asked_or_as_its_folder(tmp_path: Path) -> None:
+def test_the_package_of_a_project_has_the_given_name_or_that_of_its_folder(tmp_path: Path) -> None:
     assert write_project(tmp_path / "My SaaS")[0] == "my_saas"
     package, written = write_project(tmp_path / "other", "acme")
     assert package == "acme"
@@ -61,21 +61,21 @@ def test_a_project_s_package_is_called_as_asked_or_as_its_folder(tmp_path: Path)
 
 
 @pytest.mark.parametrize("name", ["my-saas", "7up", "class", "Acme", ""])
-def test_a_name_that_no_package_can_have_is_refused(tmp_path: Path, name: str) -> None:
+def test_an_invalid_package_name_is_refused(tmp_path: Path, name: str) -> None:
     folder = tmp_path / (name or "...")
-    with pytest.raises(ConfigurationError, match="is no name for a Python package"):
+    with pytest.raises(ConfigurationError, match="is not a valid name of a Python package"):
         write_project(folder, name or None)
     assert not folder.exists()
 
 
 @pytest.mark.parametrize("name", ["json", "tests", "prefect", "workmesh_flows"])
-def test_a_name_that_another_package_has_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ConfigurationError, match="is the name of a Python package that is there already"):
+def test_the_name_of_an_existing_package_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigurationError, match="is the name of an existing Python package"):
         write_project(tmp_path, name)
     assert not list(tmp_path.iterdir())
 
 
-def test_a_project_is_written_for_the_server_that_is_set(
+def test_a_project_is_written_for_the_configured_server(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PREFECT_API_URL", "http://10.0.0.5:4310/api")
@@ -84,14 +84,14 @@ def test_a_project_is_written_for_the_server_that_is_set(
     assert 'url = "http://10.0.0.5:4310/api"' in (tmp_path / "my_saas" / "prefect.toml").read_text()
 
 
-def test_no_file_that_is_there_is_overwritten(tmp_path: Path) -> None:
+def test_an_existing_file_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "prefect.yaml").write_text("mine")
     with pytest.raises(ConfigurationError, match=r"nothing was written: .*prefect\.yaml"):
         write_project(tmp_path, "acme")
     assert [path.name for path in tmp_path.iterdir()] == ["prefect.yaml"]
 
 
-def test_setup_makes_the_pool_and_the_block_type_and_a_second_time_leaves_them(prefect: str) -> None:
+def test_setup_creates_pool_and_block_type_and_keeps_them_the_second_time(prefect: str) -> None:
     first, second = workmesh("setup", "--pool", "ours"), workmesh("setup", "--pool", "ours")
     assert "work pool ours: created" in first.output
     assert "work pool ours: exists" in second.output
@@ -99,7 +99,7 @@ def test_setup_makes_the_pool_and_the_block_type_and_a_second_time_leaves_them(p
     assert api_client.get(f"{prefect}/block_types/slug/workmesh-node").json()["name"] == "Workmesh Node"
 
 
-def test_every_flow_of_a_mesh_is_served_and_found_where_its_deployment_says(
+def test_every_flow_of_a_mesh_is_served_and_loads_from_its_entrypoint(
     prefect: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     del prefect
@@ -113,7 +113,7 @@ def test_every_flow_of_a_mesh_is_served_and_found_where_its_deployment_says(
     assert set(push.tags) == {"workmesh", "service:micro.emails.timeline"}
 
 
-def test_what_is_no_flow_of_the_mesh_is_not_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_flow_of_the_mesh_is_an_attribute_error(monkeypatch: pytest.MonkeyPatch) -> None:
     import workmesh_flows.flows.serving as served
 
     monkeypatch.setenv("PREFECT_INTEGRATIONS_WORKMESH_MESH", "workmesh_flows.demo.mesh:mesh")
@@ -128,8 +128,10 @@ def automations(api: str) -> dict[str, Any]:
     return {found["name"]: found for found in post(api, "/automations/filter")}
 
 
-@pytest.mark.filterwarnings("ignore:'imghdr' is deprecated")  # of what Prefect sends notifications with
-def test_automations_are_installed_once_and_stay_as_a_person_left_them(prefect: str) -> None:
+@pytest.mark.filterwarnings(
+    "ignore:'imghdr' is deprecated"
+)  # imported by the library that sends Prefect's notifications
+def test_automations_are_installed_once_and_stay_switched_off_by_the_user(prefect: str) -> None:
     from prefect.blocks.notifications import SlackWebhook
 
     assert workmesh("automations", "install").output.count(": installed") == 5
@@ -176,10 +178,10 @@ class Thing(Base):
     other: Mapped[str | None]
 
 
-def test_services_whose_names_are_too_much_alike_are_not_served_as_one() -> None:
+def test_services_whose_flows_would_share_an_attribute_are_not_served() -> None:
     alike = [
         Service(name, entity=Thing, assigned_to=column, protocols=[])
         for name, column in (("a.b", Thing.one), ("a_b", Thing.other))
     ]
-    with pytest.raises(ConfigurationError, match=r"too much alike .*serving.a_b_assign"):
+    with pytest.raises(ConfigurationError, match=r"names are too similar .*serving.a_b_assign"):
         deployments(Mesh(alike))

@@ -14,7 +14,7 @@ CLEAN: list[Event] = [record(1), accepted(1, 1), state(1)]
 
 
 def verify(folder: Path, events: Sequence[Event], *arguments: str) -> subprocess.CompletedProcess[str]:
-    """The command as a user runs it, over a history of these events."""
+    """Run the command as a user does, on a history of these events."""
     with History(folder / "history.jsonl") as history:
         for event in events:
             history.write(event)
@@ -29,7 +29,7 @@ def verify(folder: Path, events: Sequence[Event], *arguments: str) -> subprocess
     )
 
 
-def test_a_clean_history_is_a_table_of_zeros(tmp_path: Path) -> None:
+def test_a_clean_history_shows_a_table_of_zeros(tmp_path: Path) -> None:
     ended = verify(tmp_path, [*CLEAN, pending(2)])
     assert (ended.returncode, ended.stderr) == (0, "")
     title, names, _, figures = (line.strip() for line in ended.stdout.strip().splitlines())
@@ -38,7 +38,7 @@ def test_a_clean_history_is_a_table_of_zeros(tmp_path: Path) -> None:
     assert figures.split() == ["4", "2", "0", "0", "0", "0", "0", "0"]
 
 
-def test_a_violated_history_is_told_in_sentences(tmp_path: Path) -> None:
+def test_each_violation_of_a_history_is_reported_in_a_sentence(tmp_path: Path) -> None:
     ended = verify(tmp_path, [*CLEAN, state(2), pending(3)], "--settled")
     assert (ended.returncode, ended.stderr) == (1, "")
     assert ended.stdout.splitlines()[-2:] == [
@@ -47,7 +47,7 @@ def test_a_violated_history_is_told_in_sentences(tmp_path: Path) -> None:
     ]
 
 
-def test_a_broken_file_is_one_line_with_its_number(tmp_path: Path) -> None:
+def test_an_unreadable_file_is_reported_in_one_line_with_the_line_number(tmp_path: Path) -> None:
     (tmp_path / "history.jsonl").write_text('{"event":"lost"}\n')
     ended = verify(tmp_path, CLEAN)
     assert (ended.returncode, ended.stdout) == (2, "")

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.timeout(180)
 
 
 def run_demo(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """``workmesh demo`` as a new user runs it: an empty home directory, nothing configured."""
+    """Run ``workmesh demo`` as a new user does: with an empty home directory and no configuration."""
     known = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     return subprocess.run(
         [sys.executable, "-m", "workmesh_flows.cli", "demo", *arguments],
@@ -29,7 +29,7 @@ def run_demo(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def tables(output: str) -> str:
-    """The two tables, without the story around them."""
+    """The two tables of the output."""
     return re.sub(r" +\n", "\n", output[output.index("Nodes") : output.index("Look at")])
 
 
@@ -57,7 +57,7 @@ def test_the_demo_shows_no_key_and_no_trace(on_sqlite: subprocess.CompletedProce
 
 
 @pytest.mark.slow
-def test_the_demo_gives_the_same_tables_on_postgresql_and_leaves_nothing_there(
+def test_the_demo_shows_the_same_tables_on_postgresql_and_drops_its_own_there(
     on_sqlite: subprocess.CompletedProcess[str], postgresql_server: str, tmp_path: Path
 ) -> None:
     with empty_postgresql(postgresql_server) as url:
@@ -69,7 +69,7 @@ def test_the_demo_gives_the_same_tables_on_postgresql_and_leaves_nothing_there(
         engine.dispose()
 
 
-def test_the_demo_touches_no_table_that_is_there_already(postgresql_server: str, tmp_path: Path) -> None:
+def test_the_demo_does_not_touch_an_existing_table(postgresql_server: str, tmp_path: Path) -> None:
     with empty_postgresql(postgresql_server) as url:
         engine = create_engine(url)
         with engine.begin() as connection:
@@ -81,7 +81,7 @@ def test_the_demo_touches_no_table_that_is_there_already(postgresql_server: str,
         engine.dispose()
 
 
-def test_an_address_without_its_driver_is_explained(tmp_path: Path) -> None:
+def test_the_error_for_an_address_without_a_driver_names_the_driver(tmp_path: Path) -> None:
     ended = run_demo(tmp_path, "--database", "postgresql://me:hush@127.0.0.1/name")
     assert ended.returncode == 1
     assert "write postgresql+psycopg://" in ended.stderr

@@ -1,4 +1,4 @@
-"""A mesh whose push ends the process that works it, as a machine that is taken away does."""
+"""A mesh whose push kills the process that runs the lane, as the loss of its machine would."""
 
 from __future__ import annotations
 

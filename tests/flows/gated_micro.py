@@ -1,4 +1,4 @@
-"""A micro-service for the sample that takes nothing until a file appears: its lanes stay busy until a test lets go."""
+"""A micro-service for the sample that accepts no record until a file appears: until then its lanes stay busy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The demo's mesh put to work by runs that spread its lanes over processes: its data, three nodes, and what must hold."""
+"""The demo's mesh for tests whose runs spread lanes over processes: its data, three nodes, and the checks after a run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NODES = ("n1", "n2", "n3")
 
 
 def write_assigned(url: str, *, accounts: int = 12, records: int = 1200) -> None:
-    """The sample's data, each account at one of the nodes, in turn."""
+    """Write the sample's data, and assign the accounts to the nodes in turn."""
     engine = create_engine(url)
     write_sample(engine, accounts=accounts, records=records)
     column = Account.node_for_micro_emails_timeline
@@ -38,7 +38,7 @@ def write_assigned(url: str, *, accounts: int = 12, records: int = 1200) -> None
 def sample_nodes(
     folder: Path, microservice: str = "workmesh_flows.demo.micro:timeline", **more: Any
 ) -> Iterator[dict[str, NodeProcess]]:
-    """The nodes, running and registered."""
+    """Start the nodes and register them."""
     with ExitStack() as running, writing_nodes() as write:
         nodes = {}
         for name in NODES:
@@ -52,7 +52,7 @@ def sample_nodes(
 
 
 def counted(url: str, name: str) -> dict[str, int]:
-    """How many records of each protocol have a flag set to true."""
+    """The number of records of each protocol whose flag of this name is true."""
     engine = create_engine(url)
     with engine.connect() as connection:
         found = {
@@ -67,7 +67,7 @@ def counted(url: str, name: str) -> dict[str, int]:
 
 
 def expected_arrivals(engine: Engine, node: str) -> dict[str, list[str]]:
-    """The ids of each protocol's records that belong to a node, in the order in which they are to be sent."""
+    """The ids of a node's records by protocol, in the order in which they must be sent."""
     found = {}
     with engine.connect() as connection:
         for protocol, model in MODELS.items():
@@ -84,8 +84,8 @@ def expected_arrivals(engine: Engine, node: str) -> dict[str, list[str]]:
     return found
 
 
-def see_all_in_order(url: str, nodes: dict[str, NodeProcess]) -> None:
-    """Each node took all that is its own and nothing else, protocol after protocol, each in its order."""
+def check_all_in_order(url: str, nodes: dict[str, NodeProcess]) -> None:
+    """Check that each node received exactly its records, protocol after protocol, each in order."""
     engine = create_engine(url)
     for name, node in nodes.items():
         arrived = [(arrival.protocol, str(arrival.id)) for arrival in node.arrivals()]
@@ -96,8 +96,8 @@ def see_all_in_order(url: str, nodes: dict[str, NodeProcess]) -> None:
 
 
 def wait_until_processed(nodes: dict[str, NodeProcess], seconds: float = 20) -> None:
-    """Until the nodes have worked off what they took."""
+    """Wait until the nodes have processed all records that they accepted."""
     end = monotonic() + seconds
     while any(arrival.processed_at is None for node in nodes.values() for arrival in node.arrivals()):
-        assert monotonic() < end, "the nodes did not process what they took"
+        assert monotonic() < end, "the nodes did not process all accepted records in time"
         sleep(0.1)

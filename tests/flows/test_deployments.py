@@ -1,4 +1,4 @@
-"""The repository's own deployments, deployed as the comment in prefect.yaml says. (What a worker makes of such: test_operating.)"""
+"""The repository's own deployments, deployed as described in prefect.yaml. (test_operating lets a worker run such.)"""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ ROOT = Path(__file__).parents[2]
 ACTIONS = ("assign", "push", "pull", "sync", "replay", "rebalance", "status")
 
 
-def test_all_flows_deploy_and_are_found_again(prefect: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_flows_are_deployed_and_load_from_their_entrypoints(
+    prefect: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(ROOT)
     monkeypatch.setenv("PREFECT_API_URL", prefect)
     assert CliRunner().invoke(app, ["setup"]).exit_code == 0
@@ -37,5 +39,5 @@ def test_all_flows_deploy_and_are_found_again(prefect: str, monkeypatch: pytest.
         (schedule,) = deployments["timeline-sync"]["schedules"]
         assert (schedule["slug"], schedule["active"]) == ("each-quarter-of-an-hour", True)
     finally:
-        for deployment in deployments.values():  # and the runs that its schedule has planned
+        for deployment in deployments.values():  # with the runs that its schedule has planned
             api_client.delete(f"{prefect}/deployments/{deployment['id']}").raise_for_status()

@@ -1,4 +1,4 @@
-"""Lanes worked by the processes of a Ray cluster. `make test-ray` installs Ray, whose protobuf the benchmarks cannot bear."""
+"""Lanes in the processes of a Ray cluster. `make test-ray` installs Ray, whose protobuf conflicts with the benchmarks."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from tests.flows.sample_nodes import (
+    check_all_in_order,
     counted,
     sample_nodes,
-    see_all_in_order,
     wait_until_processed,
     write_assigned,
 )
@@ -37,7 +37,7 @@ def _on_ray(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The address of the sample's data, set for this process and those it starts."""
+    """The address of the sample's data, set for this process and its child processes."""
     url = f"sqlite:///{tmp_path / 'saas.db'}"
     write_assigned(url)
     monkeypatch.setenv(f"{PREFIX}DATABASE_URL", url)
@@ -46,8 +46,8 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.fixture
 def _ray_cluster(database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A cluster made as a run makes its own, for several runs."""
-    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")  # Ray would tell its makers
+    """A cluster with the options of a run's own cluster, for several runs."""
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")  # else Ray sends usage statistics
     ray: Any = import_module("ray")
     made: Any = make_runner(read_settings(), mesh)
     ray.init(**made.init_kwargs)
@@ -55,14 +55,14 @@ def _ray_cluster(database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
     ray.shutdown()
 
 
-def test_a_ray_cluster_that_runs_is_reached_by_its_address(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_connects_to_an_existing_ray_cluster_by_its_address(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"{PREFIX}TASK_RUNNER_ADDRESS", "ray://head:10001")
     made: Any = make_runner(read_settings(), mesh)
     assert (made.address, made.init_kwargs) == ("ray://head:10001", {"namespace": "prefect"})
 
 
 @pytest.mark.usefixtures("_ray_cluster")
-def test_ray_processes_push_and_pull_in_order_and_a_stopped_lane_is_told(
+def test_ray_processes_push_and_pull_in_order_and_a_stopped_lane_is_reported(
     prefect: str, database: str, tmp_path: Path
 ) -> None:
     flows = service_flows(mesh, SERVICE, module=__name__)
@@ -76,7 +76,7 @@ def test_ray_processes_push_and_pull_in_order_and_a_stopped_lane_is_told(
         nodes["n2"].start()
         assert flows.push().message == f"pushed {1200 - before} records on 12 lanes"
         assert latest_run(prefect)["state"]["type"] == "COMPLETED"
-        see_all_in_order(database, nodes)
+        check_all_in_order(database, nodes)
         wait_until_processed(nodes)
         assert flows.pull().message == "pulled 1,200 records on 12 lanes"
     assert sum(counted(database, "pull_success").values()) == 1200

@@ -12,7 +12,7 @@ from tests.support.fleet import Fleet
 from tests.support.prefect_api import latest_run
 from tests.support.shop import write_shops
 from workmesh_flows.flows import mesh_flows, service_flows
-from workmesh_flows.flows.run_names import LONGEST, run_name
+from workmesh_flows.flows.run_names import MAX_LENGTH, run_name
 from workmesh_flows.observability import tags as tag_module
 
 
@@ -39,15 +39,15 @@ from workmesh_flows.observability import tags as tag_module
         ("drain", {"nodes": ["n3"], "dry_run": False, "plan": "d-1"}, "drain n3 by plan d-1"),
     ],
 )  # fmt: skip
-def test_a_run_is_called_by_what_it_does_and_where(
+def test_the_name_of_a_run_gives_its_action_subject_and_nodes(
     action: str, parameters: dict[str, Any], name: str
 ) -> None:
     assert run_name(action, "s", parameters) == name
 
 
-def test_a_name_has_an_end_and_keeps_that_it_is_dry() -> None:
+def test_a_long_name_is_cut_but_still_shows_a_dry_run() -> None:
     name = run_name("assign", "s" * 300, {"dry_run": True})
-    assert len(name) == LONGEST
+    assert len(name) == MAX_LENGTH
     assert name.endswith(" (dry run)")
 
 
@@ -59,7 +59,7 @@ def test_a_name_has_an_end_and_keeps_that_it_is_dry() -> None:
         ("Friday's count", "Friday's count"),
     ],
 )
-def test_a_run_bears_its_name_and_one_that_somebody_gave_it_is_kept(
+def test_a_run_replaces_the_name_that_prefect_generated_and_keeps_a_given_one(
     fleet: Fleet, prefect: str, given: str, name: str
 ) -> None:
     write_shops(fleet.engine, [None])
@@ -70,7 +70,7 @@ def test_a_run_bears_its_name_and_one_that_somebody_gave_it_is_kept(
     assert latest_run(prefect)["name"] == name
 
 
-def test_a_run_about_some_nodes_has_their_tags_and_keeps_its_own(fleet: Fleet, prefect: str) -> None:
+def test_a_run_over_some_nodes_is_tagged_with_them_and_keeps_its_own_tags(fleet: Fleet, prefect: str) -> None:
     write_shops(fleet.engine, ["n1", "n2"])
     fleet.register("n1", 9, "key")
     fleet.register("n2", 9, "key")
@@ -83,7 +83,7 @@ def test_a_run_about_some_nodes_has_their_tags_and_keeps_its_own(fleet: Fleet, p
     assert latest_run(prefect)["tags"] == ["nightly"]
 
 
-def test_a_run_of_the_mesh_is_found_with_each_of_its_services(fleet: Fleet, prefect: str) -> None:
+def test_a_run_of_the_mesh_is_tagged_with_each_of_its_services(fleet: Fleet, prefect: str) -> None:
     write_shops(fleet.engine, ["n1"])
     flow: Any = mesh_flows(fleet.mesh, module=__name__).assign
     for _ in range(2):
@@ -91,7 +91,7 @@ def test_a_run_of_the_mesh_is_found_with_each_of_its_services(fleet: Fleet, pref
         assert latest_run(prefect)["tags"] == ["service:shop.orders"]
 
 
-def test_a_run_whose_tags_get_no_answer_does_its_work(
+def test_a_run_completes_even_if_its_tags_cannot_be_written(
     fleet: Fleet, prefect: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def no_answer(**_: object) -> None:

@@ -1,4 +1,4 @@
-"""Lanes worked by threads, or by the processes of a Dask cluster: the same order, the same outcome, the same words."""
+"""Lanes in threads, or in the processes of a Dask cluster: the same order, results and messages."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from pydantic import SecretStr
 
 from tests.flows.dying_mesh import mesh as dying
 from tests.flows.sample_nodes import (
+    check_all_in_order,
     counted,
     sample_nodes,
-    see_all_in_order,
     wait_until_processed,
     write_assigned,
 )
@@ -40,7 +40,7 @@ KIND = f"{PREFIX}TASK_RUNNER"
 
 
 def travelled(thing: Any) -> Any:
-    """What a Dask process makes of it."""
+    """The object as a Dask process receives it."""
     sent: Any = of_dask
     return sent.loads(sent.dumps(thing))
 
@@ -52,17 +52,17 @@ def chosen(monkeypatch: pytest.MonkeyPatch, kind: str, **more: str) -> Any:
     return make_runner(read_settings(), mesh)
 
 
-def test_lanes_are_threads_of_the_run_unless_something_else_is_said() -> None:
+def test_lanes_run_in_threads_by_default() -> None:
     assert make_runner(read_settings(), Mesh([])) == ThreadPoolTaskRunner(max_workers=32)
 
 
-def test_a_runner_that_there_is_not_is_refused_with_those_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_task_runner_is_refused_with_the_known_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigurationError, match=f"{KIND}: Input should be 'threads', 'dask' or 'ray'"):
         chosen(monkeypatch, "celery")
 
 
 def test_an_address_without_a_cluster_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ConfigurationError, match=f"threads have no address: set {KIND} to dask or ray"):
+    with pytest.raises(ConfigurationError, match=f"threads have no address: also set {KIND} to dask or ray"):
         chosen(monkeypatch, "threads", task_runner_address="tcp://scheduler:8786")
 
 
@@ -74,7 +74,7 @@ def test_a_missing_extra_says_what_to_install(kind: str, monkeypatch: pytest.Mon
     assert f"prefect-{kind} is not installed: pip install 'workmesh-flows[{kind}]'" in str(refused.value)
 
 
-def test_a_dask_cluster_of_the_run_s_own_has_a_process_a_core_and_room_for_the_lanes(
+def test_a_local_dask_cluster_has_a_process_per_core_and_a_thread_for_each_lane(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     local = chosen(monkeypatch, "dask", lanes_at_once="9").cluster_kwargs
@@ -83,20 +83,20 @@ def test_a_dask_cluster_of_the_run_s_own_has_a_process_a_core_and_room_for_the_l
     assert local["n_workers"] * local["threads_per_worker"] >= 9
 
 
-def test_a_dask_cluster_that_runs_is_reached_by_its_address(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_connects_to_an_existing_dask_cluster_by_its_address(monkeypatch: pytest.MonkeyPatch) -> None:
     runner = chosen(monkeypatch, "dask", task_runner_address="tcp://scheduler:8786")
     assert (runner.address, runner.cluster_kwargs) == ("tcp://scheduler:8786", {})
 
 
-def test_a_mesh_that_other_processes_cannot_find_is_refused_when_its_flows_are_made(
+def test_a_mesh_that_other_processes_cannot_load_is_refused_when_its_flows_are_created(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv(KIND, "dask")
-    with pytest.raises(ConfigurationError, match=r"could not find the mesh: .* Declare it in a module"):
+    with pytest.raises(ConfigurationError, match=r"cannot load the mesh: .* Declare the mesh in a module"):
         service_flows(Mesh(mesh.services), SERVICE, module=__name__)
 
 
-def test_a_mesh_that_stands_in_a_flow_s_file_does_not_travel_by_the_name_prefect_gave_it(
+def test_a_mesh_declared_in_a_flow_s_file_is_not_pickled_by_prefect_s_temporary_module_name(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     module = type(sys)("__prefect_loader_1f2e__")
@@ -108,14 +108,14 @@ def test_a_mesh_that_stands_in_a_flow_s_file_does_not_travel_by_the_name_prefect
 
 WHOLE = [
     *(error for error, _ in RAISED),
-    errors.NodeUnavailable("it went away", node="n1", retry_at=MOMENT, interrupted=True),
+    errors.NodeUnavailable("connection lost", node="n1", retry_at=MOMENT, interrupted=True),
     errors.BatchTooLarge("too large to send", node="n1", unsent=True),
     errors.LaneStopped("it is down", lane="s/p/n", report=PullReport("p", "n", left=2)),
 ]
 
 
 @pytest.mark.parametrize("error", [pytest.param(error, id=type(error).__name__) for error in WHOLE])
-def test_an_error_comes_back_whole_from_a_worker(error: errors.WorkmeshError) -> None:
+def test_an_error_keeps_all_attributes_on_its_way_from_a_worker(error: errors.WorkmeshError) -> None:
     arrived = travelled(error)
     assert type(arrived) is type(error)
     assert (str(arrived), arrived.args, vars(arrived)) == (str(error), error.args, vars(error))
@@ -131,11 +131,13 @@ def database(postgresql_server: str) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def dask_cluster(database: str) -> Iterator[str]:
-    """The address of a cluster of two processes, made as a run makes its own."""
+    """The address of a cluster of two processes, with the options of a run's own cluster."""
     from distributed import LocalCluster
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(f"{PREFIX}DATABASE_URL", database)  # the processes find it, as on other machines
+        patch.setenv(
+            f"{PREFIX}DATABASE_URL", database
+        )  # in the environment of the processes, as on other machines
         local = chosen(patch, "dask", lanes_at_once="8").cluster_kwargs | {"n_workers": 2}
         started: Any = LocalCluster
         with started(**local) as cluster:
@@ -143,7 +145,7 @@ def dask_cluster(database: str) -> Iterator[str]:
 
 
 def how_it_failed(flows: ServiceFlows) -> tuple[str, str]:
-    """What was done, and what was not and why."""
+    """The two parts of the error of a push: the summary, and the failed lanes with their reasons."""
     with pytest.raises(RunFailed) as failed:
         flows.push()
     done, _, why = str(failed.value).partition("; ")
@@ -152,7 +154,7 @@ def how_it_failed(flows: ServiceFlows) -> tuple[str, str]:
 
 @pytest.mark.timeout(300)
 @pytest.mark.slow
-def test_dask_processes_push_and_pull_in_order_and_tell_of_a_stopped_lane_as_threads_do(
+def test_dask_processes_push_and_pull_in_order_and_report_a_stopped_lane_as_threads_do(
     database: str, prefect: str, dask_cluster: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(f"{PREFIX}DATABASE_URL", database)
@@ -170,7 +172,7 @@ def test_dask_processes_push_and_pull_in_order_and_tell_of_a_stopped_lane_as_thr
         assert done == f"pushed {before} records on 12 lanes"
         assert on_dask.push().message == f"pushed {1200 - before} records on 12 lanes"
         run = latest_run(prefect)["id"]
-        see_all_in_order(database, nodes)
+        check_all_in_order(database, nodes)
         wait_until_processed(nodes)
         assert on_dask.pull().message == "pulled 1,200 records on 12 lanes"
     assert sum(counted(database, "push_success").values()) == 1200
@@ -180,7 +182,7 @@ def test_dask_processes_push_and_pull_in_order_and_tell_of_a_stopped_lane_as_thr
     assert sum(row["done"] for row in rows) == 1200
     logged = post(prefect, "/logs/filter", {"logs": {"flow_run_id": {"any_": [run]}}, "limit": 200})
     assert any(line["task_run_id"] for line in logged), (
-        "what a lane logs in its process stands in the run's log"
+        "the run's log has the log lines of lanes in other processes"
     )
 
 

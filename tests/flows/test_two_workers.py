@@ -1,4 +1,4 @@
-"""Two workers on one work pool run the same flow at once: each lane is worked by one of them, nothing is sent twice."""
+"""Two workers of one work pool run the same flow at the same time: one of them runs each lane, nothing is sent twice."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from prefect.types.entrypoint import EntrypointType
 from sqlalchemy import Engine, func, select
 
 from tests.flows.gated_micro import GATE
-from tests.flows.sample_nodes import NODES, sample_nodes, see_all_in_order, write_assigned
+from tests.flows.sample_nodes import NODES, check_all_in_order, sample_nodes, write_assigned
 from tests.support.databases import empty_postgresql
 from tests.support.prefect_api import post
 from workmesh_flows.adapters.store.engine import open_engine
@@ -71,17 +71,17 @@ def lane_rows(api: str, run: str) -> list[dict[str, Any]]:
     return rows
 
 
-def tried(api: str, engine: Engine, ids: list[str]) -> bool:
-    """Whether every node's first lane is held, and each run found taken whatever the other one holds."""
+def both_attempted(api: str, engine: Engine, ids: list[str]) -> bool:
+    """Whether the first lane of every node is leased, and each run has found the lanes of the other one busy."""
     with engine.connect() as connection:
         held = connection.scalar(select(func.count()).select_from(lanes).where(lanes.c.holder.is_not(None)))
-    # A lane that is found taken ends its task at once; what goes on is what the two runs hold.
+    # The task of a busy lane ends at once; the tasks of leased lanes are still running.
     wanted = {"flow_runs": {"id": {"any_": ids}}, "task_runs": {"state": {"type": {"any_": ["FAILED"]}}}}
     return (held, len(post(api, "/task_runs/filter", wanted))) == (len(NODES), len(NODES))
 
 
 def deployed() -> str:
-    """The push flow as a deployment on a pool of its own; gives its id."""
+    """Deploy the push flow on a separate work pool; return the deployment's id."""
     with get_client(sync_client=True) as client:
         client.create_work_pool(WorkPoolCreate(name=POOL, type="process"), overwrite=True)
     made: Any = flows.push.to_deployment(
@@ -110,7 +110,7 @@ def test_two_workers_share_the_lanes_of_a_service_and_push_each_record_once_in_o
             "PREFECT_HOME": str(tmp_path / "home"),
             "PREFECT_WORKER_QUERY_SECONDS": "1",
             f"{PREFIX}DATABASE_URL": url,
-            f"{PREFIX}READ_TIMEOUT": "240",  # the nodes answer when the test lets them
+            f"{PREFIX}READ_TIMEOUT": "240",  # the nodes answer only after the gate opens
         }
         deployment = deployed()
         ids = [
@@ -121,12 +121,12 @@ def test_two_workers_share_the_lanes_of_a_service_and_push_each_record_once_in_o
         ]
         for name in ("first", "second"):
             stack.enter_context(worker(name, environment))
-        # All nodes hold back their answers until both runs have tried each lane: one has it, one found it taken.
-        wait_until("each lane was tried by both", lambda: tried(prefect, engine, ids))
+        # The nodes do not answer until both runs have attempted each lane: one run leases it, the other finds it busy.
+        wait_until("both runs attempted each lane", lambda: both_attempted(prefect, engine, ids))
         gate.touch()
-        wait_until("both ended", lambda: all(run["state_type"] in ENDED for run in runs(prefect, ids)))
+        wait_until("both runs ended", lambda: all(run["state_type"] in ENDED for run in runs(prefect, ids)))
         ended = runs(prefect, ids)
-        see_all_in_order(url, nodes)
+        check_all_in_order(url, nodes)
         tables = {run["id"]: lane_rows(prefect, run["id"]) for run in ended}
     assert {run["state_type"] for run in ended} == {"COMPLETED"}
     first_lanes = [

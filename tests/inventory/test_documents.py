@@ -18,7 +18,7 @@ def save(name: str, host: str = "10.0.0.1") -> None:
     WorkmeshNode(host=host, api_key=SecretStr(KEY), services=["s"]).save(name, overwrite=True)
 
 
-def test_all_documents_are_nodes_of_their_names_with_their_keys(prefect: str) -> None:
+def test_each_document_is_loaded_as_a_node_with_its_name_and_key(prefect: str) -> None:
     del prefect
     for number in range(1, 4):
         save(f"n{number}", f"10.0.0.{number}")
@@ -32,7 +32,7 @@ def test_all_documents_are_nodes_of_their_names_with_their_keys(prefect: str) ->
     assert inventory.problems == {}
 
 
-def test_a_document_that_does_not_validate_is_named_and_hides_no_other(prefect: str) -> None:
+def test_an_invalid_document_is_reported_by_name_and_the_others_are_loaded(prefect: str) -> None:
     save("good")
     save("bad")
     with get_client(sync_client=True) as client:
@@ -47,13 +47,13 @@ def test_a_document_that_does_not_validate_is_named_and_hides_no_other(prefect: 
     assert KEY not in str(inventory)
 
 
-def test_a_field_that_a_form_left_empty_is_named() -> None:
+def test_the_error_names_a_required_field_that_a_form_left_empty() -> None:
     with pytest.raises(ValidationError) as refused:
         WorkmeshNode.model_validate({"host": "10.0.0.1", "api_key": KEY})
     assert describe_errors(refused.value) == "services is not filled in"
 
 
-def test_a_server_that_does_not_know_the_type_has_no_nodes(prefect: str) -> None:
+def test_a_server_without_the_block_type_has_no_nodes(prefect: str) -> None:
     del prefect
     with get_client(sync_client=True) as client:
         with suppress(ObjectNotFound):

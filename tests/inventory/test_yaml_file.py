@@ -35,7 +35,7 @@ def refusal(file: Path, text: str, stored: dict[str, WorkmeshNode] | None = None
     return str(refused.value)
 
 
-def test_a_node_is_read_with_its_key_from_the_environment(file: Path) -> None:
+def test_the_api_key_of_a_node_is_read_from_the_environment(file: Path) -> None:
     file.write_text(GOOD)
     node = read_file(file, {})["n1"]
     assert (node.host, node.port, node.services) == ("10.0.0.7", 8080, ["leads.scoring"])
@@ -43,7 +43,7 @@ def test_a_node_is_read_with_its_key_from_the_environment(file: Path) -> None:
     assert node.api_key.get_secret_value() == KEY
 
 
-def test_a_stored_node_keeps_its_key_where_the_file_names_none(file: Path) -> None:
+def test_a_stored_node_keeps_its_key_if_the_file_names_none(file: Path) -> None:
     stored = WorkmeshNode(host="10.0.0.1", api_key=SecretStr(KEY), services=["leads.scoring"])
     file.write_text("n1: {host: 10.0.0.2, services: [leads.scoring]}")
     node = read_file(file, {"n1": stored})["n1"]
@@ -51,32 +51,32 @@ def test_a_stored_node_keeps_its_key_where_the_file_names_none(file: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "problem"),
     [
-        pytest.param(GOOD.replace("${N1_KEY}", KEY), "api_key must name a variable", id="a key in the file"),
-        pytest.param(GOOD.replace("${N1_KEY}", "'${NOT_SET}'"), "NOT_SET, which is to hold", id="no such variable"),
+        pytest.param(GOOD.replace("${N1_KEY}", KEY), "api_key must name an environment variable", id="a key in the file"),
+        pytest.param(GOOD.replace("${N1_KEY}", "'${NOT_SET}'"), "the environment variable NOT_SET for its api_key is not set", id="a variable that is not set"),
         pytest.param("n1: {host: a, services: [s]}", "as in ${WORKMESH_KEY_N1}", id="a new node without a key"),
-        pytest.param(GOOD.replace("host", "hots"), "a node has no hots; its fields are host", id="a stranger"),
-        pytest.param(GOOD.replace("8080", "80800"), "n1: port: Input should be less than", id="a wrong value"),
-        pytest.param(GOOD.replace("n1:", "N 1:"), "N 1: the name of a node is made of", id="a wrong name"),
-        pytest.param(GOOD + GOOD, 'found duplicate key "n1"', id="a node twice"),
-        pytest.param("- n1", "write each node under its name", id="a list"),
-        pytest.param("n1: 7", "n1: write its fields below its name", id="a number for a node"),
-        pytest.param(f"n1: {{api_key: '{KEY}", "is not YAML", id="broken"),
+        pytest.param(GOOD.replace("host", "hots"), "unknown fields: hots; the fields of a node are host", id="an unknown field"),
+        pytest.param(GOOD.replace("8080", "80800"), "n1: port: Input should be less than", id="an invalid value"),
+        pytest.param(GOOD.replace("n1:", "N 1:"), "N 1: a node's name consists of", id="an invalid name"),
+        pytest.param(GOOD + GOOD, 'found duplicate key "n1"', id="the same node twice"),
+        pytest.param("- n1", "write each node under its name", id="a list in place of names"),
+        pytest.param("n1: 7", "n1: write its fields below its name", id="a number in place of fields"),
+        pytest.param(f"n1: {{api_key: '{KEY}", "is not YAML", id="a syntax error"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_is_said_with_its_node_and_without_a_key(file: Path, text: str, said: str) -> None:
-    assert said in refusal(file, text)
+def test_a_problem_is_reported_with_its_node_and_without_a_key(file: Path, text: str, problem: str) -> None:
+    assert problem in refusal(file, text)
 
 
-def test_everything_that_is_wrong_is_said_at_once(file: Path) -> None:
+def test_all_problems_of_a_file_are_reported_together(file: Path) -> None:
     both = refusal(file, GOOD.replace("8080", "0") + GOOD.replace("n1", "n2").replace("10.0.0.7", "a b"))
     assert "n1: port" in both
     assert "n2: host" in both
     assert "nothing was changed" in both
 
 
-def test_a_file_that_is_not_there_is_named(file: Path) -> None:
+def test_the_error_for_a_missing_file_names_it(file: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"nodes\.yaml cannot be read: No such file"):
         read_file(file, {})
 
@@ -86,7 +86,7 @@ def test_an_empty_file_has_no_nodes(file: Path) -> None:
     assert read_file(file, {}) == {}
 
 
-def test_what_is_written_is_read_again_as_it_was_and_holds_no_key(
+def test_a_written_file_reads_back_as_the_same_nodes_and_holds_no_key(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nodes = {
@@ -105,12 +105,12 @@ def test_what_is_written_is_read_again_as_it_was_and_holds_no_key(
     }
     text = write_file(nodes)
     assert KEY not in text
-    assert "verify" not in text, "what is at its default is left out"
+    assert "verify" not in text, "fields at their defaults are left out"
     file.write_text(text)
     for variable in ("WORKMESH_KEY_N_1", "WORKMESH_KEY_N2"):
         monkeypatch.setenv(variable, KEY)
     assert read_file(file, {}) == nodes
 
 
-def test_no_nodes_are_an_empty_file() -> None:
+def test_without_nodes_the_file_is_empty() -> None:
     assert write_file({}) == ""

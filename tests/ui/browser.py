@@ -1,6 +1,8 @@
-"""A real browser for tests of the UI: Debian's Chromium, or what CHROMIUM names; skipped where there is none, but not in CI.
+"""A real browser for tests of the UI: Debian's Chromium, or the program that CHROMIUM names. Without it, tests are
+skipped, but fail in CI.
 
-While it is open an event loop runs, in which Prefect's own calls would have to be awaited: they come before and after.
+While the browser is open an event loop runs, in which Prefect's own functions would return coroutines: call them before
+or after.
 """
 
 from __future__ import annotations
@@ -20,20 +22,20 @@ from playwright.sync_api import Page, expect, sync_playwright
 from workmesh_flows.blocks.node import SITE
 
 SHOTS = os.environ.get("WORKMESH_SCREENSHOTS")
-"""A folder to keep screenshots in, where one is named."""
+"""Folder for screenshots; without it none are taken."""
 WIDTH, HEIGHT = 1400, 1000
-TRIES = 5
-PATIENCE = 30_000
+SUBMIT_ATTEMPTS = 5
+TIMEOUT = 30_000
 """Milliseconds."""
-expect.set_options(timeout=PATIENCE)
+expect.set_options(timeout=TIMEOUT)
 
 
 @contextmanager
 def chromium_page(api: str, *, dark: bool = False) -> Iterator[Page]:
-    """A page on the newer UI of the Prefect server with this API."""
+    """A page in the v2 UI of the Prefect server with this API address."""
     found = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
     if found is None:
-        missing = "there is no Chromium: install Debian's package chromium, or set CHROMIUM"
+        missing = "Chromium not found: install Debian's package chromium, or set CHROMIUM"
         if os.environ.get("CI"):
             pytest.fail(missing)
         pytest.skip(missing)
@@ -45,9 +47,11 @@ def chromium_page(api: str, *, dark: bool = False) -> Iterator[Page]:
             viewport={"width": WIDTH, "height": HEIGHT},
             color_scheme="dark" if dark else "light",
         )
-        context.route(f"{SITE}/assets/logo.png", lambda route: route.fulfill(path=LOGO))  # published or not
+        context.route(
+            f"{SITE}/assets/logo.png", lambda route: route.fulfill(path=LOGO)
+        )  # also while it is not published
         page = context.new_page()
-        page.set_default_timeout(PATIENCE)
+        page.set_default_timeout(TIMEOUT)
         try:
             yield page
         finally:
@@ -55,11 +59,11 @@ def chromium_page(api: str, *, dark: bool = False) -> Iterator[Page]:
 
 
 def shot(page: Page, name: str, *, height: int = HEIGHT) -> None:
-    """Keep how the page looks, so many pixels of it from the top."""
+    """Save a screenshot of the top of the page, ``height`` pixels high."""
     if SHOTS:
         Path(SHOTS).mkdir(parents=True, exist_ok=True)
         page.set_viewport_size({"width": WIDTH, "height": height})
-        page.wait_for_timeout(500)  # pictures and charts are drawn anew
+        page.wait_for_timeout(500)  # until images and charts are drawn again
         page.screenshot(path=Path(SHOTS) / f"{name}.png")
         page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
 
@@ -69,11 +73,11 @@ VERSION = re.compile(r"^[0-9a-f]{8}$")
 
 
 def submit_run(page: Page) -> str:
-    """Press Submit on the form of a run until the server takes it; the id of the run.
+    """Press Submit on the form of a run until the server accepts it; return the id of the run.
 
-    The server says 503 where another one wrote to its SQLite at that moment, and the form stays as it is.
+    The server answers 503 while another request writes to its SQLite database; the form then stays open.
     """
-    for _ in range(TRIES):
+    for _ in range(SUBMIT_ATTEMPTS):
         with page.expect_response(re.compile("create_flow_run")) as answer:
             page.get_by_role("button", name="Submit").click()
         if answer.value.status != HTTPStatus.SERVICE_UNAVAILABLE:
@@ -83,7 +87,7 @@ def submit_run(page: Page) -> str:
 
 
 def open_newest(page: Page) -> int:
-    """Open the newest version of an artifact from the page of its history; the number of versions."""
+    """Open the newest version of an artifact from the page of its history; return the number of versions."""
     versions = page.get_by_role("link", name=VERSION)
     expect(versions.first).to_be_visible()
     number = versions.count()
@@ -91,9 +95,9 @@ def open_newest(page: Page) -> int:
     return number
 
 
-def show_our_events(page: Page) -> None:
-    """The event feed, with what came from the mesh alone."""
-    # The feed ends at the last full minute, as the browser's clock has it.
+def show_mesh_events(page: Page) -> None:
+    """Open the event feed with only the events of the mesh."""
+    # The feed ends at the last full minute of the browser's clock, so move that clock forward.
     page.clock.set_fixed_time(datetime.now(UTC) + timedelta(minutes=2))
     page.goto("events")
     page.get_by_role("button", name="Filter by event type").click()
@@ -102,7 +106,7 @@ def show_our_events(page: Page) -> None:
 
 
 def read_rows(page: Page) -> list[dict[str, str]]:
-    """The rows of the table of an artifact that is open."""
+    """The rows of the table of the open artifact."""
     table = page.locator("table").first
     expect(table.locator("tbody tr").first).to_be_visible()
     names = table.locator("thead th").all_inner_texts()

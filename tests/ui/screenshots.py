@@ -1,4 +1,4 @@
-"""Takes the pictures of the documentation: `make screenshots` puts the demo to work in a real browser."""
+"""Takes the screenshots of the documentation: `make screenshots` runs the demo and opens it in a real browser."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ from playwright.sync_api import Page
 
 from tests.support.prefect_api import post
 from tests.support.serving_process import ended
-from tests.ui.browser import WIDTH, chromium_page, open_newest, show_our_events, submit_run
+from tests.ui.browser import WIDTH, chromium_page, open_newest, show_mesh_events, submit_run
 
 PICTURES = Path(__file__).parents[2] / "docs" / "assets" / "ui"
 SERVICE = "micro.emails.timeline"
-PATIENCE = 240.0
+TIMEOUT = 240.0
+"""Seconds."""
 
 
 def main() -> None:
-    """Write all pictures anew."""
+    """Take all screenshots again."""
     PICTURES.mkdir(parents=True, exist_ok=True)
     with demo() as api:
         environment = {**os.environ, "PREFECT_API_URL": api}
@@ -38,18 +39,18 @@ def main() -> None:
 
 @contextmanager
 def demo() -> Iterator[str]:
-    """The demo, whose main job is done, serving its flows; the address of its server's API."""
+    """Run the demo until its main job is done and it serves its flows; yield the address of its server's API."""
     with tempfile.TemporaryFile("w+") as log:
         process = subprocess.Popen(
             [sys.executable, "-u", "-m", "workmesh_flows.cli", "demo", "--serve"], stdout=log, stderr=log
         )
         try:
-            end = time.monotonic() + PATIENCE
-            while "being served" not in (said := _all(log)):
+            end = time.monotonic() + TIMEOUT
+            while "being served" not in (output := _all(log)):
                 if process.poll() is not None or time.monotonic() > end:
-                    raise RuntimeError(said)
+                    raise RuntimeError(output)
                 time.sleep(0.5)
-            found = re.search(r"Prefect server is at (\S+)", said)
+            found = re.search(r"Prefect server is at (\S+)", output)
             assert found
             yield found[1]
         finally:
@@ -62,7 +63,7 @@ def _all(log: object) -> str:
 
 
 def take_all(page: Page, api: str) -> None:
-    """Screen after screen, as somebody meets them."""
+    """Take the screenshots in the order in which a user sees the pages."""
     flows = {flow["id"]: flow["name"] for flow in post(api, "/flows/filter")}
     forms = {flows[found["flow_id"]]: found["id"] for found in post(api, "/deployments/filter")}
     page.goto("blocks/catalog/workmesh-node/create")
@@ -85,7 +86,7 @@ def take_all(page: Page, api: str) -> None:
     page.goto(f"deployments/deployment/{forms['mesh.drain']}/run")
     choose(page, "demo-3")
     page.get_by_label("dry_run").click()
-    ended(api, submit_run(page), PATIENCE)
+    ended(api, submit_run(page), TIMEOUT)
 
     (push,) = post(api, "/flow_runs/filter", {"flow_runs": {"name": {"any_": [f"push {SERVICE}"]}}})
     page.goto(f"runs/flow-run/{push['id']}?tab=Details")
@@ -103,7 +104,7 @@ def take_all(page: Page, api: str) -> None:
     page.locator("table").first.wait_for()
     take(page, "plan", 900)
 
-    show_our_events(page)
+    show_mesh_events(page)
     page.get_by_text("workmesh.plan.applied").first.wait_for()
     take(page, "events", 700)
     page.goto("automations")
@@ -119,9 +120,9 @@ def choose(page: Page, node: str) -> None:
 
 
 def take(page: Page, name: str, height: int) -> None:
-    """Keep what is on the screen, in as many colours as a small file has."""
+    """Save a screenshot with 256 colours, for a small file."""
     page.set_viewport_size({"width": WIDTH, "height": height})
-    page.wait_for_timeout(1500)  # pictures and charts are drawn anew
+    page.wait_for_timeout(1500)  # until images and charts are drawn again
     picture = Image.open(BytesIO(page.screenshot()))
     path = PICTURES / f"{name}.png"
     picture.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)

@@ -1,4 +1,4 @@
-"""What somebody sees of a lane that stopped: the failed run, the event feed, and the automations that would tell them."""
+"""A stopped lane in the UI: the failed run, the event feed, and the automations that send notifications."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.fleet import Fleet
 from tests.support.prefect_api import latest_run, wait_for_event
 from tests.support.scripted_node import API_KEY, Answer, scripted_node
 from tests.support.shop import write_orders, write_shops
-from tests.ui.browser import chromium_page, shot, show_our_events
+from tests.ui.browser import chromium_page, shot, show_mesh_events
 from workmesh_flows.errors import RunFailed
 from workmesh_flows.flows import service_flows
 from workmesh_flows.observability.automations import DEAD, NOTIFIED, UNREACHABLE, install
@@ -19,7 +19,7 @@ from workmesh_flows.observability.automations import DEAD, NOTIFIED, UNREACHABLE
 
 @pytest.fixture
 def stopped(prefect: str, fleet: Fleet) -> dict[str, Any]:
-    """A run whose only lane stopped, since the node refused the key."""
+    """A run whose only lane stopped because the node refused the key."""
     write_shops(fleet.engine, ["n1"])
     write_orders(fleet.engine, [1] * 3)
     with scripted_node(lambda _: Answer(b"", 403)) as node:
@@ -33,7 +33,7 @@ def stopped(prefect: str, fleet: Fleet) -> dict[str, Any]:
     return run
 
 
-def test_a_stopped_lane_shows_as_a_failed_run_as_an_event_and_there_are_automations_for_it(
+def test_the_ui_shows_a_stopped_lane_as_a_failed_run_and_an_event_and_lists_the_automations(
     prefect: str, stopped: dict[str, Any]
 ) -> None:
     with chromium_page(prefect) as page:
@@ -42,7 +42,7 @@ def test_a_stopped_lane_shows_as_a_failed_run_as_an_event_and_there_are_automati
         expect(page.get_by_text("Failed").first).to_be_visible()
         expect(page.get_by_text("403").first).to_be_visible()
         shot(page, "failed-run")
-        show_our_events(page)
+        show_mesh_events(page)
         about = page.get_by_role("listitem").filter(has_text="workmesh.lane.stopped").first
         expect(about.get_by_text("shop.orders/order/n1/push")).to_be_visible()
         for related in ("n1", "shop.orders", "push shop.orders"):

@@ -1,4 +1,4 @@
-"""Nodes as people enter them in the UI: what the form keeps, what it refuses, and where they see what it could not."""
+"""Nodes entered in the form of the UI: the saved block, values that the form refuses, and values that it cannot check."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from workmesh_flows.inventory.documents import load_inventory
 
 ROOT = Path(__file__).parents[2]
 SERVICES_AT = 3
-"""The first service, among the boxes for text that the form has."""
+"""Index of the first service among the text boxes of the form."""
 HOST_ALONE = "the host must be a name or an IP address alone, without scheme, port, path or spaces"
 
 
@@ -40,7 +40,7 @@ def save(page: Page) -> None:
 
 
 def printed(fleet: Fleet, *arguments: str) -> str:
-    """What `workmesh nodes` prints, in a process of its own."""
+    """The output of `workmesh nodes` in a separate process."""
     return subprocess.run(
         [
             sys.executable,
@@ -65,7 +65,7 @@ def printed(fleet: Fleet, *arguments: str) -> str:
     ).stdout
 
 
-def test_a_node_that_is_entered_in_the_form_is_in_the_table_that_workmesh_nodes_prints(
+def test_workmesh_nodes_lists_a_node_that_was_entered_in_the_form(
     prefect: str, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PREFECT_API_URL", prefect)
@@ -90,11 +90,11 @@ def test_a_node_that_is_entered_in_the_form_is_in_the_table_that_workmesh_nodes_
     assert node.api_key.get_secret_value() == API_KEY
     row = next(line.split() for line in shown.splitlines() if line.startswith("n7"))
     assert row[:6] == ["n7", "active", "yes", "2", "2", "0.40"]
-    assert str(running.port) in row, "as a number of a door, not of things"
+    assert str(running.port) in row, "a port is printed without a thousands separator"
     assert API_KEY not in shown
 
 
-def test_a_wrong_port_is_refused_by_the_form_and_what_it_lets_through_is_said_where_people_look(
+def test_the_form_refuses_an_invalid_port_and_an_invalid_host_is_reported_in_table_and_page(
     prefect: str, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PREFECT_API_URL", prefect)
@@ -104,10 +104,10 @@ def test_a_wrong_port_is_refused_by_the_form_and_what_it_lets_through_is_said_wh
     with chromium_page(prefect) as page:
         fill_in(page, "n8", "http://10.0.0.8/", "0")
         page.get_by_role("button", name="Save").click()
-        said = page.get_by_label("Port").evaluate("field => field.validationMessage")
-        assert "greater than or equal to 1" in said
+        message = page.get_by_label("Port").evaluate("field => field.validationMessage")
+        assert "greater than or equal to 1" in message
         page.get_by_label("Port").fill("8080")
-        save(page)  # Prefect's form asks nobody about the rest
+        save(page)  # Prefect's form cannot check the host
     inventory = load_inventory()
     assert (list(inventory.nodes), inventory.problems) == ([], {"n8": f"host: {HOST_ALONE}"})
     assert f"n8: host: {HOST_ALONE}" in printed(fleet)

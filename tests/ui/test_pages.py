@@ -1,4 +1,4 @@
-"""Pages and tables that runs publish, as shown in the UI."""
+"""Pages and tables that runs publish, as the UI shows them."""
 
 from __future__ import annotations
 

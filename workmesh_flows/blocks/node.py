@@ -1,6 +1,6 @@
-"""The node as a Prefect block: one document a node, kept in the UI or by code.
+"""The node as a Prefect block: one document per node, edited in the UI or by code.
 
-Prefect servers import this module: it loads no pandas, paramiko or httpx of ours.
+Prefect servers import this module, so it must load fast: it imports neither pandas nor paramiko nor our HTTP client.
 """
 
 from __future__ import annotations
@@ -17,42 +17,45 @@ HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?|[0-9A-Fa-f:.]*:
 
 
 SITE = "https://workmesh-flows.readthedocs.io/en/latest"
-"""Where the documentation is published; Prefect's pages take a logo from nowhere but an address."""
+"""Address of the published documentation; Prefect's pages can show a logo only from an address."""
 
 
 def _plain(schema: dict[str, Any]) -> None:
-    """A field that may be left empty: with null among its types a form would ask for the type first."""
-    kept = next(kind for kind in schema.pop("anyOf") if kind != {"type": "null"})
+    """Make the schema of an optional field plain: if null is among its types, a form asks for the type first."""
+    only = next(kind for kind in schema.pop("anyOf") if kind != {"type": "null"})
     schema.pop("default", None)
-    schema.update(kept)
+    schema.update(only)
 
 
 class ServiceLimits(BaseModel):
-    """How much of one service a node takes."""
+    """Caps of a node for one service."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
-    service: str = Field(description="Name of the service, as it stands above.")
+    service: str = Field(description="Name of the service, as in the list of services above.")
     max_entities: int | None = Field(
-        default=None, ge=0, description="Most entities it may hold. Empty: any.", json_schema_extra=_plain
+        default=None,
+        ge=0,
+        description="Maximum number of entities. Empty: no limit.",
+        json_schema_extra=_plain,
     )
     max_weight: int | None = Field(
         default=None,
         ge=0,
-        description="Most weight it may carry, where the service weighs its entities. Empty: any.",
+        description="Maximum total weight, if the service weighs its entities. Empty: no limit.",
         json_schema_extra=_plain,
     )
     max_batch: int | None = Field(
         default=None,
         ge=1,
-        description="Most records in one request. Empty: as many as the protocol says.",
+        description="Maximum number of records per request. Empty: the batch size of the protocol.",
         json_schema_extra=_plain,
     )
     max_rate: float | None = Field(
         default=None,
         gt=0,
         allow_inf_nan=False,
-        description="Most records it is sent in a second. Empty: as fast as it goes.",
+        description="Maximum number of records sent per second. Empty: no limit.",
         json_schema_extra=_plain,
     )
 
@@ -60,7 +63,7 @@ class ServiceLimits(BaseModel):
 class WorkmeshNode(Block):
     """A machine that runs one or more micro-services.
 
-    The name of the document is the name of the node: what stands in the column of an assigned entity.
+    The name of the document is the name of the node, which is stored in the assignment column of its entities.
 
     Example:
         Load a node:
@@ -78,7 +81,7 @@ class WorkmeshNode(Block):
     _block_type_slug = "workmesh-node"
     _logo_url = HttpUrl(f"{SITE}/assets/logo.png")
     _documentation_url = HttpUrl(f"{SITE}/nodes/")
-    _description = "A machine that runs micro-services: where it is, what it runs, how much it carries."
+    _description = "A machine that runs micro-services: its address, its services, its caps."
 
     host: str = Field(
         description="Host name or IP address, without scheme, port or path.", examples=["10.0.0.7"]
@@ -89,32 +92,36 @@ class WorkmeshNode(Block):
         title="API key", description="The key that the micro-services expect in each request."
     )
     services: list[str] = Field(
-        description="Names of the services it runs, as the mesh declares them.",
+        description="Names of the services that the node runs, as the mesh declares them.",
         examples=[["micro.emails.timeline"]],
     )
     state: Literal["active", "draining", "standby", "disabled"] = Field(
         default="active",
-        description="active: takes entities. draining, standby: takes nothing new, its records are worked. disabled: not contacted.",
+        description="active: takes entities. draining, standby: takes no new entities; existing records are still processed. disabled: not contacted.",
     )
     max_entities: int | None = Field(
         default=None,
         title="Max entities, all services",
         ge=0,
-        description="Most entities it may hold, over all services together. Empty: any.",
+        description="Maximum number of entities of all services together. Empty: no limit.",
         json_schema_extra=_plain,
     )
     limits: list[ServiceLimits] = Field(
-        default_factory=list, description="How much it takes of each service; what is not named is unlimited."
+        default_factory=list, description="Caps per service. A service that is not listed has no caps."
     )
-    verify: bool = Field(default=True, title="Verify certificate", description="With https only.")
+    verify: bool = Field(
+        default=True,
+        title="Verify certificate",
+        description="Check the server's certificate. With https only.",
+    )
     ca_file: str | None = Field(
         default=None,
         title="CA file",
-        description="With https: path of a CA file on the workers, for certificates of your own.",
+        description="With https: path of a CA file on the workers, for your own certificates.",
         json_schema_extra=_plain,
     )
     tags: list[str] = Field(
-        default_factory=list, description="Words of your own; nothing reads them but you."
+        default_factory=list, description="Free labels for your own use; Workmesh ignores them."
     )
 
     @field_validator("host")
@@ -136,7 +143,7 @@ class WorkmeshNode(Block):
     @field_validator("ca_file")
     @classmethod
     def _empty_is_none(cls, text: str | None) -> str | None:
-        """A form may send an empty text of a field that was filled in and emptied again."""
+        """A form sends an empty text for a field that was filled in and cleared again."""
         return text or None
 
     @field_validator("services")
@@ -144,14 +151,14 @@ class WorkmeshNode(Block):
     def _services_named(cls, services: list[str]) -> list[str]:
         if services and all(service.strip() for service in services):
             return list(dict.fromkeys(service.strip() for service in services))
-        message = "name at least one service, and no empty ones"
+        message = "name at least one service; no name may be empty"
         raise ValueError(message)
 
     @model_validator(mode="after")
     def _limits_make_sense(self) -> WorkmeshNode:
         named = [limit.service for limit in self.limits]
-        if strangers := sorted(set(named) - set(self.services)):
-            message = f"limits name {', '.join(strangers)}, which the node does not run"
+        if unknown := sorted(set(named) - set(self.services)):
+            message = f"limits name {', '.join(unknown)}, which the node does not run"
             raise ValueError(message)
         if twice := sorted({service for service in named if named.count(service) > 1}):
             message = f"limits name {', '.join(twice)} twice"
@@ -159,7 +166,7 @@ class WorkmeshNode(Block):
         return self
 
     def to_node(self, name: str) -> Node:
-        """The node as the rest of the package knows it."""
+        """The node as a domain object, under the name of its document."""
 
         def given(field: str) -> dict[str, Any]:
             values = {limit.service: getattr(limit, field) for limit in self.limits}

@@ -1,1 +1,1 @@
-"""The sample: a SaaS that sends e-mails, and the micro-service that keeps their timeline."""
+"""The sample: a SaaS that sends e-mails, and a micro-service that scores their timeline."""

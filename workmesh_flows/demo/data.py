@@ -1,4 +1,4 @@
-"""The sample's data: made up, but the same each time, and uneven as real accounts are."""
+"""The sample's data: random with a fixed seed, and as uneven as the data of real accounts."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ SUBJECTS = (
 
 
 def write_sample(engine: Engine, *, accounts: int = 200, records: int = 20_000, seed: int = 2026) -> None:
-    """Create the sample's tables and fill them; raises ConfigurationError where a table of that name is there.
+    """Create the sample's tables and fill them; raises ConfigurationError if a table of the same name exists.
 
-    Of the records, half are deliveries; the other half are opens, clicks and unsubscribes of these.
+    Half of the records are deliveries; the other half are their opens, clicks and unsubscribes.
     """
-    there = sorted(set(Base.metadata.tables) & set(inspect(engine).get_table_names()))
-    if there:
-        message = f"the database already has a table called {there[0]}; give the demo an empty database"
+    existing = sorted(set(Base.metadata.tables) & set(inspect(engine).get_table_names()))
+    if existing:
+        message = f"the database already has a table called {existing[0]}; give the demo an empty database"
         raise ConfigurationError(message)
     Base.metadata.create_all(engine)
     chance = random.Random(seed)
@@ -51,7 +51,7 @@ def _key(chance: random.Random) -> UUID:
 
 
 def _accounts(session: Session, chance: random.Random, count: int) -> list[tuple[UUID, float]]:
-    """Accounts and their users; gives each user with the account's share of all e-mails."""
+    """Write accounts and their users; return each user with its share of all e-mails (a relative weight)."""
     rows, users, owners = [], [], []
     for number in range(count):
         seats = max(1, round(chance.lognormvariate(2.0, 1.0)))
@@ -70,6 +70,7 @@ def _accounts(session: Session, chance: random.Random, count: int) -> list[tuple
 def _deliveries(
     session: Session, chance: random.Random, owners: list[tuple[UUID, float]], count: int
 ) -> list[tuple[UUID, datetime]]:
+    """Write deliveries; return the id and time of each."""
     users, shares = [user for user, _ in owners], [share for _, share in owners]
     rows: list[dict[str, Any]] = []
     for number, user in enumerate(chance.choices(users, shares, k=count)):
@@ -89,6 +90,7 @@ def _deliveries(
 def _events(
     session: Session, chance: random.Random, deliveries: list[tuple[UUID, datetime]], count: int
 ) -> None:
+    """Write opens, clicks and unsubscribes of these deliveries."""
     rows: dict[type[Base], list[dict[str, Any]]] = {Open: [], Click: [], Unsubscribe: []}
     for _ in range(count):
         delivery, sent = chance.choice(deliveries)
@@ -101,6 +103,6 @@ def _events(
         rows[kind].append(
             row | ({"url": f"https://shop.example/{chance.randrange(100)}"} if kind is Click else {})
         )
-    for model, kept in rows.items():
-        if kept:
-            session.execute(insert(model), kept)
+    for model, written in rows.items():
+        if written:
+            session.execute(insert(model), written)

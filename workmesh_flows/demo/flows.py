@@ -1,4 +1,4 @@
-"""The flows of the sample's service and mesh, where deployments find them."""
+"""The flows of the sample's service and mesh, in the module where deployments look for them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sample's mesh: one service over four protocols."""
+"""The sample's mesh: one service with four protocols."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from workmesh_flows.demo.models import Account, Click, Delivery, Flagged, Open, 
 SERVICE = "micro.emails.timeline"
 
 
-def _protocol(name: str, record: type[Flagged], **more: Any) -> Protocol:  # noqa: ANN401 - what Protocol takes
-    """All four tables have the same flags and go the same way."""
+def _protocol(name: str, record: type[Flagged], **more: Any) -> Protocol:  # noqa: ANN401 - further arguments of Protocol
+    """A protocol; all four tables have the same flags and the same endpoints."""
     sample: Any = record
     return Protocol(
         name,
@@ -38,7 +38,7 @@ timeline = Service(
     criterion=EntityWeight(Account.seats),
     protocols=[
         _protocol("delivery", Delivery, owner=[Delivery.user, User.account]),
-        # Foreign keys lead to Account in one way only: no owner needed. A node hears of the delivery first.
+        # Only one path of foreign keys leads to Account, so no owner is needed. The delivery is pushed first.
         _protocol("open", Open, after=Open.delivery_id),
         _protocol("click", Click, after=Click.delivery_id),
         _protocol("unsubscribe", Unsubscribe, after=Unsubscribe.delivery_id),

@@ -1,4 +1,4 @@
-"""The sample's micro-service: it scores what happens to e-mails. Start it with ``workmesh microservice``."""
+"""The sample's micro-service: it scores deliveries and what readers do with them. Start: ``workmesh microservice``."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ timeline = MicroService("micro.emails.timeline", version="1.0.0")
 
 
 def check_delivery(delivery: dict[str, Any]) -> None:
-    """A delivery to nobody can never be processed."""
+    """Refuse a delivery whose e-mail address is not valid: it can never be processed."""
     if "@" not in delivery["email"]:
         raise RecordRefused("the e-mail address has no @")
 
 
 @timeline.protocol("delivery", check=check_delivery)
 def score_delivery(delivery: dict[str, Any]) -> dict[str, Any]:
-    """Short subjects are read."""
+    """The shorter the subject, the higher the score."""
     return {"score": 100 - len(delivery["subject"])}
 
 
 @timeline.protocol("open")
 def score_open(_: dict[str, Any]) -> dict[str, Any]:
-    """Somebody looked."""
+    """An open scores 5."""
     return {"score": 5}
 
 
 @timeline.protocol("click")
 def score_click(click: dict[str, Any]) -> dict[str, Any]:
-    """Somebody wanted more."""
+    """A click on a secure link scores twice as much."""
     return {"score": 20 if click["url"].startswith("https://") else 10}
 
 
 @timeline.protocol("unsubscribe")
 def score_unsubscribe(_: dict[str, Any]) -> dict[str, Any]:
-    """Somebody had enough."""
+    """An unsubscribe scores negative."""
     return {"score": -50}

@@ -1,4 +1,4 @@
-"""The sample SaaS: accounts, their users, and what happens to the e-mails they send."""
+"""The tables of the sample SaaS: accounts, their users, e-mails, and what readers do with them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 
 class Base(DeclarativeBase):
-    """All tables of the sample."""
+    """The base of the sample's tables."""
 
 
 class Account(Base):
-    """A customer of the SaaS: what is assigned to a node."""
+    """A customer of the SaaS; the entity that is assigned to a node."""
 
     __tablename__ = "account"
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
@@ -24,7 +24,7 @@ class Account(Base):
 
 
 class User(Base):
-    """Somebody who works for an account."""
+    """A person who works for an account."""
 
     __tablename__ = "user"
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
@@ -34,7 +34,7 @@ class User(Base):
 
 
 class Flagged:
-    """The flags that push and pull write on a record, and the result that comes back."""
+    """The flags that push and pull write on a record, and the result that pull stores."""
 
     push_time: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     push_success: Mapped[bool | None] = mapped_column(Boolean)
@@ -80,7 +80,7 @@ class Click(Flagged, Base):
 
 
 class Unsubscribe(Flagged, Base):
-    """The receiver wants no more."""
+    """The reader unsubscribed through the delivery."""
 
     __tablename__ = "unsubscribe"
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)

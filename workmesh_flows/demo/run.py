@@ -1,4 +1,4 @@
-"""The demo: the main job on real processes, told while it runs."""
+"""The demo: the main job on real processes, with a line of output for each step."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CONSOLE = "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"
-"""What a run logs stands on its page; here the demo tells its own story."""
+"""The setting of Prefect's console log. Logs of a run are on its page; the demo prints its own lines instead."""
 NODES = ("demo-1", "demo-2", "demo-3")
 MAX_WEIGHT = 1_500
 WHAT_NOW = """
@@ -40,20 +40,20 @@ Look at
   PostgreSQL   workmesh demo --database postgresql+psycopg://user@host/an_empty_database
 """
 PULLS, PAUSE = 30, 1.0
-"""Pulls before the demo gives up on a node that does not process, and the seconds between them."""
+"""Maximum number of pulls until all records are processed, and the seconds between two pulls."""
 
 
 def run_demo(*, database: str | None = None, serve: bool = False) -> None:
     """Write the sample, start nodes and server, run the flows, show both tables, clean up.
 
-    Raises RunFailed where not every record was processed in the end.
+    Raises RunFailed if some records are still not processed after the last pull.
     """
     out = console()
-    began = time.monotonic()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that everything is cleaned up then, too
+    started = time.monotonic()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an exit that runs the clean-up
 
     def print_line(text: str) -> None:
-        out.print(f"[dim]{time.monotonic() - began:5.1f} s[/dim]  {text}", soft_wrap=True, highlight=False)
+        out.print(f"[dim]{time.monotonic() - started:5.1f} s[/dim]  {text}", soft_wrap=True, highlight=False)
 
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="workmesh-demo-")))
@@ -77,7 +77,7 @@ def run_demo(*, database: str | None = None, serve: bool = False) -> None:
 
 @contextmanager
 def _sample(database: str | None, home: Path) -> Iterator[Engine]:
-    """The sample's database; what was created in a database of the user's is dropped again."""
+    """The sample's database; at the end, all tables that the demo created are dropped."""
     engine = make_engine(database or f"sqlite:///{home / 'saas.db'}")
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA journal_mode=WAL"))
@@ -98,7 +98,7 @@ def _node(name: str, home: Path) -> NodeProcess:
 
 @contextmanager
 def _environment(home: Path, engine: Engine) -> Iterator[None]:
-    """What this process and the flow runs it starts must know; set before Prefect is imported."""
+    """Set the environment of this process and of the flow runs that it starts, before Prefect is imported."""
     wanted = {
         f"{PREFIX}DATABASE_URL": engine.url.render_as_string(hide_password=False),
         f"{PREFIX}MESH": "workmesh_flows.demo.mesh:mesh",
@@ -125,7 +125,7 @@ def _server(stack: ExitStack, home: Path) -> str:
 
 @contextmanager
 def _registered(nodes: list[NodeProcess]) -> Iterator[None]:
-    """The nodes' blocks, there for the length of the demo."""
+    """Write the nodes' blocks, and delete them at the end."""
     from workmesh_flows.blocks import ServiceLimits, WorkmeshNode
     from workmesh_flows.inventory.bulk_write import writing_nodes
 
@@ -158,14 +158,15 @@ def _run_flows(print_line: Callable[[str], None]) -> None:
         print_line(f"{SERVICE}.push: " + flows.push().message)
         for _ in range(PULLS):
             print_line(f"{SERVICE}.pull: " + flows.pull().message)
-            waiting = _waiting()
-            if waiting == 0:
+            unfinished = _unfinished()
+            if unfinished == 0:
                 return
             time.sleep(PAUSE)
-    raise RunFailed(f"{waiting:,} records are still not processed")
+    raise RunFailed(f"{unfinished:,} records are still not processed")
 
 
-def _waiting() -> int:
+def _unfinished() -> int:
+    """The number of records that are not processed, plus that of accounts without a node."""
     table = _services()
     return int(table["pending"].sum() + table["in flight"].sum() + table["unassigned"].sum())
 
@@ -190,6 +191,6 @@ def _serve(out: Console, api: str) -> None:
     from workmesh_flows.flows.serving import deployments
 
     out.print(
-        f"\nOpen {api.removesuffix('/api')} and look at Deployments, Blocks and Artifacts. Ctrl-C ends it all."
+        f"\nOpen {api.removesuffix('/api')} and look at Deployments, Blocks and Artifacts. Ctrl-C stops everything."
     )
     serve(*deployments(mesh))

@@ -1,4 +1,4 @@
-"""A Prefect server of the demo's own, where none is configured."""
+"""A Prefect server for the demo, started if none is configured."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ STOP_SECONDS = 10.0
 
 @contextmanager
 def prefect_server(home: Path) -> Iterator[str]:
-    """The address of the configured server's API, or of a server that lives as long as the block."""
+    """The API address of the configured server, or of a server that runs for the length of the block."""
     if configured := get_current_settings().api.url:
         yield configured
         return
@@ -32,13 +32,13 @@ def prefect_server(home: Path) -> Iterator[str]:
         server.start()
         with temporary_settings({PREFECT_API_URL: server.api}):
             yield server.api
-            APILogWorker.drain_all(timeout=STOP_SECONDS)  # while there is somebody to send the last lines to
+            APILogWorker.drain_all(timeout=STOP_SECONDS)  # the last log lines, while the server still runs
     finally:
         server.stop()
 
 
 class ServerProcess:
-    """A Prefect server whose database is in ``home``; started again, it has the port and the data that it had."""
+    """A Prefect server with its database in ``home``; after a restart it has the same port and data."""
 
     def __init__(self, home: Path) -> None:
         self.home, self._port = home, _free_port()
@@ -46,11 +46,11 @@ class ServerProcess:
 
     @property
     def api(self) -> str:
-        """The address of its API."""
+        """The address of the server's API."""
         return f"http://127.0.0.1:{self._port}/api"
 
     def start(self) -> None:
-        """Return once it answers; raises ConfigurationError with its last lines if it does not."""
+        """Start the server and wait until it answers; raises ConfigurationError with its last log lines if it does not."""
         environment = {
             **os.environ,
             "PREFECT_HOME": str(self.home),
@@ -62,20 +62,18 @@ class ServerProcess:
         command += ["--host", "127.0.0.1", "--port", str(self._port)]
         log = self.home / "server.log"
         with log.open("ab") as output:
-            self._process = (
-                subprocess.Popen(  # in a session of its own: Ctrl-C is for the demo, which still needs it
-                    command,
-                    env=environment,
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=output,
-                    start_new_session=True,
-                )
+            self._process = subprocess.Popen(
+                command,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,  # Ctrl-C must reach only the demo, whose clean-up needs the server
             )
         _wait(f"{self.api}/health", self._process, log)
 
     def stop(self) -> None:
-        """End it, and kill it if that takes too long."""
+        """Terminate the server; kill it if it has not ended after `STOP_SECONDS`."""
         if (process := self._process) is not None:
             process.terminate()
             try:
@@ -84,7 +82,7 @@ class ServerProcess:
                 self.kill()
 
     def kill(self) -> None:
-        """SIGKILL: it gets no chance to finish anything."""
+        """Kill the server at once (SIGKILL)."""
         if (process := self._process) is not None:
             process.kill()
             process.wait()
@@ -100,7 +98,7 @@ def _wait(health: str, process: subprocess.Popen[bytes], log: Path) -> None:
             pass
         time.sleep(0.2)
     last = log.read_text(errors="replace").strip().splitlines()[-5:]
-    raise ConfigurationError("the Prefect server did not start; its last lines:\n" + "\n".join(last))
+    raise ConfigurationError("the Prefect server did not start; its last log lines:\n" + "\n".join(last))
 
 
 def _free_port() -> int:

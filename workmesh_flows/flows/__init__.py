@@ -1,6 +1,6 @@
 """The flows of a service and of a mesh.
 
-A deployment file is a few lines:
+A deployment file takes a few lines:
 
     from my_saas.mesh import mesh
     from workmesh_flows.flows import service_flows

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from inspect import Parameter, Signature, signature
+from inspect import Parameter, Signature, getdoc, signature
 from typing import Annotated, Any, TypeAlias, get_args, get_origin
 
 from pydantic.fields import FieldInfo
@@ -38,7 +38,7 @@ def bind_form(form: Form, arguments: Sequence[object], types: Mapping[str, Any],
 
 def _docstring(form: Form, fields: Sequence[Parameter]) -> str:
     """Prefect ignores the description of an annotated field, and reads it from the section ``Args:`` instead."""
-    head = (form.__doc__ or "").strip()
+    head = getdoc(form) or ""
     lines = [f"    {field.name}: {text}" for field in fields if (text := _description(field.annotation))]
     return "\n".join([head, "", "Args:", *lines]) if lines else head
 

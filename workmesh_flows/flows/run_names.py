@@ -1,24 +1,24 @@
-"""Names of runs: what is done, and where, as people read them in a list."""
+"""Names of flow runs for lists in the UI: the action, its subject and the nodes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-LONGEST = 100
-SEVERAL = 3
-"""Names that are listed; of more, their number is said."""
-PLACES = {"push": " to ", "pull": " from ", "sync": " with "}
+MAX_LENGTH = 100
+MAX_LISTED = 3
+"""Names listed one by one; a longer list is shown as its number."""
+PREPOSITIONS = {"push": " to ", "pull": " from ", "sync": " with "}
 
 
 def run_name(action: str, subject: str, parameters: Mapping[str, Any]) -> str:
-    """The name of a run, as in ``push delivery to n2``; ``subject`` is the service, or the mesh.
+    """The name of a run, such as ``push delivery to n2``; ``subject`` is the service or the mesh.
 
-    Only values that are not at their defaults make it longer.
+    Parameters at their defaults are left out.
     """
-    told = _drain(parameters) if action == "drain" else _of_service(action, subject, parameters)
+    name = _drain(parameters) if action == "drain" else _of_service(action, subject, parameters)
     dry = " (dry run)" if parameters.get("dry_run") and not parameters.get("revoke") else ""
-    return told[: LONGEST - len(dry)] + dry
+    return name[: MAX_LENGTH - len(dry)] + dry
 
 
 def _of_service(action: str, subject: str, parameters: Mapping[str, Any]) -> str:
@@ -36,7 +36,7 @@ def _of_service(action: str, subject: str, parameters: Mapping[str, Any]) -> str
             what = _listed(records, "records") if records else f"records of {_listed(entities, 'entities')}"
             return f"{verb} {what} of {subject}"
         return f"{verb} refused records of {subject}"
-    where = f"{PLACES[action]}{_listed(nodes, 'nodes')}" if nodes else ""
+    where = f"{PREPOSITIONS[action]}{_listed(nodes, 'nodes')}" if nodes else ""
     what = _listed(protocols, "protocols") if protocols else subject
     return f"{action} {what}{where}"
 
@@ -50,6 +50,6 @@ def _drain(parameters: Mapping[str, Any]) -> str:
 
 
 def _listed(names: Sequence[object], word: str) -> str:
-    if len(names) > SEVERAL:
+    if len(names) > MAX_LISTED:
         return f"{len(names)} {word}"
     return ", ".join(str(name) for name in names)

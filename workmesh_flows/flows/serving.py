@@ -1,7 +1,7 @@
 """All flows of a mesh served from one process, without a work pool.
 
-Prefect starts each run in a process of its own, which finds the flow here as ``workmesh_flows.flows.serving.NAME``: an
-attribute that is made when it is asked for, from the mesh that the settings name.
+Prefect starts each run in its own process, which imports the flow as ``workmesh_flows.flows.serving.NAME``. This module
+creates that attribute on demand, from the mesh that the settings name.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from workmesh_flows.settings import PREFIX, read_settings
 
 
 def deployments(mesh: Mesh) -> list[RunnerDeployment]:
-    """A deployment for each flow of the mesh; raises ConfigurationError where two flows could not be told apart."""
+    """A deployment for each flow of the mesh; raises ConfigurationError if two flows would have the same attribute."""
     made = [_deployment(flow, tags) for flow, tags in _flows(mesh)]
     names = [deployment.entrypoint for deployment in made]
     if twice := sorted({str(name) for name in names if names.count(name) > 1}):
-        raise ConfigurationError(f"services with names too much alike to be served: {', '.join(twice)}")
+        raise ConfigurationError(f"services whose names are too similar to be served: {', '.join(twice)}")
     return made
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - as Python has it
-    """A flow of the mesh that the settings name; raises AttributeError for what is none."""
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - as Python declares it
+    """A flow of the mesh that the settings name; raises AttributeError if the mesh has no such flow."""
     if name.startswith("_"):
         raise AttributeError(name)
     for flow, _ in _flows(_mesh()):
@@ -51,7 +51,7 @@ def _mesh() -> Mesh:
 
 
 def _flows(mesh: Mesh) -> Iterator[tuple[ServiceFlow, list[str]]]:
-    """Each flow of the mesh with its tags."""
+    """Each flow of the mesh, with its tags."""
     for service in mesh.services:
         for flow in _each(service_flows(mesh, service.name, module=__name__)):
             yield flow, service_tags(service.name)
@@ -64,22 +64,21 @@ def _each(flows: ServiceFlows | MeshFlows) -> Iterator[ServiceFlow]:
 
 
 def _attribute(flow: ServiceFlow) -> str:
-    """Under which name of this module Prefect asks for it: names of services have dots, attributes have none."""
+    """The flow's attribute of this module: its name, with underscores for the dots of the service's name."""
     return re.sub(r"\W", "_", flow.name)
 
 
 def _deployment(flow: ServiceFlow, tags: list[str]) -> RunnerDeployment:
     made = cast(
-        "RunnerDeployment",  # typed as if it could be awaited, too
+        "RunnerDeployment",  # its type includes a coroutine
         flow.to_deployment(
-            name=flow.name.rpartition(".")[
-                2
-            ],  # the flow says of what: each is listed with the name of its flow
+            # Only the action: the UI lists a deployment together with the name of its flow.
+            name=flow.name.rpartition(".")[2],
             tags=tags,
             description=flow.description,
             entrypoint_type=EntrypointType.MODULE_PATH,
         ),
     )
-    # With dots: of a name after a colon, Prefect would first fetch the code from a place that this one has not.
+    # Dots only: for module:name, Prefect would first fetch code from a storage, which this deployment does not have.
     made.entrypoint = f"{__name__}.{_attribute(flow)}"
     return made

@@ -1,4 +1,4 @@
-"""Where the lanes of a run are worked: threads of its process, or processes of a Dask or Ray cluster."""
+"""Where the lanes of a run are processed: in threads of its process, or in processes of a Dask or Ray cluster."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from workmesh_flows.settings import PREFIX, WorkmeshSettings
 AnyRunner: TypeAlias = TaskRunner[Any]
 
 RAY_OBJECT_BYTES = 100 * 1024 * 1024
-"""Ray's shared memory on a local cluster: lanes pass names and reports, and a container's /dev/shm may be small."""
+"""Ray's shared memory on a local cluster. Small: lanes pass only names and reports, and /dev/shm of a container is small."""
 
 
 def make_runner(settings: WorkmeshSettings, mesh: Mesh) -> AnyRunner:
-    """The task runner that the settings ask for; nothing is started or connected yet.
+    """The task runner that the settings choose; nothing is started or connected yet.
 
-    Raises ConfigurationError where the extra is missing that the choice needs, an address is set that it cannot use,
-    or the mesh cannot be found again by other processes.
+    Raises ConfigurationError if the extra for the task runner is not installed, if an address is set that it cannot
+    use, or if other processes cannot load the mesh.
     """
     address, lanes = settings.task_runner_address, settings.lanes_at_once
     if settings.task_runner != "threads":
@@ -35,8 +35,8 @@ def make_runner(settings: WorkmeshSettings, mesh: Mesh) -> AnyRunner:
         case "threads":
             if address is not None:
                 raise ConfigurationError(
-                    f"{PREFIX}TASK_RUNNER_ADDRESS is set, and threads have no address: "
-                    f"set {PREFIX}TASK_RUNNER to dask or ray as well, or drop it"
+                    f"{PREFIX}TASK_RUNNER_ADDRESS is set, but threads have no address: "
+                    f"also set {PREFIX}TASK_RUNNER to dask or ray, or unset the address"
                 )
             return ThreadPoolTaskRunner(max_workers=lanes)
         case "dask":
@@ -51,17 +51,16 @@ def _dask_runner(address: str | None, lanes: int) -> AnyRunner:
     made = _runner_class("dask", "DaskTaskRunner")
     if address is not None:
         return made(address=address)
-    logging.getLogger("distributed").setLevel(
-        logging.WARNING
-    )  # else thirty lines a run of its coming and going
-    # A process a core, for what the lanes compute; threads in each, since a lane mostly waits for its node.
+    # Otherwise Dask logs thirty lines about the start and stop of its processes in each run.
+    logging.getLogger("distributed").setLevel(logging.WARNING)
+    # One process per core for the lanes' computing, with several threads: a lane mostly waits for its node.
     processes = min(lanes, _cores())
     local = {
         "n_workers": processes,
         "threads_per_worker": -(-lanes // processes),
         "processes": True,
-        "dashboard_address": "127.0.0.1:0",  # any free port: two runs on one machine must not argue about 8787
-        # A lane whose process died stays held until its lease is over: begun again at once, it would be called busy.
+        "dashboard_address": "127.0.0.1:0",  # any free port: two runs on one machine would both want 8787
+        # No immediate retry: the lease of a lane whose process died has not expired yet, so the retry would be "busy".
         "scheduler_kwargs": {"allowed_failures": 0},
     }
     return made(cluster_kwargs=local)
@@ -71,7 +70,7 @@ def _ray_runner(address: str | None, lanes: int) -> AnyRunner:
     made = _runner_class("ray", "RayTaskRunner")
     if address is not None:
         return made(address=address)
-    # Ray works a lane in a process of its own. "local": never a cluster that happens to run on this machine.
+    # Ray runs each lane in its own process. "local": never join a cluster that already runs on this machine.
     local = {
         "address": "local",
         "num_cpus": min(lanes, _cores()),
@@ -85,7 +84,7 @@ def _runner_class(extra: Literal["dask", "ray"], name: str) -> Callable[..., Any
     package = f"prefect_{extra}"
     if find_spec(package) is None:
         raise ConfigurationError(
-            f"{PREFIX}TASK_RUNNER is {extra}, and {package.replace('_', '-')} is not installed: "
+            f"{PREFIX}TASK_RUNNER is {extra}, but {package.replace('_', '-')} is not installed: "
             f"pip install 'workmesh-flows[{extra}]'"
         )
     made: Callable[..., AnyRunner] = getattr(import_module(package), name)
@@ -97,8 +96,8 @@ def _require_picklable(mesh: Mesh, kind: str) -> None:
         pickle.dumps(mesh)
     except TypeError as error:
         raise ConfigurationError(
-            f"{PREFIX}TASK_RUNNER is {kind}, and its processes could not find the mesh: {error}. Declare it in a module "
-            "that is installed where the lanes are worked, as in my_saas/mesh.py: mesh = Mesh(...)"
+            f"{PREFIX}TASK_RUNNER is {kind}, but its processes cannot load the mesh: {error}. Declare the mesh in a module "
+            "that is installed on the machines of the cluster, as in my_saas/mesh.py: mesh = Mesh(...)"
         ) from error
 
 

@@ -1,7 +1,7 @@
-"""Writing nodes into the inventory: hundreds of them in seconds.
+"""Writing nodes into the inventory: hundreds in seconds.
 
-Prefect's own ``save`` registers the block type anew and makes its schema some forty times for each block. What is
-written is the same.
+Prefect's own ``save`` registers the block type again and builds its schema some forty times for each block. The
+result is the same.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ Write = Callable[[str, WorkmeshNode], None]
 
 @contextmanager
 def writing_nodes() -> Iterator[Write]:
-    """Gives a function that writes a node under its name, whether there was one or not."""
+    """Yield a function that writes a node under its name; it creates the document or overwrites it."""
     WorkmeshNode.register_type_and_schema(_sync=True)  # type: ignore[call-arg]  # Prefect's wrapper takes it
-    type_id = cast("UUID", WorkmeshNode._block_type_id)  # noqa: SLF001 - registered just now; kept nowhere else
-    schema_id = cast("UUID", WorkmeshNode._block_schema_id)  # noqa: SLF001
+    type_id = cast("UUID", WorkmeshNode._block_type_id)  # noqa: SLF001 - set by the registration; has no public name
+    schema_id = cast("UUID", WorkmeshNode._block_schema_id)  # noqa: SLF001 - set by the registration, too
     with get_client(sync_client=True) as client:
 
         def write(name: str, node: WorkmeshNode) -> None:
@@ -41,9 +41,9 @@ def writing_nodes() -> Iterator[Write]:
                     )
                 )
             except ObjectAlreadyExists:
-                there = client.read_block_document_by_name(name, SLUG)
+                found = client.read_block_document_by_name(name, SLUG)
                 client.update_block_document(
-                    there.id,
+                    found.id,
                     BlockDocumentUpdate(data=data, block_schema_id=schema_id, merge_existing_data=False),
                 )
 

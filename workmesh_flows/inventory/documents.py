@@ -1,4 +1,4 @@
-"""The inventory: all node documents of the Prefect server, read in one call."""
+"""The inventory: the node documents of the Prefect server, all read in one call."""
 
 from __future__ import annotations
 
@@ -23,43 +23,48 @@ from workmesh_flows.errors import ServerUnreachable, UnknownName
 
 SLUG = "workmesh-node"
 ANSWER_SECONDS = 10.0
-"""For the first answer of a server; Prefect's own patience with one that hangs is six minutes."""
-_kept: ContextVar[Inventory | None] = ContextVar("workmesh_kept_inventory", default=None)
-_OURS = "Value error, "
-"""What pydantic writes before a sentence of ours."""
+"""Timeout of the first request to a server; Prefect's own client waits six minutes for a server that hangs."""
+_inventory_of_block: ContextVar[Inventory | None] = ContextVar("workmesh_inventory_of_block", default=None)
+"""The inventory that `inventory_read_once` has read for the current block.
+
+A context variable, since tasks take only names and numbers as arguments: they may run in another process, and an
+inventory holds API keys. Prefect runs the tasks of this process in copies of the flow's context.
+"""
+_VALUE_ERROR = "Value error, "
+"""Pydantic's prefix of a message that a validator of ours raised."""
 
 
 @contextmanager
 def inventory_read_once() -> Iterator[None]:
-    """Read the inventory once for the tasks of a block.
+    """Read the inventory once for all tasks of the block.
 
-    Lanes that this process works begin without asking the Prefect server, also while it is away. A block within
-    another one keeps what that one read.
+    Lanes that this process runs then start without asking the Prefect server, even while the server is unreachable. A
+    nested block uses the inventory of the outer one.
     """
-    before = _kept.set(current_inventory())
+    token = _inventory_of_block.set(current_inventory())
     try:
         yield
     finally:
-        _kept.reset(before)
+        _inventory_of_block.reset(token)
 
 
 def current_inventory() -> Inventory:
-    """The inventory of the block around; in another process, or outside of a block, what the server has now."""
-    kept = _kept.get()
-    return load_inventory() if kept is None else kept
+    """The inventory of the enclosing block; outside a block, and in other processes, it is read from the server."""
+    inventory = _inventory_of_block.get()
+    return load_inventory() if inventory is None else inventory
 
 
 def load_inventory() -> Inventory:
-    """All nodes; a document that does not validate is reported under its name and hides no other one.
+    """All nodes; a document that does not validate is listed among the problems under its name.
 
-    Raises ServerUnreachable where the Prefect server cannot be reached.
+    Raises ServerUnreachable if the Prefect server cannot be reached.
     """
     blocks, problems = load_blocks()
     return Inventory({name: block.to_node(name) for name, block in blocks.items()}, problems)
 
 
 def load_blocks() -> tuple[dict[str, WorkmeshNode], dict[str, str]]:
-    """The blocks of all nodes by name, and by name what is wrong with those that do not validate."""
+    """The valid blocks by name, and for each block that does not validate the reason, by name."""
     blocks: dict[str, WorkmeshNode] = {}
     problems: dict[str, str] = {}
     for document in _documents():
@@ -73,8 +78,8 @@ def load_blocks() -> tuple[dict[str, WorkmeshNode], dict[str, str]]:
 
 
 def outdated_nodes() -> list[str]:
-    """The nodes whose documents have the form of an earlier version: new fields are missing in their edit form."""
-    checksum = WorkmeshNode._calculate_schema_checksum()  # noqa: SLF001 - Prefect compares schemas by nothing else
+    """The nodes whose documents have the schema of an earlier version: their edit forms lack newer fields."""
+    checksum = WorkmeshNode._calculate_schema_checksum()  # noqa: SLF001 - the only value by which Prefect compares schemas
     return sorted(
         document.name
         for document in _documents()
@@ -83,12 +88,12 @@ def outdated_nodes() -> list[str]:
 
 
 def document_ids() -> dict[str, UUID]:
-    """The id of each node's document, also of those that do not validate."""
+    """The id of each node's document, including documents that do not validate."""
     return {document.name: document.id for document in _documents(secrets=False) if document.name}
 
 
 def set_node_state(name: str, state: NodeState) -> None:
-    """Change a node's state in its document, and nothing else of it; raises UnknownName."""
+    """Change only the state in a node's document; raises UnknownName if there is no such node."""
     with get_client(sync_client=True) as client:
         document = next((found for found in _documents() if found.name == name), None)
         if document is None:
@@ -98,9 +103,9 @@ def set_node_state(name: str, state: NodeState) -> None:
 
 
 def wait_for_server(seconds: float, waiting: Callable[[object], None] | None = None) -> None:
-    """Until the Prefect server answers; raises ServerUnreachable where it does not within so many seconds.
+    """Wait until the Prefect server answers; raises ServerUnreachable if it does not within ``seconds``.
 
-    ``waiting`` is told its address, once, where it does not answer at once.
+    ``waiting`` is called once, with the server's address, if the server does not answer the first request.
     """
     end = time.monotonic() + seconds
     with (
@@ -132,7 +137,7 @@ def _documents(*, secrets: bool = True) -> list[BlockDocument]:
         except PrefectHTTPStatusError as error:
             if error.response.status_code != HTTPStatus.NOT_FOUND:
                 raise
-            return []  # the type is not registered: no node was ever saved
+            return []  # the block type is not registered: no node has been saved yet
 
 
 def _schema_of(document: BlockDocument) -> str | None:
@@ -140,9 +145,9 @@ def _schema_of(document: BlockDocument) -> str | None:
 
 
 def describe_errors(error: ValidationError) -> str:
-    """What is wrong, field by field, without the values: one of them may be a key."""
+    """The problem of each field, without the values: one of them may be an API key."""
     return "; ".join(
         f"{'.'.join(str(part) for part in problem['loc']) or 'node'}"
-        f"{' is not filled in' if problem['type'] == 'missing' else ': ' + problem['msg'].removeprefix(_OURS)}"
+        f"{' is not filled in' if problem['type'] == 'missing' else ': ' + problem['msg'].removeprefix(_VALUE_ERROR)}"
         for problem in error.errors(include_input=False, include_url=False, include_context=False)
     )

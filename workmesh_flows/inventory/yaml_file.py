@@ -1,4 +1,4 @@
-"""The inventory as a YAML file, for those who keep it in git: read, compared, written; keys by environment reference.
+"""The inventory as a YAML file for git: read and written, with API keys as references to environment variables.
 
 n1:
   host: 10.0.0.7
@@ -30,15 +30,15 @@ KEY = "api_key"
 
 
 def read_file(path: Path, stored: Mapping[str, WorkmeshNode]) -> dict[str, WorkmeshNode]:
-    """The nodes of a file, all of them valid; a node that is stored already may leave out its api key.
+    """The nodes of a file, all valid; a node that is already stored may leave out its api key.
 
-    Raises ConfigurationError that lists everything that is wrong with the file.
+    Raises ConfigurationError that lists every problem of the file.
     """
     nodes: dict[str, WorkmeshNode] = {}
     problems: list[str] = []
-    for name, said in _documents(path).items():
+    for name, fields in _documents(path).items():
         try:
-            nodes[name] = _node(name, said, stored.get(name))
+            nodes[name] = _node(name, fields, stored.get(name))
         except ConfigurationError as error:
             problems.append(str(error))
     if problems:
@@ -49,7 +49,7 @@ def read_file(path: Path, stored: Mapping[str, WorkmeshNode]) -> dict[str, Workm
 
 
 def write_file(nodes: Mapping[str, WorkmeshNode]) -> str:
-    """The text of a file with these nodes; instead of each api key the variable that :func:`read_file` looks for."""
+    """The text of a file with these nodes; in place of each api key it names the variable that `read_file` reads."""
     text = StringIO()
     yaml = YAML()
     yaml.indent(mapping=2, sequence=4, offset=2)
@@ -58,7 +58,7 @@ def write_file(nodes: Mapping[str, WorkmeshNode]) -> str:
 
 
 def key_variable(name: str) -> str:
-    """The environment variable that a written file takes a node's api key from."""
+    """The environment variable that an exported file names for a node's api key."""
     return f"WORKMESH_KEY_{name.upper().replace('-', '_')}"
 
 
@@ -75,28 +75,28 @@ def _documents(path: Path) -> dict[str, Any]:
         raise ConfigurationError(
             f"{path}: write each node under its name, as in 'n1: {{host: 10.0.0.7, ...}}'"
         )
-    return {str(name): said for name, said in found.items()}
+    return {str(name): fields for name, fields in found.items()}
 
 
 def _place(error: Exception) -> str:
-    """Where and what, without the line itself: it may hold a key."""
+    """The problem and its line number, without the line itself: it may hold an API key."""
     if not isinstance(error, MarkedYAMLError):
-        return "its letters are not UTF-8"
+        return "it is not encoded in UTF-8"
     mark = error.problem_mark
     return f"{error.problem or error.context}" + (f", line {mark.line + 1}" if mark else "")
 
 
-def _node(name: str, said: object, stored: WorkmeshNode | None) -> WorkmeshNode:
+def _node(name: str, found: object, stored: WorkmeshNode | None) -> WorkmeshNode:
     if not NAME.fullmatch(name):
-        raise ConfigurationError(
-            f"{name}: the name of a node is made of lower-case letters, digits and dashes"
-        )
-    if not isinstance(said, dict):
+        raise ConfigurationError(f"{name}: a node's name consists of lower-case letters, digits and dashes")
+    if not isinstance(found, dict):
         raise ConfigurationError(f"{name}: write its fields below its name: host, services, api_key, ...")
-    fields = {str(field): value for field, value in said.items()}
-    if strangers := sorted(set(fields) - set(WorkmeshNode.model_fields)):
+    fields = {str(field): value for field, value in found.items()}
+    if unknown := sorted(set(fields) - set(WorkmeshNode.model_fields)):
         known = ", ".join(WorkmeshNode.model_fields)
-        raise ConfigurationError(f"{name}: a node has no {', '.join(strangers)}; its fields are {known}")
+        raise ConfigurationError(
+            f"{name}: unknown fields: {', '.join(unknown)}; the fields of a node are {known}"
+        )
     fields[KEY] = _key(name, fields.get(KEY), stored)
     try:
         return WorkmeshNode(**fields)
@@ -104,24 +104,27 @@ def _node(name: str, said: object, stored: WorkmeshNode | None) -> WorkmeshNode:
         raise ConfigurationError(f"{name}: {describe_errors(error)}") from None
 
 
-def _key(name: str, said: object, stored: WorkmeshNode | None) -> SecretStr:
-    if said is None and stored is not None:
+def _key(name: str, found: object, stored: WorkmeshNode | None) -> SecretStr:
+    """The api key from the environment variable that the file names, or else that of the stored node."""
+    if found is None and stored is not None:
         return stored.api_key
-    reference = REFERENCE.fullmatch(said.strip()) if isinstance(said, str) else None
+    reference = REFERENCE.fullmatch(found.strip()) if isinstance(found, str) else None
     if reference is None:
         raise ConfigurationError(
-            f"{name}: api_key must name a variable of the environment, as in ${{{key_variable(name)}}}: "
-            "keys have no place in a file"
+            f"{name}: api_key must name an environment variable, as in ${{{key_variable(name)}}}: "
+            "a file must not contain keys"
         )
     variable = reference["variable"]
     if not os.environ.get(variable):
-        kept = "; without the line api_key it keeps the one that it has" if stored is not None else ""
-        raise ConfigurationError(f"{name}: {variable}, which is to hold its api_key, is not set{kept}")
+        hint = "; remove the line api_key to keep the stored key" if stored is not None else ""
+        raise ConfigurationError(
+            f"{name}: the environment variable {variable} for its api_key is not set{hint}"
+        )
     return SecretStr(os.environ[variable])
 
 
 def _written(name: str, node: WorkmeshNode) -> Iterator[tuple[str, Any]]:
-    """What is not at its default, in the order of the form."""
+    """The fields that are not at their defaults, in the order of the form, and the key's variable."""
     for field, about in WorkmeshNode.model_fields.items():
         value = getattr(node, field)
         if field == KEY:
@@ -131,7 +134,7 @@ def _written(name: str, node: WorkmeshNode) -> Iterator[tuple[str, Any]]:
 
 
 def _plain(value: object) -> object:
-    """A value as YAML has it."""
+    """A value of types that YAML can hold."""
     if isinstance(value, list):
         return [_plain(item) for item in value]
     return value.model_dump(exclude_none=True) if isinstance(value, BaseModel) else value

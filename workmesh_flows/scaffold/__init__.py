@@ -1,6 +1,6 @@
-"""A project of one's own, written by ``workmesh init``: it runs as it is, and its tables are there to be replaced.
+"""The project that ``workmesh init`` writes: it works at once, and the user replaces its tables.
 
-Each file of the folder ``templates`` is a Jinja template; ``package`` in a path is the name of the Python package.
+Each file of the folder ``templates`` is a Jinja template; ``package`` in a path stands for the name of the Python package.
 """
 
 from __future__ import annotations
@@ -18,26 +18,25 @@ from workmesh_flows.errors import ConfigurationError
 
 SUFFIX = ".jinja"
 API = "http://127.0.0.1:4200/api"
-"""Where `prefect server start` listens."""
-TAKEN = {"tests", "prefect", *sys.stdlib_module_names}
+"""The API of a server that `prefect server start` starts without options."""
+RESERVED = {"tests", "prefect", *sys.stdlib_module_names}
 PORT = 8081
-"""Where the sample's node listens."""
+"""The port of the sample's node."""
 
 
 def write_project(folder: Path, name: str | None = None, *, api: str = API) -> tuple[str, list[Path]]:
-    """Write the project's files; return the name of its package, and what was written.
+    """Write the project's files; return the name of its package and the paths of the written files.
 
     ``api`` is the address of the Prefect server's API.
 
-    Raises ConfigurationError where a file is there already (then nothing is written), or for a name that no package
-    can have.
+    Raises ConfigurationError if a file exists (then nothing is written), or if the name is not valid for a package.
     """
     package = _package(name or re.sub(r"\W+", "_", folder.resolve().name).strip("_").lower(), asked=name)
     with as_file(files(__name__) / "templates") as templates:
         rendered = {folder / path: text for path, text in _rendered(templates, package, api).items()}
-    if there := [path for path in rendered if path.exists()]:
-        listed = ", ".join(str(path) for path in there)
-        raise ConfigurationError(f"there already, and nothing was written: {listed}; name another folder")
+    if existing := [path for path in rendered if path.exists()]:
+        listed = ", ".join(str(path) for path in existing)
+        raise ConfigurationError(f"nothing was written: {listed} exists; name another folder")
     for path, text in rendered.items():
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -48,12 +47,12 @@ def write_project(folder: Path, name: str | None = None, *, api: str = API) -> t
 
 
 def next_steps(folder: Path, package: str, *, api: str = API) -> str:
-    """The commands that bring the written project to life, to be typed in its folder."""
-    way = "" if folder.resolve() == Path.cwd() else f"cd {folder}\n"
+    """The commands that start the written project, to be run in its folder."""
+    enter = "" if folder.resolve() == Path.cwd() else f"cd {folder}\n"
     return f"""
 Now, in a terminal:
 
-{way}pip install -e .
+{enter}pip install -e .
 export WORKMESH_API_KEY=choose-a-long-one
 prefect server start > prefect.log 2>&1 &
 workmesh setup
@@ -66,17 +65,17 @@ prefect worker start --pool workmesh
 
 The worker runs a sync each minute. After the first one look at
 {api.removesuffix("/").removesuffix("/api")}/v2/artifacts/key/workmesh-overview, or in another terminal: workmesh nodes.
-Then put your own tables into {package}/models.py, and declare them in {package}/mesh.py.
-The test in tests/ runs by: pip install -e '.[test]' && pytest"""
+Then put your own tables into {package}/models.py and declare them in {package}/mesh.py.
+Run the test in tests/ with: pip install -e '.[test]' && pytest"""
 
 
 def _package(name: str, *, asked: str | None) -> str:
-    where = "" if asked else ", which is what this folder's name makes; give --name"
+    hint = "" if asked else " (made from the folder's name); give --name"
     if not name.isidentifier() or iskeyword(name) or name != name.lower():
-        raise ConfigurationError(f"{name!r} is no name for a Python package{where}")
-    if name in TAKEN or find_spec(name) is not None:
+        raise ConfigurationError(f"{name!r} is not a valid name of a Python package{hint}")
+    if name in RESERVED or find_spec(name) is not None:
         raise ConfigurationError(
-            f"{name!r} is the name of a Python package that is there already{where or '; give another'}"
+            f"{name!r} is the name of an existing Python package{hint or '; give another one'}"
         )
     return name
 
