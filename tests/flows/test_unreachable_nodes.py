@@ -57,7 +57,7 @@ def test_a_paused_lane_reports_the_reason_and_runs_with_now(
         fleet.register("n1", node.port, node.api_key)
         node.kill()
         flows = flows_of(fleet)
-        for reason in ("no connection", "circuit breaker is open until .* at last: no connection"):
+        for reason in ("no connection", "circuit breaker is open until .* the last one: no connection"):
             with pytest.raises(RunFailed, match=reason) as failed:
                 flows.push()
             assert str(failed.value).endswith("Fix the cause; rerun with --now to skip back-off.")
