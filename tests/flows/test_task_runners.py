@@ -145,11 +145,11 @@ def dask_cluster(database: str) -> Iterator[str]:
 
 
 def how_it_failed(flows: ServiceFlows) -> tuple[str, str]:
-    """The two parts of the error of a push: the summary, and the failed lanes with their reasons."""
+    """The total of a push that fails, and which lanes failed and why."""
     with pytest.raises(RunFailed) as failed:
         flows.push()
-    done, _, why = str(failed.value).partition("; ")
-    return done, why
+    why, _, total = str(failed.value).partition("\nTotal: ")
+    return total.partition(". ")[0], why
 
 
 @pytest.mark.timeout(300)
