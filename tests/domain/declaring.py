@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.domain.odd_columns import Parcel
 from tests.support.shop import PULL_FLAGS, PUSH_FLAGS, Order, Shop
-from workmesh_flows import DefinitionError, Protocol, Pull, Push, Service, get, post
+from workmesh_flows import DefinitionError, Flags, Protocol, Pull, Push, Service, get, post
 
 
 def push(**changes: Any) -> Push:
@@ -40,3 +41,14 @@ def protocol_problems(name: Any = "order", **changes: Any) -> list[str]:
     """The problems of a service with this protocol, without the prefix that names the protocol."""
     found = problems(protocols=[protocol(name, **changes)])
     return [problem.removeprefix(f"protocol {name!r}: ") for problem in found]
+
+
+def parcel(**changes: Any) -> Protocol:
+    flags = Flags(Parcel.time, Parcel.success, Parcel.error)
+    parts = {"record": Parcel, "id": Parcel.id, "sort": Parcel.at, "push": push(flags=flags), "pull": None}
+    return protocol("parcel", **{**parts, **changes})
+
+
+def parcel_flags(**changes: Any) -> Push:
+    parts = {"time": Parcel.time, "success": Parcel.success, "error": Parcel.error}
+    return push(flags=Flags(**{**parts, **changes}))

@@ -54,10 +54,10 @@ WRITE = "does not name a Mesh: write module:attribute, as in my_saas.mesh:mesh"
         pytest.param(
             "reference_saas.mesh:number",
             "number of module reference_saas.mesh is not a Mesh; it has: mesh, other",
-            id="another kind",
+            id="an attribute of another type",
         ),
         pytest.param(
-            "json:mesh", "mesh of module json does not exist; it has: no Mesh", id="a module without any"
+            "json:mesh", "mesh of module json does not exist; it has: no Mesh", id="a module without a mesh"
         ),
         pytest.param(
             "reference_saas.lacking:mesh",

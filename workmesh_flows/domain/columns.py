@@ -78,7 +78,7 @@ def belongs_to(attribute: ColumnRef, cls: type[Any]) -> bool:
 
 
 def python_type(column: Column[Any]) -> type | None:
-    """The Python type of a column's values, None where SQLAlchemy does not know it."""
+    """The Python type of a column's values; None if SQLAlchemy does not know it."""
     try:
         known = column.type.python_type
     except NotImplementedError:  # SQLAlchemy 2.0

@@ -165,8 +165,8 @@ def check(parts: Sequence[Part], shared: Mapping[str, int], plans: Sequence[Assi
             assert reason
             for load in one.loads:
                 number, weight = held[one.service, load.node]
-                room = free.get(load.node, 99) >= 1
-                assert not (room and fits(one.criterion, load, number + 1, weight + weights[key]))
+                has_slot = free.get(load.node, 99) >= 1
+                assert not (has_slot and fits(one.criterion, load, number + 1, weight + weights[key]))
 
 
 def fits(criterion: Criterion, load: Load, number: int, weight: int) -> bool:

@@ -169,8 +169,8 @@ def test_a_stuck_entity_is_reported_with_the_cap_that_prevents_its_move() -> Non
     assert moves_of(heavy) == "a2>b"
     assert heavy.stuck == [("a1", "its weight 40 exceeds every other max_weight (largest 35, on b)")]
     entities = holding(a=[30, 5], b=[10])
-    room = plan_drain(entities, [replace(A, drain=True), PlannerNode("b", max_weight=35)])
-    assert room.stuck == [("a1", "its weight 30 is more than max_weight leaves free on any node (20)")]
+    tight = plan_drain(entities, [replace(A, drain=True), PlannerNode("b", max_weight=35)])
+    assert tight.stuck == [("a1", "its weight 30 is more than max_weight leaves free on any node (20)")]
     full = plan_drain(entities, [replace(A, drain=True), PlannerNode("b", max_entities=1)])
     assert {reason for _, reason in full.stuck} == {"every node is at its max_entities"}
     alone = plan_drain(entities, [replace(A, drain=True)])
