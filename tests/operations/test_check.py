@@ -16,7 +16,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import mapped_column
 
-from tests.adapters.store.worlds import KEYS, make_world
+from tests.adapters.store.key_types import KEY_TYPES
+from tests.adapters.store.worlds import make_world
 from tests.domain.schemas import entity, new_base, record, serve, to
 from tests.support.checking import create_shop, fixed, problems, run
 from tests.support.shop import PULL_FLAGS, PUSH_FLAGS, Order, Shop, shop_mesh, write_orders, write_shops
@@ -73,7 +74,7 @@ def test_the_ddl_adds_workmesh_columns_that_an_older_version_did_not_create(engi
     assert tuple(row) == ("s", 0, None)
 
 
-@pytest.mark.parametrize("kind", KEYS)
+@pytest.mark.parametrize("kind", KEY_TYPES)
 def test_odd_names_and_keys_of_any_type_cause_no_false_problems(engine: Engine, kind: str) -> None:
     world = make_world(kind)
     world.fill(engine, ["n1", None], [1, 2], [1, 2, 2])

@@ -24,6 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session, registry
 
+from tests.adapters.store.key_types import ORDERED
 from tests.adapters.store.worlds import make_world
 from tests.support.racing import assign_at_once
 from tests.support.shop import Shop, shop_service, write_shops
@@ -210,7 +211,7 @@ def test_the_column_of_the_node_may_be_of_any_type_that_holds_text(engine: Engin
     assert (found[0] == "A") == (kind == "decorated")
 
 
-@pytest.mark.parametrize("kind", ["integer", "uuid", "string"])
+@pytest.mark.parametrize("kind", ORDERED)
 def test_entities_have_keys_of_any_type(engine: Engine, kind: str) -> None:
     world = make_world(kind)
     world.fill(engine, ["a", None, None, "b", None], [], [])

@@ -20,7 +20,7 @@ from tests.adapters.store.worlds import fill, flag_columns, made_of, make_world,
 
 
 def test_a_schema_of_its_own(postgresql: Engine) -> None:
-    world = make_world("string", schema="Its Own")
+    world = make_world("texts", schema="Its Own")
     with postgresql.begin() as connection:
         connection.execute(text('CREATE SCHEMA "Its Own"'))
     world.fill(postgresql, ["n1"], [1], [1, None, 1])

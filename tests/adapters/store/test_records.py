@@ -100,7 +100,7 @@ def test_pullable_are_the_pushed_ones_up_to_a_time_in_the_order_of_pushing(engin
 
 
 def test_what_no_key_of_the_column_can_be_is_not_the_lanes(engine: Engine) -> None:
-    world = make_world("string")
+    world = make_world("texts")
     world.fill(engine, ["n1"], [1], [1])
     with reading_pullable(engine, pull_tables(world.service, world.protocol), "n1") as reader:
         for stranger in ("", "x" * 1_000, "a\0b", "'; DROP TABLE x; --"):
@@ -111,12 +111,12 @@ def test_what_no_key_of_the_column_can_be_is_not_the_lanes(engine: Engine) -> No
 @pytest.mark.parametrize(
     ("kind", "said", "read"),
     [
-        ("integer", 5, 5),
-        ("integer", "5", 5),
-        ("string", "5", "5"),
-        ("string", 5, "5"),
-        ("uuid", "{00000000-0000-0000-0000-00000000000A}", UUID(int=10)),
-        ("uuid", "0000000000000000000000000000000a", UUID(int=10)),
+        ("integers", 5, 5),
+        ("integers", "5", 5),
+        ("texts", "5", "5"),
+        ("texts", 5, "5"),
+        ("UUIDs", "{00000000-0000-0000-0000-00000000000A}", UUID(int=10)),
+        ("UUIDs", "0000000000000000000000000000000a", UUID(int=10)),
     ],
 )
 def test_an_id_is_read_as_the_column_has_it(kind: str, said: Any, read: Any) -> None:
@@ -127,11 +127,11 @@ def test_an_id_is_read_as_the_column_has_it(kind: str, said: Any, read: Any) -> 
     ("kind", "said"),
     [
         *(
-            ("integer", said)
+            ("integers", said)
             for said in ("", "five", "5.0", 5.0, True, None, [5], {"id": 5}, 2**63, "9" * 30)
         ),
-        *(("uuid", said) for said in ("", "five", 5, None, [5])),
-        *(("string", said) for said in (None, True, 1.5, ["5"])),
+        *(("UUIDs", said) for said in ("", "five", 5, None, [5])),
+        *(("texts", said) for said in (None, True, 1.5, ["5"])),
     ],
 )
 def test_what_can_be_no_id_is_none(kind: str, said: Any) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, delete, insert, update
 
-from tests.adapters.store.odd_keys import KINDS, World, world
+from tests.adapters.store.key_types import KEY_TYPES
+from tests.adapters.store.refused_orders import RefusedOrders, write_orders
 from tests.operations.delivery.lane_runs import push
 from tests.operations.delivery.parking import kept
 from tests.support.scripted_node import scripted_node
@@ -19,7 +20,7 @@ from workmesh_flows.errors import ConfigurationError, UnknownName
 from workmesh_flows.operations.delivery.replay import decide_refused, list_refused
 
 
-def run(engine: Engine, there: World, times: int = 1) -> list[Any]:
+def run(engine: Engine, there: RefusedOrders, times: int = 1) -> list[Any]:
     """Push so often; what the last run sent."""
     with scripted_node() as node:
         for _ in range(times):
@@ -32,10 +33,10 @@ def states(engine: Engine) -> list[tuple[str, int]]:
     return sorted(kept(engine).values())
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", KEY_TYPES)
 def test_attempts_are_counted_under_keys_of_any_type(engine: Engine, kind: str) -> None:
-    key = KINDS[kind].key
-    there = world(engine, KINDS[kind], [1, 1, 2], attempts=3)
+    key = KEY_TYPES[kind].key
+    there = write_orders(engine, KEY_TYPES[kind], [1, 1, 2], attempts=3)
     there.bad.add(key(101))
     assert run(engine, there) == [key(103)]
     assert states(engine) == [("trying", 1)]
@@ -50,20 +51,20 @@ def test_attempts_are_counted_under_keys_of_any_type(engine: Engine, kind: str) 
     assert states(engine) == []
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", KEY_TYPES)
 def test_a_success_forgets_the_refusals_of_a_key_of_any_type(engine: Engine, kind: str) -> None:
-    there = world(engine, KINDS[kind], [1, 1])
-    there.bad.add(KINDS[kind].key(101))
+    there = write_orders(engine, KEY_TYPES[kind], [1, 1])
+    there.bad.add(KEY_TYPES[kind].key(101))
     run(engine, there)
     there.bad.clear()
     assert len(run(engine, there)) == 2
     assert states(engine) == []
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", KEY_TYPES)
 def test_a_record_or_an_entity_is_named_as_people_write_it(engine: Engine, kind: str) -> None:
-    kinds = KINDS[kind]
-    there = world(engine, kinds, [1, 2], attempts=1)
+    kinds = KEY_TYPES[kind]
+    there = write_orders(engine, kinds, [1, 2], attempts=1)
     there.bad.update({kinds.key(101), kinds.key(102)})
     spellings = list(zip(kinds.spellings(kinds.key(101)), kinds.spellings(kinds.key(1)), strict=True))
     for record, entity in spellings:
@@ -80,14 +81,14 @@ def test_a_record_or_an_entity_is_named_as_people_write_it(engine: Engine, kind:
 
 
 def test_names_that_are_unknown_change_nothing(engine: Engine) -> None:
-    kind = KINDS["UUIDs"]
-    there = world(engine, kind, [1, 1, 2], attempts=1)
+    kind = KEY_TYPES["UUIDs"]
+    there = write_orders(engine, kind, [1, 1, 2], attempts=1)
     there.bad.add(kind.key(101))
     run(engine, there)
     known = str(kind.key(101))
-    with pytest.raises(UnknownName, match="there is no refused record of items 'no uuid'"):
+    with pytest.raises(UnknownName, match="there is no refused record of orders 'no uuid'"):
         decide_refused(engine, there.service, "replay", records=[known, "no uuid"])
-    with pytest.raises(UnknownName, match=f"no entity with refused records of items '{kind.key(2)}'"):
+    with pytest.raises(UnknownName, match=f"no entity with refused records of orders '{kind.key(2)}'"):
         decide_refused(engine, there.service, "skip", records=[known], entities=[str(kind.key(2))])
     with pytest.raises(ConfigurationError, match="name the records or entities to skip"):
         decide_refused(engine, there.service, "skip")
@@ -96,23 +97,23 @@ def test_names_that_are_unknown_change_nothing(engine: Engine) -> None:
 
 
 def test_what_waits_behind_is_counted(engine: Engine) -> None:
-    kind = KINDS["UUIDs"]
-    there = world(engine, kind, [1, 1, 1, 2, 2, 3], attempts=2)
+    kind = KEY_TYPES["UUIDs"]
+    there = write_orders(engine, kind, [1, 1, 1, 2, 2, 3], attempts=2)
     there.bad.update({kind.key(101), kind.key(104)})
     run(engine, there, 2)
     first, second = list_refused(engine, Mesh([there.service]))
     told = {(one.state.value, one.attempts, one.waiting, one.node, one.reason) for one in (first, second)}
     assert told == {("parked", 2, 2, "n1", "bad"), ("parked", 2, 1, "n1", "bad")}
     decide_refused(engine, there.service, "skip", records=[str(kind.key(101))])
-    counts = {one.state.value: one.waiting for one in list_refused(engine, Mesh([there.service]), ["items"])}
+    counts = {one.state.value: one.waiting for one in list_refused(engine, Mesh([there.service]), ["orders"])}
     assert counts == {"skipped": 0, "parked": 1}
     with pytest.raises(UnknownName):
-        list_refused(engine, Mesh([there.service]), ["item"])
+        list_refused(engine, Mesh([there.service]), ["order"])
 
 
 def test_behind_a_record_that_blocks_the_whole_lane_waits(engine: Engine) -> None:
-    kind = KINDS["integers"]
-    there = world(engine, kind, [1, 1, 2, 3], attempts=1, policy="block")
+    kind = KEY_TYPES["integers"]
+    there = write_orders(engine, kind, [1, 1, 2, 3], attempts=1, policy="block")
     there.bad.add(kind.key(101))
     with pytest.raises(Exception, match="blocks it: bad"):
         run(engine, there)
@@ -121,38 +122,38 @@ def test_behind_a_record_that_blocks_the_whole_lane_waits(engine: Engine) -> Non
 
 
 @pytest.mark.parametrize("policy", ["park_entity", "block"])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", KEY_TYPES)
 def test_nothing_waits_for_a_record_that_the_users_program_deleted(
     engine: Engine, kind: str, policy: Any
 ) -> None:
-    key = KINDS[kind].key
-    there = world(engine, KINDS[kind], [1, 1], attempts=1, policy=policy)
+    key = KEY_TYPES[kind].key
+    there = write_orders(engine, KEY_TYPES[kind], [1, 1], attempts=1, policy=policy)
     there.bad.add(key(101))
     try:
         run(engine, there)
     except Exception:  # noqa: BLE001 - the lane is blocked
         assert policy == "block"
     with engine.begin() as connection:
-        connection.execute(delete(there.item).where(there.item.id == key(101)))
+        connection.execute(delete(there.order).where(there.order.id == key(101)))
     assert run(engine, there) == [key(102)]
     assert states(engine) == []
 
 
 def test_nothing_waits_for_a_record_that_was_flagged_as_pushed_by_hand(engine: Engine) -> None:
-    key = KINDS["integers"].key
-    there = world(engine, KINDS["integers"], [1, 1], attempts=1)
+    key = KEY_TYPES["integers"].key
+    there = write_orders(engine, KEY_TYPES["integers"], [1, 1], attempts=1)
     there.bad.add(key(101))
     run(engine, there)
     with engine.begin() as connection:
-        connection.execute(update(there.item).where(there.item.id == key(101)).values(success=True))
+        connection.execute(update(there.order).where(there.order.id == key(101)).values(push_success=True))
     assert run(engine, there) == [key(102)]
     assert states(engine) == []
 
 
 @pytest.mark.parametrize("policy", ["park_entity", "block"])
 def test_an_entity_that_was_deleted_with_its_records_is_forgotten(engine: Engine, policy: Any) -> None:
-    key = KINDS["integers"].key
-    there = world(engine, KINDS["integers"], [1, 1, 2], attempts=1, policy=policy)
+    key = KEY_TYPES["integers"].key
+    there = write_orders(engine, KEY_TYPES["integers"], [1, 1, 2], attempts=1, policy=policy)
     there.bad.add(key(101))
     try:
         run(engine, there)
@@ -160,20 +161,20 @@ def test_an_entity_that_was_deleted_with_its_records_is_forgotten(engine: Engine
         assert policy == "block"
     owner = table_of(there.service.entity)
     with engine.begin() as connection:
-        connection.execute(delete(there.item).where(there.item.owner_id == key(1)))
+        connection.execute(delete(there.order).where(there.order.shop_id == key(1)))
         connection.execute(delete(owner).where(owner.c.id == key(1)))
-        connection.execute(insert(there.item), [{"id": key(110), "owner_id": key(2), "at": START}])
+        connection.execute(insert(there.order), [{"id": key(110), "shop_id": key(2), "at": START}])
     assert run(engine, there)[-1] == key(110)
     assert states(engine) == []
 
 
 def test_a_record_that_came_to_another_owner_stays_parked(engine: Engine) -> None:
-    key = KINDS["integers"].key
-    there = world(engine, KINDS["integers"], [1, 2], attempts=1)
+    key = KEY_TYPES["integers"].key
+    there = write_orders(engine, KEY_TYPES["integers"], [1, 2], attempts=1)
     there.bad.add(key(101))
     run(engine, there)
     with engine.begin() as connection:
-        connection.execute(update(there.item).values(owner_id=key(2)))
+        connection.execute(update(there.order).values(shop_id=key(2)))
     there.bad.clear()
     assert run(engine, there) == []
     decide_refused(engine, there.service, "replay")
@@ -181,8 +182,8 @@ def test_a_record_that_came_to_another_owner_stays_parked(engine: Engine) -> Non
 
 
 def test_a_reason_of_any_length_is_kept_as_far_as_it_fits(engine: Engine) -> None:
-    key = KINDS["texts"].key
-    there = world(engine, KINDS["texts"], [1], attempts=1)
+    key = KEY_TYPES["texts"].key
+    there = write_orders(engine, KEY_TYPES["texts"], [1], attempts=1)
     there.bad.add(key(101))
     run(engine, there)
     with engine.connect() as connection:

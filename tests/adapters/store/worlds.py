@@ -1,12 +1,11 @@
-"""Small masters with keys of any type and names that have to be quoted."""
+"""Small databases of a user, with keys of any type and with names that must be quoted."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import (
     Boolean,
@@ -17,33 +16,26 @@ from sqlalchemy import (
     Integer,
     MetaData,
     String,
-    Uuid,
     insert,
 )
 from sqlalchemy.orm import Session, registry, relationship
 from sqlalchemy.types import TypeEngine
 
+from tests.adapters.store.key_types import KEY_TYPES
 from workmesh_flows import Flags, Protocol, Pull, Push, Service, get, post
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
-Key = Callable[[int], Any]
-KEYS: Mapping[str, tuple[Callable[[], TypeEngine[Any]], Key]] = {
-    "integer": (Integer, lambda number: number),
-    "uuid": (Uuid, lambda number: UUID(int=number)),
-    "string": (lambda: String(40), lambda number: f"Käse-{number:05}"),
-}
-
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Accounts, their users, and deliveries to them; ``key`` makes a key of a number."""
+    """Accounts, their users, and deliveries to them; ``key`` returns the key of a number."""
 
     service: Service
     account: type[Any]
     user: type[Any]
     delivery: type[Any]
-    key: Key
+    key: Callable[[int], Any]
     create: Callable[[Engine], None]
 
     @property
@@ -78,21 +70,21 @@ class World:
 
 
 def at(number: float) -> datetime:
-    """So many seconds after the start."""
+    """The time ``number`` seconds after START."""
     return START + timedelta(seconds=number)
 
 
-def flag_columns(way: str) -> dict[str, Column[Any]]:
+def flag_columns(direction: str) -> dict[str, Column[Any]]:
     return {
-        f"{way}_time": Column(f"{way} Time", DateTime(timezone=True)),
-        f"{way}_success": Column(f"{way} Success", Boolean),
-        f"{way}_error": Column(f"{way} Error", String(300)),
+        f"{direction}_time": Column(f"{direction} Time", DateTime(timezone=True)),
+        f"{direction}_success": Column(f"{direction} Success", Boolean),
+        f"{direction}_error": Column(f"{direction} Error", String(300)),
     }
 
 
-def make_world(kind: str = "integer", *, schema: str | None = None) -> World:
-    """Two hops from a delivery to its account; each name is a reserved word or of mixed case."""
-    make_type, key = KEYS[kind]
+def make_world(kind: str = "integers", *, schema: str | None = None) -> World:
+    """A delivery is two hops from its account; each name is a reserved word or in mixed case."""
+    make_type, key = KEY_TYPES[kind].type, KEY_TYPES[kind].key
     mapping = registry()
     base: Any = mapping.generate_base()
     place = "" if schema is None else f"{schema}."
@@ -158,8 +150,14 @@ def make_world(kind: str = "integer", *, schema: str | None = None) -> World:
     return World(service, account, user, delivery, key, mapping.metadata.create_all)
 
 
-def make_flat(sort: TypeEngine[Any], *, key: TypeEngine[Any] | None = None) -> Flat:
-    """Shops and their orders, sorted by a column of any type: the service, its record class, and its tables."""
+def make_flat(
+    sort: TypeEngine[Any],
+    *,
+    key: TypeEngine[Any] | None = None,
+    shop_key: TypeEngine[Any] | None = None,
+    **push: Any,
+) -> FlatWorld:
+    """Shops and their orders, one hop away: sort and key columns may have any type; ``push`` are fields of Push."""
     mapping = registry()
     base: Any = mapping.generate_base()
     shop: Any = type(
@@ -167,7 +165,7 @@ def make_flat(sort: TypeEngine[Any], *, key: TypeEngine[Any] | None = None) -> F
         (base,),
         {
             "__tablename__": "shop",
-            "id": Column(Integer, primary_key=True, autoincrement=False),
+            "id": Column(shop_key or Integer(), primary_key=True, autoincrement=False),
             "node": Column(String(50)),
         },
     )
@@ -177,21 +175,21 @@ def make_flat(sort: TypeEngine[Any], *, key: TypeEngine[Any] | None = None) -> F
         {
             "__tablename__": "order",
             "id": Column(key or Integer(), primary_key=True, autoincrement=False),
-            "shop_id": Column(Integer, ForeignKey("shop.id")),
+            "shop_id": Column(shop_key or Integer(), ForeignKey("shop.id")),
             "at": Column(sort, nullable=False),
             **flag_columns("push"),
         },
     )
     flags = Flags(order.push_time, order.push_success, order.push_error)
-    send = Push(post("/push.json", batch_size=10), flags)
-    protocol = Protocol("order", record=order, id=order.id, sort=order.at, push=send)
+    fields = {"send": post("/push.json", batch_size=10), "flags": flags, **push}
+    protocol = Protocol("order", record=order, id=order.id, sort=order.at, push=Push(**fields))
     service = Service("orders", entity=shop, assigned_to=shop.node, protocols=[protocol])
-    return Flat(service, shop, order, mapping.metadata)
+    return FlatWorld(service, shop, order, mapping.metadata)
 
 
 @dataclass(frozen=True, slots=True)
-class Flat:
-    """What :func:`make_flat` made."""
+class FlatWorld:
+    """Shops and their orders, as `make_flat` returns them."""
 
     service: Service
     shop: type[Any]
@@ -203,7 +201,7 @@ class Flat:
         return self.service.protocols[0]
 
     def fill(self, engine: Engine, sorts: Iterable[Any], keys: Iterable[Any] | None = None) -> None:
-        """One shop on node n1, and orders 1, 2, ... (or of these keys) with these values to sort by."""
+        """Write one shop of node n1, and its orders 1, 2, ... (or with these keys) with these sort values."""
         self.metadata.create_all(engine)
         values = list(sorts)
         rows = [
@@ -217,12 +215,12 @@ class Flat:
 
 
 def made_of(base: Any, title: str, /, **members: Any) -> Any:
-    """A mapped class of these columns and relationships."""
+    """A mapped class with these columns and relationships."""
     return type(title, (base,), {"__tablename__": title.lower(), **members})
 
 
 def service_of(entity: Any, record: Any, owner: Any = None, send: Any = None) -> Service:
-    """A service of one protocol, over classes whose columns have the usual names."""
+    """A service with one protocol, over classes whose columns have the usual names."""
     push = Push(
         send or post("/push.json", batch_size=10),
         Flags(record.push_time, record.push_success, record.push_error),
@@ -232,7 +230,7 @@ def service_of(entity: Any, record: Any, owner: Any = None, send: Any = None) ->
 
 
 def fill(engine: Engine, *rows: tuple[Any, list[dict[str, Any]]]) -> None:
-    """Create the tables of these classes, and write their rows in this order."""
+    """Create the tables of the classes, and write their rows in this order."""
     rows[0][0].metadata.create_all(engine)
     with Session(engine) as session:
         for cls, values in rows:

@@ -138,7 +138,7 @@ def test_records_without_a_sort_value_are_skipped_by_paging_or_hide_all_others(e
 def test_keys_that_sqlite_stores_in_another_form_are_a_problem(engine: Engine) -> None:
     if engine.dialect.name != "sqlite":
         pytest.skip("PostgreSQL has a type for UUIDs")
-    world = make_world("uuid")
+    world = make_world("UUIDs")
     world.fill(engine, ["n1"], [1], [1])
     run(engine, """UPDATE "select" SET "Id of it" = '00000000-0000-0000-0000-000000000007'""")
     (problem,) = problems(engine, Mesh([world.service]))
