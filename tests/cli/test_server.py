@@ -137,7 +137,7 @@ def test_automations_are_installed_once_and_stay_switched_off_by_the_user(prefec
     assert workmesh("automations", "install").output.count(": installed") == 5
     made = automations(prefect)
     assert {one["actions"][0]["type"] for one in made.values()} == {"do-nothing", "change-flow-run-state"}
-    stopped = made["Workmesh: a lane stopped"]
+    stopped = made["Workmesh: lane stopped"]
     api_client.patch(f"{prefect}/automations/{stopped['id']}", json={"enabled": False}).raise_for_status()
     SlackWebhook(url=SecretStr("https://hooks.example/hush")).save("ops", overwrite=True)
     again = workmesh("automations", "install", "--notify", "slack-webhook/ops", "--dead-after", "1000")
@@ -145,18 +145,18 @@ def test_automations_are_installed_once_and_stay_switched_off_by_the_user(prefec
     assert "a lane stopped: changed, still disabled" in again.output
     now = automations(prefect)
     assert {name: one["id"] for name, one in now.items()} == {name: one["id"] for name, one in made.items()}
-    assert now["Workmesh: a lane stopped"]["actions"][0]["type"] == "send-notification"
-    assert not now["Workmesh: a lane stopped"]["enabled"]
-    assert now["Workmesh: runs that died are marked"]["trigger"]["within"] == 1000
+    assert now["Workmesh: lane stopped"]["actions"][0]["type"] == "send-notification"
+    assert not now["Workmesh: lane stopped"]["enabled"]
+    assert now["Workmesh: dead runs marked as crashed"]["trigger"]["within"] == 1000
     same = workmesh("automations", "install", "--notify", "slack-webhook/ops", "--dead-after", "1000")
     assert same.output.count(": up to date") == 5
     assert automations(prefect) == now
 
 
 def test_a_node_cannot_be_told_away_sooner_than_prefect_can_wait(prefect: str) -> None:
-    assert "greater than or equal to" in workmesh("automations", "install", "--away-after", "9").output
+    assert "greater than or equal to" in workmesh("automations", "install", "--unreachable-after", "9").output
     with pytest.raises(ConfigurationError, match="after 10 seconds at the earliest, not after 9"):
-        install(away_after=9)
+        install(unreachable_after=9)
     assert automations(prefect) == {}
 
 

@@ -73,7 +73,7 @@ def test_a_stopped_lane_sends_a_notification_with_the_reason_and_the_remedy(
         with pytest.raises(RunFailed):
             service_flows(fleet.mesh, "shop.orders", module=__name__).push()
     message = received.get(timeout=PATIENCE)
-    assert message["title"] == "Workmesh: a lane stopped"
+    assert message["title"] == "Workmesh: lane stopped"
     assert message["text"] == (
         "Lane shop.orders/order/n1/push stopped: /api/1.0/ping.json answers 403: it forbids the request\n"
         "Nothing is lost: records that were not sent stay pending. Fix the cause; the next run continues."

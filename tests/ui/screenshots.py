@@ -108,7 +108,7 @@ def take_all(page: Page, api: str) -> None:
     page.get_by_text("workmesh.plan.applied").first.wait_for()
     take(page, "events", 700)
     page.goto("automations")
-    page.get_by_text("Workmesh: a lane stopped").wait_for()
+    page.get_by_text("Workmesh: lane stopped").wait_for()
     take(page, "automations", 1000)
 
 

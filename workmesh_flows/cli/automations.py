@@ -18,7 +18,7 @@ NotifyOption = Annotated[
         help="Block that sends the notifications, such as slack-webhook/ops. Default: the event feed alone."
     ),
 ]
-AwayOption = Annotated[
+UnreachableOption = Annotated[
     float, typer.Option(min=10, help="Seconds that a node is unreachable before a notification is sent.")
 ]
 DeadOption = Annotated[
@@ -29,13 +29,15 @@ DeadOption = Annotated[
 
 @automations_app.command()
 def install(
-    notify: NotifyOption = None, away_after: AwayOption = 600, dead_after: DeadOption = 1_200
+    notify: NotifyOption = None, unreachable_after: UnreachableOption = 600, dead_after: DeadOption = 1_200
 ) -> None:
     """Install automations for stopped lanes, parked records, unassigned entities, unreachable nodes, dead runs."""
     from workmesh_flows.observability.automations import install as install_automations
 
     require_server()
-    for line in install_automations(notify=notify, away_after=away_after, dead_after=dead_after):
+    for line in install_automations(
+        notify=notify, unreachable_after=unreachable_after, dead_after=dead_after
+    ):
         typer.echo(line)
     if notify is None:
         typer.echo(

@@ -33,7 +33,7 @@ ENDED = {
 }
 NOTIFIED = (
     (
-        "Workmesh: a lane stopped",
+        "Workmesh: lane stopped",
         "workmesh.lane.stopped",
         "A push or a pull stopped for one protocol of one node.",
         (
@@ -42,7 +42,7 @@ NOTIFIED = (
         ),
     ),
     (
-        "Workmesh: a record was set aside",
+        "Workmesh: record parked",
         "workmesh.record.parked",
         "A node refused a record for the last time; later records of its entity may wait behind it.",
         (
@@ -61,33 +61,33 @@ NOTIFIED = (
     ),
 )
 """Automations that notify at once: name, event, its meaning, text of the notification."""
-UNREACHABLE = "Workmesh: a node stays away"
+UNREACHABLE = "Workmesh: node unreachable"
 LEAST_UNREACHABLE_SECONDS = 10.0
 """Shortest time for which Prefect's server can wait for an event that does not occur."""
-DEAD = "Workmesh: runs that died are marked"
+DEAD = "Workmesh: dead runs marked as crashed"
 DEAD_SECONDS = 1_200.0
 """Seconds without a heartbeat. Prefect's server withholds the states of a scheduled run from automations for up to 15
 minutes, while it waits for an event that such a run never has: with a shorter time, a completed run looks dead."""
 
 
 def install(
-    *, notify: str | None = None, away_after: float = 600.0, dead_after: float = DEAD_SECONDS
+    *, notify: str | None = None, unreachable_after: float = 600.0, dead_after: float = DEAD_SECONDS
 ) -> list[str]:
     """Create the automations or update existing ones; return one line for each.
 
     ``notify`` is a notification block as ``type-slug/name``; without one, events show in the event feed only.
-    ``away_after`` is for how many seconds a node must be unreachable, ``dead_after`` for how many a run must send no
-    heartbeat. Raises ConfigurationError if the block does not exist, or ``away_after`` is less than 10.
+    ``unreachable_after`` is for how many seconds a node must be unreachable, ``dead_after`` for how many a run must send no
+    heartbeat. Raises ConfigurationError if the block does not exist, or ``unreachable_after`` is less than 10.
     """
-    if away_after < LEAST_UNREACHABLE_SECONDS:
+    if unreachable_after < LEAST_UNREACHABLE_SECONDS:
         raise ConfigurationError(
-            f"a node can be reported after {LEAST_UNREACHABLE_SECONDS:g} seconds at the earliest, not after {away_after:g}"
+            f"a node can be reported after {LEAST_UNREACHABLE_SECONDS:g} seconds at the earliest, not after {unreachable_after:g}"
         )
     block = None if notify is None else _block_id(notify)
-    return [_install(automation) for automation in _automations(block, away_after, dead_after)]
+    return [_install(automation) for automation in _automations(block, unreachable_after, dead_after)]
 
 
-def _automations(block: UUID | None, away_after: float, dead_after: float) -> Iterator[Automation]:
+def _automations(block: UUID | None, unreachable_after: float, dead_after: float) -> Iterator[Automation]:
     hint = (
         "" if block else " No notification configured: run workmesh automations install --notify TYPE/NAME."
     )
@@ -102,9 +102,9 @@ def _automations(block: UUID | None, away_after: float, dead_after: float) -> It
         for_each={"prefect.resource.id"},
         posture=Posture.Proactive,
         threshold=1,
-        within=timedelta(seconds=away_after),
+        within=timedelta(seconds=unreachable_after),
     )
-    text = f"Node unreachable: no run of the last {_spelt(away_after)} could reach it."
+    text = f"Node unreachable: no run of the last {_spelt(unreachable_after)} could reach it."
     yield _automation(
         UNREACHABLE,
         f"{text} Event: workmesh.node.unreachable.{hint}",
