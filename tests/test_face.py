@@ -151,8 +151,8 @@ def test_importing_the_package_is_quick_and_loads_nothing_heavy() -> None:
         "import sqlalchemy.orm, sys, time; began = time.perf_counter(); import workmesh_flows; "
         "print(time.perf_counter() - began, *{name.partition('.')[0] for name in sys.modules})"
     )
-    said = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout
-    seconds, *loaded = said.split()
+    output = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout
+    seconds, *loaded = output.split()
     assert "workmesh_flows" in loaded
     assert HEAVY.isdisjoint(loaded)
     assert float(seconds) < 0.2
