@@ -162,5 +162,5 @@ def test_a_disabled_node_gets_no_request_and_does_not_fail_the_run(fleet: Fleet)
         fleet.register("n1", node.port, API_KEY, state="disabled")
         flows = flows_of(fleet)
         assert flows.push().message == "pushed 0 records on 1 lane, 1 lane disabled"
-        assert "fits nowhere: no active node runs the service" in flows.assign().message
+        assert "1 could not be assigned: no active node runs the service" in flows.assign().message
         assert node.asked == []

@@ -31,5 +31,5 @@ MAX_MOVES = "Make at most this many moves per service. 0: as many as needed."
 AT_ONCE = "At most this many moves out of a node, and into a node, at a time. 0: as the caps allow."
 REPUSH_MOVED = "Send all data of the moved entities again, from the beginning, not only what was not pulled."
 
-DRAINED_NODES = "The nodes to empty, at least one. From now on they take no new entities."
+DRAINED_NODES = "The nodes to empty, at least one. They take no new entities from then on."
 REVOKE = "Undo a drain: the nodes take entities again, and a running drain stops. Finished moves stay."
