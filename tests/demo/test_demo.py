@@ -81,9 +81,27 @@ def test_the_demo_does_not_touch_an_existing_table(postgresql_server: str, tmp_p
         engine.dispose()
 
 
-def test_the_error_for_an_address_without_a_driver_names_the_driver(tmp_path: Path) -> None:
-    ended = run_demo(tmp_path, "--database", "postgresql://me:hush@127.0.0.1/name")
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        pytest.param(
+            "postgresql+psycopg2://me:hush@127.0.0.1/name",
+            "and write postgresql+psycopg://",
+            id="a driver that is not installed",
+        ),
+        pytest.param(
+            "postgresql+psycopg://me:hush@127.0.0.1:1/name",
+            "workmesh: connection failed: ",
+            id="a database that is unreachable",
+        ),
+    ],
+)
+def test_a_database_that_cannot_be_used_is_reported_in_one_line(
+    tmp_path: Path, address: str, message: str
+) -> None:
+    ended = run_demo(tmp_path, "--database", address)
     assert ended.returncode == 1
-    assert "write postgresql+psycopg://" in ended.stderr
+    assert message in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
     assert "hush" not in ended.stdout + ended.stderr
     assert "Traceback" not in ended.stderr

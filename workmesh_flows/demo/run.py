@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from rich.console import Console
 from sqlalchemy import Engine, event, inspect, make_url
 
-from workmesh_flows.adapters.store.engine import make_engine
+from workmesh_flows.adapters.store.engine import make_engine, translated_errors
 from workmesh_flows.adapters.store.schema import own
 from workmesh_flows.demo.data import remove_sample, write_sample
 from workmesh_flows.demo.mesh import SERVICE, mesh
@@ -81,8 +81,9 @@ def _sample(database: str | None, home: Path) -> Iterator[Engine]:
     engine = make_engine(database or f"sqlite:///{home / 'saas.db'}")
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA journal_mode=WAL"))
-    had_own = bool(set(own.tables) & set(inspect(engine).get_table_names()))
-    write_sample(engine)
+    with translated_errors():
+        had_own = bool(set(own.tables) & set(inspect(engine).get_table_names()))
+        write_sample(engine)
     try:
         yield engine
     finally:
