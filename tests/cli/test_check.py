@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import create_engine, text
 from typer.testing import CliRunner
 
-from tests.support.checking import create_shop
+from tests.support.schema_findings import create_shop
 from workmesh_flows.cli import app
 
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.domain.declaring import pull, push
+from tests.domain.declarations import pull, push
 from tests.support.shop import Order
 from workmesh_flows import get, post
 from workmesh_flows.errors import NodeMisconfigured

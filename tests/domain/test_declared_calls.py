@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.domain.declarations import protocol_problems, pull, push
 from tests.domain.declared_functions import (
     AsyncSender,
     send_later,
@@ -14,7 +15,6 @@ from tests.domain.declared_functions import (
     send_one,
     take_record,
 )
-from tests.domain.declaring import protocol_problems, pull, push
 from tests.support.shop import Order, Shop
 from workmesh_flows import Flags, get, post
 

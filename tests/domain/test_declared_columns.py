@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.domain.declaring import parcel, parcel_flags, problems, protocol, protocol_problems, pull, push
+from tests.domain.declarations import parcel, parcel_flags, problems, protocol, protocol_problems, pull, push
 from tests.domain.odd_columns import Parcel
 from tests.support.shop import PUSH_FLAGS, Order, Shop
 from workmesh_flows import Flags, post

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from sqlalchemy import func, literal, select, text
 
+from tests.domain.declarations import parcel, parcel_flags, problems, protocol, pull, push, service
 from tests.domain.declared_functions import Sender, send_one, take_record
-from tests.domain.declaring import parcel, parcel_flags, problems, protocol, pull, push, service
 from tests.domain.odd_columns import Crate, Customer, Parcel, Unmapped
 from tests.support.shop import PULL_FLAGS, Order, Shop
 from workmesh_flows import (

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.operations.delivery.threads import COMMENT, Comment, Topic, comments, forum, sends, topics
+from tests.operations.delivery.forum import COMMENT, Comment, Topic, comments, forum, sends, topics
 from workmesh_flows import DefinitionError, Protocol
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import MetaData, create_engine, func, select, text
 from sqlalchemy.orm import aliased
 
 import workmesh_flows
-from tests.domain.declaring import protocol, pull, push, service
+from tests.domain.declarations import protocol, pull, push, service
 from tests.domain.odd_columns import Base, Crate, Parcel
 from tests.support.shop import PUSH_FLAGS, Order, Shop
 from workmesh_flows import (

@@ -13,7 +13,7 @@ from sqlalchemy import String, create_engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import mapped_column
 
-from tests.domain.declaring import protocol, pull, push, service
+from tests.domain.declarations import protocol, pull, push, service
 from tests.domain.schemas import entity, new_base
 from tests.support.shop import PULL_FLAGS, Shop
 from workmesh_flows import DefinitionError, Mesh, Service

@@ -33,7 +33,7 @@ from sqlalchemy.orm import (
     relationship,
 )
 
-from tests.domain.declaring import protocol_problems, push
+from tests.domain.declarations import protocol_problems, push
 from tests.domain.schemas import declare, entity, new_base, path, problems, record, to
 from tests.support.shop import Order
 from workmesh_flows import Flags

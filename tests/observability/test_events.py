@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, update
 
-from tests.operations.delivery.parking import impatient, refusing_these
+from tests.operations.delivery.refusals import impatient, refusing_these
 from tests.support.fleet import Fleet
 from tests.support.prefect_api import post
 from tests.support.scripted_node import API_KEY, Answer, scripted_node

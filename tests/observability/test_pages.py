@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.operations.delivery.parking import refusing_these
+from tests.operations.delivery.refusals import refusing_these
 from tests.support.fleet import Fleet
 from tests.support.prefect_api import post
 from tests.support.scripted_node import API_KEY, scripted_node

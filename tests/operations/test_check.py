@@ -19,7 +19,7 @@ from sqlalchemy.orm import mapped_column
 from tests.adapters.store.key_types import KEY_TYPES
 from tests.adapters.store.worlds import make_world
 from tests.domain.schemas import entity, new_base, record, serve, to
-from tests.support.checking import create_shop, fixed, problems, run
+from tests.support.schema_findings import create_shop, fixed, problems, run
 from tests.support.shop import PULL_FLAGS, PUSH_FLAGS, Order, Shop, shop_mesh, write_orders, write_shops
 from workmesh_flows import EntityWeight, Mesh, Protocol, Push, Service, post
 from workmesh_flows.adapters.store.schema import create_own_tables

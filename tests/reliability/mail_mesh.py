@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import ForeignKey, String
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-from tests.support.flagged import Pulled, Pushed, pull_flags_of, push_flags_of
+from tests.support.flag_columns import Pulled, Pushed, pull_flags_of, push_flags_of
 from workmesh_flows import Mesh, Protocol, Pull, Push, Service, get, post
 
 SERVICE = "micro.mails"

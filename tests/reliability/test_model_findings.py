@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Engine
 
 from tests.operations.delivery.lane_runs import PUSH, pull, push, push_stops
-from tests.operations.delivery.parking import impatient, kept, refusing_these
+from tests.operations.delivery.refusals import impatient, kept, refusing_these
 from tests.operations.moves.movers import flags, former, moving, steps
 from tests.reliability.model.model_node import ModelNode
 from tests.support.counts import NOTHING, Counts, counts

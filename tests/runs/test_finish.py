@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from tests.operations.delivery.parking import refusing_these
+from tests.operations.delivery.refusals import refusing_these
 from tests.support.fleet import Fleet
 from tests.support.prefect_api import latest_run, wait_for_log
 from tests.support.scripted_node import API_KEY, Answer, scripted_node

@@ -12,7 +12,7 @@ from sqlalchemy import create_engine
 from typer.testing import CliRunner
 
 from tests.operations.delivery.lane_runs import push
-from tests.operations.delivery.parking import impatient, kept, refusing_these
+from tests.operations.delivery.refusals import impatient, kept, refusing_these
 from tests.support.fleet import Fleet
 from tests.support.prefect_api import everything, latest_run, latest_table
 from tests.support.scripted_node import API_KEY, Answer, scripted_node, success
@@ -25,7 +25,7 @@ from workmesh_flows.flows import ServiceFlows, service_flows
 
 ROOT = Path(__file__).parents[2]
 MESH = """
-from tests.operations.delivery.parking import impatient
+from tests.operations.delivery.refusals import impatient
 from workmesh_flows import Mesh
 mesh = Mesh([impatient(attempts=1)])
 """

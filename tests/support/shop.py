@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import DateTime, Engine, ForeignKey, String, insert, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
 
-from tests.support.flagged import Pulled, pull_flags_of, push_flags_of
+from tests.support.flag_columns import Pulled, pull_flags_of, push_flags_of
 from workmesh_flows import Mesh, Protocol, Pull, Push, RoundRobin, Service, get, post
 from workmesh_flows.domain.criteria import Criterion
 

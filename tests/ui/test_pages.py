@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.operations.delivery.parking import impatient, refusing_these
+from tests.operations.delivery.refusals import impatient, refusing_these
 from tests.support.fleet import Fleet
 from tests.support.prefect_api import latest_run
 from tests.support.scripted_node import API_KEY, scripted_node

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.adapters.conftest import Ask
-from tests.support.misbehaving import flood
+from tests.support.faulty_connections import flood
 from tests.support.scripted_node import Answer, Asked, failure, success
 from workmesh_flows.domain.limits import Limits
 from workmesh_flows.errors import (

@@ -13,7 +13,7 @@ import pytest
 from pydantic import SecretStr
 
 from tests.adapters.conftest import QUICK, Ask
-from tests.support.misbehaving import reset, said_then_reset, silence, trickle
+from tests.support.faulty_connections import reset, said_then_reset, silence, trickle
 from tests.support.scripted_node import API_KEY, Answer, Asked, scripted_node, success
 from tests.support.secrecy import assert_secret, texts_of
 from workmesh_flows.adapters.node_http.client import Sender, node_client

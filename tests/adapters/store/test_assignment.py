@@ -26,7 +26,7 @@ from sqlalchemy.orm import Session, registry
 
 from tests.adapters.store.key_types import ORDERED
 from tests.adapters.store.worlds import make_world
-from tests.support.racing import assign_at_once
+from tests.support.concurrent_processes import assign_at_once
 from tests.support.shop import Shop, shop_service, write_shops
 from workmesh_flows import EntityNumber, EntityWeight, RoundRobin, Service
 from workmesh_flows.adapters.store import assignment as adapter

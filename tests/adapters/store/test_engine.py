@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import Engine, MetaData, Table, create_engine, inspect, make_url, text
 from sqlalchemy.pool import QueuePool
 
-from tests.support.racing import open_at_once
+from tests.support.concurrent_processes import open_at_once
 from tests.support.secrecy import assert_secret, texts_of
 from workmesh_flows.adapters.store.engine import database_clock, open_engine, translated_errors
 from workmesh_flows.adapters.store.schema import own

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine, Row, event, select, text, update
 
-from tests.support.racing import take_at_once
+from tests.support.concurrent_processes import take_at_once
 from workmesh_flows.adapters.store.lanes import (
     LaneLease,
     acquire_lane,

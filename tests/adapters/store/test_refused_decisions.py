@@ -10,7 +10,7 @@ from sqlalchemy import Engine, delete, insert, update
 from tests.adapters.store.key_types import KEY_TYPES
 from tests.adapters.store.refused_orders import RefusedOrders, write_orders
 from tests.operations.delivery.lane_runs import push
-from tests.operations.delivery.parking import kept
+from tests.operations.delivery.refusals import kept
 from tests.support.scripted_node import scripted_node
 from tests.support.shop import START
 from workmesh_flows import Mesh

@@ -12,7 +12,7 @@ from sqlalchemy import Engine, QueuePool, create_engine, delete, update
 from sqlalchemy.orm import Session
 
 from tests.operations.delivery.lane_runs import PUSH, push, sent, sent_ids
-from tests.operations.delivery.parking import impatient, kept, refusing_these
+from tests.operations.delivery.refusals import impatient, kept, refusing_these
 from tests.support.counts import Counts, counts
 from tests.support.scripted_node import Answer, Asked, scripted_node, success
 from tests.support.shop import (

@@ -6,9 +6,7 @@ import pytest
 from sqlalchemy import Engine, update
 from sqlalchemy.orm import Session
 
-from tests.operations.delivery.lane_runs import QUICK
-from tests.operations.delivery.parking import kept
-from tests.operations.delivery.threads import (
+from tests.operations.delivery.forum import (
     COMMENT,
     TOPIC,
     Comment,
@@ -21,6 +19,8 @@ from tests.operations.delivery.threads import (
     write,
     write_teams,
 )
+from tests.operations.delivery.lane_runs import QUICK
+from tests.operations.delivery.refusals import kept
 from tests.support.counts import Counts, counts
 from tests.support.scripted_node import Answer, Asked, ScriptedNode, failure, scripted_node, success
 from workmesh_flows import Protocol, Service

@@ -11,7 +11,7 @@ from sqlalchemy import Engine, update
 from sqlalchemy.orm import Session
 
 from tests.operations.delivery.lane_runs import PUSH, QUICK, lane_row, push, sent, sent_ids
-from tests.operations.delivery.parking import refusing_these
+from tests.operations.delivery.refusals import refusing_these
 from tests.support.counts import Counts, counts
 from tests.support.scripted_node import Answer, Asked, scripted_node, success
 from tests.support.shop import Order, shop_service, with_push_success, write_orders, write_shops

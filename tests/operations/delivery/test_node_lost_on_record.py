@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import Engine
 
 from tests.operations.delivery.lane_runs import PING, PUSH, QUICK, lane_row, push, sent
-from tests.operations.delivery.parking import impatient, kept, refusing_these
+from tests.operations.delivery.refusals import impatient, kept, refusing_these
 from tests.support.counts import Counts, counts
 from tests.support.scripted_node import Answer, Asked, ScriptedNode, scripted_node, success
 from tests.support.shop import orders, shop_service, with_push_success, write_orders, write_shops

@@ -9,7 +9,7 @@ from sqlalchemy import Engine, event, update
 from sqlalchemy.orm import Session
 
 from tests.operations.delivery.lane_runs import lane_row, push, push_stops, sent, sent_ids
-from tests.operations.delivery.parking import impatient, kept, refusing_these
+from tests.operations.delivery.refusals import impatient, kept, refusing_these
 from tests.support.counts import NOTHING, Counts, counts
 from tests.support.scripted_node import Answer, Asked, Script, failure, scripted_node, success
 from tests.support.shop import (

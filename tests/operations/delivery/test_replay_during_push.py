@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Engine
 
 from tests.operations.delivery.lane_runs import PUSH, push, push_stops, sent_ids
-from tests.operations.delivery.parking import impatient, kept, refusing_these
+from tests.operations.delivery.refusals import impatient, kept, refusing_these
 from tests.operations.moves.movers import moving, two_nodes
 from tests.support.counts import Counts, counts
 from tests.support.scripted_node import Answer, Asked, Script, scripted_node, success

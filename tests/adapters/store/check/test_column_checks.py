@@ -8,7 +8,7 @@ from sqlalchemy.orm import mapped_column
 
 from tests.adapters.store.worlds import make_world
 from tests.domain.schemas import entity, new_base, record, serve, to
-from tests.support.checking import create_shop, fixed, problems, run
+from tests.support.schema_findings import create_shop, fixed, problems, run
 from tests.support.shop import Base, shop_mesh, shop_service, write_orders, write_shops
 from workmesh_flows import Mesh
 from workmesh_flows.adapters.store.protocol_tables import push_tables

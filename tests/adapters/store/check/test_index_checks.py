@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Engine, Select, Table, text
 
 from tests.domain.schemas import entity, new_base, record, to
-from tests.support.checking import advice, create_shop, fixed, problems, run
+from tests.support.schema_findings import advice, create_shop, fixed, problems, run
 from tests.support.shop import Order, shop_mesh, shop_service
 from workmesh_flows import Flags, Mesh, Protocol, Push, Service, post
 from workmesh_flows.adapters.store.check.required_indexes import LONGEST_NAME, record_indexes

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import Engine
 
 from tests.adapters.store.worlds import make_world
-from tests.support.checking import advice, create_shop, fixed, problems, run
+from tests.support.schema_findings import advice, create_shop, fixed, problems, run
 from workmesh_flows import Mesh
 
 

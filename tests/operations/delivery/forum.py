@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import DateTime, Engine, ForeignKey, String, insert, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
 
-from tests.support.flagged import Pushed, push_flags_of
+from tests.support.flag_columns import Pushed, push_flags_of
 from tests.support.shop import START
 from workmesh_flows import Protocol, Push, Service, post
 
