@@ -26,7 +26,7 @@ def postgresql_server() -> Iterator[str]:
 
 @pytest.fixture(params=KINDS)
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The address of an empty database, once of each kind; in that of `engine` our own tables are."""
+    """The address of an empty database of each kind; with the fixture `engine` it has the Workmesh tables."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'master.db'}"
         return
@@ -36,7 +36,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
 
 
 SLOW_ON_POSTGRESQL = ("tests/operations/moves/test_drain_crashes.py::test_a_drain",)
-"""Long tests, which the default run runs on SQLite only."""
+"""Long tests, which `make test` runs on SQLite only."""
 SLOW_ON_SQLITE = (
     "blocks",
     "cli",
@@ -48,16 +48,16 @@ SLOW_ON_SQLITE = (
     "ui",
     "test_assignment.py",
 )
-"""Tests of floor 3, which the default run runs on PostgreSQL only: databases differ on floor 2."""
+"""Tests of floor 3, which `make test` runs on PostgreSQL only: databases differ on floor 2."""
 
 
 LONGEST = ("test_model.py", "test_operating.py", "test_crash_sweep.py", "test_demo.py")
-"""Files that begin first, so that at the end no worker waits for another one's long file."""
+"""Files that run first, so that at the end no worker waits for the long file of another one."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Order the longest files first; mark as slow what runs on a second database for completeness."""
+    """Put the longest files first; mark tests as slow that repeat on a second database."""
     items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
     for item in items:
         if item.nodeid.startswith(SLOW_ON_POSTGRESQL) and "[postgresql" in item.name:
@@ -68,22 +68,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 HERE = Path(__file__).parent
 NOBODY = Path(__file__).parent / "support" / "nobody.pem"
-"""The certificate of an authority that signs nothing."""
+"""The certificate of an authority that has signed nothing."""
 
 
 def pytest_configure() -> None:
-    """Nothing here asks a server of the internet, and to read all authorities takes each client 20 ms."""
+    """Trust no real authority: no test uses the internet, and reading all of them takes each client 20 ms."""
     os.environ["SSL_CERT_FILE"] = str(NOBODY)
 
 
 def pytest_collection_finish() -> None:
-    """What was imported by now stays: it is not looked through for garbage again and again."""
+    """Exclude imported objects from garbage collection, which would scan them again and again."""
     gc.freeze()
 
 
 @pytest.fixture
 def engine(request: pytest.FixtureRequest, database_url: str) -> Iterator[Engine]:
-    """An empty database with our own tables, once of each kind."""
+    """An empty database of each kind with the Workmesh tables."""
     made = create_engine(database_url, poolclass=NullPool)
     if made.dialect.name == "sqlite":
         shutil.copy(request.getfixturevalue("sqlite_with_own_tables"), str(made.url.database))
@@ -94,7 +94,7 @@ def engine(request: pytest.FixtureRequest, database_url: str) -> Iterator[Engine
 
 @pytest.fixture
 def fleet(prefect: str, engine: Engine) -> Fleet:
-    """The shop's mesh on an empty database, and no node yet."""
+    """The shop's mesh on an empty database, without nodes."""
     from tests.support.fleet import Fleet
     from tests.support.shop import shop_service
     from workmesh_flows import Mesh
@@ -105,7 +105,7 @@ def fleet(prefect: str, engine: Engine) -> Fleet:
 
 @pytest.fixture(scope="session")
 def sqlite_with_own_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database to copy from."""
+    """A database with the Workmesh tables, to be copied."""
     path = tmp_path_factory.mktemp("prepared") / "master.db"
     made = create_engine(f"sqlite:///{path}")
     create_own_tables(made)
@@ -127,7 +127,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def prefect(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A Prefect server without nodes, results in a folder of the test's, and no long waits."""
+    """A Prefect server without nodes, with results in the test's folder, and with short waits."""
     from prefect.settings import (
         PREFECT_API_URL,
         PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
@@ -137,7 +137,7 @@ def prefect(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
 
     monkeypatch.setenv("PREFECT_INTEGRATIONS_WORKMESH_LANE_RETRY_SECONDS", "0.05")
     monkeypatch.setenv("PREFECT_INTEGRATIONS_WORKMESH_LANE_RETRIES", "1")
-    monkeypatch.chdir(tmp_path)  # settings are looked for in the working directory too
+    monkeypatch.chdir(tmp_path)  # settings are read from the working directory too
     with temporary_settings(
         {
             PREFECT_API_URL: server,
@@ -145,12 +145,12 @@ def prefect(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
             PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,
         }
     ):
-        _forget()
+        _delete_nodes_and_automations()
         yield server
 
 
-def _forget() -> None:
-    """Nodes and automations of ours that an earlier test left: these would go on telling of what others do."""
+def _delete_nodes_and_automations() -> None:
+    """Delete the nodes and Workmesh automations of earlier tests, which would react to later tests."""
     from prefect.client.orchestration import get_client
 
     from workmesh_flows.inventory.documents import document_ids

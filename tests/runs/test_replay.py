@@ -12,7 +12,7 @@ from sqlalchemy import create_engine
 from typer.testing import CliRunner
 
 from tests.operations.delivery.lane_runs import push
-from tests.operations.delivery.refusals import impatient, kept, refusing_these
+from tests.operations.delivery.refusals import few_attempts, refused_records, refusing_these
 from tests.support.fleet import Fleet
 from tests.support.prefect_api import everything, latest_run, latest_table
 from tests.support.scripted_node import API_KEY, Answer, scripted_node, success
@@ -25,15 +25,15 @@ from workmesh_flows.flows import ServiceFlows, service_flows
 
 ROOT = Path(__file__).parents[2]
 MESH = """
-from tests.operations.delivery.refusals import impatient
+from tests.operations.delivery.refusals import few_attempts
 from workmesh_flows import Mesh
-mesh = Mesh([impatient(attempts=1)])
+mesh = Mesh([few_attempts(attempts=1)])
 """
 ECHO = Answer(b'{"status": "bad, and so is %s", "value": ""}' % API_KEY.encode())
 
 
 def flows_of(fleet: Fleet, **more: object) -> ServiceFlows:
-    fleet.mesh = Mesh([impatient(**more)], database=lambda: fleet.engine)  # type: ignore[arg-type]
+    fleet.mesh = Mesh([few_attempts(**more)], database=lambda: fleet.engine)  # type: ignore[arg-type]
     return service_flows(fleet.mesh, "shop.orders", module=__name__)
 
 
@@ -59,7 +59,7 @@ def test_a_push_publishes_parked_records_and_a_replay_sends_them(fleet: Fleet, p
         }
         node.script = lambda asked: success()
         assert flows.replay().message == "replayed 1 record; pushed 2 records on 1 lane"
-    assert kept(fleet.engine) == {}
+    assert refused_records(fleet.engine) == {}
     assert latest_table(prefect, "workmesh-parked") == []
     assert latest_run(prefect)["state"]["type"] == "COMPLETED"
     assert API_KEY.strip("{}").lower() not in everything(prefect).lower()
@@ -106,7 +106,7 @@ def test_the_commands_list_replay_and_skip_refused_records(
     write_shops(engine, ["n1", "n1"])
     write_orders(engine, [1, 2] * 2)
     with scripted_node(refusing_these(1, 2)) as node:
-        push(engine, impatient(attempts=1), node.node())
+        push(engine, few_attempts(attempts=1), node.node())
     environment = {
         "PREFECT_API_URL": prefect,
         "PREFECT_INTEGRATIONS_WORKMESH_DATABASE_URL": url,
@@ -124,10 +124,10 @@ def test_the_commands_list_replay_and_skip_refused_records(
     assert "name the records or entities to skip" in str(refused.exception)
     skipped = CliRunner().invoke(app, ["replay", "--record", "1", "--skip", "--no-push"])
     assert skipped.exit_code == 0, skipped.output
-    assert kept(engine) == {"1": ("skipped", 1), "2": ("parked", 1)}
+    assert refused_records(engine) == {"1": ("skipped", 1), "2": ("parked", 1)}
     replayed = CliRunner().invoke(app, ["replay", "--entity", "2", "--no-push"])
     assert replayed.exit_code == 0, replayed.output
-    assert kept(engine) == {"1": ("skipped", 1)}
+    assert refused_records(engine) == {"1": ("skipped", 1)}
     engine.dispose()
 
 

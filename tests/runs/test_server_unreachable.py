@@ -134,10 +134,10 @@ def test_a_server_that_hangs_during_a_run_delays_no_lane(
 ) -> None:
     process = held.start("push", api=relay.api, **ONE_LANE, PREFECT_API_REQUEST_TIMEOUT="5")
     held.wait_until_held(nodes=1)
-    relay.talking.clear()
+    relay.answering.clear()
     held.go.set()
     wait_until("all was pushed", lambda: held.pushed() == ORDERS)
-    relay.talking.set()
+    relay.answering.set()
     output = output_of(process)
     assert process.returncode == 0, output
     assert latest_run(prefect)["state"]["message"] == f"pushed {ORDERS} records on 2 lanes"

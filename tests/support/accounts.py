@@ -1,4 +1,4 @@
-"""Accounts that two services work for: mails and calls, each with a node of its own."""
+"""Accounts of two services, mails and calls: each account has a node for each service."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Account(Base):
 
 
 def account_mesh(mails: Criterion | None = None, calls: Criterion | None = None) -> Mesh:
-    """Both services, round robin by default."""
+    """A mesh of both services, round robin by default."""
     return Mesh(
         [
             Service(MAILS, entity=Account, assigned_to=Account.mail_node, criterion=mails or RoundRobin()),
@@ -58,16 +58,18 @@ def inventory(*nodes: Node) -> Inventory:
 
 
 def write_accounts(engine: Engine, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Accounts 1, 2, 3, ... with these columns; each column that is not given has its default."""
+    """Write accounts 1, 2, 3, ... with these columns; other columns get their defaults."""
     Base.metadata.create_all(engine)
-    known = {"mails": 1, "calls": 1, "mail_node": None, "call_node": None}
+    defaults = {"mails": 1, "calls": 1, "mail_node": None, "call_node": None}
     with Session(engine) as session:
-        session.execute(insert(Account), [{**known, "id": at, **row} for at, row in enumerate(rows, start=1)])
+        session.execute(
+            insert(Account), [{**defaults, "id": at, **row} for at, row in enumerate(rows, start=1)]
+        )
         session.commit()
 
 
 def held(engine: Engine) -> tuple[Counter[str | None], Counter[str | None]]:
-    """How many accounts each node has, for mails and for calls."""
+    """The number of accounts of each node, for mails and for calls."""
     with Session(engine) as session:
         rows = session.execute(select(Account.mail_node, Account.call_node)).all()
     return Counter(row[0] for row in rows), Counter(row[1] for row in rows)

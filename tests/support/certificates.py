@@ -1,4 +1,4 @@
-"""A certificate authority made for a test, and certificates that it signs."""
+"""A certificate authority for tests, and certificates that it signs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cryptography.x509.oid import NameOID
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """A CA whose certificate lies in ``ca_file``."""
+    """A CA; ``ca_file`` is the path of its certificate."""
 
     folder: Path
     key: ec.EllipticCurvePrivateKey
@@ -28,7 +28,7 @@ class Authority:
         return str(self.folder / "ca.pem")
 
     def server(self, address: str) -> ssl.SSLContext:
-        """What a server at an IP address needs to speak TLS."""
+        """The TLS context of a server at an IP address, with a signed certificate."""
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))])
         certificate = (
@@ -45,11 +45,11 @@ class Authority:
 
 
 def make_authority(folder: Path) -> Authority:
-    """A new CA, its certificate written to the folder."""
+    """Create a CA and write its certificate to the folder."""
     key = ec.generate_private_key(ec.SECP256R1())
-    itself = _named("an authority for tests")
+    own_name = _x509_name("an authority for tests")
     certificate = (
-        _certificate("an authority for tests", itself, key.public_key())
+        _certificate("an authority for tests", own_name, key.public_key())
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
@@ -61,7 +61,7 @@ def _certificate(subject: str, issuer: x509.Name, key: ec.EllipticCurvePublicKey
     now = datetime.now(UTC)
     return (
         x509.CertificateBuilder()
-        .subject_name(_named(subject))
+        .subject_name(_x509_name(subject))
         .issuer_name(issuer)
         .public_key(key)
         .serial_number(x509.random_serial_number())
@@ -70,5 +70,5 @@ def _certificate(subject: str, issuer: x509.Name, key: ec.EllipticCurvePublicKey
     )
 
 
-def _named(name: str) -> x509.Name:
+def _x509_name(name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])

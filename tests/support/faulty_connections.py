@@ -1,4 +1,4 @@
-"""What a connection can do besides answering: to be given to ``Answer(talk=...)``."""
+"""Ways in which a connection fails, for ``Answer(behaviour=...)``."""
 
 from __future__ import annotations
 
@@ -8,54 +8,54 @@ import struct
 from collections.abc import Callable
 from time import sleep
 
-Talk = Callable[[socket.socket], None]
+Behaviour = Callable[[socket.socket], None]
 
 
 def reset(connection: socket.socket) -> None:
-    """Drop the connection at once: the other side gets a reset, not an end."""
+    """Reset the connection (TCP RST)."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     os.close(connection.detach())
 
 
-def said_then_reset(said: bytes) -> Talk:
-    """Say something, and drop the connection a moment later."""
+def send_then_reset(data: bytes) -> Behaviour:
+    """Send some bytes, and reset the connection a moment later."""
 
-    def talk(connection: socket.socket) -> None:
-        connection.sendall(said)
-        sleep(0.05)  # else the reset overtakes what was said
+    def behave(connection: socket.socket) -> None:
+        connection.sendall(data)
+        sleep(0.05)  # otherwise the reset overtakes the bytes
         reset(connection)
 
-    return talk
+    return behave
 
 
-def silence(seconds: float) -> Talk:
-    """Say nothing for so long, or until the other side goes away."""
+def silence(seconds: float) -> Behaviour:
+    """Send nothing for some seconds, or until the peer closes the connection."""
 
-    def talk(connection: socket.socket) -> None:
+    def behave(connection: socket.socket) -> None:
         connection.settimeout(seconds)
         connection.recv(1)
 
-    return talk
+    return behave
 
 
-def trickle(head: bytes, piece: bytes, pause: float) -> Talk:
-    """Say a piece after each pause, for ever: until the other side goes away."""
+def trickle(head: bytes, piece: bytes, pause: float) -> Behaviour:
+    """Send a piece after each pause in seconds, until the peer closes the connection."""
 
-    def talk(connection: socket.socket) -> None:
+    def behave(connection: socket.socket) -> None:
         connection.sendall(head)
         while True:
             sleep(pause)
             connection.sendall(piece)
 
-    return talk
+    return behave
 
 
-def flood(head: bytes, piece: bytes, times: int) -> Talk:
-    """Say a piece many times, without a pause."""
+def flood(head: bytes, piece: bytes, times: int) -> Behaviour:
+    """Send a piece many times, without a pause."""
 
-    def talk(connection: socket.socket) -> None:
+    def behave(connection: socket.socket) -> None:
         connection.sendall(head)
         for _ in range(times):
             connection.sendall(piece)
 
-    return talk
+    return behave

@@ -1,4 +1,4 @@
-"""Columns that the records of tests have in common: what push and pull write."""
+"""The columns that push and pull write, as mixins for the records of tests."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from workmesh_flows.inventory.bulk_write import writing_nodes
 
 @dataclass(slots=True)
 class Fleet:
-    """What a test needs to put a mesh to work."""
+    """A mesh, its database, and a method that registers node blocks; ``keys`` are their api keys."""
 
     mesh: Mesh
     engine: Engine

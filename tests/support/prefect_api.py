@@ -1,4 +1,4 @@
-"""Reading back what a run left on the server."""
+"""Queries of the Prefect server about runs, logs, artifacts and events."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 
 import httpx
 
-TRIES = 40
+ATTEMPTS = 40
 
 
-class _Patient(httpx.HTTPTransport):
-    """Asks again where a server on SQLite says 503: another one wrote at that moment. So do Prefect's own clients."""
+class _RetryingTransport(httpx.HTTPTransport):
+    """Retries after a 503 of a server on SQLite that has a concurrent writer, as Prefect's own clients do."""
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        for _ in range(TRIES):
+        for _ in range(ATTEMPTS):
             answer = super().handle_request(request)
             if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
                 break
@@ -25,8 +25,8 @@ class _Patient(httpx.HTTPTransport):
 
 
 api_client = httpx.Client(
-    timeout=30, transport=_Patient()
-)  # one for all: making one takes longer than most answers
+    timeout=30, transport=_RetryingTransport()
+)  # shared: creating a client takes longer than most answers
 
 
 def post(api: str, path: str, body: dict[str, Any] | None = None) -> Any:
@@ -41,7 +41,7 @@ def latest_table(api: str, key: str) -> list[dict[str, Any]]:
 
 
 def latest_run(api: str) -> dict[str, Any]:
-    """The run that began last; what a schedule has planned did not."""
+    """The run that started last; scheduled runs that have not started are left out."""
     began = {"flow_runs": {"start_time": {"is_null_": False}}, "sort": "START_TIME_DESC", "limit": 1}
     run: dict[str, Any] = post(api, "/flow_runs/filter", began)[0]
     return run
@@ -55,7 +55,7 @@ def task_runs(api: str, flow_run_id: str) -> list[dict[str, Any]]:
 
 
 def everything(api: str) -> str:
-    """All that the server shows of runs, tasks, logs, artifacts, events and blocks, as one text."""
+    """All runs, tasks, logs, artifacts, events and blocks of the server, as one text."""
     paths = ("/flow_runs", "/task_runs", "/logs", "/artifacts", "/block_documents", "/deployments")
     found = [post(api, f"{path}/filter", {"limit": 200}) for path in paths]
     found.append(post(api, "/events/filter", {"limit": 50}))
@@ -63,17 +63,17 @@ def everything(api: str) -> str:
 
 
 def wait_for_log(api: str, run: str, wanted: str, seconds: float = 20) -> str:
-    """The log of a run, once it says something: what is logged reaches the server a little later."""
+    """The log of a run; waits until the server has lines of it."""
     asked = {"logs": {"flow_run_id": {"any_": [run]}}, "limit": 200}
     end = time.monotonic() + seconds
-    while wanted not in (said := "\n".join(entry["message"] for entry in post(api, "/logs/filter", asked))):
-        assert time.monotonic() < end, said
+    while wanted not in (text := "\n".join(entry["message"] for entry in post(api, "/logs/filter", asked))):
+        assert time.monotonic() < end, text
         time.sleep(0.2)
-    return said
+    return text
 
 
 def wait_for_event(api: str, name: str, run: str, seconds: float = 30) -> dict[str, Any]:
-    """The event of this name that a run sent, once the server has it."""
+    """The event of this name that a run emitted; waits until the server has it."""
     about = {"id": [f"prefect.flow-run.{run}"]}
     asked = {"filter": {"event": {"name": [name]}, "any_resource": about}, "limit": 1}
     end = time.monotonic() + seconds

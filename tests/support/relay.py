@@ -1,4 +1,4 @@
-"""A relay between a client and an HTTP server: it can be cut, as if the server were away, and it counts what passes."""
+"""A relay between a client and an HTTP server: it counts requests, and can make the server unreachable."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 HOST = "127.0.0.1"
-PIECE = 65_536
+READ_BYTES = 65_536
 REQUEST = re.compile(rb"(GET|POST|PUT|PATCH|DELETE) (\S+) HTTP/1\.1\r\n")
 KEYS = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{22}")
 UPGRADED = b"HTTP/1.1 101"
@@ -21,26 +21,26 @@ UPGRADED = b"HTTP/1.1 101"
 
 @dataclass(slots=True)
 class Relay:
-    """Listens on ``port`` from `open` to `cut`, and passes on to the server; a context manager does both.
+    """Listens on ``port`` from `open` to `cut`, and forwards to the server; a context manager does both.
 
-    Cut, every connection ends and a new one is refused, as with a server that is away. ``calls`` are the requests by
-    method and path, ids left out; ``messages`` those that the client sent over websockets. It relies on a client that
-    waits for an answer before it sends its next request over the same connection. While `talking` is not set, it is as
-    with a server that hangs: connections are made, requests pass, and no answer comes.
+    `cut` closes every connection and refuses new ones, as an unreachable server does. ``calls`` counts requests by
+    method and path, without ids; ``messages`` counts those of the client over websockets. The client must wait for an
+    answer before it sends its next request over the same connection. While `answering` is not set, the relay holds
+    answers back, as a server that hangs does.
     """
 
     server: int
     port: int = 0
     calls: Counter[str] = field(default_factory=Counter)
     messages: int = 0
-    talking: threading.Event = field(default_factory=threading.Event)
+    answering: threading.Event = field(default_factory=threading.Event)
     _listener: socket.socket | None = None
     _ends: set[socket.socket] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def api(self) -> str:
-        """Where clients of a Prefect server find it by way of this relay."""
+        """The API address of a Prefect server through this relay."""
         return f"http://{HOST}:{self.port}/api/"
 
     def __enter__(self) -> Self:
@@ -50,20 +50,20 @@ class Relay:
         self.cut()
 
     def open(self) -> Self:
-        """Let clients through, at the port it had before if it had one."""
-        self.talking.set()
+        """Accept clients, at the same port as before."""
+        self.answering.set()
         listener = self._listener = socket.create_server((HOST, self.port), backlog=128)
         self.port = listener.getsockname()[1]
         threading.Thread(target=self._listen, args=(listener,), daemon=True).start()
         return self
 
     def cut(self) -> None:
-        """End all connections and take no new one."""
-        self.talking.set()
+        """Close all connections and refuse new ones."""
+        self.answering.set()
         listener, self._listener = self._listener, None
         if listener is not None:
             with suppress(OSError):
-                listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
+                listener.shutdown(socket.SHUT_RDWR)  # wakes the accepting thread
             listener.close()
         with self._lock:
             for end in self._ends:
@@ -84,14 +84,14 @@ class Relay:
         except OSError:
             client.close()
             return
-        passing = _Passing(self)
+        traffic = _Traffic(self)
         with self._lock:
             self._ends |= {client, server}
         for end in (client, server):
             end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        back = threading.Thread(target=_pour, args=(server, client, passing.answered), daemon=True)
+        back = threading.Thread(target=_forward, args=(server, client, traffic.on_answer), daemon=True)
         back.start()
-        _pour(client, server, passing.asked)
+        _forward(client, server, traffic.on_request)
         back.join()
         with self._lock:
             self._ends -= {client, server}
@@ -99,45 +99,45 @@ class Relay:
         server.close()
 
     def count(self, method: bytes, path: bytes) -> None:
-        """A request passes."""
-        named = KEYS.sub("ID", path.decode().partition("?")[0])
+        """Count a request."""
+        path_without_ids = KEYS.sub("ID", path.decode().partition("?")[0])
         with self._lock:
-            self.calls[f"{method.decode()} {named}"] += 1
+            self.calls[f"{method.decode()} {path_without_ids}"] += 1
 
     def count_messages(self, number: int) -> None:
-        """Messages pass over a websocket."""
+        """Count messages over a websocket."""
         with self._lock:
             self.messages += number
 
 
 def relay_to(address: str) -> Relay:
-    """A relay to the server at an address of this machine."""
+    """A relay to a server on this machine."""
     port = urlsplit(address).port
     assert port is not None
     return Relay(port)
 
 
-class _Passing:
-    """What passes over one connection: requests, and once it is upgraded, messages."""
+class _Traffic:
+    """Counts the traffic of one connection: requests, and websocket messages after an upgrade."""
 
     def __init__(self, relay: Relay) -> None:
         self._relay = relay
         self._upgraded = False
         self._rest = b""
 
-    def asked(self, piece: bytes) -> None:
+    def on_request(self, piece: bytes) -> None:
         if self._upgraded:
             self._read_messages(piece)
         elif request := REQUEST.match(piece):
             self._relay.count(request[1], request[2])
 
-    def answered(self, piece: bytes) -> None:
-        self._relay.talking.wait()
+    def on_answer(self, piece: bytes) -> None:
+        self._relay.answering.wait()
         if piece.startswith(UPGRADED):
             self._upgraded = True
 
     def _read_messages(self, piece: bytes) -> None:
-        """Whole data frames of a client (RFC 6455, 5.2): each has a mask of four bytes."""
+        """Count complete data frames of a client (RFC 6455, 5.2), each with a mask of four bytes."""
         self._rest += piece
         while len(self._rest) >= 2:
             length, head = self._rest[1] & 0x7F, 2
@@ -151,10 +151,10 @@ class _Passing:
             self._rest = self._rest[whole:]
 
 
-def _pour(source: socket.socket, target: socket.socket, look: Callable[[bytes], None]) -> None:
+def _forward(source: socket.socket, target: socket.socket, observe: Callable[[bytes], None]) -> None:
     try:
-        while piece := source.recv(PIECE):
-            look(piece)
+        while piece := source.recv(READ_BYTES):
+            observe(piece)
             target.sendall(piece)
     except OSError:
         pass

@@ -1,4 +1,4 @@
-"""Tables that are not quite as they are declared, and what a check says of them."""
+"""Tables that differ from their declaration, and the findings of a check on them."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from workmesh_flows.operations.check import Finding, Level, check_mesh, missing_
 
 
 def run(engine: Engine, *sql: str) -> None:
-    """As psql does: each statement for itself."""
+    """Execute each statement in a transaction of its own, as psql does."""
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         for statement in sql:
             connection.execute(text(statement))
 
 
 def create_shop(engine: Engine, change: Callable[[Table, Table], None] | None = None) -> None:
-    """The tables of shops and orders, with a change of both."""
-    found = MetaData()
+    """Create the tables of shops and orders, after ``change`` has changed their metadata."""
+    metadata = MetaData()
     for table in Base.metadata.sorted_tables:
-        table.to_metadata(found)
+        table.to_metadata(metadata)
     if change is not None:
-        change(found.tables["Shop"], found.tables["select"])
-    found.create_all(engine)
+        change(metadata.tables["Shop"], metadata.tables["select"])
+    metadata.create_all(engine)
 
 
 def fixed(
     engine: Engine, mesh: Mesh | None = None, nodes: Collection[str] | None = None
 ) -> Sequence[Finding]:
-    """What is left when the DDL was executed."""
+    """Execute the proposed DDL; returns the findings that remain."""
     run(engine, *missing_ddl(check_mesh(engine, mesh or shop_mesh(), nodes)))
     return check_mesh(engine, mesh or shop_mesh(), nodes)
 
 
 def problems(engine: Engine, mesh: Mesh | None = None, nodes: Collection[str] | None = None) -> list[str]:
-    """Place and words of the problems."""
+    """The problems, each with its place."""
     return [
         f"{finding.where}: {finding.what}"
         for finding in check_mesh(engine, mesh or shop_mesh(), nodes)
@@ -46,5 +46,5 @@ def problems(engine: Engine, mesh: Mesh | None = None, nodes: Collection[str] | 
 
 
 def advice(engine: Engine) -> list[str]:
-    """What could be better."""
+    """The texts of all advice."""
     return [finding.what for finding in check_mesh(engine, shop_mesh()) if finding.level is Level.ADVICE]

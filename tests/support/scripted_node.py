@@ -1,4 +1,4 @@
-"""A node over a real socket that answers whatever a test wants, and remembers what it was asked."""
+"""A node with a real socket whose answers a test scripts, and which keeps the requests that it got."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ API_KEY = "{0A7E1C52-9C1B-4E7A-8D3F-5B6C7D8E9F01}"
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request as it came in; ``raw`` is its body, ``peer`` the port it came from."""
+    """A request; ``raw`` is its body, ``peer`` the port of the client."""
 
     path: str
     headers: dict[str, str]
@@ -33,16 +33,16 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What to say; ``raw`` bytes replace the whole HTTP answer, empty ones close the connection.
+    """An answer; ``raw`` bytes replace the whole HTTP answer, empty ones close the connection.
 
-    ``talk`` does so too: it is given the connection, which is closed when it returns.
+    ``behaviour`` replaces it too: it gets the connection, which is closed when it returns.
     """
 
     body: bytes = b'{"status":"success","value":""}'
     code: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     raw: bytes | None = None
-    talk: Callable[[socket.socket], None] | None = None
+    behaviour: Callable[[socket.socket], None] | None = None
 
 
 Script = Callable[[Asked], Answer]
@@ -67,7 +67,7 @@ class ScriptedNode:
     scheme: str = "http"
 
     def node(self, *services: str, name: str = "n1", api_key: str = API_KEY, **more: Any) -> Node:
-        """The node as the inventory would know it."""
+        """The inventory entry of the node."""
         return Node(
             name=name,
             host=self.host,
@@ -86,7 +86,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away is what some tests are about; anything else is told."""
+        """Ignore clients that close the connection, which some tests do; print other errors."""
         if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)
 
@@ -112,11 +112,11 @@ def scripted_node(
             asked = Asked(self.path, headers, json.loads(body), body, self.client_address[1])
             served.asked.append(asked)
             answer = served.script(asked)
-            if answer.raw is not None or answer.talk is not None:
+            if answer.raw is not None or answer.behaviour is not None:
                 self.close_connection = True
                 self.wfile.write(answer.raw or b"")
-                if answer.talk is not None:
-                    answer.talk(self.connection)
+                if answer.behaviour is not None:
+                    answer.behaviour(self.connection)
                 self.connection.shutdown(socket.SHUT_RDWR)
                 return
             self.send_response(answer.code)

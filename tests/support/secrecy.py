@@ -1,4 +1,4 @@
-"""Whether a secret stayed one: in an error, in what caused it, and in the logs."""
+"""Checks that a secret is in no error, in none of its causes, and in no log."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from urllib.parse import quote
 
 
 def texts_of(error: BaseException | None) -> Iterator[str]:
-    """Every text that a traceback of this error could show."""
+    """Yield every text that a traceback of the error can show."""
     while error is not None:
         yield from (str(error), repr(error), *getattr(error, "__notes__", ()))
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
 def forms_of(secret: str) -> set[str]:
-    """A secret as it looks in a text, an address, JSON, and the repr of any of them; in lower case, without braces."""
+    """The forms of a secret in a text, a URL, JSON, and their reprs; in lower case, without braces."""
     bare = secret.strip().strip("{}")
     plain = {bare, quote(bare), quote(bare, safe=""), json.dumps(bare)[1:-1]}
     plain.add(json.dumps(bare, ensure_ascii=False)[1:-1])
@@ -24,7 +24,7 @@ def forms_of(secret: str) -> set[str]:
 
 
 def assert_secret(secret: str, *texts: str) -> None:
-    """No text holds the secret, in any letter case, with or without braces."""
+    """Check that no text contains the secret, in any letter case, with or without braces."""
     for text in texts:
         shown = text.lower()
         found = [form for form in forms_of(secret) if form in shown]

@@ -1,4 +1,4 @@
-"""`workmesh serve` in a process of its own, as on a machine that works the runs that people start in the UI."""
+"""`workmesh serve` in a process of its own, as on a machine that executes runs started in the UI."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from pathlib import Path
 from tests.support.prefect_api import api_client, post
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 60.0
+TIMEOUT = 60.0
 
 
 @contextmanager
 def serving(api: str, mesh: str, url: str, home: Path, **settings: str) -> Iterator[dict[str, str]]:
-    """The ids of the mesh's deployments by the names of their flows, while they are served; they are deleted then."""
+    """Serve a mesh for the length of a block; yields the ids of its deployments by flow name, and deletes them after."""
     environment = {
         **os.environ,
         "PREFECT_API_URL": api,
@@ -37,25 +37,25 @@ def serving(api: str, mesh: str, url: str, home: Path, **settings: str) -> Itera
             stdout=output,
             stderr=output,
         )
-    made: dict[str, str] = {}
+    deployments: dict[str, str] = {}
     try:
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + TIMEOUT
         while b"being served" not in log.read_bytes():
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < end, log.read_text()
             time.sleep(0.2)
         flows = {flow["id"]: flow["name"] for flow in post(api, "/flows/filter")}
-        made = {flows[found["flow_id"]]: found["id"] for found in post(api, "/deployments/filter")}
-        yield made
+        deployments = {flows[found["flow_id"]]: found["id"] for found in post(api, "/deployments/filter")}
+        yield deployments
     finally:
         process.terminate()
         process.wait(30)
-        for deployment in made.values():
+        for deployment in deployments.values():
             api_client.delete(f"{api}/deployments/{deployment}").raise_for_status()
 
 
-def ended(api: str, run: str, seconds: float = PATIENCE) -> dict[str, str]:
-    """The state in which a run ended."""
+def ended(api: str, run: str, seconds: float = TIMEOUT) -> dict[str, str]:
+    """Wait for the final state of a run."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         (found,) = post(api, "/flow_runs/filter", {"flow_runs": {"id": {"any_": [run]}}})

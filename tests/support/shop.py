@@ -1,4 +1,4 @@
-"""A small SaaS for tests: shops are assigned, their orders are sent. Deliberately awkward names and keys."""
+"""A miniature SaaS for tests: shops are assigned, their orders are pushed. Names of columns are reserved words."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def shop_service(
     batch_size: int | None = 10,
     criterion: Criterion | None = None,
 ) -> Service:
-    """The service over orders; batches of ten by default."""
+    """The service over orders, with batches of ten by default."""
     send = post(
         "/api/1.0/order/push.json", "order" if batch_size is None else "orders", batch_size=batch_size
     )
@@ -75,7 +75,7 @@ def shop_mesh(**more: Any) -> Mesh:
 
 
 def write_shops(engine: Engine, nodes: Iterable[str | None]) -> None:
-    """Shops 1, 2, 3, ... with their nodes."""
+    """Write shops 1, 2, 3, ... with their nodes."""
     Base.metadata.create_all(engine)
     rows = [{"id": number, "size": number, "node": node} for number, node in enumerate(nodes, start=1)]
     with Session(engine) as session:
@@ -84,7 +84,7 @@ def write_shops(engine: Engine, nodes: Iterable[str | None]) -> None:
 
 
 def write_orders(engine: Engine, shops: Iterable[int | None], *, first: int = 1) -> None:
-    """Orders first, first + 1, ... one second apart, each of the shop given."""
+    """Write orders first, first + 1, ... of these shops, one second apart."""
     rows = [
         {"id": number, "shop_id": shop, "at": START + timedelta(seconds=number), "text": f"order {number}"}
         for number, shop in enumerate(shops, start=first)
@@ -95,11 +95,11 @@ def write_orders(engine: Engine, shops: Iterable[int | None], *, first: int = 1)
 
 
 def orders(engine: Engine) -> dict[int, Order]:
-    """All orders by id, as they are in the database now."""
+    """All orders by id, as currently stored."""
     with Session(engine, expire_on_commit=False) as session:
         return {order.id: order for order in session.scalars(select(Order).order_by(Order.id))}
 
 
 def with_push_success(engine: Engine, value: bool | None) -> list[int]:
-    """The ids of orders whose push success is this, in order."""
+    """The ids of orders with this push success, in order."""
     return sorted(number for number, order in orders(engine).items() if order.push_success is value)

@@ -1,4 +1,4 @@
-"""The shop's mesh as a module that processes load: its database is the one that the settings name."""
+"""The shop's mesh in a module that other processes import; the settings name its database."""
 
 from __future__ import annotations
 

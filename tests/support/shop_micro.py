@@ -1,4 +1,4 @@
-"""The micro-service that works for the shop of the tests."""
+"""The micro-service for the orders of the tests."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ def score(order: dict[str, Any]) -> dict[str, Any]:
     return {"score": order["id"] * 10}
 
 
-def take_your_time(order: dict[str, Any]) -> None:
-    """Ten orders take a fifth of a second to be accepted."""
+def check_slowly(order: dict[str, Any]) -> None:
+    """Accepting ten orders takes a fifth of a second."""
     del order
     time.sleep(0.02)
 
 
 slow = MicroService("shop.orders", version="2.1.0")
-slow.protocol("order", check=take_your_time)(score)
+slow.protocol("order", check=check_slowly)(score)

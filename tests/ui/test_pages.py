@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.operations.delivery.refusals import impatient, refusing_these
+from tests.operations.delivery.refusals import few_attempts, refusing_these
 from tests.support.fleet import Fleet
 from tests.support.prefect_api import latest_run
 from tests.support.scripted_node import API_KEY, scripted_node
@@ -33,7 +33,7 @@ def test_pages_and_tables_of_runs_show_the_right_numbers(
     monkeypatch.setattr(progress, "SECONDS", 0.0)
     write_shops(fleet.engine, ["n1", "n1", "n1", "n2"])
     write_orders(fleet.engine, [1, 2] * 8)
-    mesh = Mesh([impatient(attempts=1)], database=lambda: fleet.engine)
+    mesh = Mesh([few_attempts(attempts=1)], database=lambda: fleet.engine)
     flows: Any = service_flows(mesh, "shop.orders", module=__name__)
     with scripted_node(refusing_these(3)) as one, scripted_node(refusing_these()) as two:
         fleet.register("n1", one.port, API_KEY)

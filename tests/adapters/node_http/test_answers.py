@@ -210,7 +210,7 @@ def test_an_echo_in_a_header_does_not_reveal_the_key(ask: Ask, name: str, code: 
 
 def test_an_answer_over_the_limit_is_not_read_to_its_end(ask: Ask) -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 67108864\r\n\r\n"
-    answer = Answer(talk=flood(head, b"z" * 65_536, 1_024))
+    answer = Answer(behaviour=flood(head, b"z" * 65_536, 1_024))
     tracemalloc.start()
     try:
         error = ask(answer, limits=Limits(read_timeout=10, max_answer_bytes=MEGABYTE))

@@ -13,7 +13,7 @@ import pytest
 from pydantic import SecretStr
 
 from tests.adapters.conftest import QUICK, Ask
-from tests.support.faulty_connections import reset, said_then_reset, silence, trickle
+from tests.support.faulty_connections import reset, send_then_reset, silence, trickle
 from tests.support.scripted_node import API_KEY, Answer, Asked, scripted_node, success
 from tests.support.secrecy import assert_secret, texts_of
 from workmesh_flows.adapters.node_http.client import Sender, node_client
@@ -83,11 +83,15 @@ def test_an_invalid_address_is_a_misconfiguration(host: str) -> None:
     "answer",
     [
         pytest.param(Answer(raw=b""), id="closed before the answer"),
-        pytest.param(Answer(talk=reset), id="reset before the answer"),
+        pytest.param(Answer(behaviour=reset), id="reset before the answer"),
         pytest.param(Answer(raw=b"HTTP/1.1 200 OK\r\nContent-"), id="closed in the headers"),
-        pytest.param(Answer(talk=said_then_reset(b"HTTP/1.1 200 OK\r\nContent-")), id="reset in the headers"),
+        pytest.param(
+            Answer(behaviour=send_then_reset(b"HTTP/1.1 200 OK\r\nContent-")), id="reset in the headers"
+        ),
         pytest.param(Answer(raw=HEAD + b'{"status":"success"}'), id="shorter than its Content-Length"),
-        pytest.param(Answer(talk=said_then_reset(HEAD + b'{"status":"success"}')), id="reset in the body"),
+        pytest.param(
+            Answer(behaviour=send_then_reset(HEAD + b'{"status":"success"}')), id="reset in the body"
+        ),
         pytest.param(Answer(raw=CHUNKED + b'14\r\n{"status":"success"}\r\n'), id="chunks without an end"),
         pytest.param(Answer(raw=CHUNKED + b'ff\r\n{"status":"success"}'), id="closed in a chunk"),
         pytest.param(Answer(headers={"Content-Encoding": "gzip"}), id="claims to be compressed"),
@@ -123,7 +127,7 @@ def test_a_request_echoed_as_invalid_http_does_not_reveal_the_key(
 
 def test_a_node_that_sends_nothing_times_out(ask: Ask) -> None:
     started = monotonic()
-    error = ask(Answer(talk=silence(10)))
+    error = ask(Answer(behaviour=silence(10)))
     assert type(error) is NodeUnavailable
     assert "it does not answer in time" in str(error)
     assert QUICK.read_timeout <= monotonic() - started < 4 * QUICK.read_timeout
@@ -138,14 +142,14 @@ def test_a_node_that_sends_nothing_times_out(ask: Ask) -> None:
 )
 def test_a_body_that_arrives_slowly_times_out_in_total(ask: Ask, head: bytes, piece: bytes) -> None:
     started = monotonic()
-    error = ask(Answer(talk=trickle(head, piece, 0.05)))
+    error = ask(Answer(behaviour=trickle(head, piece, 0.05)))
     assert type(error) is NodeUnavailable
     assert "takes longer than 0.5 s" in str(error)
     assert monotonic() - started < 3 * QUICK.read_timeout
 
 
 def test_after_a_broken_connection_the_next_request_gets_a_new_one() -> None:
-    answers = iter([success(1), Answer(talk=reset), success(3)])
+    answers = iter([success(1), Answer(behaviour=reset), success(3)])
     with scripted_node(lambda asked: next(answers)) as node, node_client(node.node(), QUICK) as client:
         assert client.post("/x.json", {}) == 1
         with pytest.raises(NodeUnavailable):

@@ -26,7 +26,7 @@ from sqlalchemy.orm import Session, registry
 
 from tests.adapters.store.key_types import ORDERED
 from tests.adapters.store.worlds import make_world
-from tests.support.concurrent_processes import assign_at_once
+from tests.support.concurrent_processes import assign_concurrently
 from tests.support.shop import Shop, shop_service, write_shops
 from workmesh_flows import EntityNumber, EntityWeight, RoundRobin, Service
 from workmesh_flows.adapters.store import assignment as adapter
@@ -93,7 +93,7 @@ def test_two_processes_at_once_assign_nothing_twice(database_url: str, engine: E
     context = multiprocessing.get_context("spawn")
     barrier, outcomes = context.Barrier(2), context.Queue()
     workers = [
-        context.Process(target=assign_at_once, args=(database_url, 5, barrier, outcomes), daemon=True)
+        context.Process(target=assign_concurrently, args=(database_url, 5, barrier, outcomes), daemon=True)
         for _ in range(2)
     ]
     for worker in workers:

@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import Engine, MetaData, Table, create_engine, inspect, make_url, text
 from sqlalchemy.pool import QueuePool
 
-from tests.support.concurrent_processes import open_at_once
+from tests.support.concurrent_processes import open_concurrently
 from tests.support.secrecy import assert_secret, texts_of
 from workmesh_flows.adapters.store.engine import database_clock, open_engine, translated_errors
 from workmesh_flows.adapters.store.schema import own
@@ -180,7 +180,7 @@ def test_processes_make_the_tables_at_once(database_url: str) -> None:
     context = multiprocessing.get_context("spawn")
     barrier, outcomes = context.Barrier(3), context.Queue()
     workers = [
-        context.Process(target=open_at_once, args=(database_url, barrier, outcomes), daemon=True)
+        context.Process(target=open_concurrently, args=(database_url, barrier, outcomes), daemon=True)
         for _ in range(3)
     ]
     for worker in workers:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine, Row, event, select, text, update
 
-from tests.support.concurrent_processes import take_at_once
+from tests.support.concurrent_processes import acquire_concurrently
 from workmesh_flows.adapters.store.lanes import (
     LaneLease,
     acquire_lane,
@@ -289,7 +289,7 @@ def test_of_two_processes_exactly_one_takes_a_lane(database_url: str, engine: En
     barrier, outcomes = context.Barrier(2), context.Queue()
     workers = [
         context.Process(
-            target=take_at_once, args=(database_url, name, rounds, barrier, outcomes), daemon=True
+            target=acquire_concurrently, args=(database_url, name, rounds, barrier, outcomes), daemon=True
         )
         for name in ("a", "b")
     ]

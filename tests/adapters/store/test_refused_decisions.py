@@ -10,7 +10,7 @@ from sqlalchemy import Engine, delete, insert, update
 from tests.adapters.store.key_types import KEY_TYPES
 from tests.adapters.store.refused_orders import RefusedOrders, write_orders
 from tests.operations.delivery.lane_runs import push
-from tests.operations.delivery.refusals import kept
+from tests.operations.delivery.refusals import refused_records
 from tests.support.scripted_node import scripted_node
 from tests.support.shop import START
 from workmesh_flows import Mesh
@@ -30,7 +30,7 @@ def run(engine: Engine, there: RefusedOrders, times: int = 1) -> list[Any]:
 
 
 def states(engine: Engine) -> list[tuple[str, int]]:
-    return sorted(kept(engine).values())
+    return sorted(refused_records(engine).values())
 
 
 @pytest.mark.parametrize("kind", KEY_TYPES)

@@ -1,4 +1,4 @@
-"""A small forum for tests: topics and the comments on them, which answer each other; teams are assigned."""
+"""A miniature forum: teams are assigned; comments depend on topics and on other comments."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def forum(*protocols: Protocol) -> Service:
 
 
 def write_teams(engine: Engine, *nodes: str) -> None:
-    """Teams 1, 2, 3, ... with their nodes."""
+    """Write teams 1, 2, 3, ... with their nodes."""
     Base.metadata.create_all(engine)
     rows = [{"id": number, "node": node} for number, node in enumerate(nodes, start=1)]
     with Session(engine) as session, session.begin():
@@ -74,7 +74,7 @@ def write_teams(engine: Engine, *nodes: str) -> None:
 
 
 def write(engine: Engine, record: type[Base], *rows: dict[str, Any]) -> None:
-    """Records by id, one second apart in the order of their ids; of team 1 where nothing else is said."""
+    """Write records, one second apart in the order of their ids, of team 1 by default."""
     full = [{"team_id": 1, "at": START + timedelta(seconds=row["id"]), **row} for row in rows]
     with Session(engine) as session, session.begin():
         for row in full:
@@ -82,7 +82,7 @@ def write(engine: Engine, record: type[Base], *rows: dict[str, Any]) -> None:
 
 
 def pushed(engine: Engine, record: type[Any]) -> list[int]:
-    """The ids of what is flagged as pushed."""
+    """The ids of records that are flagged as pushed."""
     with Session(engine) as session:
         return list(
             session.scalars(select(record.id).where(record.push_success.is_(True)).order_by(record.id))

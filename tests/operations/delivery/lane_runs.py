@@ -1,4 +1,4 @@
-"""What tests of operations share: lanes of the shop to be worked, against scripted and real nodes."""
+"""Runs of the shop's lanes, against scripted and real nodes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ QUICK = Limits(connect_timeout=1, read_timeout=5)
 
 @dataclass(frozen=True)
 class ClockedContext(LaneContext):
-    """A lane worked under a clock of the test's."""
+    """A lane context with a clock of the test."""
 
     time: Clock = lambda: datetime.now(UTC)
 
@@ -51,7 +51,7 @@ def context_on(engine: Engine, service: Service, node: Node, *, limits: Limits =
 
 
 def context_at(time: Clock, engine: Engine, service: Service, node: Node) -> LaneContext:
-    """The first lane of a service, at a time that the test makes up."""
+    """The first lane of a service, with the test's clock."""
     return ClockedContext(engine, service, service.protocols[0], node, holder="test", limits=QUICK, time=time)
 
 
@@ -76,7 +76,7 @@ def pull_stops(engine: Engine, service: Service, node: Node) -> LaneStopped:
 
 
 def sent(asked: list[Asked]) -> list[list[int]]:
-    """The ids of each push request, in the order the requests came."""
+    """The ids in each push request, in the order of the requests."""
     return [_ids(request) for request in asked if request.path == PUSH]
 
 
@@ -90,7 +90,7 @@ def _ids(request: Asked) -> list[int]:
 
 
 def refusing(refuse: Callable[[int], bool], answer: Answer) -> Script:
-    """A node that gives this answer to a push that holds a record to be refused, and success to all else."""
+    """A script that gives ``answer`` to a push with a record to refuse, and success to other requests."""
 
     def script(asked: Asked) -> Answer:
         return answer if asked.path == PUSH and any(refuse(number) for number in _ids(asked)) else success()
@@ -113,7 +113,7 @@ def order_node(folder: Path, name: str = "n1") -> Iterator[NodeProcess]:
 
 
 def as_node(process: NodeProcess, *, port: int | None = None) -> Node:
-    """A real node as the inventory would know it."""
+    """The inventory entry of a real node."""
     return Node(
         name=process.name,
         host="127.0.0.1",
@@ -124,13 +124,13 @@ def as_node(process: NodeProcess, *, port: int | None = None) -> Node:
 
 
 def forwarded(process: NodeProcess, asked: Asked) -> Answer:
-    """What a real node says to a request that a scripted one got."""
-    said = httpx.post(process.url + asked.path, json=asked.body, headers={"Connection": "close"})
-    return Answer(said.content, code=said.status_code)
+    """The answer of a real node to a request that a scripted node got."""
+    answer = httpx.post(process.url + asked.path, json=asked.body, headers={"Connection": "close"})
+    return Answer(answer.content, code=answer.status_code)
 
 
 def in_order_per_owner(arrived: list[tuple[int, datetime | str, int]]) -> bool:
-    """Whether (owner, sort, id) came in order for each owner."""
+    """Whether the arrivals (owner, sort, id) are in order for each owner."""
     latest: dict[int, tuple[Any, int]] = {}
     for owner, sort, number in arrived:
         if owner in latest and latest[owner] > (sort, number):

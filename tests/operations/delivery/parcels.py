@@ -1,4 +1,4 @@
-"""A second small SaaS for tests: parcels with UUID keys, and results of every common type."""
+"""A miniature SaaS with UUID keys and with results of every common type."""
 
 from __future__ import annotations
 
@@ -95,12 +95,12 @@ def parcel_service(
 
 
 def parcel_id(number: int) -> UUID:
-    """Ids with letters in them, in no order."""
+    """Ids with letters, whose order differs from that of their numbers."""
     return UUID(int=(FIRST.int + number * 0x9E3779B97F4A7C15) % 2**128)
 
 
 def write_parcels(engine: Engine, numbers: Iterable[int]) -> None:
-    """Parcels of one depot, at node n1."""
+    """Write parcels of one depot, which is assigned to node n1."""
     Base.metadata.create_all(engine)
     rows = [{"id": parcel_id(number), "depot_id": FIRST, "number": number} for number in numbers]
     with Session(engine) as session, session.begin():
@@ -109,11 +109,11 @@ def write_parcels(engine: Engine, numbers: Iterable[int]) -> None:
 
 
 def parcels(engine: Engine) -> dict[int, Parcel]:
-    """All parcels by number, as they are in the database now."""
+    """All parcels by number, as currently stored."""
     with Session(engine, expire_on_commit=False) as session:
         return {parcel.number: parcel for parcel in session.scalars(select(Parcel))}
 
 
 def utc(value: datetime | None) -> datetime | None:
-    """A time with its zone, also from a database that keeps none."""
+    """A time in UTC, also from a database that stores no zone."""
     return value if value is None or value.tzinfo is not None else value.replace(tzinfo=UTC)

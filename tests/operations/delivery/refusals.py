@@ -1,4 +1,4 @@
-"""What tests of refused records share: services that give up soon, and what stands in our table of refused records."""
+"""Helpers for tests of refused records: services with few attempts, and the table of refused records."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from workmesh_flows.adapters.store.schema import parked
 from workmesh_flows.domain.protocol import Policy
 
 
-def impatient(
+def few_attempts(
     *, attempts: int = 2, policy: Policy = "park_entity", batch_size: int | None = 10, name: str = "orders"
 ) -> Service:
-    """The service over orders, which sets a record aside after so many refusals."""
+    """The service over orders, which parks a record after ``attempts`` refusals."""
     send = post(PUSH, "order" if batch_size is None else name, batch_size=batch_size)
     return shop_service(push=Push(send, flags=PUSH_FLAGS, max_attempts=attempts, policy=policy))
 
 
-def kept(engine: Engine) -> dict[str, tuple[str, int]]:
-    """The refused records: state and attempts of each, as they stand in the database now."""
+def refused_records(engine: Engine) -> dict[str, tuple[str, int]]:
+    """State and attempts of each refused record in the database."""
     query = select(parked.c.record, parked.c.state, parked.c.attempts)
     with engine.connect() as connection:
         return {record: (str(state), attempts) for record, state, attempts in connection.execute(query)}

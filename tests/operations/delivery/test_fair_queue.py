@@ -12,7 +12,7 @@ from sqlalchemy import Engine, QueuePool, create_engine, delete, update
 from sqlalchemy.orm import Session
 
 from tests.operations.delivery.lane_runs import PUSH, push, sent, sent_ids
-from tests.operations.delivery.refusals import impatient, kept, refusing_these
+from tests.operations.delivery.refusals import few_attempts, refused_records, refusing_these
 from tests.support.counts import Counts, counts
 from tests.support.scripted_node import Answer, Asked, scripted_node, success
 from tests.support.shop import (
@@ -81,13 +81,13 @@ def test_a_lane_of_one_owner_goes_in_full_batches(engine: Engine) -> None:
 def test_a_busy_owner_that_is_held_or_parked_costs_the_others_nothing(engine: Engine) -> None:
     write_shops(engine, ["n1", "n1"])
     write_orders(engine, [1] * 60 + [2] * 30)
-    service = impatient(attempts=2, batch_size=5)
+    service = few_attempts(attempts=2, batch_size=5)
     with scripted_node(refusing_these(3)) as node:
         assert counts(push(engine, service, node.node())) == Counts(pushed=32, refused=1, left=57)
         node.asked.clear()
         report = push(engine, service, node.node())
         assert (report.pushed, report.parked) == (0, 1)
-        assert kept(engine) == {"3": ("parked", 2)}
+        assert refused_records(engine) == {"3": ("parked", 2)}
     assert with_push_success(engine, True) == [1, 2, *range(61, 91)]
 
 

@@ -20,7 +20,7 @@ from tests.operations.delivery.forum import (
     write_teams,
 )
 from tests.operations.delivery.lane_runs import QUICK
-from tests.operations.delivery.refusals import kept
+from tests.operations.delivery.refusals import refused_records
 from tests.support.counts import Counts, counts
 from tests.support.scripted_node import Answer, Asked, ScriptedNode, failure, scripted_node, success
 from workmesh_flows import Protocol, Service
@@ -99,7 +99,7 @@ def test_a_record_waits_for_one_that_is_refused_or_parked(engine: Engine) -> Non
     with scripted_node(script) as node:
         for state in ("trying", "parked"):
             push(engine, service, "topic", node.node())
-            assert kept(engine)["1"][0] == state
+            assert refused_records(engine)["1"][0] == state
             push(engine, service, "comment", node.node())
             assert pushed(engine, Comment) == [2]
         node.script = lambda asked: success()
@@ -180,7 +180,7 @@ def test_records_that_wait_make_no_batch_grow(engine: Engine) -> None:
                 push(engine, service, "comment", node.node())
             except Exception:  # noqa: BLE001, S112 - it stops until the culprit is found
                 continue
-    assert kept(engine) == {"9": ("parked", 1)}
+    assert refused_records(engine) == {"9": ("parked", 1)}
     assert pushed(engine, Comment) == [10]
 
 

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import Engine
 
 from tests.operations.delivery.lane_runs import PING, PUSH, QUICK, lane_row, push, sent
-from tests.operations.delivery.refusals import impatient, kept, refusing_these
+from tests.operations.delivery.refusals import few_attempts, refused_records, refusing_these
 from tests.support.counts import Counts, counts
 from tests.support.scripted_node import Answer, Asked, ScriptedNode, scripted_node, success
 from tests.support.shop import orders, shop_service, with_push_success, write_orders, write_shops
@@ -38,13 +38,13 @@ def test_a_record_with_which_the_node_goes_away_is_found_and_parked(
 ) -> None:
     write_shops(engine, ["n1"] * 4)
     write_orders(engine, [1, 2, 3, 4] * 8)
-    service = impatient(attempts=3, batch_size=batch_size)
+    service = few_attempts(attempts=3, batch_size=batch_size)
     with scripted_node(refusing_these(11, answer=death)) as node:
         runs = 1
         while not run(engine, service, node):
             runs += 1
             assert runs < 15
-        assert kept(engine) == {"11": ("parked", 3)}
+        assert refused_records(engine) == {"11": ("parked", 3)}
         reason = orders(engine)[11].push_error or ""
         assert reason.startswith("the node stops answering while it handles the record: ")
         behind = [15, 19, 23, 27, 31]
@@ -64,13 +64,13 @@ def test_one_failure_of_the_network_counts_against_nobody_and_the_batches_grow_b
     def script(asked: Asked) -> Answer:
         return GONE if asked.path == PUSH and next(failures, False) else success()
 
-    service = impatient(attempts=1, batch_size=32)
+    service = few_attempts(attempts=1, batch_size=32)
     with scripted_node(script) as node:
         assert not run(engine, service, node)
         assert (lane_row(engine).next_batch, lane_row(engine).failures) == (8, 1)
         assert run(engine, service, node)
     assert [len(batch) for batch in sent(node.asked)] == [32, 8, 16, 8, 32, 26]
-    assert kept(engine) == {}
+    assert refused_records(engine) == {}
     assert (lane_row(engine).next_batch, lane_row(engine).failures) == (None, 0)
 
 
@@ -82,7 +82,7 @@ def test_the_growth_is_kept_where_a_run_has_only_one_batch(engine: Engine) -> No
     def script(asked: Asked) -> Answer:
         return GONE if asked.path == PUSH and next(failures, False) else success()
 
-    service = impatient(attempts=1, batch_size=None)
+    service = few_attempts(attempts=1, batch_size=None)
     with scripted_node(script) as node:
         assert not run(engine, service, node)
         assert lane_row(engine).next_batch == 1
@@ -92,30 +92,30 @@ def test_the_growth_is_kept_where_a_run_has_only_one_batch(engine: Engine) -> No
         failures = iter([True])
         write_orders(engine, [1], first=4)
         assert not run(engine, service, node)
-    assert kept(engine) == {}, "an accident months later is no second attempt"
+    assert refused_records(engine) == {}, "an accident months later is no second attempt"
 
 
 def test_a_node_that_is_down_or_dies_at_the_ping_counts_against_nobody(engine: Engine) -> None:
     write_shops(engine, ["n1"])
     write_orders(engine, [1])
-    service = impatient(attempts=1, batch_size=None)
+    service = few_attempts(attempts=1, batch_size=None)
     with scripted_node(lambda asked: GONE if asked.path == PING else success()) as node:
         for _ in range(3):
             assert not run(engine, service, node)
     for _ in range(3):
         assert not run(engine, service, node)
-    assert kept(engine) == {}
+    assert refused_records(engine) == {}
     assert lane_row(engine).next_batch is None
 
 
 def test_a_record_that_blocks_after_the_node_went_away_stops_the_lane_for_good(engine: Engine) -> None:
     write_shops(engine, ["n1", "n1"])
     write_orders(engine, [1, 2])
-    service = impatient(attempts=1, policy="block", batch_size=None)
+    service = few_attempts(attempts=1, policy="block", batch_size=None)
     with scripted_node(refusing_these(1, answer=GONE)) as node:
         assert not run(engine, service, node)
         assert not run(engine, service, node)
-        assert kept(engine) == {"1": ("blocking", 1)}
+        assert refused_records(engine) == {"1": ("blocking", 1)}
         with pytest.raises(LaneStopped, match="record 1 blocks it: the node stops answering") as stopped:
             push(engine, service, node.node())
     assert not stopped.value.transient
@@ -125,7 +125,7 @@ def test_a_poison_record_among_others_that_are_refused_is_found_all_the_same(eng
     """What is held back makes a batch of its own size no larger, and the poison in it no less alone."""
     write_shops(engine, ["n1"] * 3)
     write_orders(engine, [1] * 8 + [2, 3])
-    service = impatient(attempts=20, batch_size=20)
+    service = few_attempts(attempts=20, batch_size=20)
 
     def script(asked: Asked) -> Answer:
         poison = refusing_these(9, answer=GONE)(asked)
@@ -134,5 +134,5 @@ def test_a_poison_record_among_others_that_are_refused_is_found_all_the_same(eng
     with scripted_node(script) as node:
         for _ in range(6):
             run(engine, service, node)
-    assert kept(engine)["9"][1] >= 2
+    assert refused_records(engine)["9"][1] >= 2
     assert shop_service().name == service.name

@@ -9,7 +9,7 @@ from sqlalchemy import Engine, event, update
 from sqlalchemy.orm import Session
 
 from tests.operations.delivery.lane_runs import lane_row, push, push_stops, sent, sent_ids
-from tests.operations.delivery.refusals import impatient, kept, refusing_these
+from tests.operations.delivery.refusals import few_attempts, refused_records, refusing_these
 from tests.support.counts import NOTHING, Counts, counts
 from tests.support.scripted_node import Answer, Asked, Script, failure, scripted_node, success
 from tests.support.shop import (
@@ -31,12 +31,12 @@ def test_a_record_that_is_refused_for_the_last_time_is_parked_and_only_its_owner
 ) -> None:
     write_shops(engine, ["n1", "n1"])
     write_orders(engine, [1, 2] * 5)
-    service = impatient(attempts=3)
+    service = few_attempts(attempts=3)
     with scripted_node(refusing_these(3)) as node:
         assert counts(push(engine, service, node.node())) == Counts(pushed=6, refused=1, left=3)
-        assert kept(engine) == {"3": ("trying", 1)}
+        assert refused_records(engine) == {"3": ("trying", 1)}
         assert counts(push(engine, service, node.node())) == Counts(refused=1, left=3)
-        assert kept(engine) == {"3": ("trying", 2)}
+        assert refused_records(engine) == {"3": ("trying", 2)}
         report = push(engine, service, node.node())
         assert counts(report) == Counts(parked=1, left=3)
         assert report.unread == 0
@@ -44,7 +44,7 @@ def test_a_record_that_is_refused_for_the_last_time_is_parked_and_only_its_owner
             "order to n1: pushed 0 of 4, 1 parked, 3 left",
             {"3": "no good"},
         )
-        assert kept(engine) == {"3": ("parked", 3)}
+        assert refused_records(engine) == {"3": ("parked", 3)}
         node.asked.clear()
         assert counts(push(engine, service, node.node())) == NOTHING
         assert node.asked == []
@@ -62,7 +62,7 @@ def test_the_rest_of_the_run_leaves_out_what_waits_behind_a_record_that_was_park
 ) -> None:
     write_shops(engine, ["n1", "n1"])
     write_orders(engine, [1] + [1, 2] * 2_100)
-    service = impatient(attempts=1, batch_size=1_000)
+    service = few_attempts(attempts=1, batch_size=1_000)
     with scripted_node(refusing_these(1)) as node:
         report = push(engine, service, node.node())
     assert (report.pushed, report.parked, report.unread) == (2_100, 1, 0)
@@ -72,7 +72,7 @@ def test_the_rest_of_the_run_leaves_out_what_waits_behind_a_record_that_was_park
 def test_what_is_parked_is_not_even_read(engine: Engine) -> None:
     write_shops(engine, ["n1", "n1"])
     write_orders(engine, [1] * 5 + [2])
-    service = impatient(attempts=1)
+    service = few_attempts(attempts=1)
     read: list[int] = []
 
     def loaded(order: Order, context: object) -> None:
@@ -99,39 +99,39 @@ def test_what_is_parked_is_not_even_read(engine: Engine) -> None:
 def test_a_success_resets_the_attempts(engine: Engine) -> None:
     write_shops(engine, ["n1"])
     write_orders(engine, [1] * 2)
-    service = impatient(attempts=3)
+    service = few_attempts(attempts=3)
     with scripted_node(refusing_these(1)) as node:
         for _ in range(2):
             push(engine, service, node.node())
-        assert kept(engine) == {"1": ("trying", 2)}
+        assert refused_records(engine) == {"1": ("trying", 2)}
         node.script = refusing_these(2)
         assert counts(push(engine, service, node.node())) == Counts(pushed=1, refused=1)
-    assert kept(engine) == {"2": ("trying", 1)}
+    assert refused_records(engine) == {"2": ("trying", 1)}
 
 
 def test_a_replay_gives_a_record_its_tries_anew_and_what_waits_follows_in_order(engine: Engine) -> None:
     write_shops(engine, ["n1"])
     write_orders(engine, [1] * 4)
-    service = impatient(attempts=2)
+    service = few_attempts(attempts=2)
     with scripted_node(refusing_these(2)) as node:
         for _ in range(2):
             push(engine, service, node.node())
-        assert kept(engine) == {"2": ("parked", 2)}
+        assert refused_records(engine) == {"2": ("parked", 2)}
         assert decide_refused(engine, service, "replay") == 1
-        assert kept(engine) == {}
+        assert refused_records(engine) == {}
         assert counts(push(engine, service, node.node())) == Counts(refused=1, left=2)
-        assert kept(engine) == {"2": ("trying", 1)}
+        assert refused_records(engine) == {"2": ("trying", 1)}
         node.asked.clear()
         node.script = lambda asked: success()
         assert counts(push(engine, service, node.node())) == Counts(pushed=3)
     assert sent_ids(node.asked) == [2, 3, 4]
-    assert kept(engine) == {}
+    assert refused_records(engine) == {}
 
 
 def test_a_parked_record_that_was_edited_is_sent_as_it_is_now(engine: Engine) -> None:
     write_shops(engine, ["n1"])
     write_orders(engine, [1])
-    service = impatient(attempts=1)
+    service = few_attempts(attempts=1)
 
     def script(asked: Asked) -> Answer:
         return (
@@ -154,7 +154,7 @@ def test_a_parked_record_that_was_edited_is_sent_as_it_is_now(engine: Engine) ->
 def test_a_record_that_blocks_stops_its_lane_until_a_person_decides(engine: Engine) -> None:
     write_shops(engine, ["n1", "n1", "n2"])
     write_orders(engine, [1, 2, 3] * 4)
-    service = impatient(attempts=2, policy="block", batch_size=1)
+    service = few_attempts(attempts=2, policy="block", batch_size=1)
     with scripted_node(refusing_these(4)) as node, scripted_node() as other:
         assert counts(push(engine, service, node.node())) == Counts(pushed=5, refused=1, left=2)
         write_orders(engine, [2], first=13)
@@ -164,7 +164,7 @@ def test_a_record_that_blocks_stops_its_lane_until_a_person_decides(engine: Engi
             stopped
         )
         assert counts(stopped.report) == Counts(pushed=1, parked=1)
-        assert kept(engine) == {"4": ("blocking", 2)}
+        assert refused_records(engine) == {"4": ("blocking", 2)}
         node.asked.clear()
         stopped = push_stops(engine, service, node.node())
         assert "record 4 blocks it: no good" in str(stopped)
@@ -175,13 +175,13 @@ def test_a_record_that_blocks_stops_its_lane_until_a_person_decides(engine: Engi
         decide_refused(engine, service, "skip", records=["4"])
         assert counts(push(engine, service, node.node())) == Counts(pushed=2)
         assert sent(node.asked) == [[7], [10]]
-        assert kept(engine) == {"4": ("skipped", 2)}
+        assert refused_records(engine) == {"4": ("skipped", 2)}
 
 
 def test_a_record_that_blocks_is_sent_first_after_a_replay(engine: Engine) -> None:
     write_shops(engine, ["n1"])
     write_orders(engine, [1] * 3)
-    service = impatient(attempts=1, policy="block")
+    service = few_attempts(attempts=1, policy="block")
     with scripted_node(refusing_these(1)) as node:
         push_stops(engine, service, node.node())
         node.script = lambda asked: success()
@@ -196,11 +196,11 @@ def test_a_record_that_is_skipped_by_the_policy_holds_back_nobody_and_is_sent_by
 ) -> None:
     write_shops(engine, ["n1"])
     write_orders(engine, [1] * 4)
-    service = impatient(attempts=2, policy="skip_record")
+    service = few_attempts(attempts=2, policy="skip_record")
     with scripted_node(refusing_these(2)) as node:
         assert counts(push(engine, service, node.node())) == Counts(pushed=1, refused=1, left=2)
         assert counts(push(engine, service, node.node())) == Counts(pushed=2, parked=1)
-        assert kept(engine) == {"2": ("skipped", 2)}
+        assert refused_records(engine) == {"2": ("skipped", 2)}
         node.asked.clear()
         write_orders(engine, [1], first=5)
         assert counts(push(engine, service, node.node())) == Counts(pushed=1)
@@ -230,12 +230,12 @@ def test_each_kind_of_refusal_counts_one_attempt_a_run(
 ) -> None:
     write_shops(engine, ["n1", "n1"])
     write_orders(engine, [1, 2] * 4)
-    service = impatient(attempts=2, batch_size=batch_size)
+    service = few_attempts(attempts=2, batch_size=batch_size)
     with scripted_node(refusing_these(3, answer=answer)) as node:
         push(engine, service, node.node())
-        assert kept(engine) == {"3": ("trying", 1)}
+        assert refused_records(engine) == {"3": ("trying", 1)}
         assert push(engine, service, node.node()).parked == 1
-        assert kept(engine) == {"3": ("parked", 2)}
+        assert refused_records(engine) == {"3": ("parked", 2)}
         assert with_push_success(engine, False) == [3]
         assert {1, 2, 4, 6, 8} <= set(with_push_success(engine, True))
         node.script = lambda asked: success()
@@ -258,7 +258,7 @@ def test_several_records_of_a_batch_are_set_aside_at_once(engine: Engine, policy
         assert counts(push(engine, shop_service(push=how), node.node())) == Counts(pushed=3, parked=3)
         assert counts(push(engine, shop_service(push=how), node.node())) == NOTHING
     state = "parked" if policy == "park_entity" else "skipped"
-    assert kept(engine) == dict.fromkeys(("1", "3", "5"), (state, 1))
+    assert refused_records(engine) == dict.fromkeys(("1", "3", "5"), (state, 1))
 
 
 def test_a_function_that_raises_is_a_refusal_too(engine: Engine) -> None:
@@ -273,7 +273,7 @@ def test_a_function_that_raises_is_a_refusal_too(engine: Engine) -> None:
     service = shop_service(push=Push(send, flags=PUSH_FLAGS, max_attempts=1))
     with scripted_node() as node:
         assert counts(push(engine, service, node.node())) == Counts(pushed=1, parked=1)
-    assert kept(engine) == {"1": ("parked", 1)}
+    assert refused_records(engine) == {"1": ("parked", 1)}
 
 
 def test_a_node_that_is_away_counts_against_no_record(engine: Engine) -> None:
@@ -282,6 +282,6 @@ def test_a_node_that_is_away_counts_against_no_record(engine: Engine) -> None:
     away: Script = lambda asked: Answer(code=503)  # noqa: E731
     with scripted_node(away) as node:
         for _ in range(3):
-            push_stops(engine, impatient(attempts=1), node.node())
-    assert kept(engine) == {}
+            push_stops(engine, few_attempts(attempts=1), node.node())
+    assert refused_records(engine) == {}
     assert with_push_success(engine, None) == [1, 2, 3]

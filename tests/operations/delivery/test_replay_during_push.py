@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Engine
 
 from tests.operations.delivery.lane_runs import PUSH, push, push_stops, sent_ids
-from tests.operations.delivery.refusals import impatient, kept, refusing_these
+from tests.operations.delivery.refusals import few_attempts, refused_records, refusing_these
 from tests.operations.moves.movers import moving, two_nodes
 from tests.support.counts import Counts, counts
 from tests.support.scripted_node import Answer, Asked, Script, scripted_node, success
@@ -38,7 +38,7 @@ def once(action: Callable[[], object]) -> Script:
 def test_a_replay_during_a_push_sends_what_comes_free_in_order(engine: Engine) -> None:
     write_shops(engine, ["n1", "n1"])
     write_orders(engine, [1, 2] * 30)
-    service = impatient(attempts=1, batch_size=5)
+    service = few_attempts(attempts=1, batch_size=5)
     with scripted_node(refusing_these(1)) as node:
         push(engine, service, node.node())
         write_orders(engine, [2] * 30 + [1] * 3, first=61)
@@ -50,16 +50,16 @@ def test_a_replay_during_a_push_sends_what_comes_free_in_order(engine: Engine) -
     first_shop = [number for number in arrived if number < 60 or number > 90]
     assert first_shop == [*range(1, 60, 2), 91, 92, 93]
     assert [number for number in arrived if 60 < number <= 90] == list(range(61, 91))
-    assert kept(engine) == {}
+    assert refused_records(engine) == {}
 
 
 def test_a_record_that_is_skipped_during_a_push_is_not_sent_by_it(engine: Engine) -> None:
     write_shops(engine, ["n1"] * 32)
     write_orders(engine, [2] * 30 + [1] * 3)
-    service = impatient(attempts=5, batch_size=5)
+    service = few_attempts(attempts=5, batch_size=5)
     with scripted_node(refusing_these(31)) as node:
         assert push(engine, service, node.node()).refused == 1
-        assert kept(engine) == {"31": ("trying", 1)}
+        assert refused_records(engine) == {"31": ("trying", 1)}
         write_orders(engine, range(3, 33), first=1_001)
         _before(engine, 1_001)
         node.asked.clear()
@@ -67,7 +67,7 @@ def test_a_record_that_is_skipped_during_a_push_is_not_sent_by_it(engine: Engine
         report = push(engine, service, node.node())
     assert counts(report) == Counts(pushed=32)
     assert [number for number in sent_ids(node.asked) if number < 1_000] == [32, 33]
-    assert kept(engine) == {"31": ("skipped", 1)}
+    assert refused_records(engine) == {"31": ("skipped", 1)}
 
 
 def _before(engine: Engine, first: int) -> None:
@@ -89,7 +89,7 @@ def test_a_record_that_is_skipped_while_it_is_refused_stays_skipped(engine: Engi
 
     def send(batch: list[Order], node: NodeClient) -> dict[str, str]:
         del node
-        if kept(engine):
+        if refused_records(engine):
             decisions.append(decide_refused(engine, service, "skip", records=["1"]))
         return {str(order.id): "no" for order in batch if order.id == 1}
 
@@ -98,20 +98,20 @@ def test_a_record_that_is_skipped_while_it_is_refused_stays_skipped(engine: Engi
         push(engine, service, node.node())
         push(engine, service, node.node())
         assert decisions[0] == 1
-        assert kept(engine)["1"][0] == "skipped"
+        assert refused_records(engine)["1"][0] == "skipped"
         assert push(engine, service, node.node()).pushed == 1
     assert with_push_success(engine, True) == [2]
 
 
 def test_a_move_keeps_what_is_parked_at_the_new_node(engine: Engine) -> None:
-    service = impatient(attempts=1)
+    service = few_attempts(attempts=1)
     write_shops(engine, ["n1", "n1"])
     write_orders(engine, [1, 2] * 3)
     with two_nodes(refusing_these(3)) as (_, two, n1, n2):
         push(engine, service, n1)
         there = moving(engine, service, n1, n2)
         reassign(there, 1)
-        assert kept(engine) == {"3": ("parked", 1)}
+        assert refused_records(engine) == {"3": ("parked", 1)}
         assert push(engine, service, n2).selected == 0, "its entity waits as a whole"
         decide_refused(engine, service, "replay", entities=["1"])
         assert counts(push(engine, service, n2)) == Counts(pushed=3)
@@ -119,7 +119,7 @@ def test_a_move_keeps_what_is_parked_at_the_new_node(engine: Engine) -> None:
 
 
 def test_a_record_that_blocks_takes_the_block_along(engine: Engine) -> None:
-    service = impatient(attempts=1, policy="block", batch_size=1)
+    service = few_attempts(attempts=1, policy="block", batch_size=1)
     write_shops(engine, ["n1", "n1"])
     write_orders(engine, [1, 2])
     with two_nodes(refusing_these(1)) as (one, two, n1, n2):
@@ -134,18 +134,18 @@ def test_a_record_that_blocks_takes_the_block_along(engine: Engine) -> None:
 
 @pytest.mark.parametrize("moved", [False, True])
 def test_sending_all_data_again_forgets_the_refusals(engine: Engine, moved: bool) -> None:
-    service = impatient(attempts=1)
+    service = few_attempts(attempts=1)
     write_shops(engine, ["n1", "n1"])
     write_orders(engine, [1, 2] * 2)
     with two_nodes(refusing_these(1, 2)) as (one, two, n1, n2):
         push(engine, service, n1)
-        assert sorted(kept(engine)) == ["1", "2"]
+        assert sorted(refused_records(engine)) == ["1", "2"]
         there = moving(engine, service, n1, n2)
         if moved:
             reassign(there, 1, repush=True)
         else:
             repush(there, 1)
-        assert kept(engine) == {"2": ("parked", 1)}
+        assert refused_records(engine) == {"2": ("parked", 1)}
         one.script = lambda asked: success()
         one.asked.clear()
         push(engine, service, n2 if moved else n1)
