@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Enum, String, select, 
 
 from workmesh_flows.adapters.store.engine import translated_errors
 from workmesh_flows.adapters.store.entities import NodeTotals, node_of, read_totals, unknown_entity
-from workmesh_flows.adapters.store.entity_table import entity_table
+from workmesh_flows.adapters.store.protocol_tables import entity_table
 from workmesh_flows.adapters.store.schema import ensure_row, services
 from workmesh_flows.adapters.store.statements import assignment
 from workmesh_flows.adapters.store.weights import weighed

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from contextlib import suppress
 from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, Engine, literal, select
 
 from workmesh_flows.adapters.store.engine import translated_errors
-from workmesh_flows.adapters.store.entity_table import entity_table
 from workmesh_flows.adapters.store.keys import parse_key
+from workmesh_flows.adapters.store.protocol_tables import entity_table
 from workmesh_flows.adapters.store.statements.counts import entity_counts
 from workmesh_flows.adapters.store.weights import weighed_by_function, weight_column
 from workmesh_flows.domain.service import Service
@@ -42,6 +44,16 @@ def entity_named(service: Service, text: str) -> Any:  # noqa: ANN401 - any key
         return parse_key(entity_table(service).key, text)
     except ValueError as error:
         raise unknown_entity(service, text) from error
+
+
+def known_entities(connection: Connection, service: Service, texts: Collection[str]) -> dict[str, Any]:
+    """The key of each named entity that the service has, by its text; other names are left out."""
+    key, keys = entity_table(service).key, {}
+    for text in texts:
+        with suppress(ValueError):
+            keys[text] = parse_key(key, text)
+    existing = set(connection.scalars(select(key).where(key.in_(keys.values()))))
+    return {text: found for text, found in keys.items() if found in existing}
 
 
 def node_of(connection: Connection, service: Service, key: Any) -> str | None:  # noqa: ANN401 - any key

@@ -11,12 +11,21 @@ from typing import Any
 
 from sqlalchemy import Column, ColumnElement, FromClause, Table, and_
 
-from workmesh_flows.adapters.store.entity_table import EntityTable, entity_table
 from workmesh_flows.domain.calls import Get
-from workmesh_flows.domain.columns import column_of, table_of
+from workmesh_flows.domain.columns import column_of, key_of, table_of
 from workmesh_flows.domain.lane import Direction, Lane
 from workmesh_flows.domain.protocol import Flags, Protocol, Pull, Push
 from workmesh_flows.domain.service import Service
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EntityTable:
+    """A service's entities: ``key`` identifies one, ``node`` holds the name of its node (null: unassigned)."""
+
+    service: Service
+    table: Table
+    key: Column[Any]
+    node: Column[Any]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,6 +104,13 @@ class PullTables(PushTables):
 
     pull: Pull
     pull_flags: FlagColumns
+
+
+def entity_table(service: Service) -> EntityTable:
+    """Resolve the entity class and the ``assigned_to`` column of a service."""
+    return EntityTable(
+        service, table_of(service.entity), key_of(service.entity), column_of(service.assigned_to)
+    )
 
 
 def protocol_tables(service: Service, protocol: Protocol) -> ProtocolTables:

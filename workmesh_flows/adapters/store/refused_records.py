@@ -24,9 +24,8 @@ from sqlalchemy import (
 )
 
 from workmesh_flows.adapters.store.engine import translated_errors
-from workmesh_flows.adapters.store.entity_table import entity_table
 from workmesh_flows.adapters.store.keys import parse_key
-from workmesh_flows.adapters.store.protocol_tables import PushTables
+from workmesh_flows.adapters.store.protocol_tables import PushTables, entity_table
 from workmesh_flows.adapters.store.schema import parked
 from workmesh_flows.adapters.store.statements.refused import refused_in
 from workmesh_flows.adapters.store.values import stored_text

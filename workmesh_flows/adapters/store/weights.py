@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Result, Select, literal, select
 from sqlalchemy.orm import Session
 from sqlalchemy.sql import ColumnElement
 
-from workmesh_flows.adapters.store.entity_table import entity_table
+from workmesh_flows.adapters.store.protocol_tables import entity_table
 from workmesh_flows.domain.columns import column_of, is_column
 from workmesh_flows.domain.criteria import EntityWeight
 from workmesh_flows.domain.service import Service

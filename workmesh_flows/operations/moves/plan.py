@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Engine
 
 from workmesh_flows.adapters.store.engine import database_clock, translated_errors
-from workmesh_flows.adapters.store.entities import count_entities, entity_named
+from workmesh_flows.adapters.store.entities import count_entities, known_entities
 from workmesh_flows.adapters.store.plans import SavedPlan, mark_plan, read_plan, save_plan
-from workmesh_flows.adapters.store.statements.moves import nodes_of
 from workmesh_flows.domain.node import Inventory
 from workmesh_flows.domain.service import Mesh, Service
 from workmesh_flows.errors import ConfigurationError, StalePlan, UnknownName
@@ -60,12 +58,10 @@ def make_plan(
         for key, value in asdict(request).items()
         if value is not None
     }
-    require_known(
-        engine, [service] if isinstance(request, RebalanceRequest) else mesh.services, inventory, request
-    )
+    services = [service] if isinstance(request, RebalanceRequest) else mesh.services
+    pinned = require_known(engine, services, inventory, request)[name]
     with translated_errors(), engine.connect() as connection:
         found = read_planner_input(connection, mesh, service, inventory, _drained(request))
-        pinned = list(_known_entities(connection, service, request.pinned).values())
     if isinstance(request, DrainRequest):
         plan = plan_drain(
             found.entities, found.nodes, pinned=pinned, max_moves=request.max_moves, at_once=request.at_once
@@ -93,30 +89,23 @@ def require_known(
     services: Sequence[Service],
     inventory: Inventory,
     request: RebalanceRequest | DrainRequest,
-) -> None:
-    """Check that each requested node and pinned entity is known to one of these services; raises UnknownName."""
+) -> dict[str, list[Any]]:
+    """Check that each requested node and pinned entity is known to one of these services; raises UnknownName.
+
+    Returns the keys of the pinned entities by service.
+    """
     with translated_errors(), engine.connect() as connection:
         counts = [count_entities(connection, service) for service in services]
-        pinned = [_known_entities(connection, service, request.pinned) for service in services]
+        pinned = {service.name: known_entities(connection, service, request.pinned) for service in services}
     assigned = {node for count in counts for node in count if node is not None}
     known = assigned | set(inventory.nodes) | set(inventory.problems)
     for name in request.nodes if isinstance(request, DrainRequest) else request.sources:
         if name not in known:
             raise UnknownName("node", name, sorted(known))
     for text in request.pinned:
-        if not any(text in entities for entities in pinned):
-            raise UnknownName(f"entity of {' or '.join(service.name for service in services)}", text)
-
-
-def _known_entities(connection: Connection, service: Service, texts: Collection[str]) -> dict[str, Any]:
-    """The key of each named entity that the service has, by its text; other names are left out."""
-    keys = {}
-    for text in texts:
-        with suppress(UnknownName):
-            keys[text] = entity_named(service, text)
-    rows = connection.execute(nodes_of(service, list(keys.values())))
-    existing = {key for key, _ in rows}
-    return {text: key for text, key in keys.items() if key in existing}
+        if not any(text in keys for keys in pinned.values()):
+            raise UnknownName(f"entity of {' or '.join(pinned)}", text)
+    return {name: list(keys.values()) for name, keys in pinned.items()}
 
 
 def start_plan(engine: Engine, mesh: Mesh, plan_id: str, inventory: Inventory) -> SavedPlan:

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Column, Table
 
-from workmesh_flows.adapters.store.entity_table import entity_table
+from workmesh_flows.adapters.store.protocol_tables import entity_table
 from workmesh_flows.domain.calls import Get
 from workmesh_flows.domain.columns import column_of
 from workmesh_flows.domain.owner_path import Hop

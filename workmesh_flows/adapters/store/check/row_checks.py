@@ -10,8 +10,7 @@ from sqlalchemy import Column, Engine, Select, String, func, select, type_coerce
 from workmesh_flows.adapters.store.check.column_checks import where
 from workmesh_flows.adapters.store.check.finding import Finding, Level
 from workmesh_flows.adapters.store.engine import translated_errors
-from workmesh_flows.adapters.store.entity_table import entity_table
-from workmesh_flows.adapters.store.protocol_tables import join_owner
+from workmesh_flows.adapters.store.protocol_tables import entity_table, join_owner
 from workmesh_flows.adapters.store.weights import weight_column
 from workmesh_flows.domain.columns import column_of, first_line, table_of
 from workmesh_flows.domain.protocol import Protocol

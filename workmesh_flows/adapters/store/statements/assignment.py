@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import ARRAY, Integer, String, Update, bindparam, cast, column, func, update
 from sqlalchemy.sql.elements import Grouping
 
-from workmesh_flows.adapters.store.entity_table import entity_table
+from workmesh_flows.adapters.store.protocol_tables import entity_table
 from workmesh_flows.domain.service import Service
 
 

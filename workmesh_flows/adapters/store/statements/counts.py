@@ -6,8 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, case, func, literal, null, or_, select
 
-from workmesh_flows.adapters.store.entity_table import entity_table
-from workmesh_flows.adapters.store.protocol_tables import join_owner, protocol_tables
+from workmesh_flows.adapters.store.protocol_tables import entity_table, join_owner, protocol_tables
 from workmesh_flows.domain.protocol import Protocol
 from workmesh_flows.domain.service import Service
 

@@ -7,8 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, Update, false, func, select, update
 
-from workmesh_flows.adapters.store.entity_table import entity_table
-from workmesh_flows.adapters.store.protocol_tables import PullTables, PushTables
+from workmesh_flows.adapters.store.protocol_tables import PullTables, PushTables, entity_table
 from workmesh_flows.adapters.store.schema import moves
 from workmesh_flows.domain.service import Service
 
