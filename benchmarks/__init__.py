@@ -1,1 +1,1 @@
-"""Ours against a hand-written baseline, in one run; figures are ratios."""
+"""Workmesh against a hand-written baseline, in one run; the results are ratios."""

@@ -1,4 +1,4 @@
-"""``make bench``: every benchmark, as a table of rows a second and ratios."""
+"""``make bench``: every benchmark, as a table of rows per second and ratios."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from benchmarks.world import fast_node, postgresql
 
 with postgresql() as engine, fast_node() as node:
     push.measure(engine, node)
-    print(f"\n{'rows a second, PostgreSQL':32}{'baseline':>12}{'ours':>12}{'ratio':>9}")
+    print(f"\n{'rows per second, PostgreSQL':32}{'baseline':>12}{'workmesh':>12}{'ratio':>9}")
     counting.measure(engine, node)
 packing.measure()
 planning.measure()

@@ -1,4 +1,4 @@
-"""A process that assigns and tells its peak memory: ``python -m benchmarks.assigner DATABASE NODES``."""
+"""A process that assigns entities and prints its peak memory: ``python -m benchmarks.assigner DATABASE NODES``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Assign against one bulk UPDATE of the same rows, and status against the bare counts."""
+"""Assign compared with one bulk UPDATE of the same rows, and status compared with the bare counts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BARE = (
 
 
 def measure(engine: Engine, node: Node) -> None:
-    """Print rows a second and the ratio of the times (theirs over ours), best of three turns each."""
+    """Print rows per second and the ratio of the times (baseline over Workmesh), each the best of three turns."""
     for entities in ASSIGNED:
         best = {"bulk": float("inf"), "assign": float("inf")}
         for _ in range(3):
@@ -40,7 +40,7 @@ def measure(engine: Engine, node: Node) -> None:
 
 
 def measure_status(engine: Engine, node: Node) -> None:
-    """The same for status, in turns, with the indexes that `workmesh check` recommends: the bare counts use them, too."""
+    """The same for status, in turns, with the indexes that `workmesh check` recommends, for the bare counts too."""
     inventory, mesh = Inventory({node.name: node}), Mesh([service(500)])
     fill(engine, accounts=200, records=RECORDS)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
@@ -63,7 +63,7 @@ def measure_status(engine: Engine, node: Node) -> None:
 
 
 def _assign(engine: Engine, entities: int) -> tuple[float, float]:
-    """In a process of its own: seconds, and its peak memory in MiB."""
+    """Assign in a separate process; returns the seconds, and its peak memory in MiB."""
     fill(engine, accounts=entities, records=1, node=None)
     url = engine.url.render_as_string(hide_password=False)
     command = [sys.executable, "-m", "benchmarks.assigner", url, str(NODES)]

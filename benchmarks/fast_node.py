@@ -1,4 +1,4 @@
-"""A node that takes everything at once: what remains is the sender's own time. Served by uvicorn."""
+"""A node that accepts everything without work, so that only the sender's time is measured. Served by uvicorn."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ async def app(
     receive: Callable[[], Awaitable[dict[str, Any]]],
     send: Callable[[dict[str, Any]], Awaitable[None]],
 ) -> None:
-    """Read the body to its end and say success."""
+    """Read the whole body and answer success."""
     if scope["type"] != "http":
         return
     while (await receive()).get("more_body"):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def peak_memory() -> float:
-    """Of this process, in MiB. On Linux not ``ru_maxrss``, which starts at the peak of the process that started it."""
+    """The peak of this process, in MiB. Not ``ru_maxrss`` on Linux, which starts at the parent's peak."""
     if sys.platform != "linux":
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     lines = Path("/proc/self/status").read_text().splitlines()

@@ -1,12 +1,12 @@
-"""Tight packings: how many of those that are feasible, as CP-SAT proves, are planned with nothing left over.
+"""Tight packings: how many instances that CP-SAT proves feasible does the planner solve completely?
 
 An instance has 60 entities, 30 of each of two services, and 6 nodes. Weights are lognormal (mu 3, sigma 1), rounded,
-at least 1. The fill is a service's total weight over its total ``max_weight``. The entities that the nodes may hold
-over both services are 60 to 66 together, in turn.
+at least 1. The fill is a service's total weight over its total ``max_weight``. The caps on entities over both services
+sum up to 60 to 66, in turn.
 
-- ``even``: each node has the same caps. Many of these are infeasible, mostly since an entity outweighs every cap.
-- ``dealt``: entities are dealt to nodes at random, and a node's caps are what it was dealt, divided by the fill; spare
-  entities go to nodes at random. These are feasible, and nodes differ.
+- ``even``: each node has the same caps. Many of these are infeasible, mostly because an entity exceeds every cap.
+- ``dealt``: entities are dealt to nodes at random, and the caps of a node are its weight divided by the fill; spare
+  entities go to random nodes. These instances are feasible, and the nodes differ.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ PROVEN_WITHIN = 20.0
 
 @dataclass(frozen=True)
 class Instance:
-    """Entities as pairs (service, weight); caps of weight by service and node; entities a node may hold."""
+    """Entities as pairs (service, weight); weight caps by service and node; entity caps by node."""
 
     entities: tuple[tuple[int, int], ...]
     caps: tuple[tuple[int, ...], ...]
     shared: tuple[int, ...]
 
     def parts(self) -> list[Part]:
-        """The same as a planner takes it."""
+        """The instance as arguments of the planner."""
         return [
             Part(
                 str(service),
@@ -50,8 +50,8 @@ class Instance:
 
 
 def instance(kind: str, fill: float, number: int) -> Instance:
-    """One of a kind; the same number gives the same one."""
-    dice = Random(number)  # noqa: S311 - no secret
+    """An instance of a kind, reproducible by its number."""
+    dice = Random(number)  # noqa: S311 - reproducible, not secret
     entities = tuple((at % SERVICES, max(1, round(dice.lognormvariate(3, 1)))) for at in range(ENTITIES))
     spare = number % 7
     if kind == "even":
@@ -75,7 +75,7 @@ def instance(kind: str, fill: float, number: int) -> Instance:
 
 
 def solved(case: Instance, budget: int = BUDGET) -> bool:
-    """Whether our plan leaves nothing over; its caps are checked here."""
+    """Whether the plan assigns all entities; its caps are checked here."""
     plans = plan_together(
         case.parts(), {f"n{node}": free for node, free in enumerate(case.shared)}, budget=budget
     )
@@ -88,7 +88,7 @@ def solved(case: Instance, budget: int = BUDGET) -> bool:
 
 
 def feasible(case: Instance) -> bool | None:
-    """By CP-SAT; None where it could not tell in time."""
+    """Whether CP-SAT finds a solution; None if it does not decide in time."""
     cp: Any = import_module("ortools.sat.python.cp_model")
     model = cp.CpModel()
     at = [[model.new_bool_var("") for _ in range(NODES)] for _ in case.entities]
@@ -106,11 +106,11 @@ def feasible(case: Instance) -> bool | None:
 
 
 def measure(cases: int = CASES) -> None:
-    """Print, for each kind and fill, the feasible cases, and how many of them we and a single pass solve."""
+    """Print, for each kind and fill, the feasible instances, and how many of them the planner and one pass solve."""
     try:
         import_module("ortools")
     except ImportError:
-        print("packing: left out, since ortools is not installed (group bench of pyproject.toml)")
+        print("packing: skipped, because ortools is not installed (group bench of pyproject.toml)")
         return
     print(
         f"{'packing, 60 entities x 6 nodes':32}{'fill':>6}{'cases':>7}{'feasible':>10}{'unknown':>9}", end=""

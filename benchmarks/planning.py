@@ -1,4 +1,4 @@
-"""Rebalance plans against what is proven to be the least, against another planner, and against the clock."""
+"""Rebalance plans compared with proven minima, with another planner, and with their time budget."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ SEEDS = range(12)
 OBJECTIVES: tuple[Objective, ...] = ("weight", "moves")
 TOLERANCE = 0.001
 SECONDS: dict[Objective, float] = {"weight": 30, "moves": 5}
-"""For a proof. Without a drained node the fewest moves are rarely proven in minutes: the bound stands in for them."""
+"""Seconds for a proof. Without a drained node the fewest moves are rarely proven in minutes: then the bound counts."""
 SIZES = ((2_000, 50, 0.2), (10_000, 100, 1.0))
 
 
 def measure() -> None:
-    """Print a line for each case; a ratio below 1 means that ours moves less."""
+    """Print a line for each case; a ratio below 1 means that Workmesh moves less."""
     print(
         f"\n{'200 entities, 10 nodes, 0.1 %':32}{'busiest/bound':>15}{'moved/least':>13}{'worst':>8}{'proven':>8}"
         f"{'rebalancer: busiest':>21}{'moved/least':>13}{'ours/its':>10}"
@@ -38,15 +38,15 @@ def measure() -> None:
 
 
 def case(seed: int, entities: int, nodes: int, *, drain: bool = True) -> Case:
-    """Lognormal weights, at random on all nodes but a fifth that is new and empty; the first is to be drained."""
-    chance = Random(seed)  # noqa: S311 - the same each time
+    """Lognormal weights on random nodes, except a fifth of new, empty nodes; the first node may have to be drained."""
+    chance = Random(seed)  # noqa: S311 - reproducible, not secret
     weights = [max(1, round(chance.lognormvariate(3, 1))) for _ in range(entities)]
     home = [chance.randrange(nodes - nodes // 5) for _ in weights]
     return Case(weights, home, nodes, 0 if drain else None)
 
 
 def plan(case: Case, objective: Objective) -> MovePlan:
-    """Ours; planning again after it has to move nothing."""
+    """The plan of Workmesh; planning again after it must move nothing."""
     held, places = _facts(case, case.home)
     made = plan_rebalance(held, places, tolerance=TOLERANCE, objective=objective)
     again, _ = _facts(case, _after(case, made))
@@ -96,7 +96,7 @@ def _after(case: Case, made: MovePlan) -> list[int]:
 
 
 def _busiest(case: Case, end: Sequence[int]) -> float:
-    """The busiest node by the least that it could hold in whole numbers within 0.1 %."""
+    """The weight of the busiest node over its minimum in whole units, within 0.1 %."""
     loads = [
         sum(weight for weight, node in zip(case.weights, end, strict=True) if node == one)
         for one in range(case.nodes)

@@ -1,4 +1,4 @@
-"""The least that has to move for a balance, by CP-SAT: proven, or the bound it came to."""
+"""The least movement for a balance, by CP-SAT: the proven minimum, or the lower bound that it found."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from workmesh_flows.planning.moves import Objective
 
 @dataclass(frozen=True)
 class Case:
-    """Weights and the node of each entity; of ``nodes`` one may have to be emptied."""
+    """The weight and the node of each entity; one of ``nodes`` may have to be drained."""
 
     weights: Sequence[int]
     home: Sequence[int]
@@ -26,18 +26,18 @@ class Case:
 
     @property
     def bound(self) -> float:
-        """What the busiest node holds at the least."""
+        """The least weight of the busiest node."""
         return max(*self.weights, sum(self.weights) / len(self.receivers))
 
     @property
     def ceiling(self) -> int:
-        """0.1 % more than the bound, or, where whole numbers do not go into that, the bound rounded up."""
+        """0.1 % more than the bound, or the bound rounded up to a whole unit if that is impossible."""
         ceiling = floor(1.001 * self.bound)
         return ceiling if ceiling * len(self.receivers) >= sum(self.weights) else ceil(self.bound)
 
 
 def optimum(case: Case, objective: Objective, seconds: float) -> tuple[float, bool] | None:
-    """Moved weight or number of moves at the least, and whether that is proven; None where OR-Tools is missing."""
+    """The least moved weight or number of moves, and whether it is proven; None if OR-Tools is not installed."""
     try:
         cp_model: Any = import_module("ortools.sat.python.cp_model")
     except ImportError:

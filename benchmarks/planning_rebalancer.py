@@ -1,4 +1,4 @@
-"""Meta's ``rebalancer`` on the same case: local search with moves and swaps, the balance first, then least movement."""
+"""Meta's ``rebalancer`` on the same case: a local search with moves and swaps, first for balance, then for movement."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from benchmarks.planning_optimum import Case
 from workmesh_flows.planning.moves import Objective
 
 ABSOLUTE = 0
-"""Its names for choices are refused by release 1.0.4; their numbers are not."""
+"""Release 1.0.4 accepts only the numbers of its choices, not their names."""
 
 
 def rebalanced(case: Case, objective: Objective) -> list[int] | None:
-    """The node of each entity after it; None where the package is not installed, as below Python 3.12."""
+    """The resulting node of each entity; None if the package is not installed, as before Python 3.12."""
     try:
         rebalancer: Any = import_module("rebalancer")
     except ImportError:
@@ -53,7 +53,7 @@ def rebalanced(case: Case, objective: Objective) -> list[int] | None:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """It logs from C++ to the standard error."""
+    """Hide the log that its C++ part writes to standard error."""
     kept = os.dup(2)
     with Path(os.devnull).open("w") as nothing:
         os.dup2(nothing.fileno(), 2)

@@ -1,4 +1,4 @@
-"""Push against the loop that one would write by hand, against dlt, and against Prefect with a task a record."""
+"""Push compared with a hand-written loop, with dlt, and with Prefect with one task for each record."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from workmesh_flows.domain.node import Node
 
 RECORDS, ONE_BY_ONE, BATCH = 200_000, 8_000, 500
 ORIGINAL = 750
-"""Records a second of the Ruby original, one a request; measured elsewhere."""
+"""Records per second of the Ruby original, one record per request; measured elsewhere."""
 
 Run: TypeAlias = Callable[[Engine, Node, int, int | None], int]
 
 
 def measure(engine: Engine, node: Node, *, records: int = RECORDS, one_by_one: int = ONE_BY_ONE) -> None:
-    """Print all that is required of push; figures are records a second, but where a line says otherwise."""
+    """Print all required results of push, in records per second unless a line names another unit."""
     print_header(f"push, {records:,} records of 400 bytes")
     fill(engine, accounts=200, records=records)
     _batches(engine, node, records)
@@ -42,7 +42,7 @@ def _batches(engine: Engine, node: Node, records: int) -> None:
         runs.append(_apart("dlt", engine, [node], records))
     hand, one_time, ours, *dlt = best_of(*runs)
     print_line("batches of 500, a loop by hand", hand, ours, least=0.75)
-    print_line("batches of 500, by hand, one time a batch", one_time, ours)
+    print_line("batches of 500, by hand, one time per batch", one_time, ours)
     for theirs in dlt:
         print_line("batches of 500, dlt, which flags nothing", theirs, ours, least=2)
 
@@ -50,12 +50,12 @@ def _batches(engine: Engine, node: Node, records: int) -> None:
 def _one_by_one(engine: Engine, node: Node, records: int) -> None:
     ways = (push_by_hand.run, push_ours.run)
     hand, ours = best_of(*(_here(run, engine, [node], records, None) for run in ways))
-    print_line("one a request, a bare httpx.Client loop", hand, ours, least=0.85)
-    print_line("one a request, the original, elsewhere", ORIGINAL, ours, least=1)
+    print_line("one per request, a bare httpx.Client loop", hand, ours, least=0.85)
+    print_line("one per request, the original, elsewhere", ORIGINAL, ours, least=1)
 
 
 def _two_lanes(engine: Engine, nodes: Sequence[Node], records: int) -> None:
-    """By hand in two threads and in two processes: the better one counts. Ours in threads, as in a flow, and apart."""
+    """By hand in two threads and in two processes (the better counts); Workmesh in threads, as in a flow, and in processes."""
     deal(engine, [node.name for node in nodes])
     threads, one_time, processes, ours, apart = best_of(
         _here(push_by_hand.run, engine, nodes, records, BATCH),
@@ -64,9 +64,9 @@ def _two_lanes(engine: Engine, nodes: Sequence[Node], records: int) -> None:
         _here(push_ours.run, engine, nodes, records, BATCH),
         _apart("ours", engine, nodes, records),
     )
-    hand, told = max((threads, "threads"), (processes, "processes"))
-    print_line(f"two lanes, by hand in {told}; threads", hand, ours, least=0.75)
-    print_line(f"two lanes, by hand in {told}; processes", hand, apart, least=0.75)
+    hand, best_way = max((threads, "threads"), (processes, "processes"))
+    print_line(f"two lanes, by hand in {best_way}; threads", hand, ours, least=0.75)
+    print_line(f"two lanes, by hand in {best_way}; processes", hand, apart, least=0.75)
     print_line("two lanes, by hand in threads, one time", one_time, ours)
     deal(engine, [NODE])
 
@@ -74,7 +74,7 @@ def _two_lanes(engine: Engine, nodes: Sequence[Node], records: int) -> None:
 def _here(
     run: Run, engine: Engine, nodes: Sequence[Node], records: int, batch_size: int | None
 ) -> Callable[[], float]:
-    """In this process, a thread for each node's lane."""
+    """Push in this process, with a thread for each lane."""
 
     def measured() -> float:
         unflag(engine, records)
@@ -91,7 +91,7 @@ def _here(
 
 
 def _apart(way: Way, engine: Engine, nodes: Sequence[Node], records: int) -> Callable[[], float]:
-    """In processes of their own, one for each node's lane."""
+    """Push in separate processes, one for each lane."""
 
     def measured() -> float:
         unflag(engine, records)

@@ -1,4 +1,4 @@
-"""The loop that one would write by hand for this one table: no lane, no order of owners, no refusals."""
+"""A hand-written loop for this one table: no lanes, no order for each owner, no refusals."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ Flag: TypeAlias = Callable[[Any, Sequence[int]], None]
 
 
 def run(engine: Engine, node: Node, records: int, batch_size: int | None) -> int:
-    """Write the flags that ours writes: each record by a statement of its own, in one pipeline a batch."""
+    """Write the same flags as Workmesh: one statement for each record, in one pipeline for each batch."""
     return _loop(engine, node, records, batch_size, _flag_times if batch_size else _flag_one)
 
 
 def run_one_time(engine: Engine, node: Node, records: int, batch_size: int | None) -> int:
-    """Flag a batch by one statement, which gives all of it the same time: pull could not tell its order any more."""
+    """Flag a batch by one statement with one time for all records, from which pull could not read their order."""
     return _loop(engine, node, records, batch_size, _flag_batch)
 
 

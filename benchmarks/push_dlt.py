@@ -1,4 +1,4 @@
-"""The same records by dlt, with a custom destination: it extracts all to files, then posts them, and flags nothing.
+"""The same records sent by dlt with a custom destination: it extracts all to files, posts them, and writes no flags.
 
 At its best, of what was tried: a resource that yields pages of dictionaries from a cursor of the server's is faster
 than ``sql_table``, twenty load jobs at once (its default) are faster than one, and files are cut so that there are
@@ -38,7 +38,7 @@ dlt: Any = import_module("dlt")
 
 
 def run(engine: Engine, node: Node, records: int, batch_size: int | None) -> int:
-    """One run of a new pipeline; return the records sent."""
+    """Run a new pipeline; returns the number of records sent."""
     sent: list[int] = []
 
     def rows() -> Iterator[list[dict[str, Any]]]:

@@ -1,4 +1,4 @@
-"""Prefect with one mapped task a record: a task posts its record and flags it."""
+"""Prefect with one mapped task for each record: the task posts its record and flags it."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from benchmarks.push_by_hand import JSON
 from workmesh_flows.adapters.node_http.encoding import encode
 from workmesh_flows.adapters.store.engine import make_engine
 
-AT_ONCE = 16
-"""Tasks side by side; with Prefect's own default, a thread for each of them, it is no faster."""
+MAX_WORKERS = 16
+"""Number of concurrent tasks; Prefect's default, a thread for each task, is no faster."""
 
 PENDING = text("SELECT id, account_id, at, body FROM record WHERE push_success IS NOT TRUE ORDER BY at, id")
 FLAG = text("UPDATE record SET push_time = now(), push_success = TRUE, push_error = NULL WHERE id = :id")
 
 
-@flow(task_runner=ThreadPoolTaskRunner(max_workers=AT_ONCE))  # type: ignore[arg-type]
+@flow(task_runner=ThreadPoolTaskRunner(max_workers=MAX_WORKERS))  # type: ignore[arg-type]
 def push_each(database: str, port: int) -> None:
-    """A task run for each record that is pending."""
+    """Run one task for each pending record."""
     engine = make_engine(database)
     with engine.connect() as connection:
         records = [dict(row) for row in connection.execute(PENDING).mappings()]

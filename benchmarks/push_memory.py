@@ -1,4 +1,4 @@
-"""The peak of a fresh process's memory: the same for ten times the records."""
+"""The peak memory of a new process, which must be the same for ten times as many records."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SIZES = (100_000, 1_000_000)
 
 
 def measure(engine: Engine, node: Node, sizes: Sequence[int] = SIZES) -> None:
-    """Print MiB of a process that pushes few records and of one that pushes many, in batches of 500."""
+    """Print the peak in MiB of a process that pushes few records and of one that pushes many, in batches of 500."""
     few, many = (_memory(engine, node, size) for size in sizes)
     print_line(f"MiB for {sizes[0]:,} (left), {sizes[1]:,} records", few, many, most=1.2)
 

@@ -1,4 +1,4 @@
-"""Our push of one lane, as a flow's task calls it."""
+"""The push of one lane by Workmesh, as a flow's task calls it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from workmesh_flows.operations.delivery.push import push_lane
 
 
 def run(engine: Engine, node: Node, records: int, batch_size: int | None) -> int:
-    """Push the lane; return the records sent."""
+    """Push the lane; return the number of records sent."""
     declared = service(batch_size)
     work = LaneContext(engine, declared, declared.protocol("record"), node, holder="bench")
     return push_lane(work, RunLimits(records)).pushed

@@ -1,4 +1,4 @@
-"""Push as a flow: the task runs that it makes, and its speed beside one mapped task a record.
+"""Push as a flow: the number of task runs, and the speed compared with one mapped task for each record.
 
 ``python -m benchmarks.push_prefect DATABASE PORT`` does the work, in a process whose environment names a temporary
 home for Prefect; it prints what it counted as JSON.
@@ -29,18 +29,18 @@ from workmesh_flows.domain.node import Node
 
 LANES, FEW, MANY, MAPPED = 8, 8_000, 80_000, 2_000
 OTHERS = 1
-"""Task runs of a push that are no lane's: the probe of the nodes, for the status."""
+"""Task runs of a push beside those of lanes: the probe of the nodes, for the status."""
 
 
 PAGE = 200
-"""Runs that the API tells at once."""
+"""Largest number of runs in one answer of the API."""
 SETTLED = 2.0
-"""Seconds without a new task run after which there comes none."""
+"""Seconds without a new task run after which no more is expected."""
 
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """Task runs by the task's name, and records a second."""
+    """Task runs by task name, and records per second."""
 
     tasks: dict[str, int]
     speed: float
@@ -63,7 +63,7 @@ def measure(engine: Engine, node: Node) -> None:
             least=1,
             most=1,
         )
-    print_line(f"a flow of {LANES} lanes; a task run a record", mapped.speed, many.speed)
+    print_line(f"a flow of {LANES} lanes; one task run per record", mapped.speed, many.speed)
 
 
 def _environment(home: str) -> dict[str, str]:
@@ -77,7 +77,7 @@ def _environment(home: str) -> dict[str, str]:
 
 
 def main(database: str, port: str) -> None:
-    """A push of few records, one of many, and one task a record."""
+    """Push few records, push many, and run one task for each record."""
     from benchmarks.push_mapped import push_each
     from workmesh_flows.blocks import WorkmeshNode
     from workmesh_flows.demo.server import prefect_server
@@ -102,7 +102,7 @@ def main(database: str, port: str) -> None:
 
 
 def _task_runs(api: str) -> dict[str, int]:
-    """Those of the latest flow run, once no more arrive: Prefect records them by way of events."""
+    """The task runs of the latest flow run, once no more appear: Prefect records them with a delay."""
     latest = _asked(api, "/flow_runs/filter", {"sort": "START_TIME_DESC", "limit": 1})[0]["id"]
     asked = {"flow_runs": {"id": {"any_": [latest]}}}
     before, total = -1, 0

@@ -1,6 +1,6 @@
 """A push in a process of its own: ``python -m benchmarks.push_process WAY DATABASE NODE PORT RECORDS BATCH_SIZE``.
 
-It says that it is ready, waits for a line, works, and prints the records sent and the peak of its memory in MiB.
+It prints "ready", waits for a line, pushes, and prints the number of records sent and its peak memory in MiB.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ Way: TypeAlias = Literal["by_hand", "dlt", "ours"]
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """Of all processes together; the time begins when all are ready, and memory is the largest one's, in MiB."""
+    """The result of all processes: time from when all are ready, and the largest peak memory, in MiB."""
 
     seconds: float
     memory: float
 
 
 def run(way: Way, engine: Engine, nodes: Sequence[Node], records: int, batch_size: int) -> Ran:
-    """A process for each node's lane, all at once; ``records`` over all of them."""
+    """Run a process for each lane at the same time; ``records`` is the total."""
     url = engine.url.render_as_string(hide_password=False)
     command = [sys.executable, "-m", "benchmarks.push_process", way, url]
     with ExitStack() as stack:
@@ -56,16 +56,16 @@ def run(way: Way, engine: Engine, nodes: Sequence[Node], records: int, batch_siz
             assert process.stdin is not None
             process.stdin.write("go\n")
             process.stdin.flush()
-        told = [process.stdout.readline().split() for process in processes if process.stdout is not None]
+        printed = [process.stdout.readline().split() for process in processes if process.stdout is not None]
         seconds = perf_counter() - began
-    assert sum(int(sent) for sent, _ in told) == records
-    return Ran(seconds, max(float(memory) for _, memory in told))
+    assert sum(int(sent) for sent, _ in printed) == records
+    return Ran(seconds, max(float(memory) for _, memory in printed))
 
 
 def main(way: str, database: str, node: str, port: str, *numbers: str) -> None:
-    """What such a process does."""
+    """The main function of such a process."""
     module, engine = import_module(f"benchmarks.push_{way}"), make_engine(database)
-    with engine.connect():  # the pool keeps it
+    with engine.connect():  # the pool keeps the connection
         print("ready", flush=True)
     sys.stdin.readline()
     records, batch_size = map(int, numbers)

