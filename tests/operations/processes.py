@@ -1,4 +1,4 @@
-"""Processes beside the test's own, and how they begin at once."""
+"""Processes beside the test's own, started at the same moment."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def started(program: str, *arguments: str) -> subprocess.Popen[str]:
-    """A Python module of these tests as a process of its own; it begins once a line is written to it."""
+    """A test module as a process of its own; it starts its work once a line is written to it."""
     return subprocess.Popen(
         [sys.executable, "-m", f"tests.operations.{program}", *arguments],
         stdin=subprocess.PIPE,
@@ -21,7 +21,7 @@ def started(program: str, *arguments: str) -> subprocess.Popen[str]:
 
 
 def go(*processes: subprocess.Popen[str]) -> None:
-    """Wait until each is ready, then let all of them begin."""
+    """Wait until each process is ready, then let all of them start."""
     for process in processes:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
@@ -32,7 +32,7 @@ def go(*processes: subprocess.Popen[str]) -> None:
 
 
 def wait_for_go() -> None:
-    """In such a process: say ready, and wait."""
+    """In such a process: print that it is ready, and wait."""
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     sys.stdin.readline()

@@ -15,13 +15,13 @@ from workmesh_flows.operations.probe import Probe, probe_nodes
 VERSION = "/api/1.0/version.json"
 
 
-def test_a_real_node_is_reachable_and_tells_its_version(tmp_path: Path) -> None:
+def test_a_real_node_is_reachable_and_returns_its_version(tmp_path: Path) -> None:
     with order_node(tmp_path) as process:
         assert probe_nodes([as_node(process)]) == {"n1": Probe(reachable=True, version="1.2.3")}
 
 
 @pytest.mark.parametrize(
-    ("answer", "trouble"),
+    ("answer", "problem"),
     [
         (failure("Wrong api_key"), "ping.json is refused: Wrong api_key"),
         (Answer(code=500), "answers 500"),
@@ -30,15 +30,15 @@ def test_a_real_node_is_reachable_and_tells_its_version(tmp_path: Path) -> None:
         (Answer(raw=b""), ""),
     ],
 )
-def test_a_node_in_trouble_is_a_result_and_no_error(answer: Answer, trouble: str) -> None:
+def test_a_failing_node_is_a_result_and_no_error(answer: Answer, problem: str) -> None:
     with scripted_node(lambda asked: answer) as node:
         probe = probe_nodes([node.node()])["n1"]
     assert not probe.reachable
-    assert trouble in probe.problem
+    assert problem in probe.problem
     assert probe.problem
 
 
-def test_a_node_that_cannot_tell_its_version_is_reachable_all_the_same() -> None:
+def test_a_node_without_a_version_is_still_reachable() -> None:
     def script(asked: Asked) -> Answer:
         return success() if asked.path == PING else Answer(code=404)
 
@@ -54,7 +54,7 @@ def test_a_version_never_carries_the_key() -> None:
 
 
 @pytest.mark.parametrize("host", ["", "no such host", "a..b", "xn--", "a\nb", "[", "ü" * 70])
-def test_a_host_that_is_none_does_not_stop_the_others_from_being_probed(host: str) -> None:
+def test_an_invalid_host_does_not_stop_the_probes_of_others(host: str) -> None:
     with scripted_node() as node:
         bad = Node("bad", host, SecretStr("k"), ("s",))
         probes = probe_nodes([bad, node.node()])
@@ -63,7 +63,7 @@ def test_a_host_that_is_none_does_not_stop_the_others_from_being_probed(host: st
     assert probes["bad"].problem
 
 
-def test_disabled_nodes_are_left_alone_and_all_others_are_asked() -> None:
+def test_all_nodes_but_disabled_ones_are_probed() -> None:
     with scripted_node() as node:
         nodes = [node.node(name=state.value, state=state) for state in NodeState]
         probes = probe_nodes(nodes)
@@ -71,7 +71,7 @@ def test_disabled_nodes_are_left_alone_and_all_others_are_asked() -> None:
     assert len(node.asked) == 6
 
 
-def test_many_nodes_are_asked_side_by_side() -> None:
+def test_many_nodes_are_probed_in_parallel() -> None:
     def slow(asked: Asked) -> Answer:
         time.sleep(0.1)
         return success("1")
@@ -84,7 +84,7 @@ def test_many_nodes_are_asked_side_by_side() -> None:
     assert took < 20 * 0.2 / 2
 
 
-def test_a_node_that_does_not_answer_costs_no_more_than_its_time() -> None:
+def test_a_node_that_does_not_answer_costs_at_most_the_timeout() -> None:
     def slow(asked: Asked) -> Answer:
         time.sleep(0.6)
         return success()

@@ -1,4 +1,4 @@
-"""The figures behind the status tables, on a situation made by hand."""
+"""The counts behind the status tables, on hand-written rows."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def node(name: str, *services: str, state: NodeState = NodeState.ACTIVE, **caps:
 
 
 def a_situation(engine: Engine) -> Inventory:
-    """Six shops: two on a, one on b, one on a name nobody knows, one on an invalid document, one on none."""
+    """Six shops: two on a, one on b, one on an unknown node, one on an invalid document, one on none."""
     write_shops(engine, ["a", "a", "b", "gone", "broken", None])
     write_orders(engine, [1, 1, 1, 2, 2, 3, 3, 4, 5, 6, None, None])
     flags: dict[tuple[bool | None, bool | None], list[int]] = {
@@ -149,7 +149,7 @@ def test_used_is_the_share_of_the_cap_that_binds_first(
     assert set(nodes.index[nodes["used"].isna()]) == {"b", "broken", "c", "gone"}, "no caps, no share"
 
 
-def test_probes_show_who_can_be_reached(engine: Engine) -> None:
+def test_probes_show_which_nodes_are_reachable(engine: Engine) -> None:
     probes = {
         "a": Probe(reachable=True, version="1.0.1"),
         "c": Probe(reachable=False, problem="no connection"),
@@ -160,7 +160,7 @@ def test_probes_show_who_can_be_reached(engine: Engine) -> None:
     assert nodes.loc["b", "reachable"] is None
 
 
-def test_all_nodes_that_hold_something_are_worked_whoever_knows_them(engine: Engine) -> None:
+def test_all_nodes_with_entities_are_processed_even_if_unknown(engine: Engine) -> None:
     a_situation(engine)
     assert assigned_nodes(engine, shop_service()) == ["a", "b", "broken", "gone"]
     assert assigned_nodes(engine, ticket_service()) == ["a", "c"]
@@ -184,7 +184,7 @@ def test_empty_user_tables_give_zeros(engine: Engine) -> None:
     assert nodes_table(status).iloc[0]["entities"] == 0
 
 
-def test_tables_hold_what_people_see_and_no_key(engine: Engine) -> None:
+def test_tables_hold_no_key(engine: Engine) -> None:
     nodes, services = tables(engine)
     assert list(nodes.reset_index().columns)[: len(NODE_COLUMNS)] == list(NODE_COLUMNS)
     assert list(services.reset_index().columns)[: len(SERVICE_COLUMNS)] == list(SERVICE_COLUMNS)

@@ -1,4 +1,4 @@
-"""A master that sends letters and gets their results, one lane of it taken."""
+"""A master that sends letters and pulls their results, with one leased lane."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ NOW = datetime(2026, 3, 1, 12, 0, 0, 999_998, tzinfo=UTC)
 
 
 class Letters:
-    """A master that sends letters; its flags are as users have them: times naive, errors of any length."""
+    """A master that sends letters; its flags are as varied as users' own: naive times, errors of any length."""
 
     def __init__(self, engine: Engine, *, aware: bool = True, error: Any = None, count: int = 6) -> None:
         base: Any = registry().generate_base()

@@ -1,4 +1,4 @@
-"""Reading a lane as a test does: to its end."""
+"""Reading a lane to its end."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from workmesh_flows.planning.batching import Sendable
 
 
 def pages(engine: Engine, service: Service, size: int, node: str = "n1") -> list[list[Sendable]]:
-    """All pages of what is pending, read to the end; it must end."""
+    """All pages of pending records; fails where the pages do not end."""
     found: list[list[Sendable]] = []
     for page in pending(reader_of(engine, service, node), size):
         found.append(list(page))
@@ -31,7 +31,7 @@ def reader_of(engine: Engine, service: Service, node: str = "n1") -> PendingRead
 
 
 def pending(reader: PendingReader, size: int) -> Iterator[Sequence[Sendable]]:
-    """Page by page; each is closed before the next one is read."""
+    """The pages of pending records; each is closed before the next one is read."""
     mark: Mark | None = None
     while True:
         with reader.page(size=size, after=mark) as page:

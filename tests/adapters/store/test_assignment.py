@@ -1,4 +1,4 @@
-"""The assignation: what is read, weighed and written in one transaction that other runs wait for."""
+"""Assignment: read, weighed and written in one transaction, for which other runs wait."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def nodes_of(engine: Engine) -> dict[int, str | None]:
 
 
 def assign(engine: Engine, service: Service, caps: dict[str, int | None], limit: int | None = None) -> int:
-    """One assignment run, as the operation does it; gives the number of entities that were written."""
+    """One assignment run, as the operation does it; returns the number of assigned entities."""
     with writing_assignments(engine, service) as run:
         held = run.node_totals()
         loads = [Load(name, *held.get(name, (0, 0)), max_entities=cap) for name, cap in caps.items()]
@@ -58,7 +58,7 @@ def assign(engine: Engine, service: Service, caps: dict[str, int | None], limit:
     return written
 
 
-def test_entities_get_nodes_and_round_robin_goes_on_where_it_stood(engine: Engine) -> None:
+def test_entities_get_nodes_and_round_robin_continues_after_the_last_one(engine: Engine) -> None:
     write_shops(engine, [None] * 5)
     service = shop_service()
     assert assign(engine, service, {"a": None, "b": None, "c": None}, limit=2) == 2
@@ -70,7 +70,7 @@ def test_entities_get_nodes_and_round_robin_goes_on_where_it_stood(engine: Engin
 
 
 @pytest.mark.parametrize("criterion", [RoundRobin(), EntityNumber(), EntityWeight(Shop.size)])
-def test_two_runs_at_once_assign_nothing_twice_and_keep_the_caps(
+def test_concurrent_runs_assign_no_entity_twice_and_exceed_no_cap(
     engine: Engine, criterion: Criterion
 ) -> None:
     write_shops(engine, [None] * 60)
@@ -88,7 +88,7 @@ def test_two_runs_at_once_assign_nothing_twice_and_keep_the_caps(
     assert Counter(nodes_of(engine).values()) == {"a": 20, "b": 15, "c": 10, None: 15}
 
 
-def test_two_processes_at_once_assign_nothing_twice(database_url: str, engine: Engine) -> None:
+def test_concurrent_processes_assign_no_entity_twice(database_url: str, engine: Engine) -> None:
     write_shops(engine, [None] * 40)
     context = multiprocessing.get_context("spawn")
     barrier, outcomes = context.Barrier(2), context.Queue()
@@ -105,7 +105,7 @@ def test_two_processes_at_once_assign_nothing_twice(database_url: str, engine: E
     assert Counter(nodes_of(engine).values()) == {"a": 20, "b": 20}
 
 
-def test_a_second_run_waits_for_the_first_and_sees_what_it_did(engine: Engine) -> None:
+def test_a_second_run_waits_for_the_first_and_reads_its_changes(engine: Engine) -> None:
     write_shops(engine, [None, None])
     service, inside, seen = shop_service(), Event(), list[Any]()
 
@@ -130,7 +130,7 @@ def test_runs_of_two_services_do_not_wait_for_each_other(postgresql: Engine) -> 
         first.write([(1, "a")])
 
 
-def test_a_failure_leaves_everything_as_it_was(engine: Engine) -> None:
+def test_a_failure_changes_nothing(engine: Engine) -> None:
     write_shops(engine, ["a", None, None])
     service = shop_service()
     with writing_assignments(engine, service) as run:
@@ -149,15 +149,15 @@ def test_a_failure_leaves_everything_as_it_was(engine: Engine) -> None:
         assert run.position == "a"
 
 
-def test_a_value_that_the_database_refuses_leaves_everything_as_it_was(postgresql: Engine) -> None:
+def test_a_value_that_the_database_refuses_changes_nothing(postgresql: Engine) -> None:
     write_shops(postgresql, [None, None])
     with pytest.raises(StoreError, match="too long"), writing_assignments(postgresql, shop_service()) as run:
         run.write([(1, "a"), (2, "n" * 51)])
     assert nodes_of(postgresql) == {1: None, 2: None}
 
 
-def test_an_entity_that_somebody_else_assigned_meanwhile_keeps_its_node(postgresql: Engine) -> None:
-    """The master's own code does not wait for us; in SQLite it has to, since a file has one writer."""
+def test_an_entity_that_another_program_assigned_meanwhile_keeps_its_node(postgresql: Engine) -> None:
+    """The master's own code does not wait for an assignment run; in SQLite it has to, since a file has one writer."""
     write_shops(postgresql, [None, None, None])
     with writing_assignments(postgresql, shop_service()) as run:
         found = run.unassigned(None)
@@ -169,7 +169,7 @@ def test_an_entity_that_somebody_else_assigned_meanwhile_keeps_its_node(postgres
     assert nodes_of(postgresql) == {1: "ours", 2: "theirs"}
 
 
-def test_an_entity_that_has_a_node_is_not_written_over(engine: Engine) -> None:
+def test_an_assigned_entity_is_not_overwritten(engine: Engine) -> None:
     write_shops(engine, [None, "theirs"])
     with writing_assignments(engine, shop_service()) as run:
         assert run.write([(1, "ours"), (2, "ours")]) == 1
@@ -177,7 +177,9 @@ def test_an_entity_that_has_a_node_is_not_written_over(engine: Engine) -> None:
     assert nodes_of(engine) == {1: "ours", 2: "theirs"}
 
 
-def test_more_entities_than_one_statement_takes(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_entities_than_fit_into_one_statement_are_assigned(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(adapter, "SENT_AT_ONCE", 3)
     monkeypatch.setattr(adapter, "LISTED_AT_ONCE", 3)
     write_shops(engine, [None] * 8)
@@ -186,7 +188,7 @@ def test_more_entities_than_one_statement_takes(engine: Engine, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("kind", ["string", "enum", "decorated"])
-def test_the_column_of_the_node_may_be_of_any_type_that_holds_text(engine: Engine, kind: str) -> None:
+def test_the_node_column_may_have_any_text_type(engine: Engine, kind: str) -> None:
     """Names of an enum of PostgreSQL or of a decorated type cannot be sent as an array of plain text."""
 
     class Upper(TypeDecorator[str]):
@@ -212,7 +214,7 @@ def test_the_column_of_the_node_may_be_of_any_type_that_holds_text(engine: Engin
 
 
 @pytest.mark.parametrize("kind", ORDERED)
-def test_entities_have_keys_of_any_type(engine: Engine, kind: str) -> None:
+def test_entities_may_have_keys_of_any_type(engine: Engine, kind: str) -> None:
     world = make_world(kind)
     world.fill(engine, ["a", None, None, "b", None], [], [])
     with writing_assignments(engine, world.service) as run:
@@ -222,7 +224,7 @@ def test_entities_have_keys_of_any_type(engine: Engine, kind: str) -> None:
 
 
 def test_runs_of_several_services_wait_for_each_other_in_one_order(engine: Engine) -> None:
-    """Each names the services in an order of its own: nobody ends up waiting for somebody that waits for him."""
+    """Each run names the services in another order: no deadlock follows."""
     write_shops(engine, [None])
     one, other, barrier = shop_service(), make_world().service, Barrier(2)
 
@@ -236,7 +238,7 @@ def test_runs_of_several_services_wait_for_each_other_in_one_order(engine: Engin
         list(pool.map(run, [(one, other), (other, one)]))
 
 
-def test_the_revision_counts_the_runs_that_gave_an_entity_a_node(engine: Engine) -> None:
+def test_the_revision_counts_the_runs_that_assigned_an_entity(engine: Engine) -> None:
     write_shops(engine, [None, None, None])
 
     def revision() -> int | None:
@@ -255,10 +257,10 @@ def test_the_revision_counts_the_runs_that_gave_an_entity_a_node(engine: Engine)
     assert revision() == 1, "it had a node"
     with writing_assignments(engine, shop_service()) as run:
         run.written += 1
-    assert revision() == 2, "somebody else wrote in this block, and told"
+    assert revision() == 2, "other code assigned in this block, and counted it"
 
 
-def test_the_row_of_a_service_is_made_once(engine: Engine) -> None:
+def test_the_row_of_a_service_is_inserted_once(engine: Engine) -> None:
     write_shops(engine, [None])
     barrier, service = Barrier(4), shop_service()
 

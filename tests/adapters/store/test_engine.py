@@ -1,4 +1,4 @@
-"""Opening the database, what its errors become, and its clock."""
+"""Opening the database, the translation of its errors, and its clock."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def refusal(database: Database, secret: str = PASSWORD) -> WorkmeshError:
         pytest.param("sqlite:///x.db?timeout=long", id="an option that is no number"),
     ],
 )
-def test_an_address_that_cannot_be_read_is_a_setting_to_mend(address: str) -> None:
+def test_an_unreadable_database_address_is_a_configuration_error(address: str) -> None:
     error = refusal(address)
     assert type(error) is ConfigurationError
     assert "postgresql+psycopg://user:password@host/name" in str(error)
@@ -71,7 +71,7 @@ def test_an_address_that_cannot_be_read_is_a_setting_to_mend(address: str) -> No
         ("nonsense", "nonsense"),
     ],
 )
-def test_a_driver_that_is_not_there_is_named(scheme: str, named: str) -> None:
+def test_a_missing_driver_is_named(scheme: str, named: str) -> None:
     error = refusal(f"{scheme}://me:{PASSWORD}@host/name")
     assert type(error) is ConfigurationError
     assert "no driver" in str(error)
@@ -80,7 +80,7 @@ def test_a_driver_that_is_not_there_is_named(scheme: str, named: str) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["sqlite+aiosqlite", "postgresql+asyncpg"])
-def test_an_asynchronous_driver_is_told(scheme: str) -> None:
+def test_an_asynchronous_driver_is_a_configuration_error(scheme: str) -> None:
     error = refusal(f"{scheme}://me:{PASSWORD}@host/name" if "postgres" in scheme else f"{scheme}:///x.db")
     assert type(error) is ConfigurationError
     assert scheme in str(error)
@@ -106,36 +106,36 @@ def free_port() -> int:
         pytest.param(lambda: "sqlite:////no/such/folder/x.db", id="no such folder"),
     ],
 )
-def test_a_database_that_is_away_may_come_back(address: Callable[[], str]) -> None:
+def test_an_unreachable_database_is_a_transient_error(address: Callable[[], str]) -> None:
     assert type(refusal(address())) is StoreUnavailable
 
 
-def test_a_database_that_is_not_there_is_told(postgresql_server: str) -> None:
+def test_a_missing_database_is_an_error(postgresql_server: str) -> None:
     url = make_url(postgresql_server).set(database="no such database", password=PASSWORD)
     assert "no such database" in str(refusal(url))
 
 
-def test_an_unknown_option_is_told(postgresql_server: str) -> None:
+def test_an_unknown_option_is_an_error(postgresql_server: str) -> None:
     error = refusal(make_url(postgresql_server).set(password=PASSWORD).update_query_dict({"colour": "red"}))
     assert type(error) is StoreError
     assert "colour" in str(error)
 
 
-def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_no_database_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "x.db").write_text("no database, but longer than the header of one. " * 100)
     error = refusal(f"sqlite:///{tmp_path / 'x.db'}")
     assert type(error) is StoreError
     assert "not a database" in str(error)
 
 
-def test_a_database_that_may_only_be_read_does_not_come_back(tmp_path: Path) -> None:
+def test_a_read_only_database_is_no_transient_error(tmp_path: Path) -> None:
     sqlite3.connect(tmp_path / "x.db").close()
     error = refusal(f"sqlite:///file:{tmp_path / 'x.db'}?mode=ro&uri=true")
     assert type(error) is StoreError
     assert "readonly" in str(error)
 
 
-def test_opening_makes_our_tables_and_leaves_others_alone(database_url: str) -> None:
+def test_opening_creates_the_workmesh_tables_and_no_others(database_url: str) -> None:
     before = create_engine(database_url)
     with before.begin() as connection:
         connection.execute(text("CREATE TABLE mine (id integer)"))
@@ -148,7 +148,7 @@ def test_opening_makes_our_tables_and_leaves_others_alone(database_url: str) -> 
     again.dispose()
 
 
-def test_one_missing_table_is_made_beside_the_other(database_url: str) -> None:
+def test_a_single_missing_table_is_created(database_url: str) -> None:
     first = open_engine(database_url)
     own.tables["workmesh_services"].drop(first)
     first.dispose()
@@ -157,7 +157,7 @@ def test_one_missing_table_is_made_beside_the_other(database_url: str) -> None:
     second.dispose()
 
 
-def test_threads_make_the_tables_at_once(database_url: str) -> None:
+def test_threads_may_create_the_tables_concurrently(database_url: str) -> None:
     for _ in range(5):
         before = create_engine(database_url)
         own.drop_all(before)
@@ -176,7 +176,7 @@ def test_threads_make_the_tables_at_once(database_url: str) -> None:
         assert found == [OWN] * 8
 
 
-def test_processes_make_the_tables_at_once(database_url: str) -> None:
+def test_processes_may_create_the_tables_concurrently(database_url: str) -> None:
     context = multiprocessing.get_context("spawn")
     barrier, outcomes = context.Barrier(3), context.Queue()
     workers = [
@@ -192,7 +192,7 @@ def test_processes_make_the_tables_at_once(database_url: str) -> None:
 
 @pytest.fixture
 def table(engine: Engine) -> Table:
-    """A table as the master's code believes it to be, with a column more than the database has."""
+    """A table as the master's code declares it, with one column more than the database has."""
     with engine.begin() as connection:
         connection.execute(
             text("CREATE TABLE things (id integer PRIMARY KEY, name varchar(5) CHECK (name <> 'bad'))")
@@ -218,7 +218,7 @@ def failing(engine: Engine, statement: str, **values: Any) -> StoreError:
         pytest.param("SELEKT", "", id="no SQL"),
     ],
 )
-def test_what_the_database_refuses_is_named_in_one_line(engine: Engine, statement: str, named: str) -> None:
+def test_an_error_of_the_database_is_one_line(engine: Engine, statement: str, named: str) -> None:
     error = failing(engine, statement)
     assert type(error) is StoreError
     assert named in str(error)
@@ -227,17 +227,17 @@ def test_what_the_database_refuses_is_named_in_one_line(engine: Engine, statemen
     assert error.__cause__ is not None
 
 
-def test_values_of_records_are_not_told(database_url: str) -> None:
+def test_errors_hold_no_values_of_records(database_url: str) -> None:
     engine = open_engine(database_url)
     with engine.begin() as connection:
         connection.execute(text("CREATE TABLE things (id integer PRIMARY KEY, name varchar(50))"))
     error = failing(engine, "INSERT INTO things (id, nam) VALUES (1, :name)", name="a customer's name")
     engine.dispose()
-    for told in texts_of(error):
-        assert "a customer's name" not in told
+    for message in texts_of(error):
+        assert "a customer's name" not in message
 
 
-def test_a_locked_sqlite_is_away_for_a_while(tmp_path: Path) -> None:
+def test_a_locked_sqlite_database_is_a_transient_error(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'x.db'}"
     engine = open_engine(lambda: create_engine(url, connect_args={"timeout": 0.05}))
     with sqlite3.connect(tmp_path / "x.db", isolation_level=None) as other:
@@ -250,7 +250,7 @@ def test_a_locked_sqlite_is_away_for_a_while(tmp_path: Path) -> None:
     assert "locked" in str(error)
 
 
-def test_a_row_that_postgresql_keeps_locked_is_away_for_a_while(postgresql: Engine) -> None:
+def test_a_locked_row_of_postgresql_is_a_transient_error(postgresql: Engine) -> None:
     with postgresql.begin() as connection:
         connection.execute(text("CREATE TABLE things (id integer); INSERT INTO things VALUES (1)"))
     with postgresql.begin() as connection:
@@ -259,12 +259,12 @@ def test_a_row_that_postgresql_keeps_locked_is_away_for_a_while(postgresql: Engi
     assert type(error) is StoreUnavailable
 
 
-def test_a_connection_that_postgresql_ends_is_away_for_a_while(postgresql: Engine) -> None:
+def test_a_connection_that_postgresql_ends_is_a_transient_error(postgresql: Engine) -> None:
     error = failing(postgresql, "SELECT pg_terminate_backend(pg_backend_pid())")
     assert type(error) is StoreUnavailable
 
 
-def test_a_pool_without_a_free_connection_is_away_for_a_while(database_url: str) -> None:
+def test_a_pool_without_a_free_connection_is_a_transient_error(database_url: str) -> None:
     engine = create_engine(database_url, poolclass=QueuePool, pool_size=1, max_overflow=0, pool_timeout=0.05)
     with engine.connect():
         error = failing(engine, "SELECT 1")
@@ -272,12 +272,12 @@ def test_a_pool_without_a_free_connection_is_away_for_a_while(database_url: str)
     assert type(error) is StoreUnavailable
 
 
-def test_an_error_that_is_none_of_the_databases_passes() -> None:
+def test_other_errors_pass_unchanged() -> None:
     with pytest.raises(KeyError), translated_errors():
         raise KeyError
 
 
-def test_the_clock_is_the_databases_and_goes_on(engine: Engine) -> None:
+def test_the_clock_shows_the_databases_time_and_advances(engine: Engine) -> None:
     clock = database_clock(engine)
     first, second = clock(), clock()
     assert first.tzinfo is UTC
@@ -285,7 +285,7 @@ def test_the_clock_is_the_databases_and_goes_on(engine: Engine) -> None:
     assert abs(first - datetime.now(UTC)) < timedelta(seconds=5)
 
 
-def test_the_clock_follows_a_server_whose_time_is_another(postgresql: Engine) -> None:
+def test_the_clock_follows_a_server_with_a_different_time(postgresql: Engine) -> None:
     """A function of the same name, earlier in the search path, is the server whose clock is an hour ahead."""
     with postgresql.begin() as connection:
         connection.execute(
@@ -302,7 +302,7 @@ def test_the_clock_follows_a_server_whose_time_is_another(postgresql: Engine) ->
     assert timedelta(minutes=59) < ahead < timedelta(minutes=61)
 
 
-def test_the_clock_of_a_database_that_is_away_is_none() -> None:
+def test_the_clock_of_an_unreachable_database_raises() -> None:
     engine = create_engine(f"postgresql+psycopg://me:{PASSWORD}@127.0.0.1:{free_port()}/x")
     with pytest.raises(StoreUnavailable):
         database_clock(engine)

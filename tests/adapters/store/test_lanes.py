@@ -1,4 +1,4 @@
-"""One holder a lane, an epoch that rises, a lease that runs out."""
+"""One holder per lane, an epoch that rises, a lease that expires."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def row(engine: Engine, lane: Lane = LANE) -> Row[Any]:
         return connection.execute(select(lanes).where(row_of(lane))).one()
 
 
-def test_a_lane_that_was_never_taken_is_free(engine: Engine) -> None:
+def test_a_new_lane_is_free(engine: Engine) -> None:
     watch = Watch()
     lease = take(engine, watch)
     assert (lease.epoch, lease.holder, lease.last_push_time, lease.batch_limit) == (1, "a", None, None)
@@ -60,7 +60,7 @@ def test_a_lane_that_was_never_taken_is_free(engine: Engine) -> None:
     assert (found.holder, found.epoch, found.lease_until) == ("a", 1, NOON + timedelta(seconds=30))
 
 
-def test_a_lane_that_is_held_says_by_whom(engine: Engine) -> None:
+def test_a_busy_lane_names_its_holder(engine: Engine) -> None:
     watch = Watch()
     take(engine, watch, "the first run")
     with pytest.raises(LaneBusy) as raised:
@@ -70,7 +70,7 @@ def test_a_lane_that_is_held_says_by_whom(engine: Engine) -> None:
     assert row(engine).epoch == 1
 
 
-def test_even_its_own_holder_does_not_take_it_twice(engine: Engine) -> None:
+def test_a_holder_cannot_acquire_its_own_lane_twice(engine: Engine) -> None:
     watch = Watch()
     take(engine, watch, "a")
     with pytest.raises(LaneBusy):
@@ -86,13 +86,13 @@ def test_even_its_own_holder_does_not_take_it_twice(engine: Engine) -> None:
         Lane("shop.orders", "order", "n1", "pull"),
     ],
 )
-def test_lanes_do_not_stand_in_each_others_way(engine: Engine, other: Lane) -> None:
+def test_lanes_are_independent_of_each_other(engine: Engine, other: Lane) -> None:
     watch = Watch()
     take(engine, watch)
     assert take(engine, watch, "b", other).epoch == 1
 
 
-def test_a_lane_that_was_left_is_free_and_its_epoch_rises(engine: Engine) -> None:
+def test_a_released_lane_is_free_and_its_epoch_rises(engine: Engine) -> None:
     watch = Watch()
     for epoch in (1, 2, 3):
         lease = take(engine, watch)
@@ -101,7 +101,7 @@ def test_a_lane_that_was_left_is_free_and_its_epoch_rises(engine: Engine) -> Non
         assert row(engine).holder is None
 
 
-def test_what_was_noted_is_there_for_the_next_run(engine: Engine) -> None:
+def test_saved_columns_are_read_by_the_next_run(engine: Engine) -> None:
     watch = Watch()
     lease = take(engine, watch)
     update_lane(engine, lease, batch_limit=7, last_push_time=NOON)
@@ -110,7 +110,7 @@ def test_what_was_noted_is_there_for_the_next_run(engine: Engine) -> None:
     assert (again.batch_limit, again.last_push_time) == (7, NOON)
 
 
-def test_a_holder_that_stays_silent_for_a_lease_loses_the_lane_and_writes_nothing(engine: Engine) -> None:
+def test_a_holder_whose_lease_expired_loses_the_lane_and_writes_nothing(engine: Engine) -> None:
     watch = Watch()
     old = take(engine, watch, "old")
     watch.tick(30)
@@ -139,7 +139,7 @@ def test_a_holder_that_stays_silent_for_a_lease_loses_the_lane_and_writes_nothin
     assert (row(engine).holder, row(engine).batch_limit) == ("new", None)
 
 
-def test_who_lost_a_lane_once_does_not_write_even_if_it_is_free_again(engine: Engine) -> None:
+def test_a_run_that_lost_its_lane_does_not_write_even_if_the_lane_is_free_again(engine: Engine) -> None:
     watch = Watch()
     old = take(engine, watch, "old")
     watch.tick(31)
@@ -150,7 +150,7 @@ def test_who_lost_a_lane_once_does_not_write_even_if_it_is_free_again(engine: En
     assert old.lost.is_set()
 
 
-def test_a_holder_of_the_same_name_is_another_one(engine: Engine) -> None:
+def test_a_holder_with_the_same_name_is_a_different_run(engine: Engine) -> None:
     """A flow run that Prefect starts again has the same name."""
     watch = Watch()
     old = take(engine, watch, "run")
@@ -160,7 +160,7 @@ def test_a_holder_of_the_same_name_is_another_one(engine: Engine) -> None:
         update_lane(engine, old, batch_limit=3)
 
 
-def test_a_lane_waits_until_the_time_that_the_node_named(engine: Engine) -> None:
+def test_a_lane_is_paused_until_the_time_that_the_node_asked_for(engine: Engine) -> None:
     watch = Watch()
     lease = take(engine, watch)
     update_lane(engine, lease, retry_at=NOON + timedelta(minutes=5))
@@ -175,8 +175,8 @@ def test_a_lane_waits_until_the_time_that_the_node_named(engine: Engine) -> None
     assert row(engine).retry_at is None
 
 
-def test_a_lane_that_is_left_while_another_run_looks_is_still_reported(postgresql: Engine) -> None:
-    """The holder leaves between two statements of the run that finds it there; SQLite lets nobody write then."""
+def test_a_lane_that_is_released_during_the_attempt_is_still_reported_as_busy(postgresql: Engine) -> None:
+    """The holder releases the lane between two statements of another run; in SQLite it cannot write then."""
     watch, lefts = Watch(), list[str]()
     lease = take(postgresql, watch)
 
@@ -191,7 +191,7 @@ def test_a_lane_that_is_left_while_another_run_looks_is_still_reported(postgresq
     assert take(postgresql, watch, "b").epoch == 2
 
 
-def test_a_lane_is_left_when_the_block_ends_well_or_badly(engine: Engine) -> None:
+def test_a_lane_is_released_when_the_block_ends_with_or_without_an_error(engine: Engine) -> None:
     watch, before = Watch(), active_count()
     with lease_lane(engine, LANE, holder="a", clock=watch, lease_seconds=30) as lease:
         assert row(engine).holder == "a"
@@ -206,7 +206,7 @@ def test_a_lane_is_left_when_the_block_ends_well_or_badly(engine: Engine) -> Non
     assert active_count() == before
 
 
-def test_a_lease_is_renewed_while_the_work_goes_on(engine: Engine) -> None:
+def test_a_lease_is_renewed_while_the_block_runs(engine: Engine) -> None:
     def clock() -> datetime:
         return datetime.now(UTC)
 
@@ -236,22 +236,22 @@ def test_a_lease_is_not_renewed_for_a_lane_that_was_lost(engine: Engine) -> None
     assert (found.holder, found.epoch, found.lease_until) == ("b", 2, later)
 
 
-def test_a_keeper_goes_on_after_a_time_without_the_database(engine: Engine) -> None:
+def test_renewal_continues_after_the_database_was_unreachable(engine: Engine) -> None:
     def clock() -> datetime:
         return datetime.now(UTC)
 
     with lease_lane(engine, LANE, holder="a", clock=clock, lease_seconds=0.15):
         with engine.begin() as connection:
-            connection.execute(text("ALTER TABLE workmesh_lanes RENAME TO away"))
+            connection.execute(text("ALTER TABLE workmesh_lanes RENAME TO renamed"))
         sleep(0.2)
         with engine.begin() as connection:
-            connection.execute(text("ALTER TABLE away RENAME TO workmesh_lanes"))
+            connection.execute(text("ALTER TABLE renamed RENAME TO workmesh_lanes"))
         back = clock()
         sleep(0.2)
         assert row(engine).lease_until > back
 
 
-def test_a_database_that_is_away_at_the_end_hides_nothing(engine: Engine) -> None:
+def test_an_unreachable_database_at_the_end_of_a_block_hides_no_error(engine: Engine) -> None:
     def fail() -> None:
         with lease_lane(engine, LANE, holder="a", clock=Watch(), lease_seconds=30):
             lanes.drop(engine)
@@ -263,7 +263,7 @@ def test_a_database_that_is_away_at_the_end_hides_nothing(engine: Engine) -> Non
         take(engine, Watch())
 
 
-def test_of_two_threads_exactly_one_takes_a_lane(engine: Engine) -> None:
+def test_of_two_threads_exactly_one_acquires_a_lane(engine: Engine) -> None:
     barrier = Barrier(2)
 
     def race(name: str) -> int | None:
@@ -284,7 +284,7 @@ def test_of_two_threads_exactly_one_takes_a_lane(engine: Engine) -> None:
                 connection.execute(update(lanes).values(holder=None))
 
 
-def test_of_two_processes_exactly_one_takes_a_lane(database_url: str, engine: Engine) -> None:
+def test_of_two_processes_exactly_one_acquires_a_lane(database_url: str, engine: Engine) -> None:
     context, rounds = multiprocessing.get_context("spawn"), 20
     barrier, outcomes = context.Barrier(2), context.Queue()
     workers = [
@@ -302,7 +302,7 @@ def test_of_two_processes_exactly_one_takes_a_lane(database_url: str, engine: En
     assert all(0 in pair for pair in zip(epochs["a"], epochs["b"], strict=True))
 
 
-def test_a_lane_is_named_as_people_say_it() -> None:
+def test_a_lane_has_a_readable_name() -> None:
     assert str(LANE) == "order to n1"
     assert str(Lane("s", "order", "n1", "pull")) == "order from n1"
     assert issubclass(LaneLost, LaneError)

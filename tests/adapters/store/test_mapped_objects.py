@@ -55,7 +55,7 @@ class Blog:
             "Comment",
             id=Column(Integer, primary_key=True),
             post_id=Column(Integer, ForeignKey("post.id")),
-            said=Column(String(50)),
+            words=Column(String(50)),
         )
         self.service = service_of(self.author, self.post, send=lambda record, node: None)
 
@@ -67,7 +67,7 @@ class Blog:
                 self.post,
                 [{"id": n, "at": n // 2, "author_id": 1, "title": f"post {n}"} for n in range(posts)],
             ),
-            (self.comment, [{"id": n, "post_id": n // 3, "said": f"comment {n}"} for n in range(posts * 3)]),
+            (self.comment, [{"id": n, "post_id": n // 3, "words": f"comment {n}"} for n in range(posts * 3)]),
         )
 
     def read(self, engine: Engine, size: int) -> Iterator[Sendable]:
@@ -100,7 +100,7 @@ def test_what_a_function_changes_on_an_object_is_not_saved(engine: Engine) -> No
         record = item.record
         record.title = "changed"
         record.author.name = "changed"
-        record.comments.append(blog.comment(id=1_000 + item.id, said="added"))
+        record.comments.append(blog.comment(id=1_000 + item.id, words="added"))
         session = object_session(record)
         assert session is not None
         if item.id % 2:
@@ -114,7 +114,7 @@ def test_what_a_function_changes_on_an_object_is_not_saved(engine: Engine) -> No
 
 
 def test_no_transaction_is_open_between_two_pages(engine: Engine) -> None:
-    """While a page is sent, another connection writes and, in PostgreSQL, none of ours is in a transaction."""
+    """While a page is sent, another connection can write and, in PostgreSQL, the reader has no open transaction."""
     blog = Blog()
     blog.fill(engine)
     for item in blog.read(engine, 1):
@@ -144,7 +144,7 @@ def test_a_transaction_that_a_relationship_opened_ends_with_its_page(engine: Eng
 
 
 @pytest.mark.parametrize("form", ["rows", "objects"])
-def test_memory_holds_a_page_and_not_the_lane(tmp_path: Any, form: str) -> None:
+def test_memory_holds_one_page_and_not_the_whole_lane(tmp_path: Any, form: str) -> None:
     engine = create_engine(f"sqlite:///{tmp_path / 'x.db'}")
     world = make_flat(Integer())
     service = (

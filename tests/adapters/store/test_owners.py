@@ -19,7 +19,7 @@ from tests.adapters.store.paging import ids, pages
 from tests.adapters.store.worlds import fill, flag_columns, made_of, make_world, service_of
 
 
-def test_a_schema_of_its_own(postgresql: Engine) -> None:
+def test_tables_may_be_in_a_schema(postgresql: Engine) -> None:
     world = make_world("texts", schema="Its Own")
     with postgresql.begin() as connection:
         connection.execute(text('CREATE SCHEMA "Its Own"'))
@@ -27,7 +27,7 @@ def test_a_schema_of_its_own(postgresql: Engine) -> None:
     assert ids(pages(postgresql, world.service, 1)) == [world.key(1), world.key(3)]
 
 
-def test_a_record_that_is_itself_the_entity(engine: Engine) -> None:
+def test_a_record_may_be_the_entity_itself(engine: Engine) -> None:
     account: Any = made_of(
         registry().generate_base(),
         "Account",

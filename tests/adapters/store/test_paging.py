@@ -38,7 +38,7 @@ from tests.adapters.store.worlds import START, at, make_flat, make_world
 
 
 class Colour(PythonEnum):
-    """Its order in the database is that of the names in PostgreSQL's type, or of their texts."""
+    """The database orders its values by their place in PostgreSQL's type, or as texts."""
 
     RED = 1
     BLUE = 2
@@ -142,7 +142,7 @@ def test_times_that_another_program_wrote_into_sqlite(tmp_path: Any, written: st
     engine.dispose()
 
 
-def test_what_changes_between_two_pages_is_neither_twice_nor_out_of_order(engine: Engine) -> None:
+def test_changes_between_two_pages_duplicate_and_reorder_nothing(engine: Engine) -> None:
     world = make_flat(Integer())
     world.fill(engine, [number // 2 for number in range(12)])
     seen: list[int] = []

@@ -1,4 +1,4 @@
-"""Results and their flags: one that does not fit stops no other."""
+"""Results and their flags: a result that does not fit stops no other."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from workmesh_flows.adapters.store.values import as_utc
 from workmesh_flows.errors import LaneLost, StoreError, StoreUnavailable
 
 
-def test_who_loses_the_lane_among_single_writes_flags_nothing_more(engine: Engine) -> None:
+def test_a_run_that_loses_its_lane_between_single_writes_flags_nothing_more(engine: Engine) -> None:
     letters = Letters(engine)
     with engine.begin() as connection:
         connection.execute(update(lanes).values(epoch=7))
@@ -105,7 +105,7 @@ def test_nul_is_a_misfit_in_postgresql(postgresql: Engine) -> None:
 
 
 @pytest.mark.parametrize("column", ["score", "back_error"])
-def test_a_missing_column_is_no_fault_of_the_results(engine: Engine, column: str) -> None:
+def test_a_missing_column_fails_no_result(engine: Engine, column: str) -> None:
     letters = Letters(engine)
     with engine.begin() as connection:
         connection.execute(text(f"ALTER TABLE letter RENAME COLUMN {column} TO elsewhere"))
@@ -117,7 +117,7 @@ def test_a_missing_column_is_no_fault_of_the_results(engine: Engine, column: str
         assert connection.scalars(text("SELECT back FROM letter WHERE back IS NOT NULL")).all() == []
 
 
-def test_a_missing_table_is_no_fault_of_the_results(engine: Engine) -> None:
+def test_a_missing_table_fails_no_result(engine: Engine) -> None:
     letters = Letters(engine)
     with engine.begin() as connection:
         connection.execute(text("DROP TABLE letter"))
@@ -125,7 +125,7 @@ def test_a_missing_table_is_no_fault_of_the_results(engine: Engine) -> None:
         letters.pull({1: {"score": 1}, 2: {"score": 2}})
 
 
-def test_a_database_that_is_locked_flags_nobody(tmp_path: Any) -> None:
+def test_a_locked_database_flags_no_record(tmp_path: Any) -> None:
     engine = create_engine(f"sqlite:///{tmp_path / 'x.db'}", connect_args={"timeout": 0.05})
     create_own_tables(engine)
     letters = Letters(engine)

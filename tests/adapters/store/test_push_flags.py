@@ -40,7 +40,7 @@ def test_a_batch_is_flagged_with_the_lanes_latest_push_time(engine: Engine) -> N
     assert letters.lane().last_push_time == NOW + timedelta(microseconds=2)
 
 
-def test_a_batch_without_a_pushed_one_leaves_the_push_time(engine: Engine) -> None:
+def test_a_batch_without_a_pushed_record_leaves_the_push_time(engine: Engine) -> None:
     letters = Letters(engine)
     letters.push([], {1: "no good"})
     assert letters.lane().last_push_time is None
@@ -97,11 +97,11 @@ def test_a_failure_in_the_middle_leaves_nothing_of_the_batch(engine: Engine) -> 
 
 
 def lose(letters: Letters) -> None:
-    """Another run takes the lane, after a lease of silence."""
+    """Another run acquires the lane after its lease has expired."""
     letters.take("b", NOW + timedelta(minutes=1))
 
 
-def test_who_lost_the_lane_flags_nothing(engine: Engine) -> None:
+def test_a_run_that_lost_its_lane_flags_nothing(engine: Engine) -> None:
     letters = Letters(engine)
     lose(letters)
     with pytest.raises(LaneLost):
@@ -115,7 +115,9 @@ def test_who_lost_the_lane_flags_nothing(engine: Engine) -> None:
 @pytest.mark.parametrize(
     ("kind", "room"), [(String(20), 20), (String(5_000), 2_000), (Text(), 2_000), (String(), 2_000)]
 )
-def test_an_error_text_is_cut_to_its_column_and_to_two_thousand(engine: Engine, kind: Any, room: int) -> None:
+def test_an_error_text_is_cut_to_its_column_and_to_2000_characters(
+    engine: Engine, kind: Any, room: int
+) -> None:
     letters = Letters(engine, error=kind)
     letters.push([], {1: "ä😀" * 5_000, 2: "short"})
     letters.pull({3: "ä😀" * 5_000})
@@ -126,15 +128,16 @@ def test_an_error_text_is_cut_to_its_column_and_to_two_thousand(engine: Engine, 
 
 
 @pytest.mark.parametrize(
-    ("said", "kept"), [("a\0b", "a b"), ("a\ud800b", "a?b"), ("'; DROP TABLE letter; --%s", None), ("", "")]
+    ("written", "stored"),
+    [("a\0b", "a b"), ("a\ud800b", "a?b"), ("'; DROP TABLE letter; --%s", None), ("", "")],
 )
-def test_an_error_text_may_hold_any_character(engine: Engine, said: str, kept: str | None) -> None:
-    """A text that cannot be stored would stop the lane for ever: the same record comes first in the next run."""
+def test_an_error_text_may_hold_any_character(engine: Engine, written: str, stored: str | None) -> None:
+    """A text that cannot be stored would stop the lane in every run: the same record is sent first again."""
     letters = Letters(engine, error=String(100))
-    letters.push([], {1: said})
-    assert letters.pull({2: said}) == {}
+    letters.push([], {1: written})
+    assert letters.pull({2: written}) == {}
     rows = letters.rows()
-    assert rows[1].sent_error == rows[2].back_error == (said if kept is None else kept)
+    assert rows[1].sent_error == rows[2].back_error == (written if stored is None else stored)
 
 
 def test_a_batch_of_many_is_one_transaction(engine: Engine) -> None:

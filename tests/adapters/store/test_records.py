@@ -1,4 +1,4 @@
-"""What is pending, what is pullable, and what a node's word for a record is worth."""
+"""Pending and pullable records, and the ids that a node may name."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def flag(engine: Engine, world: World, number: int, **values: Any) -> None:
         session.commit()
 
 
-def test_pending_is_a_state_of_the_record(engine: Engine, world: World) -> None:
+def test_a_record_is_pending_until_it_is_flagged_as_pushed(engine: Engine, world: World) -> None:
     assert ids(pages(engine, world.service, 10)) == [1, 5, 6, 7]
     flag(engine, world, 5, push_success=True, push_time=START)
     flag(engine, world, 6, push_success=False, push_time=START, push_error="no")
@@ -73,7 +73,7 @@ def test_counts_of_a_protocol_that_only_pushes(engine: Engine) -> None:
     assert [int(number) for number in row[2:]] == [3, 2, 1, 0, 0, 1]
 
 
-def test_pushed_at_knows_the_records_of_the_lane_only(engine: Engine, world: World) -> None:
+def test_pushed_at_finds_only_records_of_the_lane(engine: Engine, world: World) -> None:
     flag(engine, world, 1, push_success=True, push_time=at(0.000_001))
     flag(engine, world, 5, push_success=False, push_time=at(1))
     flag(engine, world, 2, push_success=True, push_time=at(1))
@@ -81,8 +81,8 @@ def test_pushed_at_knows_the_records_of_the_lane_only(engine: Engine, world: Wor
         assert reader.pushed_at(1) == (at(0.000_001), True)
         assert reader.pushed_at(5) == (at(1), False)
         assert reader.pushed_at(6) == (None, False)
-        for stranger in (2, 3, 4, 99, 2**40, 2**63 - 1):
-            assert reader.pushed_at(stranger) is None
+        for other in (2, 3, 4, 99, 2**40, 2**63 - 1):
+            assert reader.pushed_at(other) is None
 
 
 def test_pullable_are_the_pushed_ones_up_to_a_time_in_the_order_of_pushing(engine: Engine) -> None:
@@ -99,17 +99,17 @@ def test_pullable_are_the_pushed_ones_up_to_a_time_in_the_order_of_pushing(engin
         assert ids(read) == [9, 7, 8, 5]
 
 
-def test_what_no_key_of_the_column_can_be_is_not_the_lanes(engine: Engine) -> None:
+def test_a_value_that_cannot_be_a_key_is_not_in_the_lane(engine: Engine) -> None:
     world = make_world("texts")
     world.fill(engine, ["n1"], [1], [1])
     with reading_pullable(engine, pull_tables(world.service, world.protocol), "n1") as reader:
-        for stranger in ("", "x" * 1_000, "a\0b", "'; DROP TABLE x; --"):
-            assert reader.pushed_at(stranger) is None
+        for other in ("", "x" * 1_000, "a\0b", "'; DROP TABLE x; --"):
+            assert reader.pushed_at(other) is None
         assert reader.pushed_at(world.key(1)) == (None, False)
 
 
 @pytest.mark.parametrize(
-    ("kind", "said", "read"),
+    ("kind", "value", "read"),
     [
         ("integers", 5, 5),
         ("integers", "5", 5),
@@ -119,24 +119,24 @@ def test_what_no_key_of_the_column_can_be_is_not_the_lanes(engine: Engine) -> No
         ("UUIDs", "0000000000000000000000000000000a", UUID(int=10)),
     ],
 )
-def test_an_id_is_read_as_the_column_has_it(kind: str, said: Any, read: Any) -> None:
-    assert parse_key(column_of(make_world(kind).protocol.id), said) == read
+def test_an_id_is_parsed_into_the_type_of_its_column(kind: str, value: Any, read: Any) -> None:
+    assert parse_key(column_of(make_world(kind).protocol.id), value) == read
 
 
 @pytest.mark.parametrize(
-    ("kind", "said"),
+    ("kind", "value"),
     [
         *(
-            ("integers", said)
-            for said in ("", "five", "5.0", 5.0, True, None, [5], {"id": 5}, 2**63, "9" * 30)
+            ("integers", value)
+            for value in ("", "five", "5.0", 5.0, True, None, [5], {"id": 5}, 2**63, "9" * 30)
         ),
-        *(("UUIDs", said) for said in ("", "five", 5, None, [5])),
-        *(("texts", said) for said in (None, True, 1.5, ["5"])),
+        *(("UUIDs", value) for value in ("", "five", 5, None, [5])),
+        *(("texts", value) for value in (None, True, 1.5, ["5"])),
     ],
 )
-def test_what_can_be_no_id_is_none(kind: str, said: Any) -> None:
+def test_a_value_that_cannot_be_an_id_is_refused(kind: str, value: Any) -> None:
     with pytest.raises(ValueError, match="is no key"):
-        parse_key(column_of(make_world(kind).protocol.id), said)
+        parse_key(column_of(make_world(kind).protocol.id), value)
 
 
 def test_a_missing_column_is_named(engine: Engine) -> None:

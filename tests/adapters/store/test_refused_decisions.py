@@ -1,4 +1,4 @@
-"""What stands in our table of refused records: keys of any type, as texts; listed, replayed, skipped, forgotten."""
+"""The table of refused records: keys of any type as text, listed, replayed, skipped and deleted."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from workmesh_flows.operations.delivery.replay import decide_refused, list_refus
 
 
 def run(engine: Engine, there: RefusedOrders, times: int = 1) -> list[Any]:
-    """Push so often; what the last run sent."""
+    """Push a number of times; return what the last run sent."""
     with scripted_node() as node:
         for _ in range(times):
             there.sent.clear()
@@ -62,7 +62,7 @@ def test_a_success_forgets_the_refusals_of_a_key_of_any_type(engine: Engine, kin
 
 
 @pytest.mark.parametrize("kind", KEY_TYPES)
-def test_a_record_or_an_entity_is_named_as_people_write_it(engine: Engine, kind: str) -> None:
+def test_a_record_or_an_entity_is_found_by_its_key_as_text(engine: Engine, kind: str) -> None:
     kinds = KEY_TYPES[kind]
     there = write_orders(engine, kinds, [1, 2], attempts=1)
     there.bad.update({kinds.key(101), kinds.key(102)})
@@ -80,7 +80,7 @@ def test_a_record_or_an_entity_is_named_as_people_write_it(engine: Engine, kind:
     assert states(engine) == [("parked", 1), ("skipped", 1)]
 
 
-def test_names_that_are_unknown_change_nothing(engine: Engine) -> None:
+def test_unknown_names_change_nothing(engine: Engine) -> None:
     kind = KEY_TYPES["UUIDs"]
     there = write_orders(engine, kind, [1, 1, 2], attempts=1)
     there.bad.add(kind.key(101))
@@ -96,14 +96,14 @@ def test_names_that_are_unknown_change_nothing(engine: Engine) -> None:
     assert decide_refused(engine, there.service, "replay", records=[known, known.upper()]) == 1
 
 
-def test_what_waits_behind_is_counted(engine: Engine) -> None:
+def test_records_that_wait_behind_a_refused_one_are_counted(engine: Engine) -> None:
     kind = KEY_TYPES["UUIDs"]
     there = write_orders(engine, kind, [1, 1, 1, 2, 2, 3], attempts=2)
     there.bad.update({kind.key(101), kind.key(104)})
     run(engine, there, 2)
     first, second = list_refused(engine, Mesh([there.service]))
-    told = {(one.state.value, one.attempts, one.waiting, one.node, one.reason) for one in (first, second)}
-    assert told == {("parked", 2, 2, "n1", "bad"), ("parked", 2, 1, "n1", "bad")}
+    found = {(one.state.value, one.attempts, one.waiting, one.node, one.reason) for one in (first, second)}
+    assert found == {("parked", 2, 2, "n1", "bad"), ("parked", 2, 1, "n1", "bad")}
     decide_refused(engine, there.service, "skip", records=[str(kind.key(101))])
     counts = {one.state.value: one.waiting for one in list_refused(engine, Mesh([there.service]), ["orders"])}
     assert counts == {"skipped": 0, "parked": 1}
@@ -111,7 +111,7 @@ def test_what_waits_behind_is_counted(engine: Engine) -> None:
         list_refused(engine, Mesh([there.service]), ["order"])
 
 
-def test_behind_a_record_that_blocks_the_whole_lane_waits(engine: Engine) -> None:
+def test_the_whole_lane_waits_behind_a_blocking_record(engine: Engine) -> None:
     kind = KEY_TYPES["integers"]
     there = write_orders(engine, kind, [1, 1, 2, 3], attempts=1, policy="block")
     there.bad.add(kind.key(101))
@@ -168,7 +168,7 @@ def test_an_entity_that_was_deleted_with_its_records_is_forgotten(engine: Engine
     assert states(engine) == []
 
 
-def test_a_record_that_came_to_another_owner_stays_parked(engine: Engine) -> None:
+def test_a_parked_record_that_moves_to_another_owner_stays_parked(engine: Engine) -> None:
     key = KEY_TYPES["integers"].key
     there = write_orders(engine, KEY_TYPES["integers"], [1, 2], attempts=1)
     there.bad.add(key(101))
@@ -181,7 +181,7 @@ def test_a_record_that_came_to_another_owner_stays_parked(engine: Engine) -> Non
     assert run(engine, there) == [key(101)]
 
 
-def test_a_reason_of_any_length_is_kept_as_far_as_it_fits(engine: Engine) -> None:
+def test_a_reason_of_any_length_is_saved_up_to_the_limit(engine: Engine) -> None:
     key = KEY_TYPES["texts"].key
     there = write_orders(engine, KEY_TYPES["texts"], [1], attempts=1)
     there.bad.add(key(101))

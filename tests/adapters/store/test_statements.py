@@ -1,4 +1,4 @@
-"""The SQL of a declaration with awkward names, as text: what each statement joins, asks and orders."""
+"""The SQL text of statements on a declaration with awkward names: joins, conditions and order."""
 
 from __future__ import annotations
 
@@ -48,7 +48,9 @@ def pending(**more: Any) -> ClauseElement:
     return pending_statements.pending(TABLES, "n1", columns=[ID], limit=5, **more)
 
 
-def test_pending_is_what_was_not_pushed_of_the_entities_of_a_node_in_order(dialect: Dialect) -> None:
+def test_pending_records_are_those_of_a_nodes_entities_that_were_not_pushed_in_order(
+    dialect: Dialect,
+) -> None:
     text = sql(pending(), dialect)
     success = "IS NOT true" if dialect is POSTGRESQL else "IS NOT 1"
     assert text.startswith('SELECT "select"."Id of it", "Account_1"."Key" AS workmesh_owner FROM')
@@ -58,18 +60,18 @@ def test_pending_is_what_was_not_pushed_of_the_entities_of_a_node_in_order(diale
     assert " OUTER " not in text
 
 
-def test_a_later_page_begins_behind_the_one_before(dialect: Dialect) -> None:
+def test_a_page_begins_after_the_mark_of_the_page_before(dialect: Dialect) -> None:
     text = sql(pending(after=(START, 7)), dialect)
     assert '("select"."where", "select"."Id of it") > (?, ?) ORDER BY' in text
 
 
-def test_the_count_of_pending_asks_as_the_pages_do(dialect: Dialect) -> None:
+def test_the_count_of_pending_records_has_the_conditions_of_the_pages(dialect: Dialect) -> None:
     count, page = sql(pending_statements.count_pending(TABLES, "n1"), dialect), sql(pending(), dialect)
     assert count.startswith("SELECT count(*)")
     assert count.partition(" FROM ")[2] == page.partition(" FROM ")[2].partition(" ORDER BY ")[0]
 
 
-def test_pullable_is_what_was_pushed_up_to_a_time_in_the_order_of_pushing(dialect: Dialect) -> None:
+def test_pullable_records_are_those_pushed_up_to_a_time_in_push_order(dialect: Dialect) -> None:
     statement = pullable_statements.pullable(
         TABLES, "n1", columns=[ID], upto=START, limit=5, after=(START, 7)
     )
@@ -80,7 +82,7 @@ def test_pullable_is_what_was_pushed_up_to_a_time_in_the_order_of_pushing(dialec
     assert 'ORDER BY "select"."push Time", "select"."Id of it" LIMIT ?' in text
 
 
-def test_pushed_at_looks_only_into_the_lane(dialect: Dialect) -> None:
+def test_pushed_at_selects_only_records_of_the_lane(dialect: Dialect) -> None:
     text = sql(pullable_statements.pushed_at(TABLES, "n1", 5), dialect)
     assert text.startswith('SELECT "select"."push Time", "select"."push Success" FROM')
     assert hops(dialect) in text
@@ -107,14 +109,14 @@ def test_a_node_is_written_only_where_there_is_none(dialect: Dialect) -> None:
     assert text.endswith(' AND "Account"."order" IS NULL')
 
 
-def test_nodes_of_many_entities_are_written_at_once_and_never_cut_to_a_length() -> None:
+def test_nodes_of_many_entities_are_written_by_one_statement_and_never_cut() -> None:
     text = " ".join(str(assignment.write_assignments(SERVICE).compile(dialect=POSTGRESQL)).split())
     assert text.startswith('UPDATE "Account" SET "order"=((%(workmesh_nodes)s::VARCHAR[])[')
     assert " FROM unnest(%(workmesh_keys)s::" in text
     assert text.endswith(' AND "Account"."order" IS NULL')
 
 
-def test_counts_keep_records_without_an_owner(dialect: Dialect) -> None:
+def test_counts_include_records_without_an_owner(dialect: Dialect) -> None:
     text = sql(counts.flag_counts(SERVICE, PROTOCOL), dialect)
     assert hops(dialect, "LEFT OUTER JOIN") in text
     assert text.endswith('GROUP BY "Account_1"."order", "Account_1"."Key" IS NOT NULL')
@@ -126,11 +128,11 @@ def test_entities_are_counted_and_weighed_by_node(dialect: Dialect) -> None:
     assert text.endswith('FROM "Account" GROUP BY "Account"."order"')
 
 
-def test_what_is_sent_is_neither_a_flag_nor_a_result() -> None:
+def test_payload_columns_are_neither_flags_nor_results() -> None:
     assert [column.name for column in TABLES.payload_columns()] == ["Id of it", "User", "where"]
 
 
-def test_a_schema_stands_before_each_table() -> None:
+def test_each_table_is_qualified_by_its_schema() -> None:
     world = make_world(schema="Its Own")
     text = sql(pending_statements.count_pending(push_tables(world.service, world.protocol), "n1"))
     assert 'FROM "Its Own"."select" JOIN "Its Own"."user" AS user_1' in text

@@ -1,4 +1,4 @@
-"""Points in time, as our columns and a user's columns keep them."""
+"""Times as the columns of Workmesh tables and of users' tables store them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("moment", SAME)
-def test_our_column_gives_back_the_same_moment_in_utc(engine: Engine, moment: datetime) -> None:
+def test_a_utc_column_returns_the_same_time_in_utc(engine: Engine, moment: datetime) -> None:
     with engine.begin() as connection:
         table.create(connection)
         connection.execute(insert(table).values(id=1, ours=moment))
@@ -46,14 +46,14 @@ def test_our_column_gives_back_the_same_moment_in_utc(engine: Engine, moment: da
     assert found.tzinfo is UTC
 
 
-def test_our_column_keeps_nothing(engine: Engine) -> None:
+def test_a_utc_column_stores_null(engine: Engine) -> None:
     with engine.begin() as connection:
         table.create(connection)
         connection.execute(insert(table).values(id=1, ours=None))
         assert connection.scalar(select(table.c.ours)) is None
 
 
-def test_moments_of_our_column_are_ordered_whatever_zone_they_were_given_in(engine: Engine) -> None:
+def test_times_of_a_utc_column_are_ordered_whatever_their_zone(engine: Engine) -> None:
     later = NOON.astimezone(KOLKATA) + timedelta(microseconds=1)
     with engine.begin() as connection:
         table.create(connection)
@@ -65,7 +65,7 @@ def test_moments_of_our_column_are_ordered_whatever_zone_they_were_given_in(engi
 
 @pytest.mark.parametrize("moment", SAME)
 @pytest.mark.parametrize("name", ["aware", "naive"])
-def test_a_users_column_keeps_utc_its_own_way(engine: Engine, moment: datetime, name: str) -> None:
+def test_a_users_column_stores_utc_in_its_own_form(engine: Engine, moment: datetime, name: str) -> None:
     column = table.c[name]
     with engine.begin() as connection:
         table.create(connection)

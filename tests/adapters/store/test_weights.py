@@ -1,4 +1,4 @@
-"""What entities weigh: by a column, an expression or a function; whole numbers from 0 up."""
+"""Weights of entities: by a column, an expression or a function; whole numbers from 0 up."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ WEIGHTS = [
 
 
 @pytest.mark.parametrize("criterion", WEIGHTS)
-def test_entities_weigh_what_the_criterion_says(engine: Engine, criterion: Criterion) -> None:
+def test_entities_have_the_weight_of_the_criterion(engine: Engine, criterion: Criterion) -> None:
     write_shops(engine, ["a", None, "a", None, "b", None])
     service = shop_service(criterion=criterion)
     with writing_assignments(engine, service) as run:
@@ -66,7 +66,7 @@ def test_without_weights_each_entity_counts_one(engine: Engine, criterion: Crite
         assert run.unassigned(None) == [(2, 1)]
 
 
-def test_no_entities_are_held_by_nobody(engine: Engine) -> None:
+def test_without_entities_no_node_has_a_total(engine: Engine) -> None:
     Base.metadata.create_all(engine)
     for criterion in (RoundRobin(), EntityWeight(Shop.size), EntityWeight(lambda shop: shop.size)):
         assert totals_by_node(engine, shop_service(criterion=criterion)) == {}
@@ -122,7 +122,7 @@ def test_a_weight_is_a_whole_number(
         pytest.param(Numeric(10, 2), Decimal("0.50"), id="fractional decimal"),
     ],
 )
-def test_a_weight_that_is_none_names_the_entity(
+def test_an_invalid_weight_names_the_entity(
     engine: Engine, by_function: bool, kind: TypeEngine[Any], bad: Any
 ) -> None:
     service = weighed(engine, kind, [bad], by_function=by_function)
@@ -133,7 +133,7 @@ def test_a_weight_that_is_none_names_the_entity(
 
 
 @pytest.mark.parametrize("bad", [-1, 1.5, "heavy", float("nan"), [1]])
-def test_a_function_that_weighs_badly_is_a_wrong_declaration(engine: Engine, bad: Any) -> None:
+def test_a_function_that_returns_an_invalid_weight_is_a_definition_error(engine: Engine, bad: Any) -> None:
     write_shops(engine, ["a", None])
     service = shop_service(criterion=EntityWeight(lambda shop: bad))
     with pytest.raises(DefinitionError, match="weighs"):
@@ -143,7 +143,7 @@ def test_a_function_that_weighs_badly_is_a_wrong_declaration(engine: Engine, bad
     assert nodes_of(engine) == {1: "a", 2: None}
 
 
-def test_a_function_that_fails_leaves_everything_as_it_was(engine: Engine) -> None:
+def test_a_weight_function_that_fails_changes_nothing(engine: Engine) -> None:
     write_shops(engine, [None, None])
     service = shop_service(criterion=EntityWeight(lambda shop: 1 // (2 - shop.id)))
 

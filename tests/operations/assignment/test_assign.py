@@ -42,7 +42,7 @@ def held(engine: Engine) -> dict[int, str | None]:
         return dict(session.execute(select(Shop.id, Shop.node).order_by(Shop.id)).all())
 
 
-def test_round_robin_goes_on_where_the_run_before_stopped(engine: Engine) -> None:
+def test_round_robin_continues_after_the_last_run(engine: Engine) -> None:
     write_shops(engine, [None] * 7)
     nodes = node("a"), node("b"), node("c")
     first = run(engine, RoundRobin(), *nodes, limit=2)
@@ -71,7 +71,9 @@ def test_weights_may_be_a_column_an_expression_or_a_function(engine: Engine, wei
     assert abs(weights["a"] - weights["b"]) <= 1
 
 
-def test_caps_are_kept_and_what_fits_nowhere_is_reported_with_the_cap_that_binds(engine: Engine) -> None:
+def test_caps_are_respected_and_unassigned_entities_are_reported_with_the_cap_that_binds(
+    engine: Engine,
+) -> None:
     write_shops(engine, ["a", None, None, None, None])
     report = run(engine, RoundRobin(), node("a", max_entities=2), node("b", max_entities=1))
     assert (report.total, report.unassigned) == (2, 2)
@@ -83,7 +85,7 @@ def test_caps_are_kept_and_what_fits_nowhere_is_reported_with_the_cap_that_binds
     assert report.total + report.unassigned == 4
 
 
-def test_the_weight_that_a_node_holds_counts_against_its_cap(engine: Engine) -> None:
+def test_the_weight_already_assigned_to_a_node_counts_against_its_cap(engine: Engine) -> None:
     write_shops(engine, ["a", "a", None, None, None])
     report = run(engine, EntityWeight(Shop.size), node("a", max_weight=8), node("b", max_weight=4))
     assert held(engine) == {1: "a", 2: "a", 3: None, 4: "b", 5: "a"}
@@ -91,7 +93,7 @@ def test_the_weight_that_a_node_holds_counts_against_its_cap(engine: Engine) -> 
 
 
 @pytest.mark.parametrize("state", [NodeState.DRAINING, NodeState.STANDBY, NodeState.DISABLED])
-def test_only_active_nodes_that_run_the_service_take_something_new(engine: Engine, state: NodeState) -> None:
+def test_only_active_nodes_that_run_the_service_take_new_entities(engine: Engine, state: NodeState) -> None:
     write_shops(engine, [None, None])
     run(engine, RoundRobin(), node("a", state=state), node("b", services=["other"]), node("c"))
     assert list(held(engine).values()) == ["c", "c"]
@@ -104,14 +106,14 @@ def test_without_a_node_nothing_is_assigned_and_the_reason_is_given(engine: Engi
     assert report.reasons[0] == ("1", "no active node runs the service")
 
 
-def test_entities_of_unknown_nodes_are_left_alone(engine: Engine) -> None:
+def test_entities_of_unknown_nodes_are_not_reassigned(engine: Engine) -> None:
     write_shops(engine, ["gone", "a", None, "invalid"])
     report = assign(engine, shop_mesh(), S, inventory(node("a"), problems={"invalid": "no host"}))
     assert report.total == 1
     assert list(held(engine).values()) == ["gone", "a", "a", "invalid"]
 
 
-def test_nothing_to_assign_is_a_report_of_nothing(engine: Engine) -> None:
+def test_without_unassigned_entities_the_report_is_empty(engine: Engine) -> None:
     write_shops(engine, ["a"])
     report = run(engine, RoundRobin(), node("a"))
     assert str(report) == "assigned 0 entities"
@@ -125,7 +127,7 @@ def test_assigning_again_changes_nothing(engine: Engine) -> None:
     assert held(engine) == before
 
 
-def test_a_limit_bounds_the_entities_that_are_looked_at(engine: Engine) -> None:
+def test_a_limit_bounds_the_entities_that_are_considered(engine: Engine) -> None:
     write_shops(engine, [None] * 10)
     report = run(engine, EntityWeight(lambda shop: shop.size), node("a"), limit=3)
     assert report.total == 3
@@ -157,7 +159,7 @@ def test_a_weight_that_is_no_whole_number_is_an_error_and_assigns_nothing(
     [2_000, pytest.param(100_000, marks=[pytest.mark.slow, pytest.mark.timeout(600)])],
     ids=["some", "many"],
 )
-def test_two_runs_at_once_assign_each_entity_once_and_keep_the_caps(engine: Engine, count: int) -> None:
+def test_concurrent_runs_assign_each_entity_once_and_exceed_no_cap(engine: Engine, count: int) -> None:
     write_shops(engine, [None] * count)
     cap = count * 3 // 10
     url = engine.url.render_as_string(hide_password=False)

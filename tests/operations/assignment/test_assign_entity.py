@@ -1,4 +1,4 @@
-"""One entity's node: asked for, or given on the spot."""
+"""The node of one entity: looked up, or assigned at once."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_an_entity_gets_a_node_and_keeps_it(engine: Engine) -> None:
     assert held(engine)[1] == {None: 3}
 
 
-def test_round_robin_goes_on_from_one_entity_to_a_run_and_back(engine: Engine) -> None:
+def test_round_robin_continues_between_single_entities_and_runs(engine: Engine) -> None:
     write_accounts(engine, [{}] * 5)
     mesh, nodes = account_mesh(), inventory(node("n1"), node("n2"), node("n3"))
     assert assign_entity(engine, mesh, MAILS, nodes, 5) == "n1"
@@ -50,7 +50,7 @@ def test_an_entity_goes_where_its_weight_fits(engine: Engine, weight: Weight) ->
     assert assign_entity(engine, mesh, MAILS, nodes, 3) == "n1"
 
 
-def test_an_entity_keeps_a_node_that_takes_nothing_new_or_is_unknown(engine: Engine) -> None:
+def test_an_entity_keeps_a_node_that_takes_no_new_entities_or_is_unknown(engine: Engine) -> None:
     write_accounts(engine, [{"mail_node": "n1"}, {"mail_node": "gone"}])
     mesh, nodes = account_mesh(), inventory(node("n1", state=NodeState.DRAINING), node("n2"))
     assert assign_entity(engine, mesh, MAILS, nodes, 1) == "n1"
@@ -87,7 +87,7 @@ def test_an_entity_with_a_node_does_not_wait_for_a_run(engine: Engine) -> None:
         pytest.param({"services": [CALLS]}, "no active node runs the service", id="no node"),
     ],
 )
-def test_without_room_the_cap_that_binds_is_told_and_nothing_is_written(
+def test_without_room_the_error_names_the_cap_that_binds_and_nothing_is_written(
     engine: Engine, caps: dict, reason: str
 ) -> None:
     write_accounts(engine, [{"mails": 7, "call_node": "n1"}, {"mails": 3, "mail_node": "n1"}])
@@ -111,7 +111,7 @@ def test_an_unknown_key_or_service_is_named(engine: Engine) -> None:
         assign_entity(engine, mesh, "micro.faxes", nodes, 1)
 
 
-def test_many_at_once_give_each_entity_one_node_and_keep_the_cap(engine: Engine) -> None:
+def test_concurrent_calls_give_each_entity_one_node_and_exceed_no_cap(engine: Engine) -> None:
     write_accounts(engine, [{}] * 12)
     mesh = account_mesh()
     nodes = inventory(*(node(name, max_entities={"*": 4}) for name in ("n1", "n2")))
@@ -130,7 +130,7 @@ def test_many_at_once_give_each_entity_one_node_and_keep_the_cap(engine: Engine)
     )
 
 
-def test_an_entity_that_lost_its_node_gets_another(engine: Engine) -> None:
+def test_an_entity_whose_node_was_cleared_gets_another(engine: Engine) -> None:
     write_accounts(engine, [{}])
     mesh = account_mesh()
     assert assign_entity(engine, mesh, MAILS, inventory(node("n1")), 1) == "n1"

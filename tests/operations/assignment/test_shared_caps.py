@@ -1,4 +1,4 @@
-"""A cap that the services of a node share, and all services of a mesh assigned at once."""
+"""A cap that the services of a node share, and all services of a mesh assigned together."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def nodes(*shared: int) -> Inventory:
     return inventory(*(node(f"n{at}", max_entities={"*": cap}) for at, cap in enumerate(shared, start=1)))
 
 
-def test_what_other_services_hold_counts_against_the_shared_cap(engine: Engine) -> None:
+def test_entities_of_other_services_count_against_the_shared_cap(engine: Engine) -> None:
     write_accounts(engine, [{"call_node": "n1"}, {"call_node": "n1"}, {"call_node": "n2"}, {}, {}])
     report = assign(engine, account_mesh(), MAILS, nodes(3, 2))
     assert held(engine)[0] == {"n1": 1, "n2": 1, None: 3}
     assert report.reasons[0] == ("3", SHARED)
 
 
-def test_the_smaller_one_of_the_two_caps_binds(engine: Engine) -> None:
+def test_the_smaller_of_two_caps_binds(engine: Engine) -> None:
     write_accounts(engine, [{}] * 9)
     caps = inventory(node("n1", max_entities={"*": 5, MAILS: 2}), node("n2", max_entities={"*": 3, MAILS: 8}))
     report = assign(engine, account_mesh(EntityNumber()), MAILS, caps)
@@ -58,8 +58,8 @@ def test_without_a_shared_cap_services_do_not_wait_for_each_other(engine: Engine
 
 
 @pytest.mark.parametrize("together", ["apart", "together"])
-def test_two_services_at_once_keep_the_shared_cap(engine: Engine, together: str) -> None:
-    """Each would find room for all; a run waits for the other one, whichever services they assign."""
+def test_concurrent_runs_of_two_services_do_not_exceed_the_shared_cap(engine: Engine, together: str) -> None:
+    """Each run would find room for all its entities; a run waits for the other one, whichever services they assign."""
     write_accounts(engine, [{}] * 300)
     url = engine.url.render_as_string(hide_password=False)
     wanted = ([MAILS], [CALLS]) if together == "apart" else ([MAILS, CALLS], [CALLS, MAILS])
@@ -87,7 +87,7 @@ def test_all_services_are_assigned_in_one_transaction(engine: Engine) -> None:
 
 
 def test_services_planned_together_leave_each_other_room(engine: Engine) -> None:
-    """One after the other, mails would take the room that calls, which run on n1 alone, cannot do without."""
+    """Assigned one after the other, mails would take the room that calls need, which run on n1 only."""
     write_accounts(engine, [{}] * 4)
     caps = inventory(node("n1", max_entities={"*": 4}), node("n2", services=[MAILS], max_entities={"*": 4}))
     reports = assign_all(engine, account_mesh(), caps)
@@ -95,8 +95,8 @@ def test_services_planned_together_leave_each_other_room(engine: Engine) -> None
     assert [report.unassigned for report in reports.values()] == [0, 0]
 
 
-def test_what_has_a_node_never_moves(engine: Engine) -> None:
-    """There would be room for the new one if the old one moved."""
+def test_an_assigned_entity_never_moves(engine: Engine) -> None:
+    """The new entity would fit if the assigned one moved."""
     write_accounts(engine, [{"mails": 4, "mail_node": "n2"}, {"mails": 6}])
     caps = inventory(node("n1", max_weight={MAILS: 5}), node("n2", max_weight={MAILS: 6}))
     report = assign_all(engine, account_mesh(EntityWeight(Account.mails)), caps)[MAILS]
@@ -104,7 +104,7 @@ def test_what_has_a_node_never_moves(engine: Engine) -> None:
     assert held(engine)[0] == {"n2": 1, None: 1}
 
 
-def test_entities_that_a_run_places_change_places_to_make_room(engine: Engine) -> None:
+def test_entities_of_one_run_are_exchanged_so_that_all_fit(engine: Engine) -> None:
     weights = [4, 4, 3, 3, 2]
     write_accounts(engine, [{"mails": weight} for weight in weights])
     caps = inventory(*(node(name, max_weight={MAILS: 8}) for name in ("n1", "n2")))
@@ -117,7 +117,7 @@ def test_entities_that_a_run_places_change_places_to_make_room(engine: Engine) -
     assert total == {"n1": 8, "n2": 8}
 
 
-def test_the_revision_rises_only_where_an_entity_was_given_a_node(engine: Engine) -> None:
+def test_the_revision_rises_only_where_an_entity_was_assigned(engine: Engine) -> None:
     write_accounts(engine, [{}, {"call_node": "n1"}])
 
     def revisions() -> dict[str, int]:

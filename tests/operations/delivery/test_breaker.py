@@ -1,4 +1,4 @@
-"""The circuit breaker of a lane, as it stands in its row; and the epochs that both sides keep."""
+"""The circuit breaker in a lane's row, and the epochs that master and node store."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SOON = Limits(connect_timeout=1, read_timeout=5, breaker_failures=3, breaker_sec
 
 @dataclass
 class Hour:
-    """A clock of the test's."""
+    """A clock that the test sets."""
 
     now: datetime = NOON
 
@@ -37,7 +37,7 @@ class Hour:
 
 @dataclass
 class Trial:
-    """Runs over the lane of one node, under that clock."""
+    """Runs over the lane of one node, with that clock."""
 
     engine: Engine
     node: Node
@@ -68,7 +68,7 @@ def orders(engine: Engine) -> Engine:
     return engine
 
 
-def test_a_breaker_opens_after_failures_in_a_row_and_then_no_request_is_made(orders: Engine) -> None:
+def test_a_breaker_opens_after_consecutive_failures_and_no_request_is_sent(orders: Engine) -> None:
     with scripted_node(lambda asked: AWAY) as node:
         trial = Trial(orders, node.node(), Hour())
         for failures in (1, 2):
@@ -89,7 +89,7 @@ def test_a_breaker_opens_after_failures_in_a_row_and_then_no_request_is_made(ord
     assert f"after 3 consecutive failures, the last one: {PING} answers 503" in str(waiting)
 
 
-def test_who_knows_that_the_node_is_well_again_waits_for_no_pause(orders: Engine) -> None:
+def test_the_option_now_ends_the_pause_of_an_open_breaker(orders: Engine) -> None:
     with scripted_node(lambda asked: AWAY) as node:
         trial = Trial(orders, node.node(), Hour())
         for _ in range(3):
@@ -106,7 +106,7 @@ def test_who_knows_that_the_node_is_well_again_waits_for_no_pause(orders: Engine
     assert (row.breaker, row.failures, row.retry_at) == ("closed", 0, None)
 
 
-def test_a_pause_that_the_node_asked_for_is_ended_too(orders: Engine) -> None:
+def test_the_option_now_ends_a_pause_that_the_node_asked_for(orders: Engine) -> None:
     with scripted_node(lambda asked: Answer(code=503, headers={"Retry-After": "3600"})) as node:
         trial = Trial(orders, node.node(), Hour())
         trial.stops()
@@ -116,7 +116,7 @@ def test_a_pause_that_the_node_asked_for_is_ended_too(orders: Engine) -> None:
         assert lane_row(orders).retry_at is None
 
 
-def test_a_batch_that_arrives_after_the_pause_closes_the_breaker(orders: Engine) -> None:
+def test_an_accepted_batch_after_the_pause_closes_the_breaker(orders: Engine) -> None:
     with scripted_node(lambda asked: AWAY) as node:
         trial = Trial(orders, node.node(), Hour())
         for _ in range(3):
@@ -154,7 +154,7 @@ def test_a_failure_after_the_pause_opens_it_for_longer(
     assert len(sent(node.asked)) == 10, "one batch a try"
 
 
-def test_a_success_in_between_begins_the_count_anew(orders: Engine) -> None:
+def test_a_success_in_between_resets_the_count_of_failures(orders: Engine) -> None:
     answers: Iterator[Answer] = iter([AWAY, AWAY, success(), AWAY, AWAY])
     with scripted_node(lambda asked: success() if asked.path == PING else next(answers)) as node:
         trial = Trial(orders, node.node(), Hour())
@@ -174,7 +174,7 @@ def test_a_refusal_is_an_answer_and_closes_the_breaker(orders: Engine) -> None:
     assert (lane_row(orders).breaker, lane_row(orders).failures, lane_row(orders).refused) == ("closed", 0, 1)
 
 
-def test_the_later_one_of_two_pauses_counts(orders: Engine) -> None:
+def test_the_longer_of_two_pauses_counts(orders: Engine) -> None:
     with scripted_node(lambda asked: Answer(code=503, headers={"Retry-After": "300"})) as node:
         trial = Trial(orders, node.node(), Hour())
         for _ in range(3):
@@ -196,7 +196,7 @@ def test_a_node_that_is_misconfigured_opens_no_breaker(orders: Engine) -> None:
     assert (row.breaker, row.failures, row.retry_at) == ("closed", 0, None)
 
 
-def test_a_node_that_is_down_opens_it_too(orders: Engine) -> None:
+def test_an_unreachable_node_opens_the_breaker(orders: Engine) -> None:
     with scripted_node() as node:
         down = node.node()
     trial = Trial(orders, down, Hour())
@@ -225,7 +225,7 @@ def test_the_pull_lane_has_a_breaker_of_its_own(orders: Engine) -> None:
     assert lane_row(orders, "push").failures == 0
 
 
-def test_a_pause_grows_with_the_failures_and_has_an_end() -> None:
+def test_a_pause_grows_with_the_failures_up_to_a_limit() -> None:
     for failures in range(12):
         longest = min(15 * 2.0**failures, LONGEST_PAUSE)
         assert all(15 <= pause_after(failures, 15) <= 15 + longest for _ in range(50))
@@ -237,14 +237,14 @@ def test_each_request_of_a_push_names_its_lane_and_epoch(orders: Engine) -> None
     with scripted_node() as node:
         trial = Trial(orders, node.node(), Hour())
         push_lane(trial.work)
-        told = {(asked.headers["workmesh-lane"], asked.headers["workmesh-epoch"]) for asked in node.asked}
-        assert told == {("shop.orders/order", "1")}
+        sent_as = {(asked.headers["workmesh-lane"], asked.headers["workmesh-epoch"]) for asked in node.asked}
+        assert sent_as == {("shop.orders/order", "1")}
         assert len(sent(node.asked)) == 3
 
 
 @pytest.mark.parametrize("later", [7, 2**63 - 1, -3])
-def test_an_epoch_that_is_behind_is_raised_and_the_next_try_succeeds(orders: Engine, later: int) -> None:
-    """As after the restoring of a backup: the node has seen a later sender than this database knows of."""
+def test_an_epoch_that_is_behind_is_raised_and_the_next_attempt_succeeds(orders: Engine, later: int) -> None:
+    """As after a backup was restored: the node has seen a later sender than this database knows."""
     stale = Answer(b'{"status": "stale", "value": {"epoch": %d}}' % later, code=412)
     seen = []
 
@@ -264,7 +264,7 @@ def test_an_epoch_that_is_behind_is_raised_and_the_next_try_succeeds(orders: Eng
     assert seen[2] == max(min(later, 2**62), 1) + 1, "it never falls, and keeps its room"
 
 
-def test_a_sender_whose_lane_was_taken_meanwhile_has_lost_it(orders: Engine) -> None:
+def test_a_sender_whose_lane_another_run_acquired_has_lost_it(orders: Engine) -> None:
     def script(asked: Asked) -> Answer:
         if asked.path != PUSH:
             return success()

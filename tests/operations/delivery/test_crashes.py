@@ -1,4 +1,4 @@
-"""Processes that are killed or paused at any moment: nothing is lost, and nothing comes out of order."""
+"""Processes that are killed or paused at any moment: nothing is lost, and nothing arrives out of order."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ LEASE = 0.5
 
 @dataclass(frozen=True)
 class Address:
-    """What a worker has to know of a scripted node."""
+    """The order for a worker process about a scripted node."""
 
     port: int
     api_key: str = API_KEY
@@ -53,7 +53,7 @@ class Address:
 
 
 def write_situation(engine: Engine, nodes: list[str]) -> None:
-    """Orders of four shops in turn."""
+    """Write orders of four shops in rotation."""
     write_shops(engine, nodes)
     write_orders(engine, [1 + number % len(nodes) for number in range(COUNT)])
 
@@ -61,7 +61,7 @@ def write_situation(engine: Engine, nodes: list[str]) -> None:
 def worker(
     engine: Engine, *nodes: NodeProcess | Address, holder: str = "a process", **more: Any
 ) -> subprocess.Popen[str]:
-    """A process that works one lane a node."""
+    """A process that runs one lane per node."""
     order = {
         "action": "push",
         "database": engine.url.render_as_string(hide_password=False),
@@ -75,9 +75,9 @@ def worker(
 
 
 def outcome(process: subprocess.Popen[str]) -> list[dict[str, Any]]:
-    said, _ = process.communicate()
+    stdout, _ = process.communicate()
     assert process.returncode == 0
-    ended: list[dict[str, Any]] = json.loads(said)
+    ended: list[dict[str, Any]] = json.loads(stdout)
     return ended
 
 
@@ -87,7 +87,7 @@ def wait_until_arrived(node: NodeProcess, count: int) -> None:
 
 
 def moments(seed: str, count: int) -> list[int]:
-    """So many numbers of records, in rising order, at which to strike; others for each database."""
+    """Numbers of records, in rising order, at which to kill; different for each database."""
     return sorted(random.Random(seed).sample(range(10, COUNT - 20), count))  # noqa: S311 - to be the same each time
 
 
@@ -104,7 +104,7 @@ def check_all_arrived_in_order(engine: Engine, *nodes: NodeProcess) -> None:
     assert with_push_success(engine, True) == list(range(1, COUNT + 1))
 
 
-def test_a_master_killed_again_and_again_in_the_middle_of_a_lane_loses_nothing(
+def test_a_master_that_is_killed_repeatedly_during_a_lane_loses_nothing(
     engine: Engine, tmp_path: Path
 ) -> None:
     write_situation(engine, ["n1"] * SHOPS)
@@ -132,9 +132,7 @@ def test_a_master_killed_again_and_again_in_the_middle_of_a_lane_loses_nothing(
     )
 
 
-def test_a_node_killed_again_and_again_in_the_middle_of_a_push_loses_nothing(
-    engine: Engine, tmp_path: Path
-) -> None:
+def test_a_node_that_is_killed_repeatedly_during_a_push_loses_nothing(engine: Engine, tmp_path: Path) -> None:
     write_situation(engine, ["n1"] * SHOPS)
     service = shop_service(batch_size=BATCH)
     with order_node(tmp_path) as node:
@@ -156,7 +154,7 @@ def test_a_node_killed_again_and_again_in_the_middle_of_a_push_loses_nothing(
     assert [order.score for order in orders(engine).values()] == [10 * n for n in range(1, COUNT + 1)]
 
 
-def test_a_lane_of_a_killed_master_is_busy_until_its_lease_has_run_out(engine: Engine) -> None:
+def test_a_lane_of_a_killed_master_is_busy_until_its_lease_expires(engine: Engine) -> None:
     write_situation(engine, ["n1"])
     processes: list[subprocess.Popen[str]] = []
 
@@ -203,7 +201,7 @@ def test_a_master_killed_between_fetching_results_and_writing_them_fetches_them_
     assert [order.score for order in orders(engine).values()] == list(range(1, COUNT + 1))
 
 
-def test_a_master_that_was_paused_and_comes_back_writes_nothing(engine: Engine) -> None:
+def test_a_master_that_resumes_after_its_lease_expired_writes_nothing(engine: Engine) -> None:
     write_situation(engine, ["n1"])
     processes: list[subprocess.Popen[str]] = []
 
@@ -228,7 +226,7 @@ def test_a_master_that_was_paused_and_comes_back_writes_nothing(engine: Engine) 
     assert lane_row(engine).epoch == 2
 
 
-def test_two_masters_at_once_send_nothing_twice_and_keep_the_order(engine: Engine, tmp_path: Path) -> None:
+def test_concurrent_masters_send_nothing_twice_and_keep_the_order(engine: Engine, tmp_path: Path) -> None:
     write_situation(engine, ["n1", "n2", "n1", "n2"])
     with order_node(tmp_path, "n1") as one, order_node(tmp_path, "n2") as two:
         with scripted_node(lambda asked: forwarded(one, asked)) as wire:

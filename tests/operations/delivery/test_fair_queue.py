@@ -1,4 +1,4 @@
-"""One owner's backlog delays another owner's record by a batch a round at most; order and number stay right."""
+"""One owner's backlog delays another owner's record by one batch per cycle at most; each record is sent once, in order."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_new_record_is_not_delayed_by_an_older_backlog_of_another_owner(engine
 
 @pytest.mark.usefixtures("small_pages")
 @pytest.mark.parametrize("batch_size", [5, None], ids=["batches", "a record a request"])
-def test_each_busy_owner_gets_one_turn_a_round(engine: Engine, batch_size: int | None) -> None:
+def test_each_busy_owner_gets_one_slice_per_cycle(engine: Engine, batch_size: int | None) -> None:
     write_shops(engine, ["n1"] * 5)
     write_orders(engine, [1] * 40 + [2] * 40 + [3] * 40 + [4, 5] * 2)
     with scripted_node() as node:
@@ -78,7 +78,7 @@ def test_a_lane_of_one_owner_goes_in_full_batches(engine: Engine) -> None:
 
 
 @pytest.mark.usefixtures("small_pages")
-def test_a_busy_owner_that_is_held_or_parked_costs_the_others_nothing(engine: Engine) -> None:
+def test_a_busy_owner_that_is_held_or_parked_does_not_delay_the_others(engine: Engine) -> None:
     write_shops(engine, ["n1", "n1"])
     write_orders(engine, [1] * 60 + [2] * 30)
     service = few_attempts(attempts=2, batch_size=5)
@@ -92,7 +92,7 @@ def test_a_busy_owner_that_is_held_or_parked_costs_the_others_nothing(engine: En
 
 
 @pytest.mark.usefixtures("small_pages")
-def test_what_one_limit_leaves_over_is_fair_in_the_next_run_too(engine: Engine) -> None:
+def test_records_left_by_a_limit_are_sent_fairly_by_the_next_run(engine: Engine) -> None:
     write_shops(engine, ["n1", "n1"])
     write_orders(engine, [1] * 60 + [2] * 8)
     with scripted_node() as node:
@@ -105,7 +105,7 @@ def test_what_one_limit_leaves_over_is_fair_in_the_next_run_too(engine: Engine) 
 
 
 def test_many_busy_owners_with_a_function_that_reads_more_need_few_connections(tmp_path: object) -> None:
-    """A mapped object that reads on keeps its page's connection; a pool has fifteen where nothing else is said."""
+    """A mapped object that loads a relationship keeps its page's connection; a pool has fifteen by default."""
     pooled = create_engine(f"sqlite:///{tmp_path}/pooled.db", poolclass=QueuePool, pool_timeout=1)
     create_own_tables(pooled)
     owners = 20
@@ -125,7 +125,7 @@ def test_many_busy_owners_with_a_function_that_reads_more_need_few_connections(t
 
 
 @pytest.mark.usefixtures("small_pages")
-def test_owners_beyond_those_with_turns_of_their_own_go_with_the_others(
+def test_busy_owners_beyond_the_limit_are_sent_with_the_others(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("workmesh_flows.operations.delivery.fair_queue.MOST_BUSY", 2)
@@ -141,7 +141,7 @@ def test_owners_beyond_those_with_turns_of_their_own_go_with_the_others(
 
 
 @pytest.mark.usefixtures("small_pages")
-def test_an_entity_that_comes_to_the_node_meanwhile_is_had_in_order(engine: Engine) -> None:
+def test_records_of_an_entity_that_moves_to_the_node_during_a_push_are_sent_in_order(engine: Engine) -> None:
     from workmesh_flows.adapters.store.schema import ensure_row, services
 
     write_shops(engine, ["n1", "n2"])

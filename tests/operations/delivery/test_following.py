@@ -1,4 +1,4 @@
-"""``after``: a record waits until the one it points to was pushed."""
+"""``after``: a record is sent only after the one that it depends on was pushed."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def comment(
         ),
     ],
 )
-def test_a_record_waits_for_the_one_it_points_to(engine: Engine, protocol: object) -> None:
+def test_a_record_is_sent_after_the_one_that_it_depends_on(engine: Engine, protocol: object) -> None:
     assert callable(protocol)
     service = forum(topics(), protocol())
     write_teams(engine, "n1", "n1")
@@ -86,7 +86,7 @@ def _as_objects(batch: list[Comment], client: object) -> None:
     client.post(COMMENT, {"records": [{"id": record.id} for record in batch]})  # type: ignore[attr-defined]
 
 
-def test_a_record_waits_for_one_that_is_refused_or_parked(engine: Engine) -> None:
+def test_a_record_waits_behind_one_that_is_refused_or_parked(engine: Engine) -> None:
     bad = topics(push=sends(TOPIC, Topic, max_attempts=2))
     service = forum(bad, comments(after=Comment.topic))
     write_teams(engine, "n1", "n1")
@@ -109,7 +109,7 @@ def test_a_record_waits_for_one_that_is_refused_or_parked(engine: Engine) -> Non
     assert pushed(engine, Comment) == [1, 2, 3]
 
 
-def test_what_precedes_a_waiting_record_goes_and_other_owners_go_on(engine: Engine) -> None:
+def test_records_before_a_waiting_one_and_those_of_other_owners_are_sent(engine: Engine) -> None:
     service = forum(topics(), comments(after=Comment.topic))
     write_teams(engine, "n1", "n1")
     write(engine, Topic, {"id": 1})
@@ -162,8 +162,8 @@ def test_an_answer_that_was_read_before_its_parent_goes_in_the_next_run(engine: 
     assert sent(node) == [[2], [1]]
 
 
-def test_records_that_wait_make_no_batch_grow(engine: Engine) -> None:
-    """The node goes away with comment 9; those before it wait for a topic, over and over."""
+def test_waiting_records_do_not_let_the_next_batch_grow(engine: Engine) -> None:
+    """The node stops answering at comment 9; the comments before it wait for a topic, in every run."""
     push_one = sends(COMMENT, Comment, max_attempts=1)
     service = forum(topics(), comments(after=Comment.topic, push=push_one))
     write_teams(engine, "n1", "n1", "n1")
@@ -196,7 +196,7 @@ def test_a_waiting_record_is_sent_once_it_points_elsewhere(engine: Engine) -> No
         assert push(engine, service, "comment", node.node()).pushed == 1
 
 
-def test_a_protocol_says_what_it_follows() -> None:
+def test_a_protocol_names_the_one_that_it_follows() -> None:
     first, second = topics(), comments(after=Comment.topic)
     forum(first, second)
     assert second.follows is not None

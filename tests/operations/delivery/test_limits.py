@@ -1,4 +1,4 @@
-"""What bounds a run: records, seconds, and what a node takes at once, in a second, and in bytes."""
+"""Limits of a run: records, seconds, and what a node takes per request, per second, and in bytes."""
 
 from __future__ import annotations
 
@@ -26,14 +26,16 @@ SERVICE = "shop.orders"
 
 
 def bounded(
-    engine: Engine, node: Node, bounds: RunLimits, size: int | None = 10, **limits: Any
+    engine: Engine, node: Node, run_limits: RunLimits, size: int | None = 10, **limits: Any
 ) -> PushReport:
     service = shop_service(batch_size=size)
     known = Limits(connect_timeout=1, read_timeout=5, **limits)
-    return push_lane(LaneContext(engine, service, service.protocols[0], node, "test", limits=known), bounds)
+    return push_lane(
+        LaneContext(engine, service, service.protocols[0], node, "test", limits=known), run_limits
+    )
 
 
-def test_a_number_of_records_bounds_a_run_and_the_rest_is_told(engine: Engine) -> None:
+def test_a_run_ends_after_a_number_of_records_and_reports_the_rest(engine: Engine) -> None:
     write_shops(engine, ["n1"])
     write_orders(engine, [1] * 25)
     with scripted_node() as node:
@@ -45,7 +47,7 @@ def test_a_number_of_records_bounds_a_run_and_the_rest_is_told(engine: Engine) -
     assert [len(batch) for batch in sent(node.asked)] == [10, 2, 10, 3]
 
 
-def test_a_refused_record_counts_as_one_of_them(engine: Engine) -> None:
+def test_a_refused_record_counts_against_the_limit(engine: Engine) -> None:
     write_shops(engine, ["n1"] * 25)
     write_orders(engine, range(1, 26))
     with scripted_node(refusing_these(2)) as node:
@@ -53,7 +55,7 @@ def test_a_refused_record_counts_as_one_of_them(engine: Engine) -> None:
     assert (counts(report), report.unread) == (Counts(pushed=4, refused=1), 20)
 
 
-def test_a_time_bounds_a_run_between_two_batches(engine: Engine) -> None:
+def test_a_run_ends_after_a_time_between_two_batches(engine: Engine) -> None:
     write_shops(engine, ["n1"])
     write_orders(engine, [1] * 100)
 
@@ -74,7 +76,7 @@ def test_a_time_bounds_a_run_between_two_batches(engine: Engine) -> None:
     assert sent_ids(node.asked) == list(range(1, 101))
 
 
-def test_a_lane_that_stops_tells_what_it_did_not_come_to(engine: Engine) -> None:
+def test_a_stopped_lane_reports_the_records_that_it_did_not_read(engine: Engine) -> None:
     from tests.operations.delivery.lane_runs import push_stops
 
     write_shops(engine, ["n1"])
@@ -85,7 +87,7 @@ def test_a_lane_that_stops_tells_what_it_did_not_come_to(engine: Engine) -> None
     assert (counts(stopped.report), stopped.report.unread) == (Counts(pushed=10, left=10), 5)
 
 
-def test_a_node_may_take_fewer_records_at_once_than_the_service_sends(engine: Engine) -> None:
+def test_a_node_may_limit_the_records_of_a_batch(engine: Engine) -> None:
     write_shops(engine, ["n1"])
     write_orders(engine, [1] * 25)
     with scripted_node() as node:
@@ -106,7 +108,7 @@ def test_a_node_may_take_fewer_records_at_once_than_the_service_sends(engine: En
     ],
 )
 @pytest.mark.parametrize("setting", [None, 2], ids=["", "settings: 2"])
-def test_a_batch_has_as_many_records_as_all_allow(
+def test_the_smallest_limit_determines_the_batch_size(
     declared: int | None, more: dict[str, Any], size: int, setting: int | None
 ) -> None:
     service = shop_service(batch_size=declared)
@@ -118,7 +120,7 @@ def test_a_batch_has_as_many_records_as_all_allow(
 
 
 @pytest.mark.parametrize("size", [10, None], ids=["batches", "a record a request"])
-def test_a_node_is_sent_no_more_records_a_second_than_it_takes(engine: Engine, size: int | None) -> None:
+def test_a_nodes_limit_of_records_a_second_is_respected(engine: Engine, size: int | None) -> None:
     write_shops(engine, ["n1"])
     write_orders(engine, [1] * 30)
     with scripted_node() as node:
@@ -128,15 +130,15 @@ def test_a_node_is_sent_no_more_records_a_second_than_it_takes(engine: Engine, s
     assert time.monotonic() - began >= (30 - (size or 1)) / 40
 
 
-def test_the_pace_lets_the_first_go_at_once_and_gives_back_what_was_not_sent() -> None:
-    pace, stop = RateLimiter(100.0), threading.Event()
+def test_the_rate_limiter_never_delays_the_first_batch_and_returns_unsent_records() -> None:
+    limiter, stop = RateLimiter(100.0), threading.Event()
     began = time.monotonic()
-    pace.wait(20, stop)
+    limiter.wait(20, stop)
     assert time.monotonic() - began < 0.15
-    pace.give_back(20)
-    pace.wait(10, stop)
+    limiter.give_back(20)
+    limiter.wait(10, stop)
     assert time.monotonic() - began < 0.15
-    pace.wait(1, stop)
+    limiter.wait(1, stop)
     assert time.monotonic() - began >= 0.1
     stop.set()
     RateLimiter(0.001).wait(1, stop)
@@ -146,7 +148,7 @@ def test_the_pace_lets_the_first_go_at_once_and_gives_back_what_was_not_sent() -
     RateLimiter(None).wait(10_000, threading.Event())
 
 
-def test_a_batch_of_too_many_bytes_is_split_for_this_time_only(engine: Engine) -> None:
+def test_a_batch_with_too_many_bytes_is_split_without_a_lasting_limit(engine: Engine) -> None:
     write_shops(engine, ["n1"])
     write_orders(engine, [1] * 30)
     with Session(engine) as session, session.begin():
@@ -162,13 +164,13 @@ def test_a_batch_of_too_many_bytes_is_split_for_this_time_only(engine: Engine) -
 
 
 def _payload(node: Node, records: int) -> bytes:
-    """About what a request of so many orders has."""
+    """The approximate size in bytes of a request with this number of orders."""
     one = b'{"id":11,"Group":1,"where":"2026-03-01T12:00:11.000000+00:00","text":"order 11"},'
     assert node.name == "n1"
     return one * records
 
 
-def test_a_single_record_of_too_many_bytes_is_sent(engine: Engine) -> None:
+def test_a_single_record_with_too_many_bytes_is_sent(engine: Engine) -> None:
     write_shops(engine, ["n1"])
     write_orders(engine, [1] * 5)
     with scripted_node() as node:

@@ -1,4 +1,4 @@
-"""A record with which the node goes away is found by smaller batches; what was an accident is forgotten."""
+"""A record that makes the node stop answering is found by smaller batches; an accident is forgotten."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ GONE = Answer(raw=b"")
 
 
 def run(engine: Engine, service: Service, node: ScriptedNode) -> bool:
-    """One run, whose breaker does not open; whether it came to its end."""
+    """One run whose breaker does not open; returns whether it finished."""
     work = LaneContext(engine, service, service.protocols[0], node.node(), holder="test", limits=NEVER_OPEN)
     try:
         push_lane(work)
@@ -33,7 +33,7 @@ def run(engine: Engine, service: Service, node: ScriptedNode) -> bool:
 
 @pytest.mark.parametrize("death", [GONE, Answer(code=502), Answer(code=504)], ids=["closed", "502", "504"])
 @pytest.mark.parametrize("batch_size", [20, None], ids=["batches", "a record a request"])
-def test_a_record_with_which_the_node_goes_away_is_found_and_parked(
+def test_a_record_that_makes_the_node_stop_answering_is_found_and_parked(
     engine: Engine, death: Answer, batch_size: int | None
 ) -> None:
     write_shops(engine, ["n1"] * 4)
@@ -56,7 +56,7 @@ def test_a_record_with_which_the_node_goes_away_is_found_and_parked(
         assert counts(push(engine, service, node.node())) == Counts(pushed=6)
 
 
-def test_one_failure_of_the_network_counts_against_nobody_and_the_batches_grow_back(engine: Engine) -> None:
+def test_one_network_failure_counts_against_no_record_and_the_batches_grow_again(engine: Engine) -> None:
     write_shops(engine, ["n1"])
     write_orders(engine, [1] * 90)
     failures = iter([True])
@@ -74,7 +74,7 @@ def test_one_failure_of_the_network_counts_against_nobody_and_the_batches_grow_b
     assert (lane_row(engine).next_batch, lane_row(engine).failures) == (None, 0)
 
 
-def test_the_growth_is_kept_where_a_run_has_only_one_batch(engine: Engine) -> None:
+def test_the_larger_batch_size_is_saved_where_a_run_has_only_one_batch(engine: Engine) -> None:
     write_shops(engine, ["n1"])
     write_orders(engine, [1] * 3)
     failures = iter([True])
@@ -95,7 +95,7 @@ def test_the_growth_is_kept_where_a_run_has_only_one_batch(engine: Engine) -> No
     assert refused_records(engine) == {}, "an accident months later is no second attempt"
 
 
-def test_a_node_that_is_down_or_dies_at_the_ping_counts_against_nobody(engine: Engine) -> None:
+def test_a_node_that_is_unreachable_or_fails_at_the_ping_counts_against_no_record(engine: Engine) -> None:
     write_shops(engine, ["n1"])
     write_orders(engine, [1])
     service = few_attempts(attempts=1, batch_size=None)
@@ -108,7 +108,7 @@ def test_a_node_that_is_down_or_dies_at_the_ping_counts_against_nobody(engine: E
     assert lane_row(engine).next_batch is None
 
 
-def test_a_record_that_blocks_after_the_node_went_away_stops_the_lane_for_good(engine: Engine) -> None:
+def test_a_blocking_record_that_makes_the_node_stop_answering_stops_the_lane(engine: Engine) -> None:
     write_shops(engine, ["n1", "n1"])
     write_orders(engine, [1, 2])
     service = few_attempts(attempts=1, policy="block", batch_size=None)
@@ -121,8 +121,8 @@ def test_a_record_that_blocks_after_the_node_went_away_stops_the_lane_for_good(e
     assert not stopped.value.transient
 
 
-def test_a_poison_record_among_others_that_are_refused_is_found_all_the_same(engine: Engine) -> None:
-    """What is held back makes a batch of its own size no larger, and the poison in it no less alone."""
+def test_a_record_that_makes_the_node_stop_answering_is_found_among_refused_ones(engine: Engine) -> None:
+    """Held-back records do not let the next batch grow, so the record at fault is still isolated."""
     write_shops(engine, ["n1"] * 3)
     write_orders(engine, [1] * 8 + [2, 3])
     service = few_attempts(attempts=20, batch_size=20)

@@ -1,4 +1,4 @@
-"""Records that are refused again and again: counted once a run, set aside in the end, until a person decides."""
+"""Records that are refused repeatedly: counted once per run, finally parked, until a decision."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_record_that_is_refused_for_the_last_time_is_parked_and_only_its_owner
     assert (order.push_success, order.push_error) == (False, "no good")
 
 
-def test_the_rest_of_the_run_leaves_out_what_waits_behind_a_record_that_was_parked_in_it(
+def test_a_run_sends_nothing_that_waits_behind_a_record_that_it_parked(
     engine: Engine,
 ) -> None:
     write_shops(engine, ["n1", "n1"])
@@ -69,7 +69,7 @@ def test_the_rest_of_the_run_leaves_out_what_waits_behind_a_record_that_was_park
     assert counts(report).selected < 4_201, "later pages do not read it any more"
 
 
-def test_what_is_parked_is_not_even_read(engine: Engine) -> None:
+def test_parked_records_are_not_read(engine: Engine) -> None:
     write_shops(engine, ["n1", "n1"])
     write_orders(engine, [1] * 5 + [2])
     service = few_attempts(attempts=1)
@@ -109,7 +109,7 @@ def test_a_success_resets_the_attempts(engine: Engine) -> None:
     assert refused_records(engine) == {"2": ("trying", 1)}
 
 
-def test_a_replay_gives_a_record_its_tries_anew_and_what_waits_follows_in_order(engine: Engine) -> None:
+def test_a_replay_resets_the_attempts_and_the_waiting_records_follow_in_order(engine: Engine) -> None:
     write_shops(engine, ["n1"])
     write_orders(engine, [1] * 4)
     service = few_attempts(attempts=2)
@@ -128,7 +128,7 @@ def test_a_replay_gives_a_record_its_tries_anew_and_what_waits_follows_in_order(
     assert refused_records(engine) == {}
 
 
-def test_a_parked_record_that_was_edited_is_sent_as_it_is_now(engine: Engine) -> None:
+def test_a_parked_record_that_was_edited_is_sent_with_its_new_content(engine: Engine) -> None:
     write_shops(engine, ["n1"])
     write_orders(engine, [1])
     service = few_attempts(attempts=1)
@@ -143,15 +143,15 @@ def test_a_parked_record_that_was_edited_is_sent_as_it_is_now(engine: Engine) ->
     with scripted_node(script) as node:
         push(engine, service, node.node())
         with Session(engine) as session, session.begin():
-            session.execute(update(Order).values(text="mended"))
+            session.execute(update(Order).values(text="fixed"))
         assert push(engine, service, node.node()).selected == 0
         decide_refused(engine, service, "replay", records=["1"])
         assert push(engine, service, node.node()).pushed == 1
-    assert node.asked[-1].body["orders"][0]["text"] == "mended"
+    assert node.asked[-1].body["orders"][0]["text"] == "fixed"
     assert orders(engine)[1].push_error is None
 
 
-def test_a_record_that_blocks_stops_its_lane_until_a_person_decides(engine: Engine) -> None:
+def test_a_blocking_record_stops_its_lane_until_a_decision(engine: Engine) -> None:
     write_shops(engine, ["n1", "n1", "n2"])
     write_orders(engine, [1, 2, 3] * 4)
     service = few_attempts(attempts=2, policy="block", batch_size=1)
@@ -178,7 +178,7 @@ def test_a_record_that_blocks_stops_its_lane_until_a_person_decides(engine: Engi
         assert refused_records(engine) == {"4": ("skipped", 2)}
 
 
-def test_a_record_that_blocks_is_sent_first_after_a_replay(engine: Engine) -> None:
+def test_a_blocking_record_is_sent_first_after_a_replay(engine: Engine) -> None:
     write_shops(engine, ["n1"])
     write_orders(engine, [1] * 3)
     service = few_attempts(attempts=1, policy="block")
@@ -191,7 +191,7 @@ def test_a_record_that_blocks_is_sent_first_after_a_replay(engine: Engine) -> No
     assert sent_ids(node.asked) == [1, 2, 3]
 
 
-def test_a_record_that_is_skipped_by_the_policy_holds_back_nobody_and_is_sent_by_a_replay(
+def test_a_record_that_the_policy_skips_holds_nothing_back_and_is_sent_by_a_replay(
     engine: Engine,
 ) -> None:
     write_shops(engine, ["n1"])
@@ -225,7 +225,7 @@ KINDS = [
 
 
 @pytest.mark.parametrize(("answer", "batch_size"), KINDS)
-def test_each_kind_of_refusal_counts_one_attempt_a_run(
+def test_each_kind_of_refusal_counts_as_one_attempt_per_run(
     engine: Engine, answer: Answer, batch_size: int | None
 ) -> None:
     write_shops(engine, ["n1", "n1"])
@@ -245,7 +245,7 @@ def test_each_kind_of_refusal_counts_one_attempt_a_run(
 
 
 @pytest.mark.parametrize("policy", ["park_entity", "skip_record"])
-def test_several_records_of_a_batch_are_set_aside_at_once(engine: Engine, policy: Policy) -> None:
+def test_several_records_of_a_batch_are_parked_together(engine: Engine, policy: Policy) -> None:
     write_shops(engine, ["n1"] * 6)
     write_orders(engine, range(1, 7))
 
@@ -276,11 +276,11 @@ def test_a_function_that_raises_is_a_refusal_too(engine: Engine) -> None:
     assert refused_records(engine) == {"1": ("parked", 1)}
 
 
-def test_a_node_that_is_away_counts_against_no_record(engine: Engine) -> None:
+def test_an_unreachable_node_counts_against_no_record(engine: Engine) -> None:
     write_shops(engine, ["n1"])
     write_orders(engine, [1] * 3)
-    away: Script = lambda asked: Answer(code=503)  # noqa: E731
-    with scripted_node(away) as node:
+    unavailable: Script = lambda asked: Answer(code=503)  # noqa: E731
+    with scripted_node(unavailable) as node:
         for _ in range(3):
             push_stops(engine, few_attempts(attempts=1), node.node())
     assert refused_records(engine) == {}

@@ -1,4 +1,4 @@
-"""Which record a node says it processed last, and what is pulled then."""
+"""The record that a node names as its latest, and the results that are pulled then."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from workmesh_flows.operations.delivery.pull import pull_lane
 def pushed(
     engine: Engine, count: int, *, latest: Any, missing: frozenset[int] = frozenset()
 ) -> Iterator[ScriptedNode]:
-    """A node that was sent so many orders and names one as the latest processed; it gives ten times the id."""
+    """A node that was sent ``count`` orders and names one as the latest; a result is ten times the id."""
     write_shops(engine, ["n1", "n2"])
     write_orders(engine, [1] * count)
 
@@ -57,12 +57,12 @@ def pulled(engine: Engine) -> list[int]:
     return sorted(number for number, order in orders(engine).items() if order.pull_success)
 
 
-def test_a_pull_says_how_much_of_all_is_done(engine: Engine) -> None:
-    told: list[tuple[int, int]] = []
+def test_a_pull_reports_its_progress_and_the_total(engine: Engine) -> None:
+    reported: list[tuple[int, int]] = []
     with pushed(engine, 25, latest=25) as node:
         lane = context_on(engine, shop_service(), node.node())
-        pull_lane(replace(lane, progress=lambda *figures: told.append(figures)))
-    assert told == [(10, 25), (20, 25), (25, 25)]
+        pull_lane(replace(lane, progress=lambda *figures: reported.append(figures)))
+    assert reported == [(10, 25), (20, 25), (25, 25)]
 
 
 def test_a_node_that_has_processed_nothing_gives_nothing(engine: Engine) -> None:
@@ -123,7 +123,7 @@ def test_a_latest_record_of_another_lane_stops_the_lane_and_pulls_nothing(engine
     assert pulled(engine) == []
 
 
-def test_a_record_that_is_processed_and_not_flagged_as_pushed_keeps_back_no_other_result(
+def test_a_processed_record_without_a_push_flag_holds_back_no_other_result(
     engine: Engine,
 ) -> None:
     with pushed(engine, 25, latest=77, missing=frozenset(range(8, 26))) as node:
@@ -190,7 +190,7 @@ def test_a_record_that_was_refused_is_not_pulled(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "transient", "told"),
+    ("answer", "transient", "reported"),
     [
         pytest.param(
             failure("Wrong api_key"), False, "status.json is refused: Wrong api_key", id="a wrong key"
@@ -204,23 +204,23 @@ def test_a_record_that_was_refused_is_not_pulled(engine: Engine) -> None:
     ],
 )
 @pytest.mark.parametrize("path", [STATUS, PULL])
-def test_trouble_stops_the_lane_and_flags_nothing(
-    engine: Engine, path: str, answer: Answer, transient: bool, told: str
+def test_an_error_of_the_node_stops_the_pull_and_flags_nothing(
+    engine: Engine, path: str, answer: Answer, transient: bool, reported: str
 ) -> None:
     with pushed(engine, 3, latest=3) as node:
         script = node.script
         if path == PULL:  # from then on: a wrong key and a crashed node show at the ping too
-            told = told.replace("status.json", "ping.json")
+            reported = reported.replace("status.json", "ping.json")
             node.script = lambda asked: script(asked) if asked.path == STATUS else answer
         else:
             node.script = lambda asked: answer
         stopped = pull_stops(engine, shop_service(), node.node())
-    assert told in str(stopped)
+    assert reported in str(stopped)
     assert stopped.transient is transient
     assert {order.pull_success for order in orders(engine).values()} == {None}
 
 
-def test_a_pause_that_a_node_asks_for_holds_for_pulling_alone(engine: Engine) -> None:
+def test_a_pause_asked_for_during_a_pull_does_not_pause_the_push(engine: Engine) -> None:
     with pushed(engine, 3, latest=3) as node:
         script = node.script
         node.script = lambda asked: Answer(code=429, headers={"Retry-After": "60"})
@@ -248,7 +248,7 @@ def test_results_that_could_not_be_written_are_pulled_again(engine: Engine) -> N
     assert [order.score for order in orders(engine).values()] == [10, 20, 30, 40, 50]
 
 
-def test_a_record_whose_entity_has_moved_away_is_not_one_of_those_sent(engine: Engine) -> None:
+def test_a_record_whose_entity_was_moved_is_not_accepted_as_the_latest(engine: Engine) -> None:
     with pushed(engine, 2, latest=2) as node:
         with Session(engine) as session, session.begin():
             session.execute(update(Shop).where(Shop.id == 1).values({Shop.node: "n2"}))

@@ -1,4 +1,4 @@
-"""What a node gives as a result, and what of it ends up in columns."""
+"""Results that a node gives, and the values that are written to columns."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def letter_case(record_id: UUID) -> str:
 def processed(
     engine: Engine, results: dict[int, Any], *, written: Callable[[UUID], str] = str
 ) -> Iterator[ScriptedNode]:
-    """A node that has processed parcels, by number, and has these results of them."""
+    """A node that has these results of parcels, by number."""
     write_parcels(engine, results)
     by_id = {str(parcel_id(number)): result for number, result in results.items()}
     latest = parcel_id(max(results))
@@ -141,7 +141,7 @@ def test_a_result_the_database_refuses_fails_its_record_and_the_others_go_on(eng
     assert (parcels(engine)[4].pull_error or "").startswith("the result does not fit")
 
 
-def test_a_failed_pull_is_tried_again_and_may_succeed(engine: Engine) -> None:
+def test_a_failed_pull_is_retried_and_may_succeed(engine: Engine) -> None:
     with processed(engine, {1: NODE_ERROR, 2: WHOLE}) as node:
         assert counts(pull(engine, parcel_service(), node.node())) == Counts(pulled=1, failed=1)
         script = node.script
@@ -155,7 +155,7 @@ def test_a_failed_pull_is_tried_again_and_may_succeed(engine: Engine) -> None:
     assert (parcel.pull_success, parcel.pull_error, parcel.count) == (True, None, 5)
 
 
-def test_keys_that_no_column_was_declared_for_are_passed_over(engine: Engine) -> None:
+def test_result_keys_without_a_declared_column_are_ignored(engine: Engine) -> None:
     with processed(engine, {1: {"count": 3, "pull_success": False, "surprise": 1}}) as node:
         assert counts(pull(engine, parcel_service(), node.node())) == Counts(pulled=1)
     assert (parcels(engine)[1].count, parcels(engine)[1].pull_success) == (3, True)
@@ -169,7 +169,7 @@ def by_function(fetch: Fetch, *, batch_size: int | None = None) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("said", "reason"),
+    ("result", "reason"),
     [
         ({"colour": "red"}, "the result names 'colour', which is no column of Parcel"),
         ({"depot": 1}, "the result names 'depot', which is no column of Parcel"),
@@ -181,10 +181,10 @@ def by_function(fetch: Fetch, *, batch_size: int | None = None) -> Any:
     ],
 )
 def test_a_function_that_returns_what_cannot_be_written_fails_its_record(
-    engine: Engine, said: object, reason: str
+    engine: Engine, result: object, reason: str
 ) -> None:
     def fetch(parcel: Parcel, node: NodeClient) -> Any:
-        return said if parcel.number == 2 else {"count": parcel.number}
+        return result if parcel.number == 2 else {"count": parcel.number}
 
     with processed(engine, {1: {}, 2: {}, 3: {}}) as node:
         assert counts(pull(engine, by_function(fetch), node.node())) == Counts(pulled=2, failed=1)
@@ -238,7 +238,7 @@ def test_a_function_of_several_records_that_leaves_ids_out_leaves_them_pending(e
         assert counts(pull(engine, service, node.node())) == Counts(pulled=2)
 
 
-def test_a_function_of_several_records_that_raises_fails_the_culprit_alone(engine: Engine) -> None:
+def test_a_function_of_several_records_that_raises_fails_only_the_record_at_fault(engine: Engine) -> None:
     def fetch(page: list[Parcel], node: NodeClient) -> dict[Any, Any]:
         return {parcel.id: {"count": 100 // (parcel.number - 6)} for parcel in page}
 
@@ -248,7 +248,7 @@ def test_a_function_of_several_records_that_raises_fails_the_culprit_alone(engin
     assert (parcels(engine)[6].pull_error or "").startswith("the function raised ZeroDivisionError")
 
 
-def test_a_function_of_several_records_that_returns_nonsense_stops_the_lane(engine: Engine) -> None:
+def test_a_function_of_several_records_that_returns_a_wrong_type_stops_the_lane(engine: Engine) -> None:
     with processed(engine, {1: {}, 2: {}}) as node:
         stopped = pull_stops(engine, by_function(lambda page, node: "done", batch_size=10), node.node())
     assert "it returned a str; it must return None, or values by id" in str(stopped)
@@ -277,7 +277,7 @@ def test_the_key_in_a_node_s_reason_reaches_neither_column_nor_report(engine: En
     with processed(engine, {1: echo, 2: {}}) as node:
         service = parcel_service()
         report = pull(engine, service, node.node())
-    kept = [parcel.pull_error for parcel in parcels(engine).values()]
+    errors = [parcel.pull_error for parcel in parcels(engine).values()]
     assert report.failed == 1
-    assert "bad call ***, again ***" in kept
-    assert API_KEY.strip("{}").lower() not in f"{kept} {report.reasons}".lower()
+    assert "bad call ***, again ***" in errors
+    assert API_KEY.strip("{}").lower() not in f"{errors} {report.reasons}".lower()

@@ -1,4 +1,4 @@
-"""A node, a network or a key in trouble: the lane stops, and nothing is flagged that did not happen."""
+"""Errors of the node, the network or the key: the lane stops, and only what happened is flagged."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.support.shop import Order, orders, shop_service, with_push_success, w
 WRONG_KEY = failure("Wrong api_key")
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n"
 
-TROUBLES = [
+ERRORS = [
     pytest.param(Answer(b"<html>hello</html>"), True, "is not JSON", id="HTML"),
     pytest.param(Answer(code=302, headers={"Location": "/404"}), False, "redirects to /404", id="a redirect"),
     pytest.param(Answer(code=401), False, "refuses the api key", id="401"),
@@ -40,14 +40,14 @@ TROUBLES = [
     pytest.param(Answer(b'{"status": "succ'), True, "is not JSON", id="half a JSON"),
     pytest.param(Answer(b'"success"'), True, "without a status", id="JSON that is no envelope"),
     pytest.param(Answer(b'{"status":"' + b"x" * 5_000_000 + b'"}'), True, "longer than", id="five megabytes"),
-    pytest.param(Answer(raw=HEAD + b'{"sta'), True, "its answer", id="half an answer"),
-    pytest.param(Answer(raw=b""), True, "its answer", id="a closed connection"),
-    pytest.param(Answer(raw=b"SSH-2.0-OpenSSH\r\n\r\n"), True, "its answer", id="no HTTP"),
+    pytest.param(Answer(raw=HEAD + b'{"sta'), True, "its answer is incomplete", id="half an answer"),
+    pytest.param(Answer(raw=b""), True, "its answer is incomplete", id="a closed connection"),
+    pytest.param(Answer(raw=b"SSH-2.0-OpenSSH\r\n\r\n"), True, "not HTTP", id="no HTTP"),
 ]
 
 
 def failing_on(path: str, answer: Answer, *, after: int = 0) -> Script:
-    """A node that is well, until a path was asked for so many times."""
+    """A node that answers until a path was requested a number of times."""
     left: Iterator[int] = iter(range(after))
 
     def script(asked: Asked) -> Answer:
@@ -56,16 +56,16 @@ def failing_on(path: str, answer: Answer, *, after: int = 0) -> Script:
     return script
 
 
-@pytest.mark.parametrize(("answer", "transient", "told"), TROUBLES)
-def test_trouble_in_the_middle_stops_the_lane(
-    engine: Engine, answer: Answer, transient: bool, told: str
+@pytest.mark.parametrize(("answer", "transient", "reported"), ERRORS)
+def test_an_error_of_the_node_during_a_push_stops_the_lane(
+    engine: Engine, answer: Answer, transient: bool, reported: str
 ) -> None:
     write_shops(engine, ["n1"] * 30)
     write_orders(engine, range(1, 31))
     with scripted_node(failing_on(PUSH, answer, after=1)) as node:
         stopped = push_stops(engine, shop_service(), node.node())
         assert len(sent(node.asked)) == 2
-        assert told in str(stopped)
+        assert reported in str(stopped)
         assert "node n1" in str(stopped)
         assert stopped.transient is transient
         assert counts(stopped.report) == Counts(pushed=10, left=10)
@@ -76,7 +76,7 @@ def test_trouble_in_the_middle_stops_the_lane(
 
 
 @pytest.mark.parametrize(
-    ("answer", "transient", "told"),
+    ("answer", "transient", "reported"),
     [
         pytest.param(WRONG_KEY, False, "ping.json is refused: Wrong api_key", id="a wrong key"),
         pytest.param(failure(f"Invalid ({API_KEY})"), False, "Invalid (***)", id="a key that is echoed"),
@@ -88,21 +88,21 @@ def test_trouble_in_the_middle_stops_the_lane(
         pytest.param(Answer(code=413), True, "too large", id="413"),
     ],
 )
-def test_trouble_at_the_ping_sends_no_record(
-    engine: Engine, answer: Answer, transient: bool, told: str
+def test_after_an_error_at_the_ping_no_record_is_sent(
+    engine: Engine, answer: Answer, transient: bool, reported: str
 ) -> None:
     write_shops(engine, ["n1"])
     write_orders(engine, [1] * 3)
     with scripted_node(failing_on(PING, answer)) as node:
         stopped = push_stops(engine, shop_service(), node.node())
     assert node.paths() == [PING]
-    assert told in str(stopped)
+    assert reported in str(stopped)
     assert stopped.transient is transient
     assert counts(stopped.report) == NOTHING
     assert with_push_success(engine, None) == [1, 2, 3]
 
 
-def test_a_node_that_is_down_stops_the_lane_for_now(engine: Engine) -> None:
+def test_an_unreachable_node_stops_the_lane_with_a_transient_error(engine: Engine) -> None:
     write_shops(engine, ["n1"])
     write_orders(engine, [1] * 3)
     with scripted_node() as node:
@@ -134,7 +134,7 @@ def test_a_key_that_is_changed_in_the_middle_of_a_lane_flags_nothing_as_failed(
     assert with_push_success(engine, True) == list(range(1, 15 if batch_size is None else 11))
 
 
-def test_a_key_that_is_changed_while_a_culprit_is_searched_for_flags_nothing_as_failed(
+def test_a_key_that_is_changed_during_bisection_flags_nothing_as_failed(
     engine: Engine,
 ) -> None:
     write_shops(engine, ["n1"] * 10)
@@ -163,8 +163,8 @@ def test_an_answer_dropped_after_the_node_committed_is_sent_again_and_counts_onc
     with order_node(tmp_path) as process:
 
         def script(asked: Asked) -> Answer:
-            said = forwarded(process, asked)
-            return Answer(raw=b"") if asked.path == PUSH and next(dropped, False) else said
+            reply = forwarded(process, asked)
+            return Answer(raw=b"") if asked.path == PUSH and next(dropped, False) else reply
 
         with scripted_node(script) as proxy:
             behind_proxy = as_node(process, port=proxy.port)

@@ -133,7 +133,7 @@ def test_refusals_that_the_node_gives_by_id_are_understood(engine: Engine) -> No
 def test_a_refusal_of_a_record_that_was_not_sent_stops_the_lane(
     engine: Engine, refused: dict[str, str]
 ) -> None:
-    """Some record was refused and it cannot be said which: to flag all as pushed could lose it."""
+    """A record was refused and it is unknown which: to flag all as pushed could lose it."""
     write_shops(engine, ["n1"])
     write_orders(engine, [1] * 3)
     with scripted_node(lambda asked: success({"refused": refused})) as node:
@@ -158,7 +158,7 @@ def test_a_function_that_raises_record_refused_refuses_that_record_alone(engine:
     assert [asked.body["order"]["id"] for asked in node.asked if asked.path == PUSH] == [1, 2, 4, 6, 8]
 
 
-def test_a_function_that_raises_something_of_its_own_fails_the_culprit_alone(engine: Engine) -> None:
+def test_a_function_that_raises_any_exception_fails_only_the_record_at_fault(engine: Engine) -> None:
     write_shops(engine, ["n1"] * 20)
     write_orders(engine, range(1, 21))
 
@@ -173,7 +173,7 @@ def test_a_function_that_raises_something_of_its_own_fails_the_culprit_alone(eng
     assert sorted(sent_ids(node.asked)) == [*range(1, 13), *range(14, 21)]
 
 
-def test_an_api_key_in_what_a_function_raises_never_leaves_it(
+def test_an_api_key_in_an_exception_of_a_function_is_masked(
     engine: Engine, caplog: pytest.LogCaptureFixture
 ) -> None:
     write_shops(engine, ["n1", "n1"])
@@ -209,8 +209,8 @@ def test_a_function_with_a_client_of_its_own_that_cannot_connect_stops_the_lane(
     assert with_push_success(engine, None) == [4, 5, 6]
 
 
-def test_a_function_that_cannot_read_what_a_dying_node_says_stops_the_lane(engine: Engine) -> None:
-    """The ping that follows tells a bad record from a node that is no longer there."""
+def test_a_function_that_cannot_read_the_answer_of_a_failing_node_stops_the_lane(engine: Engine) -> None:
+    """The ping that follows distinguishes a bad record from an unreachable node."""
     write_shops(engine, ["n1"])
     write_orders(engine, [1] * 3)
     html = Answer(b"<html>bad gateway</html>")
@@ -232,7 +232,7 @@ def test_a_function_that_cannot_read_what_a_dying_node_says_stops_the_lane(engin
 
 
 @pytest.mark.parametrize("nonsense", [True, "ok", [1, 2], 7])
-def test_a_function_that_returns_nonsense_stops_the_lane_with_a_clear_error(
+def test_a_function_that_returns_a_wrong_type_stops_the_lane_with_a_clear_error(
     engine: Engine, nonsense: object
 ) -> None:
     write_shops(engine, ["n1"])
@@ -284,29 +284,29 @@ def test_the_same_records_sent_again_carry_the_same_idempotency_key(engine: Engi
     assert int(first["workmesh-epoch"]) < int(second["workmesh-epoch"])
 
 
-def test_a_database_that_goes_away_under_a_function_stops_the_lane(engine: Engine) -> None:
-    """Made by a listener: to stop the server would hit other tests."""
+def test_a_database_that_becomes_unreachable_during_a_function_stops_the_lane(engine: Engine) -> None:
+    """Raised by a listener: stopping the server would affect other tests."""
     write_shops(engine, ["n1", "n1"])
     write_orders(engine, [1, 2])
 
-    def away(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
+    def fail(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
         if 'FROM "Shop"' in statement and "count" not in statement:
-            raise OperationalError(statement, None, Exception("it is away"))
+            raise OperationalError(statement, None, Exception("it is unreachable"))
 
     def lazy(order: Order, node: NodeClient) -> None:
-        event.listen(engine, "before_cursor_execute", away)
+        event.listen(engine, "before_cursor_execute", fail)
         send_order(order, node)
 
     with scripted_node() as node:
         stopped = push_stops(engine, one_by_one(lazy), node.node())
-    event.remove(engine, "before_cursor_execute", away)
+    event.remove(engine, "before_cursor_execute", fail)
     assert stopped.transient
-    assert "it is away" in str(stopped)
+    assert "it is unreachable" in str(stopped)
     assert "SELECT" not in str(stopped)
     assert with_push_success(engine, None) == [1, 2]
 
 
-def test_a_record_form_may_return_what_the_node_said(engine: Engine) -> None:
+def test_a_function_of_one_record_may_return_the_nodes_answer(engine: Engine) -> None:
     write_shops(engine, ["n1"])
     write_orders(engine, [1])
     with scripted_node(lambda asked: success({"stored": 1})) as node:

@@ -1,4 +1,4 @@
-"""What a node asks for: smaller requests, and to be left alone for a while."""
+"""What a node asks for: smaller requests, and a pause."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TOO_LARGE = Answer(b"<h1>413</h1>", code=413)
 
 
 def taking_at_most(records: int, *, never: int = 0) -> Script:
-    """A node that takes so many records at once, and one of them not even alone."""
+    """A node that takes a number of records at once, and refuses one of them even alone."""
 
     def script(asked: Asked) -> Answer:
         ids = [order["id"] for order in asked.body.get("orders", [])]
@@ -36,7 +36,7 @@ def taking_at_most(records: int, *, never: int = 0) -> Script:
     return script
 
 
-def test_a_batch_that_is_too_large_is_split_and_the_size_kept_for_the_next_run(engine: Engine) -> None:
+def test_a_batch_that_is_too_large_is_split_and_its_size_saved_for_the_next_run(engine: Engine) -> None:
     write_shops(engine, ["n1"])
     write_orders(engine, [1] * 40)
     with scripted_node(taking_at_most(6)) as node:
@@ -61,7 +61,7 @@ def test_a_single_record_that_is_too_large_is_refused_and_the_batches_stay_as_la
     assert [len(batch) for batch in sent(node.asked)][-2:] == [10, 10]
 
 
-def test_a_single_record_that_is_too_large_leaves_a_smaller_size_as_it_was_learnt(engine: Engine) -> None:
+def test_a_single_record_that_is_too_large_does_not_change_a_saved_batch_size(engine: Engine) -> None:
     write_shops(engine, ["n1"] * 40)
     write_orders(engine, range(1, 41))
     with scripted_node(taking_at_most(5, never=33)) as node:
@@ -86,7 +86,7 @@ def test_records_of_a_request_each_that_are_too_large_are_refused(engine: Engine
 
 @pytest.mark.parametrize("path", [PING, PUSH])
 @pytest.mark.parametrize("code", [429, 503])
-def test_a_pause_that_a_node_asks_for_is_kept_in_the_database(engine: Engine, path: str, code: int) -> None:
+def test_a_pause_that_a_node_asks_for_is_saved_in_the_database(engine: Engine, path: str, code: int) -> None:
     write_shops(engine, ["n1"])
     write_orders(engine, [1] * 5)
     busy = Answer(code=code, headers={"Retry-After": "120"})
@@ -116,17 +116,17 @@ def test_a_pause_may_be_given_as_a_date(engine: Engine) -> None:
     assert lane_row(engine).retry_at > datetime.now(UTC)
 
 
-@pytest.mark.parametrize("said", ["0", "Fri, 01 Jan 2016 00:00:00 GMT", "soon", "-5"])
-def test_a_pause_that_is_over_or_cannot_be_read_is_none(engine: Engine, said: str) -> None:
+@pytest.mark.parametrize("header", ["0", "Fri, 01 Jan 2016 00:00:00 GMT", "soon", "-5"])
+def test_an_expired_or_unreadable_pause_is_ignored(engine: Engine, header: str) -> None:
     write_shops(engine, ["n1"])
     write_orders(engine, [1])
-    with scripted_node(lambda asked: Answer(code=503, headers={"Retry-After": said})) as node:
+    with scripted_node(lambda asked: Answer(code=503, headers={"Retry-After": header})) as node:
         assert push_stops(engine, shop_service(), node.node()).transient
         node.script = lambda asked: success()
         assert push(engine, shop_service(), node.node()).pushed == 1
 
 
-def test_a_pause_in_the_middle_keeps_what_was_sent_before(engine: Engine) -> None:
+def test_a_pause_during_a_push_keeps_the_flags_of_accepted_records(engine: Engine) -> None:
     write_shops(engine, ["n1"])
     write_orders(engine, [1] * 25)
     answers = iter([success(), Answer(code=429, headers={"Retry-After": "60"})])
@@ -136,7 +136,7 @@ def test_a_pause_in_the_middle_keeps_what_was_sent_before(engine: Engine) -> Non
     assert with_push_success(engine, True) == list(range(1, 11))
 
 
-def test_a_lane_that_another_run_holds_is_busy_and_sends_nothing(engine: Engine) -> None:
+def test_a_lane_leased_by_another_run_is_busy_and_sends_nothing(engine: Engine) -> None:
     write_shops(engine, ["n1"])
     write_orders(engine, [1] * 3)
     inner: list[BaseException] = []

@@ -112,7 +112,7 @@ def test_a_record_is_sent_once_its_entity_has_a_node(engine: Engine) -> None:
         assert push(engine, shop_service(), node.node()).pushed == 2
 
 
-def test_a_limit_bounds_what_is_sent_and_the_next_run_goes_on_from_there(engine: Engine) -> None:
+def test_a_limit_ends_a_run_and_the_next_run_continues_from_there(engine: Engine) -> None:
     write_shops(engine, ["n1"])
     write_orders(engine, [1] * 30)
     with scripted_node() as node:
@@ -180,7 +180,7 @@ def test_a_row_that_commits_late_with_an_earlier_sort_is_found_by_the_next_run(e
     assert sent_ids(node.asked) == [*range(11, 21), 5]
 
 
-def test_rows_that_come_while_a_lane_is_worked_are_left_to_the_next_run(engine: Engine) -> None:
+def test_rows_inserted_while_a_lane_runs_are_left_to_the_next_run(engine: Engine) -> None:
     write_shops(engine, ["n1"])
     write_orders(engine, [1] * 20)
     more = iter(range(100, 200))
@@ -220,7 +220,7 @@ def test_order_holds_for_each_owner_over_runs_with_refusals(engine: Engine) -> N
 
 
 def test_a_report_that_does_not_add_up_fails_the_run(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A failure that cannot be made: the figures are falsified."""
+    """The failure cannot be caused, so the test falsifies the counts."""
     write_shops(engine, ["n1"])
     write_orders(engine, [1] * 3)
     monkeypatch.setattr(Tally, "decided", property(lambda tally: tally.done - 1))

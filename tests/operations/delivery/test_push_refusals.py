@@ -32,7 +32,7 @@ def test_a_refused_record_holds_back_only_its_owner(engine: Engine) -> None:
     assert orders(engine)[5].push_error == "no good"
 
 
-def test_what_waits_behind_a_refused_record_waits_across_batches_and_pages(engine: Engine) -> None:
+def test_records_wait_behind_a_refused_one_across_batches_and_pages(engine: Engine) -> None:
     write_shops(engine, ["n1", "n1"])
     write_orders(engine, [1, 2] * 1_500)
     service = shop_service(batch_size=100)
@@ -42,7 +42,7 @@ def test_what_waits_behind_a_refused_record_waits_across_batches_and_pages(engin
     assert with_push_success(engine, True) == list(range(2, 3_001, 2))
 
 
-def test_a_refused_record_is_tried_again_and_then_the_rest_follows_in_order(engine: Engine) -> None:
+def test_a_refused_record_is_retried_and_then_the_rest_follows_in_order(engine: Engine) -> None:
     write_shops(engine, ["n1", "n1"])
     write_orders(engine, [1, 2] * 6)
     with scripted_node(refusing(lambda number: number == 3, failure("no"))) as node:
@@ -108,17 +108,17 @@ def test_a_crash_that_takes_the_node_with_it_flags_nothing(engine: Engine) -> No
     assert with_push_success(engine, None) == [1, 2, 3, 4, 5]
 
 
-def test_a_record_refused_by_4xx_carries_the_nodes_words_without_the_key(engine: Engine) -> None:
+def test_a_record_refused_by_4xx_carries_the_nodes_reason_without_the_key(engine: Engine) -> None:
     write_shops(engine, ["n1", "n1"])
     write_orders(engine, [1, 2])
-    said = Answer(f"no such text\n in {API_KEY}".encode(), code=422)
-    with scripted_node(refusing(lambda number: number == 1, said)) as node:
+    reply = Answer(f"no such text\n in {API_KEY}".encode(), code=422)
+    with scripted_node(refusing(lambda number: number == 1, reply)) as node:
         report = push(engine, shop_service(), node.node())
     assert counts(report) == Counts(pushed=1, refused=1)
     assert orders(engine)[1].push_error == f"{PUSH} answers 422: no such text in ***"
 
 
-def test_a_reason_longer_than_its_column_or_with_a_nul_is_kept_as_far_as_it_fits(engine: Engine) -> None:
+def test_a_reason_is_cut_to_its_column_and_loses_a_nul(engine: Engine) -> None:
     write_shops(engine, ["n1", "n1"])
     write_orders(engine, [1, 2])
     with scripted_node(refusing(lambda number: number == 1, failure("bad\0" + "x" * 5_000))) as node:

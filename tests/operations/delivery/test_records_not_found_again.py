@@ -20,7 +20,7 @@ def deleted(engine: Engine, number: int) -> None:
         session.execute(delete(Order).where(Order.id == number))
 
 
-def test_a_record_deleted_while_it_is_sent_costs_its_batch_another_try(engine: Engine) -> None:
+def test_a_record_deleted_while_it_is_sent_makes_its_batch_be_sent_again(engine: Engine) -> None:
     write_shops(engine, ["n1"])
     write_orders(engine, [1] * 15)
 
@@ -39,7 +39,9 @@ def test_a_record_deleted_while_it_is_sent_costs_its_batch_another_try(engine: E
     assert sent_ids(node.asked) == [*range(1, 16), 11, 13, 14, 15]
 
 
-def test_a_record_deleted_while_its_result_is_fetched_costs_its_batch_another_try(engine: Engine) -> None:
+def test_a_record_deleted_while_its_result_is_fetched_makes_its_batch_be_fetched_again(
+    engine: Engine,
+) -> None:
     write_shops(engine, ["n1"])
     write_orders(engine, [1] * 5)
 

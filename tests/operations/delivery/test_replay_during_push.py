@@ -1,4 +1,4 @@
-"""People decide while a push runs, entities move, data is sent again: what was set aside keeps its order."""
+"""Decisions during a push, moves and repeated data: parked records keep their order."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def once(action: Callable[[], object]) -> Script:
-    """A node that is content, and does something at the first push."""
+    """A node that accepts everything, and calls a function at the first push."""
     first: Iterator[bool] = iter([True])
 
     def script(asked: Asked) -> Answer:
@@ -35,7 +35,7 @@ def once(action: Callable[[], object]) -> Script:
     return script
 
 
-def test_a_replay_during_a_push_sends_what_comes_free_in_order(engine: Engine) -> None:
+def test_a_replay_during_a_push_sends_the_released_records_in_order(engine: Engine) -> None:
     write_shops(engine, ["n1", "n1"])
     write_orders(engine, [1, 2] * 30)
     service = few_attempts(attempts=1, batch_size=5)
@@ -103,7 +103,7 @@ def test_a_record_that_is_skipped_while_it_is_refused_stays_skipped(engine: Engi
     assert with_push_success(engine, True) == [2]
 
 
-def test_a_move_keeps_what_is_parked_at_the_new_node(engine: Engine) -> None:
+def test_a_record_stays_parked_when_its_entity_moves(engine: Engine) -> None:
     service = few_attempts(attempts=1)
     write_shops(engine, ["n1", "n1"])
     write_orders(engine, [1, 2] * 3)
@@ -118,7 +118,7 @@ def test_a_move_keeps_what_is_parked_at_the_new_node(engine: Engine) -> None:
     assert sent_ids(two.asked) == [1, 3, 5]
 
 
-def test_a_record_that_blocks_takes_the_block_along(engine: Engine) -> None:
+def test_a_blocking_record_blocks_the_lane_of_its_new_node(engine: Engine) -> None:
     service = few_attempts(attempts=1, policy="block", batch_size=1)
     write_shops(engine, ["n1", "n1"])
     write_orders(engine, [1, 2])
@@ -133,7 +133,7 @@ def test_a_record_that_blocks_takes_the_block_along(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize("moved", [False, True])
-def test_sending_all_data_again_forgets_the_refusals(engine: Engine, moved: bool) -> None:
+def test_sending_all_data_again_resets_the_refusals(engine: Engine, moved: bool) -> None:
     service = few_attempts(attempts=1)
     write_shops(engine, ["n1", "n1"])
     write_orders(engine, [1, 2] * 2)

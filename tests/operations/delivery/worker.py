@@ -1,6 +1,6 @@
 """A process that works lanes of orders: ``python -m tests.operations.delivery.worker '{"action": "push", ...}'``.
 
-It says at the end what became of each lane. With ``patience`` it tries again for so many seconds, as a schedule would.
+It prints the result of each lane at the end. With ``patience`` it retries for that number of seconds, as a schedule would.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What tests of hand-overs share."""
+"""Contexts, nodes and tables for tests of hand-overs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from workmesh_flows.operations.moves.move_context import MoveContext
 
 
 def moving(engine: Engine, service: Service, *nodes: Node, **more: Any) -> MoveContext:
-    """Entities on the move between these nodes; nothing is waited for unless a test says so."""
+    """A context for moves between these nodes; it waits for nothing by default."""
     inventory = Inventory({node.name: node for node in nodes})
     options: dict[str, Any] = {"settle_seconds": 0, "wait_seconds": 0, "limits": QUICK}
     options |= {"inventory": lambda: inventory} | more
@@ -33,7 +33,7 @@ def _content(asked: Asked) -> Answer:
 
 @contextmanager
 def two_nodes(script: Script = _content) -> Iterator[tuple[ScriptedNode, ScriptedNode, Node, Node]]:
-    """A node that follows a script and one that is content, each as it runs and as the inventory knows it."""
+    """A node that follows a script and one that accepts everything, each running and as an inventory entry."""
     with scripted_node(script) as one, scripted_node() as two:
         yield one, two, one.node("shop.orders"), two.node("shop.orders", name="n2")
 

@@ -1,4 +1,4 @@
-"""Entities change their node: one owner at all times, nothing left behind, nothing out of order."""
+"""Entities change their node: always one node, no record lost, none out of order."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from workmesh_flows.operations.moves.hand_over import hand_over
 
 
 def processing(*, upto: Callable[[], Any]) -> Script:
-    """A node that has processed records up to one, and gives ten times the id."""
+    """A node that has processed all records up to one; a result is ten times the id."""
 
     def script(asked: Asked) -> Answer:
         if asked.path == STATUS:
@@ -55,14 +55,14 @@ def processing(*, upto: Callable[[], Any]) -> Script:
 
 
 def processed(node: NodeProcess, count: int) -> None:
-    """Wait until a real node has processed so many records."""
+    """Wait until a real node has processed this number of records."""
     end = time.monotonic() + 30
     while sum(arrival.processed_at is not None for arrival in node.arrivals()) < count:
         assert time.monotonic() < end
         time.sleep(0.05)
 
 
-def test_what_was_pushed_and_not_pulled_is_pushed_again_to_the_new_node_in_order(engine: Engine) -> None:
+def test_records_in_flight_are_pushed_again_to_the_new_node_in_order(engine: Engine) -> None:
     service = shop_service()
     write_shops(engine, ["n1", "n1"])
     write_orders(engine, [1, 2] * 5)
@@ -126,7 +126,7 @@ def test_an_entity_may_stay_and_only_have_its_data_sent_again(engine: Engine) ->
     ]
 
 
-def test_what_a_protocol_only_pushes_stays_pushed_unless_everything_is_sent_again(engine: Engine) -> None:
+def test_records_without_a_pull_stay_pushed_unless_everything_is_sent_again(engine: Engine) -> None:
     declared = shop_service().protocols[0]
     once = Protocol("order", record=declared.record, id=declared.id, sort=declared.sort, push=declared.push)
     base = shop_service()
@@ -156,7 +156,7 @@ def test_each_move_is_in_the_log_with_its_epoch(engine: Engine) -> None:
     assert all(datetime.now(UTC) - row.moved_at < timedelta(minutes=1) for row in move_log(engine))
 
 
-def test_an_entity_that_is_not_there_any_more_is_skipped(engine: Engine) -> None:
+def test_an_entity_that_left_its_source_is_skipped(engine: Engine) -> None:
     service = shop_service()
     write_shops(engine, ["n1", "n3", None])
     with two_nodes() as (_, _, n1, n2):
@@ -166,7 +166,7 @@ def test_an_entity_that_is_not_there_any_more_is_skipped(engine: Engine) -> None
     assert nodes_of_shops(engine) == {1: "n2", 2: "n3", 3: None}
 
 
-def test_a_move_whose_answer_was_lost_is_reported_when_it_is_tried_again_and_done_once(
+def test_a_move_whose_commit_was_not_confirmed_is_made_once_and_reported_by_the_next_attempt(
     engine: Engine,
 ) -> None:
     service = shop_service()
@@ -175,12 +175,12 @@ def test_a_move_whose_answer_was_lost_is_reported_when_it_is_tried_again_and_don
     with two_nodes() as (_, two, n1, n2):
         push(engine, service, n1)
 
-        def told(step: str) -> None:
-            if step == "moved":  # the database has it; the connection breaks before it has said so
+        def on_step(step: str) -> None:
+            if step == "moved":  # it is committed; the connection breaks before the answer
                 raise StoreUnavailable("the connection is lost")
 
         with pytest.raises(StoreUnavailable):
-            hand_over(moving(engine, service, n1, n2, on_step=told), steps([1, 2], "n1", "n2"))
+            hand_over(moving(engine, service, n1, n2, on_step=on_step), steps([1, 2], "n1", "n2"))
         report = hand_over(moving(engine, service, n1, n2), steps([1, 2], "n1", "n2"))
         push(engine, service, n2)
     assert (report.moved, report.skipped, report.left) == (2, 0, 0)
@@ -208,7 +208,7 @@ def test_a_target_that_has_no_room_now_takes_nothing(
     assert list(nodes_of_shops(engine).values()).count("n2") == (1 if "state" in caps else 2)
 
 
-def test_a_dead_node_is_left_without_its_results(engine: Engine) -> None:
+def test_entities_leave_a_dead_node_without_its_results(engine: Engine) -> None:
     service = shop_service()
     write_shops(engine, ["n1"])
     write_orders(engine, [1] * 3)
@@ -239,7 +239,7 @@ def test_a_node_that_must_not_be_asked_is_not_asked(engine: Engine, gone: bool) 
     assert report.note == f"1 record was not waited for: {why}"
 
 
-def test_a_pause_that_the_node_asked_for_is_kept_and_not_waited_out(engine: Engine) -> None:
+def test_a_pause_that_the_node_asked_for_is_saved_and_not_waited_for(engine: Engine) -> None:
     service = shop_service()
     write_shops(engine, ["n1"])
     write_orders(engine, [1])
@@ -254,13 +254,13 @@ def test_a_pause_that_the_node_asked_for_is_kept_and_not_waited_out(engine: Engi
         hand_over(moving(engine, service, n1, n2, settle_seconds=60), steps([1], "n1", "n2"))
     assert old.asked == []
     with engine.connect() as connection:
-        kept = connection.execute(
+        lane = connection.execute(
             lanes.select().where(lanes.c.direction == "pull", lanes.c.node == "n1")
         ).one()
-    assert kept.retry_at > datetime.now(UTC) + timedelta(minutes=50)
+    assert lane.retry_at > datetime.now(UTC) + timedelta(minutes=50)
 
 
-def test_a_lane_that_is_being_worked_is_waited_for(engine: Engine) -> None:
+def test_a_hand_over_waits_for_a_busy_lane(engine: Engine) -> None:
     service = shop_service()
     write_shops(engine, ["n1"])
     lane, clock = Lane("shop.orders", "order", "n1", "push"), database_clock(engine)
@@ -299,7 +299,7 @@ def test_a_sender_that_was_paused_can_flag_nothing_after_the_entity_left(engine:
     assert sent_ids(two.asked) == [1]
 
 
-def test_a_drain_that_is_revoked_half_way_leaves_the_rest(engine: Engine) -> None:
+def test_a_drain_that_is_revoked_half_way_does_not_move_the_rest(engine: Engine) -> None:
     service = shop_service()
     write_shops(engine, ["n1"] * 250)
     with scripted_node() as one, scripted_node() as two:
@@ -307,7 +307,7 @@ def test_a_drain_that_is_revoked_half_way_leaves_the_rest(engine: Engine) -> Non
         n2 = two.node("shop.orders", name="n2")
         state = [draining]
 
-        def told(step: str) -> None:
+        def on_step(step: str) -> None:
             if step == "moved":
                 state[0] = replace(draining, state=NodeState.ACTIVE)
 
@@ -315,7 +315,7 @@ def test_a_drain_that_is_revoked_half_way_leaves_the_rest(engine: Engine) -> Non
             engine,
             service,
             inventory=lambda: Inventory({"n1": state[0], "n2": n2}),
-            on_step=told,
+            on_step=on_step,
             revocable=True,
         )
         report = hand_over(there, steps(range(1, 251), "n1", "n2"))
@@ -334,7 +334,7 @@ def test_a_drain_that_is_revoked_while_it_waits_for_results_moves_nothing(engine
     assert (report.moved, report.left, report.note) == (0, 1, "the drain was revoked")
 
 
-def test_a_push_that_runs_while_an_entity_comes_sends_its_records_in_order(
+def test_a_push_that_runs_while_an_entity_arrives_sends_its_records_in_order(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("workmesh_flows.operations.delivery.lane_context.PAGE", 10)
@@ -361,7 +361,7 @@ def test_a_push_that_runs_while_an_entity_comes_sends_its_records_in_order(
     assert len(mine) == 30
 
 
-def test_a_refused_record_is_reported_once_when_reading_begins_anew(
+def test_a_refused_record_is_reported_once_when_reading_restarts(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("workmesh_flows.operations.delivery.lane_context.PAGE", 10)
@@ -387,7 +387,7 @@ def test_a_refused_record_is_reported_once_when_reading_begins_anew(
     assert counts(report) == Counts(pushed=25, refused=1, left=15)
 
 
-def test_a_node_that_names_a_record_that_left_it_is_understood(engine: Engine) -> None:
+def test_a_node_may_name_a_record_that_left_it_as_the_latest(engine: Engine) -> None:
     service = shop_service()
     write_shops(engine, ["n1", "n1"])
     write_orders(engine, [1, 2] * 3)
@@ -401,7 +401,7 @@ def test_a_node_that_names_a_record_that_left_it_is_understood(engine: Engine) -
     assert flags(engine, pulled=True) == {1: True, 2: True, 3: None, 4: True, 5: None, 6: None}
 
 
-def test_a_node_that_still_names_what_it_named_before_the_record_was_deleted_is_understood(
+def test_a_node_may_name_a_deleted_record_again_as_the_latest(
     engine: Engine,
 ) -> None:
     service = shop_service()
@@ -416,7 +416,7 @@ def test_a_node_that_still_names_what_it_named_before_the_record_was_deleted_is_
         assert counts(pull(engine, service, n1)) == NOTHING
 
 
-def test_an_entity_that_comes_back_has_its_results_pulled_though_the_node_processes_nothing_twice(
+def test_results_of_a_returned_entity_are_pulled_though_the_node_processes_nothing_twice(
     engine: Engine, tmp_path: Path
 ) -> None:
     service = shop_service()

@@ -1,4 +1,4 @@
-"""Plans of moves: made from what is there, kept, applied as they stand, or refused when that has changed."""
+"""Plans of moves: made from the current facts, saved, applied unchanged, or refused when the facts have changed."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def ends(plan: StoredPlan) -> list[tuple[str, str, str]]:
     return [(str(move.entity), move.source, move.target) for move in plan.plan.moves]
 
 
-def test_a_rebalance_moves_as_little_weight_as_it_takes(engine: Engine) -> None:
+def test_a_rebalance_moves_no_more_weight_than_necessary(engine: Engine) -> None:
     write_shops(engine, ["n1"] * 4)  # they weigh 1, 2, 3, 4
     mesh = shop_mesh(criterion=EntityWeight(Shop.size))
     plan = make_plan(engine, mesh, S, inventory(node("n1"), node("n2")), RebalanceRequest())
@@ -59,7 +59,7 @@ def test_without_weights_each_entity_counts_one(engine: Engine) -> None:
     assert len(plan.plan.moves) == 4
 
 
-def test_a_drain_empties_its_nodes_and_nothing_lands_on_them_or_on_those_that_take_nothing(
+def test_a_drain_empties_its_nodes_and_uses_no_target_that_takes_no_new_entities(
     engine: Engine,
 ) -> None:
     write_shops(engine, ["n1", "n2", "n1", "n2", "gone", "n3"])
@@ -88,7 +88,7 @@ def test_a_rebalance_empties_a_draining_node_too(engine: Engine) -> None:
     assert [move.why for move in plan.plan.moves] == ["drain"]
 
 
-def test_a_cap_that_services_share_bounds_a_plan(engine: Engine) -> None:
+def test_a_shared_cap_limits_a_plan(engine: Engine) -> None:
     write_shops(engine, ["n1"] * 4)
     plan = make_plan(
         engine, shop_mesh(), S, inventory(node("n1"), node("n2", max_entities={"*": 1})), DrainRequest(["n1"])
@@ -109,7 +109,7 @@ def test_pinned_entities_stay(engine: Engine) -> None:
         make_plan(engine, shop_mesh(), S, known, DrainRequest(["n1"], pinned=["9"]))
 
 
-def test_a_drain_of_a_whole_mesh_takes_nodes_and_entities_that_only_one_service_knows(engine: Engine) -> None:
+def test_a_drain_of_a_mesh_accepts_names_that_only_one_service_knows(engine: Engine) -> None:
     write_shops(engine, ["gone", "gone"])
     write_parcels(engine, [1])
     parcels = parcel_service()
@@ -120,14 +120,14 @@ def test_a_drain_of_a_whole_mesh_takes_nodes_and_entities_that_only_one_service_
     assert ends(make_plan(engine, mesh, parcels.name, known, asked)) == []
 
 
-def test_an_unknown_node_is_named_with_those_there_are(engine: Engine) -> None:
+def test_an_unknown_node_is_an_error_that_lists_the_known_ones(engine: Engine) -> None:
     write_shops(engine, ["n1"])
     for asked in (DrainRequest(["n9"]), RebalanceRequest(sources=["n9"])):
         with pytest.raises(UnknownName, match="no node 'n9'; known: n1, n2"):
             make_plan(engine, shop_mesh(), S, inventory(node("n1"), node("n2")), asked)
 
 
-def test_the_same_question_about_the_same_facts_is_the_same_plan_byte_for_byte(engine: Engine) -> None:
+def test_the_same_request_on_the_same_facts_gives_an_identical_plan(engine: Engine) -> None:
     write_shops(engine, ["n1"] * 9)
     known = inventory(node("n1"), node("n2"))
     first = make_plan(engine, shop_mesh(), S, known, RebalanceRequest())
@@ -137,13 +137,13 @@ def test_the_same_question_about_the_same_facts_is_the_same_plan_byte_for_byte(e
     assert make_plan(engine, shop_mesh(), S, known, RebalanceRequest(objective="moves")).id != first.id
 
 
-def test_a_plan_is_read_back_as_it_was_kept(engine: Engine) -> None:
+def test_a_plan_is_read_as_it_was_saved(engine: Engine) -> None:
     write_shops(engine, ["n1"] * 5)
     made = make_plan(engine, shop_mesh(), S, inventory(node("n1"), node("n2")), RebalanceRequest())
-    kept = read_plan(engine, made.id)
-    assert kept.state == "planned"
-    assert kept.plan.to_json() == made.to_json()
-    assert str(kept.plan) == str(made)
+    saved = read_plan(engine, made.id)
+    assert saved.state == "planned"
+    assert saved.plan.to_json() == made.to_json()
+    assert str(saved.plan) == str(made)
     assert API_KEY not in made.to_json()
     with pytest.raises(UnknownName, match=f"no plan 'drain-0'; known: {made.id}"):
         read_plan(engine, "drain-0")
@@ -161,7 +161,7 @@ def move_one(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "nodes", "said"),
+    ("change", "nodes", "changes"),
     [
         (
             move_one,
@@ -182,8 +182,8 @@ def move_one(engine: Engine) -> None:
         (None, [node("n1")], ["node n2 was removed"]),
     ],
 )  # fmt: skip
-def test_a_stale_plan_is_refused_and_says_what_changed(
-    engine: Engine, change: Any, nodes: Sequence[Node], said: list[str]
+def test_a_stale_plan_is_refused_with_the_changes(
+    engine: Engine, change: Any, nodes: Sequence[Node], changes: list[str]
 ) -> None:
     write_shops(engine, ["n1"] * 4)
     mesh = shop_mesh(criterion=EntityWeight(Shop.size))
@@ -192,11 +192,11 @@ def test_a_stale_plan_is_refused_and_says_what_changed(
         change(engine)
     with pytest.raises(StalePlan) as stale:
         start_plan(engine, mesh, plan.id, inventory(*nodes))
-    assert list(stale.value.changes) == said
+    assert list(stale.value.changes) == changes
     assert read_plan(engine, plan.id).state == "planned"
 
 
-def test_a_plan_that_was_begun_goes_on_and_one_that_was_applied_does_not(engine: Engine) -> None:
+def test_a_started_plan_can_be_continued_and_an_applied_one_cannot(engine: Engine) -> None:
     write_shops(engine, ["n1"] * 4)
     mesh, known = shop_mesh(), inventory(node("n1"), node("n2"))
     plan = make_plan(engine, mesh, S, known, RebalanceRequest())

@@ -1,4 +1,4 @@
-"""One entity gets another node, or its data again; with no node free the old assignment stands."""
+"""One entity gets another node, or its data again; without another node its assignment is unchanged."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_with_repush_its_data_goes_to_the_new_node_from_the_beginning(engine: En
     assert sent_ids(two.asked) == [1, 2, 3]
 
 
-def test_with_no_other_node_free_the_old_assignment_stands(engine: Engine) -> None:
+def test_without_another_node_the_assignment_is_unchanged(engine: Engine) -> None:
     service = shop_service(criterion=EntityWeight(Shop.size))
     write_shops(engine, ["n1", "n1", "n1", "n1", "n2"])  # they weigh 1, 2, 3, 4, 5
     with scripted_node() as one:
@@ -47,7 +47,8 @@ def test_with_no_other_node_free_the_old_assignment_stands(engine: Engine) -> No
         n2 = one.node("shop.orders", name="n2", max_weight={"shop.orders": 8})
         n3 = one.node("shop.orders", name="n3", state=NodeState.STANDBY)
         with pytest.raises(
-            NoCapacity, match=r"no node of shop\.orders has room for entity 4: its weight 4 is over"
+            NoCapacity,
+            match=r"no node of shop\.orders has room for entity 4: its weight 4 is more than max_weight",
         ):
             reassign(moving(engine, service, n1, n2, n3), 4)
         assert assigned_node(engine, service, 4) == "n1"
@@ -56,19 +57,19 @@ def test_with_no_other_node_free_the_old_assignment_stands(engine: Engine) -> No
     assert len(move_log(engine)) == 1
 
 
-def test_a_node_that_fills_up_meanwhile_leaves_the_old_assignment(engine: Engine) -> None:
+def test_a_target_that_fills_up_meanwhile_leaves_the_assignment_unchanged(engine: Engine) -> None:
     service = shop_service()
     write_shops(engine, ["n1"])
     with scripted_node() as one:
         n1, n2 = one.node("shop.orders"), one.node("shop.orders", name="n2")
         known = [Inventory({"n1": n1, "n2": n2}), Inventory({"n1": n1})]
 
-        def told(step: str) -> None:
+        def on_step(step: str) -> None:
             if step == "settled":
                 known.pop(0)
 
         with pytest.raises(NoCapacity, match="n2 takes no new entities"):
-            reassign(moving(engine, service, inventory=lambda: known[0], on_step=told), 1)
+            reassign(moving(engine, service, inventory=lambda: known[0], on_step=on_step), 1)
     assert nodes_of_shops(engine) == {1: "n1"}
 
 
@@ -86,7 +87,7 @@ def test_repush_alone_sends_its_data_to_the_same_node(engine: Engine) -> None:
     assert nodes_of_shops(engine) == {1: "n1"}
 
 
-def test_an_entity_without_a_node_and_one_that_is_not_there_are_told_apart(engine: Engine) -> None:
+def test_an_unassigned_entity_and_a_missing_one_give_different_errors(engine: Engine) -> None:
     service = shop_service()
     write_shops(engine, [None])
     for action in (reassign, repush):
