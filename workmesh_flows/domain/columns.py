@@ -7,7 +7,7 @@ from reprlib import Repr
 from types import FunctionType
 from typing import Any, TypeAlias, TypeGuard
 
-from sqlalchemy import Column, Index, Table, UniqueConstraint, inspect
+from sqlalchemy import JSON, Column, Index, Table, UniqueConstraint, inspect
 from sqlalchemy.exc import NoInspectionAvailable, SQLAlchemyError
 from sqlalchemy.orm import ColumnProperty, InstrumentedAttribute, Mapper
 
@@ -79,6 +79,8 @@ def belongs_to(attribute: ColumnRef, cls: type[Any]) -> bool:
 
 def python_type(column: Column[Any]) -> type | None:
     """The Python type of a column's values; None if SQLAlchemy does not know it."""
+    if isinstance(column.type, JSON):  # SQLAlchemy 2.1 knows no single type for it
+        return dict
     try:
         known = column.type.python_type
     except NotImplementedError:  # SQLAlchemy 2.0
