@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from prefect.client.orchestration import get_client
-from prefect.settings import PREFECT_API_URL, temporary_settings
 from pydantic import SecretStr
 from sqlalchemy import create_engine, update
 from typer.testing import CliRunner, Result
@@ -17,8 +15,6 @@ from tests.support.prefect_api import api_client
 from tests.support.shop import Shop, write_shops
 from workmesh_flows.blocks import ServiceLimits, WorkmeshNode
 from workmesh_flows.cli import app
-from workmesh_flows.errors import ServerUnreachable
-from workmesh_flows.inventory import documents
 from workmesh_flows.inventory.bulk_write import writing_nodes
 from workmesh_flows.inventory.documents import SLUG, load_inventory, outdated_nodes
 from workmesh_flows.settings import PREFIX
@@ -257,18 +253,3 @@ def _save_with_an_earlier_schema(api: str) -> None:
             "block_type_id": str(block_type.id),
         },
     ).raise_for_status()
-
-
-@pytest.mark.parametrize("command", ["nodes", "push", "report --html mesh.html", "automations install"])
-def test_a_command_fails_soon_if_the_server_accepts_connections_but_never_answers(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: str
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv(f"{PREFIX}MESH", "tests.support.shop_mesh:mesh")
-    monkeypatch.setattr(documents, "ANSWER_SECONDS", 0.2)
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        api = f"http://127.0.0.1:{silent.getsockname()[1]}/api"
-        with temporary_settings({PREFECT_API_URL: api}):
-            refused = workmesh(*command.split())
-    assert isinstance(refused.exception, ServerUnreachable)
-    assert f"cannot be reached at {api}/: timed out; start it" in str(refused.exception)

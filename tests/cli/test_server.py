@@ -128,9 +128,8 @@ def automations(api: str) -> dict[str, Any]:
     return {found["name"]: found for found in post(api, "/automations/filter")}
 
 
-@pytest.mark.filterwarnings(
-    "ignore:'imghdr' is deprecated"
-)  # imported by the library that sends Prefect's notifications
+# Prefect's library for notifications imports imghdr.
+@pytest.mark.filterwarnings("ignore:'imghdr' is deprecated")
 def test_automations_are_installed_once_and_stay_switched_off_by_the_user(prefect: str) -> None:
     from prefect.blocks.notifications import SlackWebhook
 
@@ -142,7 +141,7 @@ def test_automations_are_installed_once_and_stay_switched_off_by_the_user(prefec
     SlackWebhook(url=SecretStr("https://hooks.example/hush")).save("ops", overwrite=True)
     again = workmesh("automations", "install", "--notify", "slack-webhook/ops", "--dead-after", "1000")
     assert again.output.count(": changed") == 5
-    assert "a lane stopped: changed, still disabled" in again.output
+    assert "Workmesh: lane stopped: changed, still disabled" in again.output
     now = automations(prefect)
     assert {name: one["id"] for name, one in now.items()} == {name: one["id"] for name, one in made.items()}
     assert now["Workmesh: lane stopped"]["actions"][0]["type"] == "send-notification"
@@ -153,19 +152,24 @@ def test_automations_are_installed_once_and_stay_switched_off_by_the_user(prefec
     assert automations(prefect) == now
 
 
-def test_a_node_cannot_be_told_away_sooner_than_prefect_can_wait(prefect: str) -> None:
-    assert "greater than or equal to" in workmesh("automations", "install", "--unreachable-after", "9").output
+def test_a_node_cannot_be_reported_sooner_than_prefect_can_wait(
+    prefect: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")  # wide enough for the error in one line
+    assert (
+        "greater than or equal to 10" in workmesh("automations", "install", "--unreachable-after", "9").output
+    )
     with pytest.raises(ConfigurationError, match="after 10 seconds at the earliest, not after 9"):
         install(unreachable_after=9)
     assert automations(prefect) == {}
 
 
 @pytest.mark.parametrize(
-    ("notify", "said"), [("ops", "write type-slug/name"), ("slack-webhook/nobody", "there is no block slack-webhook/nobody")]
+    ("notify", "problem"), [("ops", "write type-slug/name"), ("slack-webhook/nobody", "there is no block slack-webhook/nobody")]
 )  # fmt: skip
-def test_a_block_that_is_not_there_tells_nobody(prefect: str, notify: str, said: str) -> None:
+def test_an_unknown_notification_block_is_refused(prefect: str, notify: str, problem: str) -> None:
     del prefect
-    assert said in str(workmesh("automations", "install", "--notify", notify).exception)
+    assert problem in str(workmesh("automations", "install", "--notify", notify).exception)
 
 
 class Base(DeclarativeBase): ...
