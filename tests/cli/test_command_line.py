@@ -121,6 +121,12 @@ def test_help_lists_the_commands(workmesh: Workmesh) -> None:
         assert f" {command} " in ended.stdout
 
 
+def test_the_commands_are_defined_without_importing_prefect_or_pandas() -> None:
+    code = "import sys, workmesh_flows.cli; print(sorted({'httpx', 'pandas', 'prefect'} & set(sys.modules)))"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout.strip() == "[]"
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
