@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from tests.support.prefect_api import api_client, latest_run
 from tests.support.scripted_node import API_KEY, scripted_node
 from tests.support.serving_process import ended, serving
 from tests.support.shop import with_push_success, write_orders, write_shops
-from tests.ui.browser import chromium_page, open_newest, read_rows, shot, submit_run
+from tests.ui.browser import chromium_page, read_rows, shot, submit_run
 from workmesh_flows.blocks import WorkmeshNode
 from workmesh_flows.demo.mesh import mesh
 from workmesh_flows.flows.serving import deployments
@@ -58,7 +59,7 @@ def test_a_push_from_the_form_sends_to_the_chosen_node_and_shows_its_result(
             page.get_by_role("tab", name="Artifacts").click()
             shot(page, "run")
             page.get_by_role("heading", name=f"{PREFIX}-shop-orders-push", exact=True).click()
-            assert open_newest(page) == 1
+            page.wait_for_url(re.compile(r"/artifacts/artifact/"))
             (lane,) = read_rows(page)
             assert (lane["node"], lane["state"], lane["done"], lane["unread"]) == ("n1", "done", "5", "2")
             shot(page, "lanes-table")
