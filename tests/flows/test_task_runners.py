@@ -25,7 +25,7 @@ from tests.support.databases import empty_postgresql
 from tests.support.prefect_api import latest_run, latest_table, post
 from tests.support.scripted_node import API_KEY, scripted_node
 from tests.support.shop import with_push_success, write_orders, write_shops
-from tests.test_face import MOMENT, RAISED
+from tests.test_public_api import MOMENT, RAISED
 from workmesh_flows import Mesh, errors
 from workmesh_flows.adapters.store.engine import open_engine
 from workmesh_flows.blocks import WorkmeshNode

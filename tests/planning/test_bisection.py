@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workmesh_flows.planning.batching import Bisection, Sendable
+from workmesh_flows.planning.bisection import Bisection, Sendable
 
 
 def batch_of(owners: str, first: int = 0) -> list[Sendable]:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workmesh_flows.planning.batching import push_times
+from workmesh_flows.planning.push_times import push_times
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

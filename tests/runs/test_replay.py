@@ -19,7 +19,7 @@ from tests.support.scripted_node import API_KEY, Answer, scripted_node, success
 from tests.support.shop import with_push_success, write_orders, write_shops
 from workmesh_flows import Mesh
 from workmesh_flows.adapters.store.schema import create_own_tables
-from workmesh_flows.cli.app import app
+from workmesh_flows.cli.typer_app import app
 from workmesh_flows.errors import ConfigurationError, RunFailed, UnknownName
 from workmesh_flows.flows import ServiceFlows, service_flows
 

@@ -18,7 +18,7 @@ from workmesh_flows.cli import (
     status,
     verify,
 )
-from workmesh_flows.cli.app import app
+from workmesh_flows.cli.typer_app import app
 from workmesh_flows.errors import WorkmeshError
 
 __all__ = [

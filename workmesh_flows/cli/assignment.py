@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from workmesh_flows.cli.app import app
 from workmesh_flows.cli.options import REPEATABLE, MeshOption, ServiceArgument
 from workmesh_flows.cli.run_flow import run, run_of_mesh
+from workmesh_flows.cli.typer_app import app
 from workmesh_flows.domain import option_texts as texts
 from workmesh_flows.errors import ConfigurationError
 

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from workmesh_flows.cli.app import app
 from workmesh_flows.cli.run_flow import require_server
+from workmesh_flows.cli.typer_app import app
 
 automations_app = typer.Typer(no_args_is_help=True, help="Manage alerts.")
 app.add_typer(automations_app, name="automations")

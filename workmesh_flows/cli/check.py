@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from workmesh_flows.cli.app import app
 from workmesh_flows.cli.options import MeshOption
 from workmesh_flows.cli.run_flow import mesh_of, show
+from workmesh_flows.cli.typer_app import app
 from workmesh_flows.errors import ConfigurationError
 
 SqlOption = Annotated[

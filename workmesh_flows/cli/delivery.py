@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from workmesh_flows.cli.app import app
 from workmesh_flows.cli.options import (
     LimitOption,
     MeshOption,
@@ -15,6 +14,7 @@ from workmesh_flows.cli.options import (
     ServiceArgument,
 )
 from workmesh_flows.cli.run_flow import run
+from workmesh_flows.cli.typer_app import app
 
 
 def _lanes(nodes: list[str] | None, protocols: list[str] | None, now: bool) -> dict[str, Any]:

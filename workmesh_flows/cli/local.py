@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from workmesh_flows.cli.app import app
+from workmesh_flows.cli.typer_app import app
 
 FolderArgument = Annotated[Path, typer.Argument(help="Folder to write to; created if it is missing.")]
 NameOption = Annotated[

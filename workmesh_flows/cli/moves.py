@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from workmesh_flows.cli.app import app
 from workmesh_flows.cli.options import (
     REPEATABLE,
     ApplyOption,
@@ -19,6 +18,7 @@ from workmesh_flows.cli.options import (
     ServiceArgument,
 )
 from workmesh_flows.cli.run_flow import mesh_of, run, run_of_mesh, show, show_plans
+from workmesh_flows.cli.typer_app import app
 from workmesh_flows.domain import option_texts as texts
 from workmesh_flows.planning.moves import Objective
 

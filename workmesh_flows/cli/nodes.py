@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from workmesh_flows.cli.app import app
 from workmesh_flows.cli.options import AllOption, MeshOption
 from workmesh_flows.cli.run_flow import mesh_if_named, mesh_of, require_server, show
+from workmesh_flows.cli.typer_app import app
 from workmesh_flows.cli.written_file import write_text
 from workmesh_flows.errors import RunFailed
 

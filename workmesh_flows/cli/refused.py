@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from workmesh_flows.cli.app import app
 from workmesh_flows.cli.options import REPEATABLE, MeshOption, ProtocolOption, ServiceArgument
 from workmesh_flows.cli.run_flow import mesh_of, run, show
+from workmesh_flows.cli.typer_app import app
 from workmesh_flows.domain import option_texts as texts
 
 RecordOption = Annotated[list[str] | None, typer.Option("--record", help=f"{texts.RECORDS} {REPEATABLE}")]

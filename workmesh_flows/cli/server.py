@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from workmesh_flows.cli.app import app
 from workmesh_flows.cli.options import MeshOption
 from workmesh_flows.cli.run_flow import mesh_of, require_server
+from workmesh_flows.cli.typer_app import app
 
 START_SECONDS = 60.0
 """Maximum wait for a server that was just started."""

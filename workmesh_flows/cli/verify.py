@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from workmesh_flows.cli.app import app
 from workmesh_flows.cli.run_flow import show
+from workmesh_flows.cli.typer_app import app
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,7 +13,7 @@ from workmesh_flows import Service
 from workmesh_flows.adapters.store.pending_records import PendingReader
 from workmesh_flows.adapters.store.protocol_tables import push_tables
 from workmesh_flows.adapters.store.statements.page_order import Mark
-from workmesh_flows.planning.batching import Sendable
+from workmesh_flows.planning.bisection import Sendable
 
 
 def pages(engine: Engine, service: Service, size: int, node: str = "n1") -> list[list[Sendable]]:

@@ -23,7 +23,7 @@ from sqlalchemy.orm import Session, object_session, registry, relationship
 
 from tests.adapters.store.paging import pending, reader_of
 from tests.adapters.store.worlds import fill, flag_columns, made_of, make_flat, service_of
-from workmesh_flows.planning.batching import Sendable
+from workmesh_flows.planning.bisection import Sendable
 
 
 class Blog:

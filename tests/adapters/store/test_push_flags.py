@@ -18,7 +18,7 @@ from tests.adapters.store.worlds import START, at
 from workmesh_flows.adapters.store.pullable_records import reading_pullable
 from workmesh_flows.adapters.store.values import as_utc
 from workmesh_flows.errors import LaneLost, StoreError, StoreUnavailable
-from workmesh_flows.planning.batching import push_times
+from workmesh_flows.planning.push_times import push_times
 
 
 def test_a_batch_is_flagged_with_the_lanes_latest_push_time(engine: Engine) -> None:

@@ -35,7 +35,7 @@ from workmesh_flows.adapters.store.statements.accepted import (
 from workmesh_flows.adapters.store.statements.flags import write_flags
 from workmesh_flows.adapters.store.values import as_stored
 from workmesh_flows.errors import StoreError
-from workmesh_flows.planning.batching import push_times
+from workmesh_flows.planning.push_times import push_times
 from workmesh_flows.planning.refusals import RefusalState
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import Column, Result, Row
 
 from workmesh_flows.adapters.store.protocol_tables import ProtocolTables
 from workmesh_flows.adapters.store.statements.page_order import Mark, mark
-from workmesh_flows.planning.batching import Sendable
+from workmesh_flows.planning.bisection import Sendable
 
 Page: TypeAlias = Sequence[Sendable]
 

@@ -19,7 +19,7 @@ from workmesh_flows.errors import NodeUnavailable
 from workmesh_flows.operations.delivery.lane_context import LaneContext
 from workmesh_flows.operations.delivery.limits import RateLimiter, RunLimits
 from workmesh_flows.operations.delivery.request import Accepted, Refused, SendResult, TooLarge, send
-from workmesh_flows.planning.batching import Bisection, Sendable
+from workmesh_flows.planning.bisection import Bisection, Sendable
 from workmesh_flows.planning.refusals import RefusalState, state_after
 
 logger = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from workmesh_flows.adapters.store.pending_records import PendingReader
 from workmesh_flows.adapters.store.statements.page_order import Mark
 from workmesh_flows.operations.delivery.lane_context import page_size
-from workmesh_flows.planning.batching import Sendable
+from workmesh_flows.planning.bisection import Sendable
 
 Slices: TypeAlias = Generator[Sequence[Sendable], None, None]
 """Close it where a run ends early, so that no page stays open."""

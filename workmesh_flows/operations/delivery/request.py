@@ -10,7 +10,7 @@ from workmesh_flows.adapters.node_http.client import HttpNodeClient
 from workmesh_flows.adapters.store.protocol_tables import PushTables
 from workmesh_flows.errors import BatchTooLarge, DefinitionError, NodeMisconfigured, RecordRefused
 from workmesh_flows.operations.delivery.user_functions import call, matched
-from workmesh_flows.planning.batching import Sendable
+from workmesh_flows.planning.bisection import Sendable
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from workmesh_flows.domain.columns import column_of, is_column, python_type
 from workmesh_flows.domain.protocol import Pull
 from workmesh_flows.errors import BatchTooLarge, DefinitionError, RecordRefused
 from workmesh_flows.operations.delivery.user_functions import call, matched
-from workmesh_flows.planning.batching import Sendable
+from workmesh_flows.planning.bisection import Sendable
 
 Result: TypeAlias = Mapping[str, Any] | str | None
 """Values by attribute name, the reason of a failure, or None where there is nothing to write."""

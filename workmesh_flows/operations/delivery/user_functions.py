@@ -19,7 +19,7 @@ from workmesh_flows.errors import (
     StoreUnavailable,
     WorkmeshError,
 )
-from workmesh_flows.planning.batching import Sendable
+from workmesh_flows.planning.bisection import Sendable
 
 
 def call(

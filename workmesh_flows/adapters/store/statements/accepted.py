@@ -26,7 +26,7 @@ from sqlalchemy import (
 from workmesh_flows.adapters.store.lanes import LaneLease
 from workmesh_flows.adapters.store.protocol_tables import PushTables
 from workmesh_flows.adapters.store.schema import lanes
-from workmesh_flows.planning.batching import TICK
+from workmesh_flows.planning.push_times import TICK
 
 DIVISION_BY_ZERO = "22012"
 """SQLSTATE that the statement provokes where it did not flag every record; PostgreSQL then undoes all of it."""

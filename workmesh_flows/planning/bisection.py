@@ -1,14 +1,10 @@
-"""Decisions of a push: which records of a batch to send next, and the push times to write."""
+"""Which records of a batch to send next, where a node refuses the batch as a whole."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any
-
-TICK = timedelta(microseconds=1)
-"""The smallest step between two push times: databases store microseconds."""
 
 
 @dataclass(slots=True)
@@ -59,9 +55,3 @@ class Bisection:
     def _put_first(self, part: Sequence[Sendable], size: int) -> None:
         starts = range(0, len(part), max(size, 1))
         self._parts.extend(part[start : start + size] for start in reversed(starts))
-
-
-def push_times(now: datetime, last: datetime | None, count: int) -> list[datetime]:
-    """Return ``count`` strictly increasing times, one microsecond apart, from ``now`` and after ``last``."""
-    first = now if last is None or now > last else last + TICK
-    return [first + i * TICK for i in range(count)]

@@ -15,7 +15,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import Engine, select
 
-from tests.main_job.sky import Data, Flight, Plane, read_data, service, write_data
+from tests.flights.sky import Data, Flight, Plane, read_data, service, write_data
 from workmesh_flows import Mesh
 from workmesh_flows.adapters.store.engine import open_engine
 from workmesh_flows.domain.node import Inventory, Node
@@ -44,7 +44,7 @@ def nodes(tmp_path: Path) -> Iterator[list[NodeProcess]]:
     with ExitStack() as running:
         yield [
             running.enter_context(
-                NodeProcess("tests.main_job.micro_flights:flights", database=tmp_path / f"node{number}.db")
+                NodeProcess("tests.flights.micro_flights:flights", database=tmp_path / f"node{number}.db")
             )
             for number in (1, 2, 3)
         ]
