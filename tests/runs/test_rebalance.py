@@ -12,8 +12,9 @@ from tests.support.fleet import Fleet
 from tests.support.prefect_api import everything, latest_run, latest_table, post
 from tests.support.scripted_node import API_KEY
 from tests.support.shop import with_push_success, write_orders, write_shops
-from workmesh_flows.errors import ConfigurationError, StalePlan, UnknownName
+from workmesh_flows.errors import ConfigurationError, StalePlan, StoreError, UnknownName
 from workmesh_flows.status import moves_made
+from workmesh_flows.tasks import moves as tasks
 
 pytestmark = pytest.mark.usefixtures("_no_long_waits")
 
@@ -72,6 +73,28 @@ def test_a_stale_plan_is_rejected_with_the_changes(fleet: Fleet) -> None:
         with pytest.raises(ConfigurationError, match=f"plan {drain.id} is a drain of"):
             flows.rebalance(plan=drain.id, dry_run=False)
     assert logged(fleet) == [("6", "n1", "n2")]
+
+
+def test_a_plan_whose_end_was_not_saved_is_finished_by_applying_it_again(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lose_the_database(*_: object) -> None:
+        raise StoreError("the connection was lost")
+
+    write_shops(fleet.engine, ["n1"] * 6)
+    with nodes(fleet, "n1", "n2", "n3"):
+        flows = flows_of(fleet)
+        (plan,) = flows.rebalance().plans
+        with monkeypatch.context() as broken:
+            broken.setattr(tasks, "finish_plan", lose_the_database)
+            with pytest.raises(StoreError, match="the connection was lost"):
+                flows.rebalance(plan=plan.id, dry_run=False)
+        moved = logged(fleet)
+        assert len(moved) == 4
+        assert flows.rebalance(plan=plan.id, dry_run=False).message.startswith("moved 4 entities")
+        assert logged(fleet) == moved
+        with pytest.raises(ConfigurationError, match=f"plan {plan.id} was applied already"):
+            flows.rebalance(plan=plan.id, dry_run=False)
 
 
 def test_an_unknown_plan_is_rejected_with_the_known_ones(fleet: Fleet) -> None:

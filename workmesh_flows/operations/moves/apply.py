@@ -54,8 +54,8 @@ def apply_plan(
     """Make the moves of a saved plan, wave after wave; a wave starts only when all waves before it are complete.
 
     ``start`` checks the plan and marks it as started, ``finish`` marks it as applied; it is called only where every
-    wave is complete. ``on_step`` is called after both. May be called again after a crash: entities that were moved are
-    no longer at their source, and are skipped. Raises what the callables raise.
+    wave is complete. ``on_step`` is called after both. May be called again after a crash: entities that are at their
+    target already count as moved, and nothing more is done with them. Raises what the callables raise.
     """
     start()
     on_step("plan started")

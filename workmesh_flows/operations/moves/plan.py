@@ -116,7 +116,7 @@ def start_plan(engine: Engine, mesh: Mesh, plan_id: str, inventory: Inventory) -
     """
     saved = _open_plan(engine, plan_id)
     if saved.state == "applying":
-        return saved  # entities that it moved before the interruption have left their source, and are skipped
+        return saved  # entities that it moved before the interruption are at their target, and stay there
     with writing_together(engine, mesh, [mesh.service(saved.plan.service)], inventory) as (run,):
         _check(run.connection, mesh, saved, inventory)
         mark_plan(run.connection, plan_id, "applying")
