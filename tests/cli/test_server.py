@@ -22,7 +22,7 @@ from workmesh_flows.demo.mesh import mesh
 from workmesh_flows.errors import ConfigurationError
 from workmesh_flows.flows.serving import deployments
 from workmesh_flows.observability.automations import install
-from workmesh_flows.scaffold import write_project
+from workmesh_flows.scaffold import next_steps, write_project
 
 ROOT = Path(__file__).parents[2]
 
@@ -73,6 +73,10 @@ def test_the_name_of_an_existing_package_is_refused(tmp_path: Path, name: str) -
     with pytest.raises(ConfigurationError, match="is the name of an existing Python package"):
         write_project(tmp_path, name)
     assert not list(tmp_path.iterdir())
+
+
+def test_the_printed_commands_enter_a_folder_whose_name_has_a_blank() -> None:
+    assert "\ncd 'my saas'\n" in next_steps(Path("my saas"), "my_saas")
 
 
 def test_a_project_is_written_for_the_configured_server(

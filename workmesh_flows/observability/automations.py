@@ -125,7 +125,7 @@ def _automations(block: UUID | None, unreachable_after: float, dead_after: float
         f"No heartbeat for {_spelt(dead_after)}: its process died. Nothing is lost; the next run continues."
     )
     crashed = ChangeFlowRunState(state=StateType.CRASHED, name="Crashed", message=message)
-    meaning = f"Marks a run as Crashed after {_spelt(dead_after)} without a heartbeat; without this it stays Running for ever."
+    meaning = f"Marks a run as Crashed after {_spelt(dead_after)} without a heartbeat; without this it stays Running."
     yield _automation(DEAD, meaning, silent, crashed)
 
 

@@ -11,6 +11,7 @@ from importlib.resources import as_file, files
 from importlib.util import find_spec
 from keyword import iskeyword
 from pathlib import Path
+from shlex import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -48,7 +49,7 @@ def write_project(folder: Path, name: str | None = None, *, api: str = API) -> t
 
 def next_steps(folder: Path, package: str, *, api: str = API) -> str:
     """The commands that start the written project, to be run in its folder."""
-    enter = "" if folder.resolve() == Path.cwd() else f"cd {folder}\n"
+    enter = "" if folder.resolve() == Path.cwd() else f"cd {quote(str(folder))}\n"
     return f"""
 Now, in a terminal:
 

@@ -1,6 +1,6 @@
 """Former pushes: when records were pushed to a node that their entity left since.
 
-That node may still name such a record as processed, or its entity may come back to it.
+That node may still name such a record as processed, or its entity may be moved to it again.
 """
 
 from __future__ import annotations
