@@ -29,7 +29,7 @@ from workmesh_flows.adapters.store.lanes import LaneLease, acquire_lane
 from workmesh_flows.adapters.store.protocol_tables import pull_tables
 from workmesh_flows.adapters.store.pull_flags import flag_pulled
 from workmesh_flows.adapters.store.push_flags import push_flags
-from workmesh_flows.adapters.store.refused_records import Refusal
+from workmesh_flows.adapters.store.refused_records import Refusal, read_refusals
 from workmesh_flows.adapters.store.schema import lanes
 from workmesh_flows.domain.lane import Lane
 from workmesh_flows.planning.refusals import RefusalState
@@ -102,7 +102,9 @@ class Letters:
 
     def push(self, pushed: list[int], refused: dict[int, str] | None = None, now: datetime = NOW) -> None:
         refusals = {key: Refusal(why, 1, now, RefusalState.RETRYING) for key, why in (refused or {}).items()}
-        with push_flags(self.engine, self.lease, self.tables) as flags:
+        with push_flags(
+            self.engine, self.lease, self.tables, read_refusals(self.engine, self.tables)
+        ) as flags:
             flags.write(pushed, refusals, now, answered=True)
 
     def pull(self, results: dict[int, Any]) -> dict[int, str]:

@@ -32,6 +32,7 @@ from workmesh_flows.adapters.store.engine import database_clock
 from workmesh_flows.adapters.store.lanes import acquire_lane, lease_lane
 from workmesh_flows.adapters.store.protocol_tables import push_tables
 from workmesh_flows.adapters.store.push_flags import push_flags
+from workmesh_flows.adapters.store.refused_records import Refusals
 from workmesh_flows.adapters.store.schema import lanes
 from workmesh_flows.domain.lane import Lane
 from workmesh_flows.domain.node import Inventory, NodeState
@@ -288,9 +289,9 @@ def test_a_sender_that_was_paused_can_flag_nothing_after_the_entity_left(engine:
     paused = acquire_lane(engine, lane, holder="a paused run", clock=clock, lease_seconds=-1)
     with two_nodes() as (_, two, n1, n2):
         hand_over(moving(engine, service, n1, n2), steps([1], "n1", "n2"))
-        now = clock()
+        now, tables = clock(), push_tables(service, service.protocols[0])
         with (
-            push_flags(engine, paused, push_tables(service, service.protocols[0])) as written,
+            push_flags(engine, paused, tables, Refusals()) as written,
             pytest.raises(LaneLost),
         ):
             written.write([1], {}, now, answered=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import Engine, Select, select
@@ -34,7 +35,11 @@ class PendingReader:
 
     def __init__(self, engine: Engine, tables: PushTables, node: str) -> None:
         self._engine, self._tables, self._node = engine, tables, node
-        self._layout = RowLayout(tables, rows=tables.push.wants_rows, order=tables.sort)
+
+    @cached_property
+    def _layout(self) -> RowLayout:
+        """Resolved for the first page: most runs find nothing pending and read none."""
+        return RowLayout(self._tables, rows=self._tables.push.wants_rows, order=self._tables.sort)
 
     @property
     def reads_objects(self) -> bool:

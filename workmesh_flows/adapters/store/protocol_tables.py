@@ -142,9 +142,8 @@ def all_pull_tables(service: Service) -> list[PullTables]:
     return [pull_tables(service, protocol) for protocol in service.protocols if protocol.pull is not None]
 
 
-def join_owner(service: Service, protocol: Protocol, *, outer: bool = False) -> OwnerJoin:
+def join_owner(entities: EntityTable, protocol: Protocol, *, outer: bool = False) -> OwnerJoin:
     """Join records to their entities; ``outer`` keeps the records that have none."""
-    entities = entity_table(service)
     source: FromClause = table_of(protocol.record)
     last: FromClause = source
     for hop in protocol.path:
@@ -161,13 +160,14 @@ def flag_columns(flags: Flags) -> FlagColumns:
 
 
 def _resolved(service: Service, protocol: Protocol) -> dict[str, Any]:
+    entities = entity_table(service)
     return {
-        "entities": entity_table(service),
+        "entities": entities,
         "protocol": protocol,
         "record": table_of(protocol.record),
         "id": column_of(protocol.id),
         "sort": column_of(protocol.sort),
-        "joined": join_owner(service, protocol),
+        "joined": join_owner(entities, protocol),
         "push_flags": None if protocol.push is None else flag_columns(protocol.push.flags),
         "pull_flags": None if protocol.pull is None else flag_columns(protocol.pull.flags),
     }

@@ -22,6 +22,7 @@ from workmesh_flows.adapters.store.lanes import LaneLease
 from workmesh_flows.adapters.store.protocol_tables import PushTables
 from workmesh_flows.adapters.store.refused_records import (
     Refusal,
+    Refusals,
     forget_refusals,
     read_refusals,
     save_refusals,
@@ -43,13 +44,18 @@ class PushFlags:
     """Writes the results of one leased lane's batches, and keeps ``refusals`` up to date with them."""
 
     def __init__(
-        self, engine: Engine, lease: LaneLease, tables: PushTables, autocommit: Connection | None
+        self,
+        engine: Engine,
+        lease: LaneLease,
+        tables: PushTables,
+        refusals: Refusals,
+        autocommit: Connection | None,
     ) -> None:
         """Called by :func:`push_flags`; ``autocommit`` is a connection that commits each statement by itself."""
         self._engine, self._lease, self._tables = engine, lease, tables
         self._autocommit = autocommit
         self._accepted = accepted_batch(lease, tables), accepted_record(lease, tables)
-        self.refusals = read_refusals(engine, tables)
+        self.refusals = refusals
 
     def reload_refusals(self) -> None:
         """Read the refused records again: some were replayed or skipped since the last read."""
@@ -141,15 +147,17 @@ class PushFlags:
 
 
 @contextmanager
-def push_flags(engine: Engine, lease: LaneLease, tables: PushTables) -> Iterator[PushFlags]:
-    """The flags of one lane; on PostgreSQL over a connection of their own."""
+def push_flags(
+    engine: Engine, lease: LaneLease, tables: PushTables, refusals: Refusals
+) -> Iterator[PushFlags]:
+    """The flags of one lane, whose refused records were read; on PostgreSQL over a connection of their own."""
     # A user-defined type may store times in a form to which no interval can be added.
     takes_interval = type(tables.push_flags.time.type) in {DateTime, TIMESTAMP, postgresql.TIMESTAMP}
     if engine.dialect.name != "postgresql" or not takes_interval:
-        yield PushFlags(engine, lease, tables, None)
+        yield PushFlags(engine, lease, tables, refusals, None)
         return
     with translated_errors():
         connection = engine.connect()
     with connection:
         autocommit = connection.execution_options(isolation_level="AUTOCOMMIT")
-        yield PushFlags(engine, lease, tables, autocommit)
+        yield PushFlags(engine, lease, tables, refusals, autocommit)

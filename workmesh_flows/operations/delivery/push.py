@@ -10,7 +10,7 @@ from workmesh_flows.adapters.store.lanes import LaneLease
 from workmesh_flows.adapters.store.pending_records import PendingReader
 from workmesh_flows.adapters.store.protocol_tables import PushTables, push_tables
 from workmesh_flows.adapters.store.push_flags import push_flags
-from workmesh_flows.adapters.store.refused_records import blocking_record, forget_settled
+from workmesh_flows.adapters.store.refused_records import blocking_record, forget_settled, read_refusals
 from workmesh_flows.domain.protocol import Push
 from workmesh_flows.domain.reports import PushReport, Tally
 from workmesh_flows.errors import LaneStopped
@@ -61,13 +61,14 @@ def _push_pending(  # noqa: PLR0913, PLR0917 - each is one fact of the run
     """Deliver slice by slice; return the record that blocks the lane now and the reason, where one does."""
     reader = PendingReader(context.engine, tables, context.node.name)
     revision = reader.revision()  # read before the refused records, so that no change of them is missed
+    refusals = read_refusals(context.engine, tables)
+    pending = reader.count(include_parked=not refusals.has_parked)
+    if pending == 0:
+        return None
     with (
-        push_flags(context.engine, lease, tables) as flags,
+        push_flags(context.engine, lease, tables, refusals) as flags,
         context.client(lease, clock) as client,
     ):
-        pending = reader.count(include_parked=not flags.refusals.has_parked)
-        if pending == 0:
-            return None
         client.ping()
         tally.unread = pending
         rate = RateLimiter(context.node.max_rate.get(context.service.name))

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, String, Table, cast, inspect, select
 
 from workmesh_flows.adapters.store import schema
-from workmesh_flows.adapters.store.protocol_tables import join_owner
+from workmesh_flows.adapters.store.protocol_tables import entity_table, join_owner
 from workmesh_flows.domain.columns import column_of
 from workmesh_flows.domain.protocol import Protocol
 from workmesh_flows.domain.service import Service
@@ -56,7 +56,7 @@ def read_parked(connection: Connection, service: Service, protocol: Protocol) ->
         if state == PARKED:
             found.owners.add(owner)
     if blocking := [record for record, state in found.states.items() if state == BLOCKING]:
-        joined = join_owner(service, protocol)
+        joined = join_owner(entity_table(service), protocol)
         key: Any = cast(column_of(protocol.id), String)
         nodes = select(joined.node).select_from(joined.source).where(key.in_(blocking))
         found.nodes.update(connection.scalars(nodes))

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Engine, Row, Select, String, and_, cast, f
 
 from workmesh_flows.adapters.node_http.encoding import encode
 from workmesh_flows.adapters.store.engine import translated_errors
-from workmesh_flows.adapters.store.protocol_tables import join_owner
+from workmesh_flows.adapters.store.protocol_tables import entity_table, join_owner
 from workmesh_flows.adapters.store.values import as_utc
 from workmesh_flows.domain.columns import column_of
 from workmesh_flows.domain.protocol import Protocol
@@ -37,7 +37,7 @@ def snapshot_rows(engine: Engine, service: Service, protocol: Protocol) -> Itera
 def snapshot(service: Service, protocol: Protocol) -> Select[Any]:
     """The statement of `snapshot_rows`."""
     assert protocol.push is not None  # noqa: S101 - only pushed records have a state
-    flags, joined = protocol.push.flags, join_owner(service, protocol, outer=True)
+    flags, joined = protocol.push.flags, join_owner(entity_table(service), protocol, outer=True)
     key, sort = column_of(protocol.id), column_of(protocol.sort)
     pulled = null() if protocol.pull is None else column_of(protocol.pull.flags.success)
     source = joined.source

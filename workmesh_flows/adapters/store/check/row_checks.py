@@ -27,7 +27,7 @@ EXCERPT = 11
 
 def owner_findings(engine: Engine, service: Service, protocol: Protocol) -> Iterator[Finding]:
     """Findings for records in a sample that do not reach an entity."""
-    joined = join_owner(service, protocol, outer=True)
+    joined = join_owner(entity_table(service), protocol, outer=True)
     at = table_of(protocol.record).fullname
     try:
         owners = _first_column(engine, select(joined.owner).select_from(joined.source).limit(SAMPLE))

@@ -13,7 +13,8 @@ from workmesh_flows.domain.service import Service
 
 def flag_counts(service: Service, protocol: Protocol) -> Select[Any]:
     """One row per node with the figures of `operations.status.Count`; ``owned`` is false for ownerless records."""
-    tables, joined = protocol_tables(service, protocol), join_owner(service, protocol, outer=True)
+    tables = protocol_tables(service, protocol)
+    joined = join_owner(tables.entities, protocol, outer=True)
     pushed = tables.push_flags.success if tables.push_flags else literal(value=True)
     pulled = tables.pull_flags.success if tables.pull_flags else literal(value=True)
     owned = joined.owner.is_not(null())
