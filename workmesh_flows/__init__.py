@@ -1,6 +1,6 @@
-"""Workmesh Flows: a Prefect plugin that delivers records to a fleet of micro-services, in order and without loss.
+"""Workmesh Flows: a Prefect plugin that sends records to nodes, machines that run micro-services, in order and without loss.
 
-This module declares a mesh. It is light: importing it loads no prefect, httpx, paramiko or pandas.
+This module has everything that declares a mesh. Importing it loads no prefect, httpx, paramiko or pandas.
 
 The public API is this module and `errors`, `settings`, `status`, `assignment`, `flows`, `blocks`, `testing` and
 `microservice`. Everything else is private and changes without notice.

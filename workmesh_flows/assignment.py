@@ -1,4 +1,7 @@
-"""Assignment from your application, for instance when an account signs up: no flow run, the same guarantees."""
+"""Assign and move entities from your application, for instance when an account signs up.
+
+No flow run is needed. Caps and moves have the same guarantees as in a flow run.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +47,7 @@ def assign_where(mesh: Mesh, service: str, condition: ColumnElement[bool]) -> As
 
 
 def reassign_entity(mesh: Mesh, service: str, entity: Any, *, repush: bool = False) -> MoveReport:  # noqa: ANN401
-    """Assign an entity to another node and hand it over; with ``repush`` all its records are sent again.
+    """Move an entity to another node; with ``repush`` all its records become pending again.
 
     Raises NoCapacity if no other node has room, and LaneBusy if another run holds a lane of its node for too long. The
     old assignment stands then.

@@ -105,7 +105,7 @@ class NoCapacity(WorkmeshError):
 
 
 class StalePlan(WorkmeshError):
-    """The facts a plan was made from have changed; nothing was moved. Make a new plan."""
+    """Nodes or entities have changed since the plan was made; nothing was moved. Make a new plan."""
 
     def __init__(self, plan: str, changes: Sequence[str]) -> None:
         super().__init__(plan, tuple(changes))
@@ -117,7 +117,7 @@ class StalePlan(WorkmeshError):
 
 
 class StoreError(WorkmeshError):
-    """The database refused a statement; the message is the first line of the database's, without values."""
+    """The database refused a statement; the text is the first line of the database's message, without values."""
 
 
 class StoreUnavailable(StoreError):
@@ -127,8 +127,8 @@ class StoreUnavailable(StoreError):
 class NotFlagged(StoreError):
     """Records were not found again by their ids, so no record of their batch was flagged.
 
-    Either they were deleted meanwhile, and a retry succeeds; or their ids are stored in a format that the
-    declared type of the column does not write, and manual action is required.
+    If they were deleted meanwhile, a retry succeeds. If their ids are stored in a format that the declared type of
+    the column does not write, manual action is required.
     """
 
 
@@ -197,10 +197,10 @@ class NodeError(WorkmeshError):
 class NodeUnavailable(NodeError):
     """Transient: the node is down, busy or unreachable. Nothing was flagged; retry later.
 
-    ``retry_at`` is the end of the pause that the node asked for, None where it asked for none. ``interrupted`` is true
-    where the request was sent and its answer did not arrive: the connection was lost, the answer came late or broke
-    off, or a gateway answered 502 or 504. The node may have failed because of this request, so the next batch is
-    smaller; a record with which this happens again when it is sent alone counts as refused.
+    ``retry_at`` is the end of the pause that the node asked for, None if it asked for none. ``interrupted`` is true if
+    the request was sent and its answer did not arrive: the connection was lost, the answer was late or incomplete, or
+    a gateway answered 502 or 504. The node may have failed because of this request, so the next batch is smaller; if
+    this happens with a request that contains only one record, it counts as a refusal of the record.
     """
 
     def __init__(

@@ -67,17 +67,17 @@ class WorkmeshSettings(PrefectBaseSettings):
     max_batch: int | None = Field(
         default=None,
         ge=1,
-        description="Number of records in one request at most, where a protocol declares more.",
+        description="Maximum number of records in one request, for protocols that declare more.",
     )
     max_attempts: int = Field(
         default=5,
         ge=1,
-        description="Refusals after which a record is parked, where its push declares no number.",
+        description="Refusals of a record after which the policy of its push applies, for a push that declares no number.",
     )
     breaker_failures: int = Field(
         default=5,
         ge=1,
-        description="Consecutive failures of a node that open the circuit breaker of its lane: the lane pauses.",
+        description="Consecutive failures of a lane that open its circuit breaker: the lane pauses.",
     )
     breaker_seconds: float = Field(
         default=15.0,
@@ -93,12 +93,12 @@ class WorkmeshSettings(PrefectBaseSettings):
     settle_seconds: float = Field(
         default=60.0,
         ge=0,
-        description="Seconds that a hand-over waits for a node to process the records it has received.",
+        description="Seconds that a move waits for the old node to process the records it has received.",
     )
     lane_wait_seconds: float = Field(
         default=90.0,
         ge=0,
-        description="Seconds that a hand-over waits for lanes that another run holds.",
+        description="Seconds that a move waits for lanes that another run holds.",
     )
     lanes_at_once: int = Field(
         default=32, ge=1, description="Number of lanes that one run processes at the same time."
@@ -120,7 +120,7 @@ class WorkmeshSettings(PrefectBaseSettings):
 
 
 def read_settings() -> WorkmeshSettings:
-    """The current settings; raises ConfigurationError that names each invalid value and each unknown name."""
+    """The current settings; raises ConfigurationError, which names all invalid values or unknown names."""
     unknown = [text for field, text in _names_in_use() if field not in WorkmeshSettings.model_fields]
     if unknown:
         raise ConfigurationError("; ".join(f"there is no setting {text}" for text in sorted(unknown)))

@@ -49,7 +49,7 @@ def lane_status(mesh: Mesh) -> pd.DataFrame:
 
 
 def refused_records(mesh: Mesh, services: Sequence[str] = ()) -> pd.DataFrame:
-    """The refused records of these services, or of all, in the order of their first refusal; raises UnknownName."""
+    """One row for each refused record of these services, or of all, in the order of the first refusal; raises UnknownName."""
     from workmesh_flows.operations.delivery.replay import list_refused
     from workmesh_flows.reporting.status_tables import refused_table
 
@@ -58,7 +58,7 @@ def refused_records(mesh: Mesh, services: Sequence[str] = ()) -> pd.DataFrame:
 
 
 def moves_made(mesh: Mesh, *, limit: int = 1_000) -> pd.DataFrame:
-    """Moves of entities, newest first, at most ``limit``: the entity, its old and new node, the reason, and the time."""
+    """One row for each of the last ``limit`` moves, newest first: the entity, its old and new node, the reason, the time."""
     from workmesh_flows.reporting.plan_tables import move_log
 
     with mesh_engine(mesh) as engine:

@@ -63,7 +63,7 @@ class ServiceLimits(BaseModel):
 class WorkmeshNode(Block):
     """A machine that runs one or more micro-services.
 
-    The name of the document is the name of the node, which is stored in the assignment column of its entities.
+    The name of the block is the name of the node. The assignment column of each assigned entity contains this name.
 
     Example:
         Load a node:

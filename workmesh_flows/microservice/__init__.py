@@ -23,12 +23,12 @@ A node guarantees:
 * A record whose push was answered with success survives a power failure and is processed. Records are processed in
   the order of arrival over all protocols.
 * A record with a known id, or a request with a known ``Idempotency-Key``, is accepted again without effect.
-* A push under a lower ``Workmesh-Epoch`` than an earlier push of its lane is rejected whole, with HTTP 412 and
-  ``{"epoch": <the highest seen>}``: its sender was replaced. The lane is the value of the ``Workmesh-Lane`` header, or
-  the endpoint's path if there is no header. A push without an epoch is accepted.
+* A push with a lower ``Workmesh-Epoch`` than an earlier push of its lane is rejected as a whole, with HTTP 412 and
+  ``{"epoch": <the highest seen>}``: another run sends on the lane now. The lane is the value of the ``Workmesh-Lane``
+  header, or the endpoint's path if there is no header. A push without an epoch is accepted.
 * One result is stored for each record. After a crash, the function may run again for the last records (at most 200, or
   those of half a second): its side effects must be idempotent.
-* A function that raises marks its record as failed, with the reason, and the next record is processed.
+* If the function raises an error, its record is marked as failed, with the reason, and the next record is processed.
 """
 
 from workmesh_flows.errors import DefinitionError, RecordRefused, StartError

@@ -1,10 +1,10 @@
 """A testing kit for a mesh and for the micro-services of its nodes: real sockets, processes and databases, no mocks.
 
-* `running_node` starts the reference micro-service as a node in its own process, `inventory_node` is its entry in a
-  master's inventory, and `node_client` sends requests to it. `run_mesh` assigns, pushes and pulls a mesh with such
-  nodes until all work is done; `push_once` and `pull_once` run one lane once.
-* `FaultyProxy` stands between master and node: its *policy* gives each request a *fault*, or None. `Chaos` is a
-  policy that chooses faults at random, the same ones for the same seed.
+* `running_node` starts a micro-service as a node in a separate process, `inventory_node` describes this node for a
+  master, and `node_client` sends requests to it. `run_mesh` assigns, pushes and pulls a mesh with such nodes until
+  all records are processed; `push_once` and `pull_once` run one lane once.
+* `FaultyProxy` forwards requests from a master to a node; its *policy* returns a *fault* for each request, or None.
+  `Chaos` is a policy that chooses faults at random, the same ones for the same seed.
 * `History` is a file to which the proxy and the ``record_...`` functions write events; they are defined in
   `workmesh_flows.testing.history.events`.
 * `check_history` reports every broken promise of delivery: ordering, loss, duplicates, single sender per lane,
