@@ -244,7 +244,7 @@ class RecordRefused(WorkmeshError):
 
 
 class ConservationError(WorkmeshError):
-    """The numbers of a report do not add up: selected must equal pushed + refused + parked + left."""
+    """The numbers of a report do not add up: selected must equal pushed + refused + parked + waiting."""
 
 
 class RunFailed(WorkmeshError):

@@ -182,7 +182,7 @@ def test_tables_and_flows_work_from_the_command_line(prefect: str, folder: Path,
         ).save("n1")
         assert "assigned 1 entity (n1 1)" in workmesh("assign", **environment).stdout
         pushed = workmesh("push", "shop.orders", "--node", "n1", "--limit", "2", **environment)
-        assert pushed.stdout.strip() == "pushed 2 records on 1 lane, 1 still pending"
+        assert pushed.stdout.strip() == "pushed 2 records on 1 lane, 1 not reached"
         stopped = workmesh("push", **environment)
         assert error_line(stopped) == "workmesh: 1 lane failed:"
         assert "\nTotal: pushed 1 record on 2 lanes. Nothing is lost" in stopped.stderr

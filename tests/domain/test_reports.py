@@ -15,15 +15,15 @@ from workmesh_flows.errors import ConservationError
         pytest.param(PushReport("order", "n1", 12_000, 12_000), "order to n1: pushed 12,000 of 12,000", id="push"),
         pytest.param(
             PushReport("order", "n1", 20_000, 12_000, 1_000, 10, 6_990, 500),
-            "order to n1: pushed 12,000 of 20,000, 1,000 refused, 10 parked, 6,990 left, 500 still pending",
+            "order to n1: pushed 12,000 of 20,000, 1,000 refused, 10 parked, 6,990 waiting, 500 not reached",
             id="push with refusals",
         ),
         pytest.param(PushReport("order", "n1", 2, 1, 1), "order to n1: pushed 1 of 2, 1 refused", id="one refused"),
-        pytest.param(PushReport("order", "n1", 5, 2, 0, 0, 3), "order to n1: pushed 2 of 5, 3 left", id="stopped"),
+        pytest.param(PushReport("order", "n1", 5, 2, 0, 0, 3), "order to n1: pushed 2 of 5, 3 waiting", id="stopped"),
         pytest.param(PullReport("order", "n1"), "order from n1: pulled 0 of 0", id="pull of nothing"),
         pytest.param(
             PullReport("order", "n1", 20_000, 12_000, 1_000, 7_000),
-            "order from n1: pulled 12,000 of 20,000, 1,000 failed, 7,000 not collected",
+            "order from n1: pulled 12,000 of 20,000, 1,000 failed, 7,000 in flight",
             id="pull with failures",
         ),
         pytest.param(
@@ -69,9 +69,9 @@ def test_counts_that_do_not_add_up_raise_conservation_error(counts: tuple[int, i
 
 def test_conservation_error_shows_all_counts() -> None:
     with pytest.raises(ConservationError) as caught:
-        Tally(selected=10, done=5, bad=3, left=1).check("s/order/n1")
+        Tally(selected=10, succeeded=5, failed=3, undecided=1).check("s/order/n1")
     assert str(caught.value) == (
-        "lane s/order/n1: 10 records were selected, but 5 done + 3 refused + 0 parked + 1 left make 9; "
+        "lane s/order/n1: 10 records were selected, but 5 succeeded + 3 failed + 0 parked + 1 undecided make 9; "
         "please report this as a bug"
     )
 
@@ -79,14 +79,14 @@ def test_conservation_error_shows_all_counts() -> None:
 def test_all_refusals_are_counted_and_the_first_reasons_are_kept() -> None:
     tally = Tally()
     for start in range(0, 60, 6):
-        tally.refuse({number: f"reason {number}" for number in range(start, start + 6)})
-    assert tally.bad == 60
+        tally.add_failed({number: f"reason {number}" for number in range(start, start + 6)})
+    assert tally.failed == 60
     assert tally.reasons == {str(number): f"reason {number}" for number in range(SHOWN)}
 
 
-def test_undecided_records_are_left_when_the_lane_stops() -> None:
-    tally = Tally(selected=10, done=4, bad=1)
+def test_undecided_records_are_counted_when_the_lane_stops() -> None:
+    tally = Tally(selected=10, succeeded=4, failed=1)
     assert tally.decided == 5
     tally.stop()
-    assert tally.left == 5
+    assert tally.undecided == 5
     tally.check("s/order/n1")

@@ -118,9 +118,9 @@ def test_the_lanes_table_shows_refused_records(prefect: str, fleet: Fleet) -> No
     with scripted_node(script) as node:
         fleet.register("n1", node.port, API_KEY)
         outcome = flows_of(fleet).push()
-    assert outcome.message == "pushed 1 record on 1 lane, 1 refused, 1 left"
+    assert outcome.message == "pushed 1 record on 1 lane, 1 refused, 1 waiting"
     (row,) = latest_table(prefect, "workmesh-shop-orders-push")
-    assert (row["state"], row["done"], row["refused"], row["left"]) == ("done", 1, 1, 1)
+    assert (row["state"], row["pushed"], row["refused"], row["waiting"]) == ("done", 1, 1, 1)
     assert row["reason"] == "2: bad ***"
 
 

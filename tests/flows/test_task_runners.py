@@ -110,7 +110,7 @@ WHOLE = [
     *(error for error, _ in RAISED),
     errors.NodeUnavailable("connection lost", node="n1", retry_at=MOMENT, interrupted=True),
     errors.BatchTooLarge("too large to send", node="n1", unsent=True),
-    errors.LaneStopped("it is down", lane="s/p/n", report=PullReport("p", "n", left=2)),
+    errors.LaneStopped("it is down", lane="s/p/n", report=PullReport("p", "n", in_flight=2)),
 ]
 
 
@@ -179,7 +179,7 @@ def test_dask_processes_push_and_pull_in_order_and_report_a_stopped_lane_as_thre
     assert sum(counted(database, "pull_success").values()) == 1200
     rows = latest_table(prefect, "workmesh-micro-emails-timeline-pull")
     assert {row["state"] for row in rows} == {"done"}
-    assert sum(row["done"] for row in rows) == 1200
+    assert sum(row["pushed"] for row in rows) == 1200
     logged = post(prefect, "/logs/filter", {"logs": {"flow_run_id": {"any_": [run]}}, "limit": 200})
     assert any(line["task_run_id"] for line in logged), (
         "the run's log has the log lines of lanes in other processes"

@@ -136,7 +136,7 @@ def test_two_workers_share_the_lanes_of_a_service_and_push_each_record_once_in_o
         if row["protocol"] == "delivery"
     ]
     assert sorted(first_lanes) == sorted((node, state) for node in NODES for state in ("busy", "done"))
-    assert sum(row["done"] for rows in tables.values() for row in rows) == 1200
+    assert sum(row["pushed"] for rows in tables.values() for row in rows) == 1200
     for run in ended:
         busy = sum(row["state"] == "busy" for row in tables[run["id"]])
         assert (f"{busy} lane" in run["state"]["message"]) == (busy > 0)

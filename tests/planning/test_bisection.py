@@ -25,7 +25,7 @@ class Delivered:
 
     accepted: list[int] = field(default_factory=list)
     refused: list[int] = field(default_factory=list)
-    left: int = 0
+    waiting: int = 0
     sent: list[list[int]] = field(default_factory=list)
     failing: int = 0
     blocked: set[Any] = field(default_factory=set)
@@ -44,7 +44,7 @@ class Delivered:
             else:
                 self.refused += ids
                 self.blocked.add(part[0].owner)
-        self.left += bisection.left
+        self.waiting += bisection.waiting
 
 
 def deliver(owners: str, bad: set[int], at_most: int | None = None) -> Delivered:
@@ -54,7 +54,7 @@ def deliver(owners: str, bad: set[int], at_most: int | None = None) -> Delivered
 
 
 @pytest.mark.parametrize(
-    ("owners", "bad", "at_most", "sent", "left"),
+    ("owners", "bad", "at_most", "sent", "waiting"),
     [
         pytest.param("", set(), None, [], 0, id="empty"),
         pytest.param("a", set(), None, [[0]], 0, id="one"),
@@ -90,11 +90,11 @@ def deliver(owners: str, bad: set[int], at_most: int | None = None) -> Delivered
     ],
 )
 def test_parts_are_sent_in_order(
-    owners: str, bad: set[int], at_most: int | None, sent: list[list[int]], left: int
+    owners: str, bad: set[int], at_most: int | None, sent: list[list[int]], waiting: int
 ) -> None:
     delivered = deliver(owners, bad, at_most)
     assert delivered.sent == sent
-    assert delivered.left == left
+    assert delivered.waiting == waiting
 
 
 def test_an_owner_stays_blocked_in_the_next_batch() -> None:
@@ -102,13 +102,13 @@ def test_an_owner_stays_blocked_in_the_next_batch() -> None:
     delivered.deliver(batch_of("ab"), {0})
     delivered.deliver(batch_of("abab", first=2), set())
     assert delivered.sent == [[0, 1], [0], [1], [3, 5]]
-    assert (delivered.accepted, delivered.refused, delivered.left) == ([1, 3, 5], [0], 2)
+    assert (delivered.accepted, delivered.refused, delivered.waiting) == ([1, 3, 5], [0], 2)
 
 
 def test_a_batch_of_blocked_owners_is_not_sent() -> None:
     bisection = Bisection(batch_of("aaa"), {"a"})
     assert list(bisection.parts()) == []
-    assert bisection.left == 3
+    assert bisection.waiting == 3
 
 
 def test_an_owner_blocked_between_two_parts_is_blocked_in_the_next_part() -> None:
@@ -119,7 +119,7 @@ def test_an_owner_blocked_between_two_parts_is_blocked_in_the_next_part() -> Non
     blocked.add("b")  # the node accepted the part without this record
     assert [item.id for item in next(parts)] == [2]
     assert list(parts) == []
-    assert bisection.left == 1
+    assert bisection.waiting == 1
 
 
 def test_a_part_of_one_record_cannot_be_split() -> None:
@@ -154,7 +154,7 @@ def test_order_and_number_of_records_hold_for_any_bad_records(
         everyone += batch
     decided = delivered.accepted + delivered.refused
     assert len(decided) == len(set(decided)), "no record was decided twice"
-    assert len(decided) + delivered.left == len(everyone), "every record is accounted for"
+    assert len(decided) + delivered.waiting == len(everyone), "every record is accounted for"
     assert bad.isdisjoint(delivered.accepted)
     assert bad.issuperset(delivered.refused)
     for owner in "abc":

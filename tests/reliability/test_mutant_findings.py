@@ -58,10 +58,10 @@ def test_attempts_are_counted_across_runs_and_the_last_one_parks_the_record(engi
     write_orders(engine, [1, 2] * 3)
     with scripted_node(refusing(lambda number: number == 3, failure("no"))) as node:
         first = push(engine, with_two_attempts(), node.node())
-        assert (first.pushed, first.refused, first.parked, first.left) == (4, 1, 0, 1)
+        assert (first.pushed, first.refused, first.parked, first.waiting) == (4, 1, 0, 1)
         assert refused_records(engine) == {"3": ("trying", 1)}
         second = push(engine, with_two_attempts(), node.node())
-        assert (second.pushed, second.refused, second.parked, second.left) == (0, 0, 1, 1)
+        assert (second.pushed, second.refused, second.parked, second.waiting) == (0, 0, 1, 1)
     assert refused_records(engine) == {"3": ("parked", 2)}
 
 
@@ -179,6 +179,6 @@ def test_a_record_that_waits_at_the_end_of_a_page_is_counted_once(
     refused = success({"refused": {"1": "no"}})
     with scripted_node(lambda asked: refused if len(sent(node.asked)) == 1 else success()) as node:
         assert counts(push(engine, shop_service(batch_size=5), node.node())) == Counts(
-            pushed=28, refused=1, left=1
+            pushed=28, refused=1, waiting=1
         )
     assert with_push_success(engine, None) == [10]

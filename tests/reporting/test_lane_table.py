@@ -34,7 +34,7 @@ def test_a_lane_has_its_record_counts_and_the_failures_of_its_node(engine: Engin
         "n1",
         "push",
     )
-    assert (row["done"], row["refused"], row["failures"], row["breaker"], row["holder"]) == (
+    assert (row["processed"], row["failed"], row["failures"], row["breaker"], row["holder"]) == (
         10,
         0,
         1,

@@ -44,7 +44,7 @@ def test_a_push_publishes_parked_records_and_a_replay_sends_them(fleet: Fleet, p
     assert flows.replay.name == "shop.orders.replay"
     with scripted_node(refusing_these(3, answer=ECHO)) as node:
         fleet.register("n1", node.port, API_KEY)
-        assert flows.push().message == "pushed 4 records on 1 lane, 1 parked, 1 left"
+        assert flows.push().message == "pushed 4 records on 1 lane, 1 parked, 1 waiting"
         (row,) = latest_table(prefect, "workmesh-parked")
         assert row.pop("since")
         assert row == {

@@ -14,14 +14,16 @@ class Counts:
     pushed: int = 0
     refused: int = 0
     parked: int = 0
+    waiting: int = 0
     pulled: int = 0
     failed: int = 0
-    left: int = 0
+    in_flight: int = 0
 
     @property
     def selected(self) -> int:
         """The sum of all outcomes."""
-        return self.pushed + self.refused + self.parked + self.pulled + self.failed + self.left
+        pushes = self.pushed + self.refused + self.parked + self.waiting
+        return pushes + self.pulled + self.failed + self.in_flight
 
 
 NOTHING = Counts()
@@ -31,9 +33,11 @@ NOTHING = Counts()
 def counts(report: object) -> Counts:
     """The counts of a report, whose outcomes must add up to ``selected``, also where the lane stopped."""
     if isinstance(report, PushReport):
-        found = Counts(pushed=report.pushed, refused=report.refused, parked=report.parked, left=report.left)
+        found = Counts(
+            pushed=report.pushed, refused=report.refused, parked=report.parked, waiting=report.waiting
+        )
     else:
         assert isinstance(report, PullReport)
-        found = Counts(pulled=report.pulled, failed=report.failed, left=report.left)
+        found = Counts(pulled=report.pulled, failed=report.failed, in_flight=report.in_flight)
     assert report.selected == found.selected
     return found

@@ -58,23 +58,23 @@ def test_a_run_whose_lane_fails_in_every_attempt_reports_what_they_pushed(
         with pytest.raises(RunFailed, match=f"Total: pushed {BATCH} records on 1 lane"):
             flows.push()
     (row,) = latest_table(prefect, "workmesh-shop-orders-push")
-    assert (row["state"], row["done"]) == ("stopped", BATCH)
+    assert (row["state"], row["pushed"]) == ("stopped", BATCH)
     assert len(with_push_success(fleet.engine, True)) == BATCH
 
 
 def test_a_limit_holds_for_the_run_and_not_for_each_attempt(fleet: Fleet, flows: ServiceFlows) -> None:
     with scripted_node(Unreliable(lambda number: number == 1)) as node:
         fleet.register("n1", node.port, API_KEY)
-        assert flows.push(limit=25).message == "pushed 25 records on 1 lane, 15 still pending"
+        assert flows.push(limit=25).message == "pushed 25 records on 1 lane, 15 not reached"
     assert len(with_push_success(fleet.engine, True)) == 25
 
 
 def test_a_report_over_attempts_adds_what_they_finished_and_keeps_what_the_last_one_left() -> None:
-    first = PushReport("order", "n1", selected=20, pushed=10, refused=2, parked=1, left=7, seconds=1.0)
-    last = PushReport("order", "n1", selected=9, pushed=5, refused=1, left=3, unread=4, seconds=2.0)
+    first = PushReport("order", "n1", selected=20, pushed=10, refused=2, parked=1, waiting=7, seconds=1.0)
+    last = PushReport("order", "n1", selected=9, pushed=5, refused=1, waiting=3, not_reached=4, seconds=2.0)
     assert last.after(first) == PushReport("order", "n1", 20, 15, 1, 1, 3, 4, 3.0)
     assert PullReport("order", "n1", 4, 3, 1, seconds=1.0).after(PullReport("order", "n1", 9, 5, 2, 2)) == (
-        PullReport("order", "n1", selected=9, pulled=8, failed=1, left=0, seconds=1.0)
+        PullReport("order", "n1", selected=9, pulled=8, failed=1, in_flight=0, seconds=1.0)
     )
     assert RunLimits(10, 3.0).after(12, 1.0) == RunLimits(0, 2.0)
     assert RunLimits().after(12, 1.0) == RunLimits()

@@ -67,7 +67,7 @@ def test_pages_and_tables_of_runs_show_the_right_numbers(
 
         open_table(page, "moves")
         (handed,) = read_rows(page)
-        assert (handed["from"], handed["moved"], handed["left"]) == ("n2", "1", "0")
+        assert (handed["from"], handed["moved"], handed["not moved"]) == ("n2", "1", "0")
 
         page.goto(f"runs/flow-run/{pushed}?tab=Artifacts")
         page.get_by_role("link", name=re.compile("order to n1: pushed")).click()

@@ -50,18 +50,23 @@ def test_a_push_from_the_form_sends_to_the_chosen_node_and_shows_its_result(
             state = ended(prefect, submit_run(page))
             assert (state["type"], state["message"]) == (
                 "COMPLETED",
-                "pushed 5 records on 1 lane, 2 still pending",
+                "pushed 5 records on 1 lane, 2 not reached",
             )
             page.goto("runs")
             page.get_by_role("link", name="push shop.orders to n1").first.click()  # the newest
             page.get_by_role("tab", name="Details").click()
-            expect(page.get_by_text("pushed 5 records on 1 lane, 2 still pending").first).to_be_visible()
+            expect(page.get_by_text("pushed 5 records on 1 lane, 2 not reached").first).to_be_visible()
             page.get_by_role("tab", name="Artifacts").click()
             shot(page, "run")
             page.get_by_role("heading", name=f"{PREFIX}-shop-orders-push", exact=True).click()
             page.wait_for_url(re.compile(r"/artifacts/artifact/"))
             (lane,) = read_rows(page)
-            assert (lane["node"], lane["state"], lane["done"], lane["unread"]) == ("n1", "done", "5", "2")
+            assert (lane["node"], lane["state"], lane["pushed"], lane["not reached"]) == (
+                "n1",
+                "done",
+                "5",
+                "2",
+            )
             shot(page, "lanes-table")
     assert with_push_success(engine, True) == [1, 2, 3, 4, 5]
     assert not any("push" in path for path in two.paths())

@@ -7,44 +7,55 @@ from dataclasses import dataclass
 
 from workmesh_flows.domain.lane import Direction
 
+SUCCEEDED: Mapping[Direction, str] = {"push": "pushed", "pull": "pulled"}
+"""The figure of the records that succeeded."""
+
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A number of records: its column in the table of lanes, its words in a sentence, and the reason for it."""
+    """A number of records that did not succeed: its name in a report, and the reason for it."""
 
-    column: str
-    words: str
+    name: str
     reason: str
+
+    @property
+    def words(self) -> str:
+        """The name in sentences and as the title of a column."""
+        return words(self.name)
 
 
 FIGURES: Mapping[Direction, tuple[Figure, ...]] = {
     "push": (
-        Figure("refused", "refused", "are retried by the next push"),
-        Figure("parked", "parked", "wait for your decision"),
+        Figure("refused", "are retried by the next push"),
+        Figure("parked", "wait for your decision"),
         Figure(
-            "left",
-            "left",
+            "waiting",
             "wait behind one of those or for the record that they depend on, or the lane stopped before them",
         ),
-        Figure("unread", "still pending", "were not reached before the run's limit"),
+        Figure("not_reached", "are pending, but the run reached its limit before them"),
     ),
     "pull": (
-        Figure("refused", "failed", "could not be processed"),
-        Figure("left", "not collected", "are not ready yet, or the lane stopped before them"),
+        Figure("failed", "could not be processed by their node"),
+        Figure("in_flight", "are not processed yet, or the lane stopped before them"),
     ),
 }
-"""All figures but ``done``; the others are shown only where they are not 0."""
+"""All figures but those of success; they are shown only where they are not 0."""
+
+
+def words(name: str) -> str:
+    """The title of a column, from its name in code: ``not reached``."""
+    return name.replace("_", " ")
 
 
 def figures_in_words(direction: Direction, figures: Mapping[str, int]) -> str:
-    """The figures that are not 0, by column, as the end of a sentence: ``, 1 refused, 93 left``."""
+    """The figures that are not 0, by name, as the end of a sentence: ``, 1 refused, 93 waiting``."""
     return "".join(
         f", {number:,} {figure.words}"
         for figure in FIGURES[direction]
-        if (number := figures.get(figure.column, 0))
+        if (number := figures.get(figure.name, 0))
     )
 
 
 def explain_figures(direction: Direction) -> str:
     """What the columns of the table of lanes count: ```refused` are retried by the next push, ...``."""
-    return ", ".join(f"`{figure.column}` {figure.reason}" for figure in FIGURES[direction]) + "."
+    return ", ".join(f"`{figure.words}` {figure.reason}" for figure in FIGURES[direction]) + "."

@@ -23,11 +23,12 @@ def first_reason(reasons: Sequence[tuple[Any, str]]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PushReport:
-    """The push of one lane in one run: ``selected`` = ``pushed`` + ``refused`` + ``parked`` + ``left``.
+    """The push of one lane in one run: ``selected`` = ``pushed`` + ``refused`` + ``parked`` + ``waiting``.
 
     ``refused`` records are sent again by the next push. ``parked`` records were refused for the last time.
-    ``left`` records wait behind a refused or parked record, or depend on a record that was not pushed.
-    ``unread`` records are pending too, but the run reached its limits before them.
+    ``waiting`` records wait behind a refused or parked record, or for a record that they depend on, or the lane
+    stopped before them.
+    ``not_reached`` records are pending too, but the run reached its limits before them.
     """
 
     protocol: str
@@ -36,8 +37,8 @@ class PushReport:
     pushed: int = 0
     refused: int = 0
     parked: int = 0
-    left: int = 0
-    unread: int = 0
+    waiting: int = 0
+    not_reached: int = 0
     seconds: float = 0.0
     reasons: Mapping[str, str] = field(default_factory=dict)
 
@@ -46,7 +47,7 @@ class PushReport:
         pushed, parked = earlier.pushed + self.pushed, earlier.parked + self.parked
         return replace(
             self,
-            selected=pushed + parked + self.refused + self.left,
+            selected=pushed + parked + self.refused + self.waiting,
             pushed=pushed,
             parked=parked,
             seconds=earlier.seconds + self.seconds,
@@ -55,13 +56,13 @@ class PushReport:
 
     @property
     def figures(self) -> dict[str, int]:
-        """The columns of a lane in the table of lanes, for a push."""
+        """The numbers of records by outcome, for the table of lanes and for events."""
         return {
-            "done": self.pushed,
+            "pushed": self.pushed,
             "refused": self.refused,
             "parked": self.parked,
-            "left": self.left,
-            "unread": self.unread,
+            "waiting": self.waiting,
+            "not_reached": self.not_reached,
         }
 
     def __str__(self) -> str:
@@ -72,7 +73,10 @@ class PushReport:
 
 @dataclass(frozen=True, slots=True)
 class PullReport:
-    """The pull of one lane in one run: ``selected`` = ``pulled`` + ``failed`` + ``left`` (not ready yet).
+    """The pull of one lane in one run: ``selected`` = ``pulled`` + ``failed`` + ``in_flight``.
+
+    The node could not process ``failed`` records. The results of ``in_flight`` records are not ready yet, or the lane
+    stopped before them.
 
     ``note`` is why no results were requested, if that is not obvious.
     """
@@ -82,7 +86,7 @@ class PullReport:
     selected: int = 0
     pulled: int = 0
     failed: int = 0
-    left: int = 0
+    in_flight: int = 0
     seconds: float = 0.0
     reasons: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
@@ -92,7 +96,7 @@ class PullReport:
         pulled = earlier.pulled + self.pulled
         return replace(
             self,
-            selected=pulled + self.failed + self.left,
+            selected=pulled + self.failed + self.in_flight,
             pulled=pulled,
             seconds=earlier.seconds + self.seconds,
             reasons={**earlier.reasons, **self.reasons},
@@ -100,8 +104,8 @@ class PullReport:
 
     @property
     def figures(self) -> dict[str, int]:
-        """The columns of a lane in the table of lanes, for a pull."""
-        return {"done": self.pulled, "refused": self.failed, "parked": 0, "left": self.left, "unread": 0}
+        """The numbers of records by outcome, for the table of lanes and for events."""
+        return {"pulled": self.pulled, "failed": self.failed, "in_flight": self.in_flight}
 
     def __str__(self) -> str:
         """One line for people."""
@@ -112,42 +116,43 @@ class PullReport:
 
 @dataclass(slots=True)
 class Tally:
-    """The counts of a lane while it runs.
+    """The counts of a lane while it runs: ``selected`` = ``succeeded`` + ``failed`` + ``parked`` + ``undecided``.
 
-    ``unread`` are the records that the run may still read. Records that were added after the run started are
-    left to the next run, so that every run ends.
+    ``failed`` records were refused by a push, or could not be processed before a pull. ``undecided`` records are
+    waiting (push) or in flight (pull). ``not_reached`` are the records that the run may still read. Records that were added after the run started
+    are left to the next run, so that every run ends.
     """
 
     selected: int = 0
-    done: int = 0
-    bad: int = 0
+    succeeded: int = 0
+    failed: int = 0
     parked: int = 0
-    left: int = 0
-    unread: int = 0
+    undecided: int = 0
+    not_reached: int = 0
     reasons: dict[str, str] = field(default_factory=dict)
 
-    def refuse(self, reasons: Mapping[Any, str], *, parked: int = 0) -> None:
+    def add_failed(self, reasons: Mapping[Any, str], *, parked: int = 0) -> None:
         """Count refused or failed records, ``parked`` of them for the last time; keep the first reasons."""
-        self.bad += len(reasons) - parked
+        self.failed += len(reasons) - parked
         self.parked += parked
         for record_id, reason in list(reasons.items())[: SHOWN - len(self.reasons)]:
             self.reasons[str(record_id)] = reason
 
     @property
     def decided(self) -> int:
-        """Number of records that were done, refused or parked."""
-        return self.done + self.bad + self.parked
+        """Number of records that succeeded, failed or were parked."""
+        return self.succeeded + self.failed + self.parked
 
     def stop(self) -> None:
-        """The lane stopped: selected records that are not decided count as left."""
-        self.left = self.selected - self.decided
+        """The lane stopped: selected records that are not decided yet count as undecided."""
+        self.undecided = self.selected - self.decided
 
     def check(self, lane: str) -> None:
         """Raise ConservationError if the counts do not add up."""
-        if self.selected != self.decided + self.left:
+        if self.selected != self.decided + self.undecided:
             raise ConservationError(
-                f"lane {lane}: {self.selected} records were selected, but {self.done} done + {self.bad} refused + "
-                f"{self.parked} parked + {self.left} left make {self.decided + self.left}; please report this as a bug"
+                f"lane {lane}: {self.selected} records were selected, but {self.succeeded} succeeded + {self.failed} failed + "
+                f"{self.parked} parked + {self.undecided} undecided make {self.decided + self.undecided}; please report this as a bug"
             )
 
 
@@ -176,11 +181,11 @@ class AssignReport:
 
 @dataclass(frozen=True, slots=True)
 class MoveReport:
-    """One hand-over from one node: ``selected`` = ``moved`` + ``skipped`` + ``left`` entities.
+    """One hand-over from one node: ``selected`` = ``moved`` + ``skipped`` + ``not_moved`` entities.
 
     ``skipped`` entities are no longer assigned to the source, or no longer fit on their target; ``reasons``
-    gives why. ``left`` entities were not reached. ``again`` is the number of records that will be pushed
-    again, ``targets`` the number of entities that each node received. ``note`` is why the hand-over did not
+    gives why. ``not_moved`` entities were not reached. ``records_to_push`` is the number of records that will be
+    pushed again, ``targets`` the number of entities that each node received. ``note`` is why the hand-over did not
     wait for all results, or did not move all entities.
     """
 
@@ -189,8 +194,8 @@ class MoveReport:
     selected: int = 0
     moved: int = 0
     skipped: int = 0
-    left: int = 0
-    again: int = 0
+    not_moved: int = 0
+    records_to_push: int = 0
     targets: Mapping[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     reasons: Mapping[str, str] = field(default_factory=dict)
@@ -198,10 +203,10 @@ class MoveReport:
 
     def __post_init__(self) -> None:
         """Raise ConservationError if the counts do not add up."""
-        if self.selected != self.moved + self.skipped + self.left:
+        if self.selected != self.moved + self.skipped + self.not_moved:
             raise ConservationError(
                 f"{self.service}: {self.selected} entities were to leave {self.source}, but {self.moved} moved + "
-                f"{self.skipped} skipped + {self.left} left make {self.moved + self.skipped + self.left}; "
+                f"{self.skipped} skipped + {self.not_moved} not moved make {self.moved + self.skipped + self.not_moved}; "
                 "please report this as a bug"
             )
 
@@ -211,8 +216,8 @@ class MoveReport:
             f", {n:,} {what}"
             for n, what in (
                 (self.skipped, "skipped"),
-                (self.left, "left"),
-                (self.again, "records to push again"),
+                (self.not_moved, "not moved"),
+                (self.records_to_push, "records to push again"),
             )
             if n
         )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from workmesh_flows.domain.lane import Direction, Lane
-from workmesh_flows.domain.lane_figures import explain_figures
+from workmesh_flows.domain.lane_figures import explain_figures, words
 from workmesh_flows.settings import artifact_key
 
 if TYPE_CHECKING:
@@ -100,7 +100,8 @@ def publish_lanes(service: str, direction: Direction, rows: Sequence[dict[str, A
     from workmesh_flows.reporting.artifact_rows import listed, short
 
     cut = [
-        {key: short(value) if isinstance(value, str) else value for key, value in row.items()} for row in rows
+        {words(name): short(value) if isinstance(value, str) else value for name, value in row.items()}
+        for row in rows
     ]
     reasons = listed(
         f"{Lane(service, row['protocol'], row['node'], direction)}: {row['reason']}"

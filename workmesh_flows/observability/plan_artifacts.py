@@ -73,8 +73,8 @@ def publish_moves(reports: Sequence[MoveReport]) -> None:
             "from": report.source,
             "moved": report.moved,
             "skipped": report.skipped,
-            "left": report.left,
-            "again": report.again,
+            "not moved": report.not_moved,
+            "records to push": report.records_to_push,
             "seconds": round(report.seconds, 1),
             "note": short(_note(report)),
         }
@@ -87,8 +87,8 @@ def publish_moves(reports: Sequence[MoveReport]) -> None:
         key=artifact_key("moves"),
         table=rows,
         description=(
-            "**Hand-overs.** `skipped` entities had already left the node, or no longer fit on their target; `left` were "
-            f"not reached; `again` is the number of records that will be pushed again.{notes}"
+            "**Hand-overs.** `skipped` entities had already left the node, or no longer fit on their target; "
+            f"`not moved` were not reached; `records to push` is the number of records that will be pushed again.{notes}"
         ),
     )
 

@@ -13,6 +13,7 @@ from prefect import get_run_logger
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
 from workmesh_flows.domain.lane import Lane
+from workmesh_flows.domain.lane_figures import SUCCEEDED
 from workmesh_flows.observability.progress_listeners import notify
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ STEP = 2.0
 """Least progress between them, in per cent: this bounds the requests of a lane, whatever its number of records."""
 CLOSE_SECONDS = 2.0
 """Longest time that the end of a lane waits until its last figure is shown."""
-VERBS = {"push": "pushed", "pull": "pulled"}
 
 
 @dataclass(slots=True)
@@ -45,7 +45,7 @@ class LaneProgress:
         if not ended and (now - self._reported_at < SECONDS or percent - self._percent < STEP):
             return
         self._reported_at, self._percent = now, percent
-        verb = VERBS[self.lane.direction]
+        verb = SUCCEEDED[self.lane.direction]
         self.logger.info("%s: %s %s of %s records", self.lane, verb, f"{done:,}", f"{total:,}")
         if self._bar is None:
             self._bar = ProgressBar(f"{self.lane}: {verb}", self._warn)

@@ -26,13 +26,13 @@ class Bisection:
 
     The first part is the whole batch. One bad record among n costs at most ceil(log2 n) + 1 refused requests.
     ``blocked`` are the entities with a refused record, across batches: their later records are not sent and
-    are counted in ``left``.
+    are counted in ``waiting``.
     """
 
     def __init__(self, batch: Sequence[Sendable], blocked: set[Any], *, at_most: int | None = None) -> None:
         """Start with a batch; no part has more than ``at_most`` records."""
         self.blocked = blocked
-        self.left = 0
+        self.waiting = 0
         self._parts: list[Sequence[Sendable]] = []
         self._put_first(batch, at_most or len(batch))
 
@@ -41,7 +41,7 @@ class Bisection:
         while self._parts:
             part = self._parts.pop()
             unblocked = [item for item in part if item.owner not in self.blocked] if self.blocked else part
-            self.left += len(part) - len(unblocked)
+            self.waiting += len(part) - len(unblocked)
             if unblocked:
                 yield unblocked
 

@@ -11,23 +11,34 @@ from workmesh_flows.adapters.store.lanes import read_lanes
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-LANE_COLUMNS = (
-    "service",
-    "protocol",
-    "node",
-    "direction",
-    "holder",
-    "breaker",
-    "failures",
-    "retry_at",
-    "done",
-    "refused",
-    "last_push_time",
-)
+_TITLES = {
+    "service": "service",
+    "protocol": "protocol",
+    "node": "node",
+    "direction": "direction",
+    "holder": "holder",
+    "breaker": "breaker",
+    "failures": "failures",
+    "retry_at": "retry at",
+    "done": "processed",
+    "refused": "failed",
+    "last_push_time": "last push",
+    "last_failure": "last failure",
+    "epoch": "epoch",
+    "lease_until": "lease until",
+    "batch_limit": "batch limit",
+    "next_batch": "next batch",
+    "latest_id": "latest id",
+}
+"""Columns of the lanes in the database, and their titles in the table."""
+LANE_COLUMNS = tuple(_TITLES.values())[:11]
 """Columns of the lanes table shown by default; the DataFrame has more."""
-MORE_LANE_COLUMNS = ("last_failure", "epoch", "lease_until", "batch_limit", "next_batch", "latest_id")
 
 
 def lanes_table(engine: Engine) -> pd.DataFrame:
-    """One row for each lane and direction that ever ran; ``done`` and ``refused`` count records over its whole life."""
-    return pd.DataFrame(read_lanes(engine), columns=[*LANE_COLUMNS, *MORE_LANE_COLUMNS], dtype=object)
+    """One row for each lane and direction that ever ran.
+
+    ``processed`` counts pushed or pulled records, ``failed`` refused ones or those that their node could not process,
+    both over the lane's whole life; ``failures`` are the lane's own, in a row.
+    """
+    return pd.DataFrame(read_lanes(engine), columns=list(_TITLES), dtype=object).rename(columns=_TITLES)

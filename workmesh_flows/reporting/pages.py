@@ -90,14 +90,14 @@ def _lanes(name: str, data: PageData, links: Links) -> str:
         "direction",
         "breaker",
         "pending",
-        "done",
-        "refused",
+        "processed",
+        "failed",
         "last push",
         "holder",
     )
     lanes = sorted(
         (lane for lane in data.lanes.to_dict("records") if lane["service"] == name),
-        key=lambda lane: (lane["breaker"] == "closed", not lane["refused"]),  # lanes with problems come first
+        key=lambda lane: (lane["breaker"] == "closed", not lane["failed"]),  # lanes with problems come first
     )
     rows: list[tuple[object, ...]] = [
         (
@@ -106,9 +106,9 @@ def _lanes(name: str, data: PageData, links: Links) -> str:
             lane["direction"],
             "" if lane["breaker"] == "closed" else lane["breaker"],
             pending.get((lane["protocol"], lane["node"]), 0) if lane["direction"] == "push" else None,
-            lane["done"],
-            lane["refused"],
-            _this_day(lane["last_push_time"], data.now),
+            lane["processed"],
+            lane["failed"],
+            _this_day(lane["last push"], data.now),
             lane["holder"],
         )
         for lane in lanes

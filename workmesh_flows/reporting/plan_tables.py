@@ -23,7 +23,7 @@ LOG_COLUMNS = {
     "target": "to",
     "why": "why",
     "weight": "weight",
-    "again": "again",
+    "again": "records to push",
     "epoch": "epoch",
     "plan": "plan",
 }
@@ -70,7 +70,7 @@ def balance_table(plan: StoredPlan) -> pd.DataFrame:
 
 
 def move_log(engine: Engine, *, limit: int) -> pd.DataFrame:
-    """The latest moves, newest first; ``again`` counts the records that each move made pending again."""
+    """The latest moves, newest first; ``records to push`` are those that each move made pending again."""
     made = pd.DataFrame(read_moves(engine, limit=limit), columns=list(LOG_COLUMNS))
     return made.rename(columns=LOG_COLUMNS)
 

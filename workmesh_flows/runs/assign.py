@@ -98,7 +98,7 @@ def _assign_named(mesh: Mesh, name: str, request: AssignRequest) -> RunResult:
 def _summary(entity: str, report: MoveReport) -> str:
     """Where an entity was moved, and how many of its records are pending again."""
     (target,) = report.targets
-    again = f", {counted(report.again, 'record')} to push again" if report.again else ""
+    again = f", {counted(report.records_to_push, 'record')} to push again" if report.records_to_push else ""
     note = f" ({report.note})" if report.note else ""
     move = f"stays at {target}" if target == report.source else f"moved from {report.source} to {target}"
     return f"{entity} {move}{again}{note}"

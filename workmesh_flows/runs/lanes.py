@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from workmesh_flows.adapters.store.refused_decisions import Decision
 from workmesh_flows.domain.lane import Direction
-from workmesh_flows.domain.lane_figures import figures_in_words
+from workmesh_flows.domain.lane_figures import SUCCEEDED, figures_in_words
 from workmesh_flows.domain.protocol import Protocol
 from workmesh_flows.domain.service import Mesh, Service
 from workmesh_flows.inventory.documents import inventory_read_once
@@ -100,11 +100,12 @@ def _protocols(service: Service, names: Sequence[str]) -> list[Protocol]:
 
 
 def _summary(direction: Direction, lanes: Sequence[LaneResult]) -> str:
-    """One sentence about all lanes of a direction: ``pushed 1,106 records on 1 lane, 1 refused, 93 left``."""
+    """One sentence about all lanes of a direction: ``pushed 1,106 records on 1 lane, 1 refused, 93 waiting``."""
     total = Counter[str]()
     for lane in lanes:
         total.update(lane.report.figures if lane.report else {})
-    sentence = f"{direction}ed {counted(total['done'], 'record')} on {counted(len(lanes), 'lane')}"
+    verb = SUCCEEDED[direction]
+    sentence = f"{verb} {counted(total[verb], 'record')} on {counted(len(lanes), 'lane')}"
     sentence += figures_in_words(direction, total)
     for state in ("busy", "disabled"):
         if number := sum(lane.state == state for lane in lanes):

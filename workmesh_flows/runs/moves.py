@@ -160,12 +160,12 @@ def _summary(plans: Sequence[StoredPlan], made: MovesMade) -> str:
     parts = [f"moved {counted(made.moved, 'entity', 'entities')}"]
     for number, words in (
         (skipped, "skipped"),
-        (planned - made.moved - skipped, "left"),
+        (planned - made.moved - skipped, "not moved"),
         (sum(len(plan.plan.stuck) for plan in plans), "cannot move"),
     ):
         if number:
             parts.append(f"{number:,} {words}")
-    if again := sum(report.again for report in made.reports):
+    if again := sum(report.records_to_push for report in made.reports):
         parts.append(f"{counted(again, 'record')} to push again")
     notes = [f"{plan.service}: {plan.plan.note}" for plan in plans if plan.plan.note]
     notes += dict.fromkeys(f"{report.source}: {report.note}" for report in made.reports if report.note)

@@ -28,8 +28,9 @@ class LaneResult:
     paused: bool = False
 
     def row(self) -> dict[str, Any]:
-        """The lane's row in the table of lanes, by column."""
-        report = self.report or PushReport(self.lane.protocol, self.lane.node)
+        """The lane's row in the table of lanes, and the figures of its event, by name."""
+        nothing = PushReport if self.lane.direction == "push" else PullReport
+        report = self.report or nothing(self.lane.protocol, self.lane.node)
         return {
             "node": self.lane.node,
             "protocol": self.lane.protocol,

@@ -24,7 +24,7 @@ PAUSE = 0.1
 
 @dataclass(frozen=True, slots=True)
 class MeshRun:
-    """The result of `run_mesh`: entities ``assigned``, records ``pushed`` and ``pulled``, and what is left at the end.
+    """The result of `run_mesh`: entities ``assigned``, records ``pushed`` and ``pulled``, and unfinished records.
 
     ``pending`` records were refused, or wait behind a refused one; their node could not process ``failed`` ones.
     """

@@ -147,7 +147,7 @@ def test_a_node_that_is_killed_repeatedly_during_a_push_loses_nothing(engine: En
             assert with_push_success(engine, False) == []
             assert set(with_push_success(engine, True)) <= {int(arrival.id) for arrival in node.arrivals()}
             node.start()
-        assert push(engine, service, as_node(node)).left == 0
+        assert push(engine, service, as_node(node)).waiting == 0
         check_all_arrived_in_order(engine, node)
         while pull(engine, service, as_node(node)).selected or not orders(engine)[COUNT].pull_success:
             time.sleep(0.02)

@@ -83,7 +83,7 @@ def test_a_busy_owner_that_is_held_or_parked_does_not_delay_the_others(engine: E
     write_orders(engine, [1] * 60 + [2] * 30)
     service = few_attempts(attempts=2, batch_size=5)
     with scripted_node(refusing_these(3)) as node:
-        assert counts(push(engine, service, node.node())) == Counts(pushed=32, refused=1, left=57)
+        assert counts(push(engine, service, node.node())) == Counts(pushed=32, refused=1, waiting=57)
         node.asked.clear()
         report = push(engine, service, node.node())
         assert (report.pushed, report.parked) == (0, 1)
@@ -98,7 +98,7 @@ def test_records_left_by_a_limit_are_sent_fairly_by_the_next_run(engine: Engine)
     with scripted_node() as node:
         reports = [push(engine, shop_service(batch_size=5), node.node(), limit=20) for _ in range(4)]
     assert [counts(report) for report in reports] == [Counts(pushed=pushed) for pushed in (20, 20, 20, 8)]
-    assert [report.unread for report in reports] == [48, 28, 8, 0]
+    assert [report.not_reached for report in reports] == [48, 28, 8, 0]
     arrived = sent_ids(node.asked)
     assert sorted(arrived) == list(range(1, 69))
     assert max(arrived.index(number) for number in range(61, 69)) < 20

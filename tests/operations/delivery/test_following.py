@@ -71,11 +71,11 @@ def test_a_record_is_sent_after_the_one_that_it_depends_on(engine: Engine, proto
     write(engine, Topic, {"id": 1}, {"id": 2, "team_id": 2})
     write(engine, Comment, comment(1), comment(2, topic=1), comment(3), comment(4, topic=2, team=2))
     with scripted_node() as node:
-        assert counts(push(engine, service, "comment", node.node())) == Counts(pushed=1, left=3)
+        assert counts(push(engine, service, "comment", node.node())) == Counts(pushed=1, waiting=3)
         assert sent(node) == [[1]], (
             "what points to nothing waits for nothing; what follows a waiting one waits"
         )
-        assert counts(push(engine, service, "comment", node.node())) == Counts(left=3)
+        assert counts(push(engine, service, "comment", node.node())) == Counts(waiting=3)
         assert len(sent(node)) == 1
         push(engine, service, "topic", node.node())
         assert counts(push(engine, service, "comment", node.node())) == Counts(pushed=3)
@@ -118,7 +118,7 @@ def test_records_before_a_waiting_one_and_those_of_other_owners_are_sent(engine:
     write(engine, Comment, *rows)
     with scripted_node() as node:
         report = push(engine, service, "comment", node.node())
-    assert counts(report) == Counts(pushed=22, left=8)
+    assert counts(report) == Counts(pushed=22, waiting=8)
     assert pushed(engine, Comment) == [n for n in range(1, 31) if n % 2 == 0 or n < 15]
 
 
@@ -141,9 +141,9 @@ def test_an_answer_to_a_refused_comment_is_not_sent(engine: Engine) -> None:
         return failure("no") if asked.path == COMMENT and 1 in ids(asked) else success()
 
     with scripted_node(script) as node:
-        assert counts(push(engine, service, "comment", node.node())) == Counts(pushed=1, parked=1, left=2)
+        assert counts(push(engine, service, "comment", node.node())) == Counts(pushed=1, parked=1, waiting=2)
         assert 2 not in [number for batch in sent(node) for number in batch]
-        assert counts(push(engine, service, "comment", node.node())) == Counts(left=2)
+        assert counts(push(engine, service, "comment", node.node())) == Counts(waiting=2)
         node.script = lambda asked: success()
         node.asked.clear()
         decide_refused(engine, service, "replay")
@@ -157,7 +157,7 @@ def test_an_answer_that_was_read_before_its_parent_goes_in_the_next_run(engine: 
     write(engine, Comment, comment(2, team=2))
     write(engine, Comment, comment(1, parent=2))
     with scripted_node() as node:
-        assert counts(push(engine, service, "comment", node.node())) == Counts(pushed=1, left=1)
+        assert counts(push(engine, service, "comment", node.node())) == Counts(pushed=1, waiting=1)
         assert counts(push(engine, service, "comment", node.node())) == Counts(pushed=1)
     assert sent(node) == [[2], [1]]
 
@@ -190,7 +190,7 @@ def test_a_waiting_record_is_sent_once_it_points_elsewhere(engine: Engine) -> No
     write(engine, Topic, {"id": 1})
     write(engine, Comment, comment(1, topic=1))
     with scripted_node() as node:
-        assert push(engine, service, "comment", node.node()).left == 1
+        assert push(engine, service, "comment", node.node()).waiting == 1
         with Session(engine) as session, session.begin():
             session.execute(update(Comment).values(topic_id=None))
         assert push(engine, service, "comment", node.node()).pushed == 1

@@ -40,10 +40,10 @@ def test_a_run_ends_after_a_number_of_records_and_reports_the_rest(engine: Engin
     write_orders(engine, [1] * 25)
     with scripted_node() as node:
         report = bounded(engine, node.node(), RunLimits(records=12))
-        assert (counts(report), report.unread) == (Counts(pushed=12), 13)
-        assert str(report) == "order to n1: pushed 12 of 12, 13 still pending"
+        assert (counts(report), report.not_reached) == (Counts(pushed=12), 13)
+        assert str(report) == "order to n1: pushed 12 of 12, 13 not reached"
         report = bounded(engine, node.node(), RunLimits(records=13))
-        assert (counts(report), report.unread) == (Counts(pushed=13), 0)
+        assert (counts(report), report.not_reached) == (Counts(pushed=13), 0)
     assert [len(batch) for batch in sent(node.asked)] == [10, 2, 10, 3]
 
 
@@ -52,7 +52,7 @@ def test_a_refused_record_counts_against_the_limit(engine: Engine) -> None:
     write_orders(engine, range(1, 26))
     with scripted_node(refusing_these(2)) as node:
         report = bounded(engine, node.node(), RunLimits(records=5))
-    assert (counts(report), report.unread) == (Counts(pushed=4, refused=1), 20)
+    assert (counts(report), report.not_reached) == (Counts(pushed=4, refused=1), 20)
 
 
 def test_a_run_ends_after_a_time_between_two_batches(engine: Engine) -> None:
@@ -68,7 +68,7 @@ def test_a_run_ends_after_a_time_between_two_batches(engine: Engine) -> None:
         report = bounded(engine, node.node(), RunLimits(seconds=0.3))
         count = len(sent(node.asked))
         assert 1 <= count <= 2
-        assert (report.pushed, report.unread) == (count * 10, 100 - count * 10)
+        assert (report.pushed, report.not_reached) == (count * 10, 100 - count * 10)
         assert with_push_success(engine, True) == list(range(1, count * 10 + 1))
         assert lane_row(engine).holder is None
         node.script = lambda asked: success()
@@ -84,7 +84,7 @@ def test_a_stopped_lane_reports_the_records_that_it_did_not_read(engine: Engine)
     with scripted_node(refusing_these(15, answer=Answer(code=503))) as node:
         stopped = push_stops(engine, shop_service(), node.node())
     assert isinstance(stopped.report, PushReport)
-    assert (counts(stopped.report), stopped.report.unread) == (Counts(pushed=10, left=10), 5)
+    assert (counts(stopped.report), stopped.report.not_reached) == (Counts(pushed=10, waiting=10), 5)
 
 
 def test_a_node_may_limit_the_records_of_a_batch(engine: Engine) -> None:

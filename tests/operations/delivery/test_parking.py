@@ -33,15 +33,15 @@ def test_a_record_that_is_refused_for_the_last_time_is_parked_and_only_its_owner
     write_orders(engine, [1, 2] * 5)
     service = few_attempts(attempts=3)
     with scripted_node(refusing_these(3)) as node:
-        assert counts(push(engine, service, node.node())) == Counts(pushed=6, refused=1, left=3)
+        assert counts(push(engine, service, node.node())) == Counts(pushed=6, refused=1, waiting=3)
         assert refused_records(engine) == {"3": ("trying", 1)}
-        assert counts(push(engine, service, node.node())) == Counts(refused=1, left=3)
+        assert counts(push(engine, service, node.node())) == Counts(refused=1, waiting=3)
         assert refused_records(engine) == {"3": ("trying", 2)}
         report = push(engine, service, node.node())
-        assert counts(report) == Counts(parked=1, left=3)
-        assert report.unread == 0
+        assert counts(report) == Counts(parked=1, waiting=3)
+        assert report.not_reached == 0
         assert (str(report), report.reasons) == (
-            "order to n1: pushed 0 of 4, 1 parked, 3 left",
+            "order to n1: pushed 0 of 4, 1 parked, 3 waiting",
             {"3": "no good"},
         )
         assert refused_records(engine) == {"3": ("parked", 3)}
@@ -65,7 +65,7 @@ def test_a_run_sends_nothing_that_waits_behind_a_record_that_it_parked(
     service = few_attempts(attempts=1, batch_size=1_000)
     with scripted_node(refusing_these(1)) as node:
         report = push(engine, service, node.node())
-    assert (report.pushed, report.parked, report.unread) == (2_100, 1, 0)
+    assert (report.pushed, report.parked, report.not_reached) == (2_100, 1, 0)
     assert counts(report).selected < 4_201, "later pages do not read it any more"
 
 
@@ -119,7 +119,7 @@ def test_a_replay_resets_the_attempts_and_the_waiting_records_follow_in_order(en
         assert refused_records(engine) == {"2": ("parked", 2)}
         assert decide_refused(engine, service, "replay") == 1
         assert refused_records(engine) == {}
-        assert counts(push(engine, service, node.node())) == Counts(refused=1, left=2)
+        assert counts(push(engine, service, node.node())) == Counts(refused=1, waiting=2)
         assert refused_records(engine) == {"2": ("trying", 1)}
         node.asked.clear()
         node.script = lambda asked: success()
@@ -156,7 +156,7 @@ def test_a_blocking_record_stops_its_lane_until_a_decision(engine: Engine) -> No
     write_orders(engine, [1, 2, 3] * 4)
     service = few_attempts(attempts=2, policy="block", batch_size=1)
     with scripted_node(refusing_these(4)) as node, scripted_node() as other:
-        assert counts(push(engine, service, node.node())) == Counts(pushed=5, refused=1, left=2)
+        assert counts(push(engine, service, node.node())) == Counts(pushed=5, refused=1, waiting=2)
         write_orders(engine, [2], first=13)
         stopped = push_stops(engine, service, node.node())
         assert not stopped.transient
@@ -198,7 +198,7 @@ def test_a_record_that_the_policy_skips_holds_nothing_back_and_is_sent_by_a_repl
     write_orders(engine, [1] * 4)
     service = few_attempts(attempts=2, policy="skip_record")
     with scripted_node(refusing_these(2)) as node:
-        assert counts(push(engine, service, node.node())) == Counts(pushed=1, refused=1, left=2)
+        assert counts(push(engine, service, node.node())) == Counts(pushed=1, refused=1, waiting=2)
         assert counts(push(engine, service, node.node())) == Counts(pushed=2, parked=1)
         assert refused_records(engine) == {"2": ("skipped", 2)}
         node.asked.clear()

@@ -88,7 +88,7 @@ def test_all_records_up_to_the_latest_one_processed_are_pulled(engine: Engine, l
 
 def test_an_older_latest_record_gives_only_what_was_left_behind_it(engine: Engine) -> None:
     with pushed(engine, 10, latest=7, missing=frozenset({2})) as node:
-        assert counts(pull(engine, shop_service(), node.node())) == Counts(pulled=6, left=1)
+        assert counts(pull(engine, shop_service(), node.node())) == Counts(pulled=6, in_flight=1)
         node.script = lambda asked: success(4 if asked.path == STATUS else {"2": {"score": 1}})
         assert counts(pull(engine, shop_service(), node.node())) == Counts(pulled=1)
     assert pulled(engine) == [1, 2, 3, 4, 5, 6, 7]
@@ -161,7 +161,7 @@ def test_a_push_that_flags_its_record_a_moment_later_is_waited_for(engine: Engin
 def test_ids_that_a_node_leaves_out_are_left_and_come_with_the_next_pull(engine: Engine) -> None:
     with pushed(engine, 25, latest=25, missing=frozenset({3, 14, 25})) as node:
         report = pull(engine, shop_service(), node.node())
-        assert counts(report) == Counts(pulled=22, left=3)
+        assert counts(report) == Counts(pulled=22, in_flight=3)
         assert orders(engine)[3].pull_success is None
         node.script = lambda asked: success(
             25 if asked.path == STATUS else {str(n): {"score": n} for n in asked.body["ids"]}
@@ -240,7 +240,7 @@ def test_results_that_could_not_be_written_are_pulled_again(engine: Engine) -> N
             session.execute(text('ALTER TABLE "select" RENAME COLUMN score TO gone'))
         stopped = pull_stops(engine, shop_service(), node.node())
         assert not stopped.transient
-        assert counts(stopped.report) == Counts(left=5)
+        assert counts(stopped.report) == Counts(in_flight=5)
         with Session(engine) as session, session.begin():
             session.execute(text('ALTER TABLE "select" RENAME COLUMN gone TO score'))
         assert pulled(engine) == []

@@ -233,7 +233,7 @@ def test_a_function_of_several_records_gives_values_by_id(engine: Engine) -> Non
 def test_a_function_of_several_records_that_leaves_ids_out_leaves_them_pending(engine: Engine) -> None:
     with processed(engine, {1: {}, 2: {}, 3: {}}) as node:
         service = by_function(lambda page, node: {str(parcel_id(2)): {"count": 2}}, batch_size=10)
-        assert counts(pull(engine, service, node.node())) == Counts(pulled=1, left=2)
+        assert counts(pull(engine, service, node.node())) == Counts(pulled=1, in_flight=2)
         service = by_function(lambda page, node: None, batch_size=10)
         assert counts(pull(engine, service, node.node())) == Counts(pulled=2)
 

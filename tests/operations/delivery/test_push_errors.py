@@ -68,7 +68,7 @@ def test_an_error_of_the_node_during_a_push_stops_the_lane(
         assert reported in str(stopped)
         assert "node n1" in str(stopped)
         assert stopped.transient is transient
-        assert counts(stopped.report) == Counts(pushed=10, left=10)
+        assert counts(stopped.report) == Counts(pushed=10, waiting=10)
         assert with_push_success(engine, True) == list(range(1, 11))
         assert with_push_success(engine, None) == list(range(11, 31))
         node.script = lambda asked: success()
@@ -170,7 +170,7 @@ def test_an_answer_dropped_after_the_node_committed_is_sent_again_and_counts_onc
             behind_proxy = as_node(process, port=proxy.port)
             stopped = push_stops(engine, shop_service(), behind_proxy)
             assert stopped.transient
-            assert counts(stopped.report) == Counts(pushed=10, left=10)
+            assert counts(stopped.report) == Counts(pushed=10, waiting=10)
             assert len(process.arrivals()) == 20, "the node has them, only its answer was lost"
             assert with_push_success(engine, None) == list(range(11, 21))
             assert counts(push(engine, shop_service(), behind_proxy)) == Counts(pushed=10)
@@ -193,6 +193,8 @@ def test_a_real_node_refuses_a_record_and_takes_the_rest(engine: Engine, tmp_pat
     with Session(engine) as session, session.begin():
         session.execute(update(Order).where(Order.id == 3).values(text=""))
     with order_node(tmp_path) as process:
-        assert counts(push(engine, shop_service(), as_node(process))) == Counts(pushed=5, refused=1, left=2)
+        assert counts(push(engine, shop_service(), as_node(process))) == Counts(
+            pushed=5, refused=1, waiting=2
+        )
         assert orders(engine)[3].push_error == "an order needs a text"
         assert [arrival.id for arrival in process.arrivals()] == [1, 2, 4, 6, 8]

@@ -153,7 +153,7 @@ def test_a_function_that_raises_record_refused_refuses_that_record_alone(engine:
 
     with scripted_node() as node:
         report = push(engine, one_by_one(picky), node.node())
-    assert counts(report) == Counts(pushed=5, refused=1, left=2)
+    assert counts(report) == Counts(pushed=5, refused=1, waiting=2)
     assert orders(engine)[3].push_error == "three is not for sale"
     assert [asked.body["order"]["id"] for asked in node.asked if asked.path == PUSH] == [1, 2, 4, 6, 8]
 
@@ -204,7 +204,7 @@ def test_a_function_with_a_client_of_its_own_that_cannot_connect_stops_the_lane(
         stopped = push_stops(engine, one_by_one(own_client), own.node())
     assert "node n1: no connection (ConnectError" in str(stopped)
     assert stopped.transient
-    assert counts(stopped.report) == Counts(pushed=3, left=1)
+    assert counts(stopped.report) == Counts(pushed=3, waiting=1)
     assert with_push_success(engine, False) == []
     assert with_push_success(engine, None) == [4, 5, 6]
 
@@ -242,7 +242,7 @@ def test_a_function_that_returns_a_wrong_type_stops_the_lane_with_a_clear_error(
     kind = type(nonsense).__name__
     assert f"it returned a {kind}; it must return None, or the refused ids with reasons" in str(stopped)
     assert not stopped.transient
-    assert counts(stopped.report) == Counts(left=3)
+    assert counts(stopped.report) == Counts(waiting=3)
     assert with_push_success(engine, None) == [1, 2, 3]
 
 

@@ -79,7 +79,7 @@ def test_records_of_a_request_each_that_are_too_large_are_refused(engine: Engine
 
     with scripted_node(script) as node:
         report = push(engine, shop_service(batch_size=None), node.node())
-    assert counts(report) == Counts(pushed=1, refused=1, left=1)
+    assert counts(report) == Counts(pushed=1, refused=1, waiting=1)
     assert with_push_success(engine, False) == [1]
     assert lane_row(engine).batch_limit is None
 
@@ -132,7 +132,7 @@ def test_a_pause_during_a_push_keeps_the_flags_of_accepted_records(engine: Engin
     answers = iter([success(), Answer(code=429, headers={"Retry-After": "60"})])
     with scripted_node(lambda asked: success() if asked.path == PING else next(answers)) as node:
         stopped = push_stops(engine, shop_service(), node.node())
-    assert counts(stopped.report) == Counts(pushed=10, left=10)
+    assert counts(stopped.report) == Counts(pushed=10, waiting=10)
     assert with_push_success(engine, True) == list(range(1, 11))
 
 

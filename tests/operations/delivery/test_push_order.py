@@ -131,7 +131,7 @@ def test_records_that_wait_behind_a_refused_one_do_not_use_up_the_limit(engine: 
 
     with scripted_node(script) as node:
         assert counts(push(engine, shop_service(), node.node(), limit=7)) == Counts(
-            pushed=5, refused=1, left=24
+            pushed=5, refused=1, waiting=24
         )
     assert with_push_success(engine, True) == list(range(26, 31))
 
@@ -210,7 +210,7 @@ def test_order_holds_for_each_owner_over_runs_with_refusals(engine: Engine) -> N
         first = {order["id"] for asked in node.asked for order in asked.body.get("orders", [])}
         node.asked.clear()
         refused.clear()
-        assert push(engine, shop_service(), node.node()).left == 0
+        assert push(engine, shop_service(), node.node()).waiting == 0
     pushed = sorted(orders(engine).values(), key=lambda order: str(order.push_time))
     per_shop = defaultdict(list)
     for order in pushed:
@@ -223,7 +223,7 @@ def test_a_report_that_does_not_add_up_fails_the_run(engine: Engine, monkeypatch
     """The failure cannot be caused, so the test falsifies the counts."""
     write_shops(engine, ["n1"])
     write_orders(engine, [1] * 3)
-    monkeypatch.setattr(Tally, "decided", property(lambda tally: tally.done - 1))
+    monkeypatch.setattr(Tally, "decided", property(lambda tally: tally.succeeded - 1))
     with (
         scripted_node() as node,
         pytest.raises(ConservationError, match=r"3 records were selected, but .* make 2"),

@@ -26,7 +26,7 @@ def test_a_refused_record_holds_back_only_its_owner(engine: Engine) -> None:
     write_orders(engine, [1, 2] * 10)
     with scripted_node(refusing(lambda number: number == 5, failure("no good"))) as node:
         report = push(engine, shop_service(), node.node())
-    assert counts(report) == Counts(pushed=12, refused=1, left=7)
+    assert counts(report) == Counts(pushed=12, refused=1, waiting=7)
     assert with_push_success(engine, False) == [5]
     assert with_push_success(engine, None) == [7, 9, 11, 13, 15, 17, 19]
     assert orders(engine)[5].push_error == "no good"
@@ -38,7 +38,7 @@ def test_records_wait_behind_a_refused_one_across_batches_and_pages(engine: Engi
     service = shop_service(batch_size=100)
     with scripted_node(refusing(lambda number: number == 1, failure("no"))) as node:
         report = push(engine, service, node.node())
-    assert counts(report) == Counts(pushed=1_500, refused=1, left=1_499)
+    assert counts(report) == Counts(pushed=1_500, refused=1, waiting=1_499)
     assert with_push_success(engine, True) == list(range(2, 3_001, 2))
 
 
@@ -46,9 +46,9 @@ def test_a_refused_record_is_retried_and_then_the_rest_follows_in_order(engine: 
     write_shops(engine, ["n1", "n1"])
     write_orders(engine, [1, 2] * 6)
     with scripted_node(refusing(lambda number: number == 3, failure("no"))) as node:
-        assert counts(push(engine, shop_service(), node.node())) == Counts(pushed=7, refused=1, left=4)
+        assert counts(push(engine, shop_service(), node.node())) == Counts(pushed=7, refused=1, waiting=4)
         node.asked.clear()
-        assert counts(push(engine, shop_service(), node.node())) == Counts(refused=1, left=4)
+        assert counts(push(engine, shop_service(), node.node())) == Counts(refused=1, waiting=4)
         assert sent(node.asked) == [[3, 5, 7, 9, 11], [3, 5, 7], [3, 5], [3]]
         node.asked.clear()
         node.script = lambda asked: success()
@@ -104,7 +104,7 @@ def test_a_crash_that_takes_the_node_with_it_flags_nothing(engine: Engine) -> No
     with scripted_node(script) as node:
         stopped = push_stops(engine, shop_service(), node.node())
     assert stopped.transient
-    assert counts(stopped.report) == Counts(left=5)
+    assert counts(stopped.report) == Counts(waiting=5)
     assert with_push_success(engine, None) == [1, 2, 3, 4, 5]
 
 
@@ -143,4 +143,4 @@ def test_refusals_one_record_a_request(engine: Engine) -> None:
     with scripted_node(refusing(lambda number: number == 2, failure("no"))) as node:
         report = push(engine, shop_service(batch_size=None), node.node())
     assert sent(node.asked) == [[1], [2], [3], [5]]
-    assert counts(report) == Counts(pushed=3, refused=1, left=2)
+    assert counts(report) == Counts(pushed=3, refused=1, waiting=2)

@@ -33,7 +33,7 @@ def test_a_record_deleted_while_it_is_sent_makes_its_batch_be_sent_again(engine:
         stopped = push_stops(engine, shop_service(), node.node())
         assert stopped.transient
         assert "1 of 5 records were not found again" in stopped.reason
-        assert counts(stopped.report) == Counts(pushed=10, left=5)
+        assert counts(stopped.report) == Counts(pushed=10, waiting=5)
         assert with_push_success(engine, True) == list(range(1, 11))
         assert push(engine, shop_service(), node.node()).pushed == 4
     assert sent_ids(node.asked) == [*range(1, 16), 11, 13, 14, 15]
@@ -57,7 +57,7 @@ def test_a_record_deleted_while_its_result_is_fetched_makes_its_batch_be_fetched
         push(engine, shop_service(), node.node())
         stopped = pull_stops(engine, shop_service(), node.node())
     assert stopped.transient
-    assert counts(stopped.report) == Counts(left=5)
+    assert counts(stopped.report) == Counts(waiting=5)
 
 
 def test_ids_that_another_program_wrote_in_another_form_are_never_reported_as_pushed(tmp_path: Path) -> None:
@@ -71,4 +71,4 @@ def test_ids_that_another_program_wrote_in_another_form_are_never_reported_as_pu
         stopped = push_stops(engine, parcel_service(), node.node())
     engine.dispose()
     assert "UUIDs with dashes in SQLite" in stopped.reason
-    assert counts(stopped.report) == Counts(left=2)
+    assert counts(stopped.report) == Counts(waiting=2)

@@ -15,7 +15,7 @@ from workmesh_flows.planning.stored_plan import StoredPlan
 MOVES = [("n1", 0), ("n2", 0), ("n1", 0), ("n1", 1), ("n3", 2)]
 DONE = MoveReport("s", "n1", selected=1, moved=1)
 SKIPPED = MoveReport("s", "n1", selected=1, skipped=1)
-LEFT = MoveReport("s", "n1", selected=2, moved=1, left=1)
+NOT_ALL = MoveReport("s", "n1", selected=2, moved=1, not_moved=1)
 
 
 @dataclass(slots=True)
@@ -54,7 +54,7 @@ def test_a_plan_is_started_applied_wave_by_wave_and_finished() -> None:
 @pytest.mark.parametrize(
     "broken",
     [
-        pytest.param(MovesMade([DONE, LEFT]), id="entities are left"),
+        pytest.param(MovesMade([DONE, NOT_ALL]), id="entities are not moved"),
         pytest.param(MovesMade([DONE], ["s, node n2: its lanes are held"]), id="a node failed"),
     ],
 )

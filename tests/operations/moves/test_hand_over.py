@@ -136,8 +136,8 @@ def test_records_without_a_pull_stay_pushed_unless_everything_is_sent_again(engi
     write_orders(engine, [1] * 3)
     with two_nodes() as (_, _, n1, n2):
         push(engine, service, n1)
-        assert hand_over(moving(engine, service, n1, n2), steps([1], "n1", "n2")).again == 0
-        assert hand_over(moving(engine, service, n1, n2), steps([1], "n2", "n1"), repush=True).again == 3
+        assert hand_over(moving(engine, service, n1, n2), steps([1], "n1", "n2")).records_to_push == 0
+        assert hand_over(moving(engine, service, n1, n2), steps([1], "n2", "n1"), repush=True).records_to_push == 3
     assert former(engine) == []
 
 
@@ -184,7 +184,7 @@ def test_a_move_whose_commit_was_not_confirmed_is_made_once_and_reported_by_the_
             hand_over(moving(engine, service, n1, n2, on_step=on_step), steps([1, 2], "n1", "n2"))
         report = hand_over(moving(engine, service, n1, n2), steps([1, 2], "n1", "n2"))
         push(engine, service, n2)
-    assert (report.moved, report.skipped, report.left) == (2, 0, 0)
+    assert (report.moved, report.skipped, report.not_moved) == (2, 0, 0)
     assert [row.entity for row in move_log(engine)] == ["1", "2"]
     assert sent_ids(two.asked) == [1, 2]
 
@@ -320,7 +320,7 @@ def test_a_drain_that_is_revoked_half_way_does_not_move_the_rest(engine: Engine)
             revocable=True,
         )
         report = hand_over(there, steps(range(1, 251), "n1", "n2"))
-    assert (report.moved, report.left, report.note) == (100, 150, "the drain was revoked")
+    assert (report.moved, report.not_moved, report.note) == (100, 150, "the drain was revoked")
     assert list(nodes_of_shops(engine).values()).count("n1") == 150
 
 
@@ -332,7 +332,7 @@ def test_a_drain_that_is_revoked_while_it_waits_for_results_moves_nothing(engine
         push(engine, service, n1)
         there = moving(engine, service, n1, n2, settle_seconds=60, revocable=True)  # n1 is active
         report = hand_over(there, steps([1], "n1", "n2"))
-    assert (report.moved, report.left, report.note) == (0, 1, "the drain was revoked")
+    assert (report.moved, report.not_moved, report.note) == (0, 1, "the drain was revoked")
 
 
 def test_a_push_that_runs_while_an_entity_arrives_sends_its_records_in_order(
@@ -385,7 +385,7 @@ def test_a_refused_record_is_reported_once_when_reading_restarts(
         two.script = script
         report = push(engine, service, n2)
     # Shop 2: the node took four orders of the batch in which it refused the first, the other fifteen wait.
-    assert counts(report) == Counts(pushed=25, refused=1, left=15)
+    assert counts(report) == Counts(pushed=25, refused=1, waiting=15)
 
 
 def test_a_node_may_name_a_record_that_left_it_as_the_latest(engine: Engine) -> None:

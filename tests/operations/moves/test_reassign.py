@@ -34,7 +34,7 @@ def test_with_repush_its_data_goes_to_the_new_node_from_the_beginning(engine: En
     write_orders(engine, [1] * 3)
     with two_nodes() as (_, two, n1, n2):
         push(engine, service, n1)
-        assert reassign(moving(engine, service, n1, n2), 1, repush=True).again == 3
+        assert reassign(moving(engine, service, n1, n2), 1, repush=True).records_to_push == 3
         push(engine, service, n2)
     assert sent_ids(two.asked) == [1, 2, 3]
 
@@ -81,7 +81,7 @@ def test_repush_alone_sends_its_data_to_the_same_node(engine: Engine) -> None:
         n1 = one.node("shop.orders")
         push(engine, service, n1)
         one.asked.clear()
-        assert repush(moving(engine, service, n1), 1).again == 3
+        assert repush(moving(engine, service, n1), 1).records_to_push == 3
         push(engine, service, n1)
     assert sent_ids(one.asked) == [1, 2, 3]
     assert nodes_of_shops(engine) == {1: "n1"}

@@ -169,13 +169,13 @@ class Promises:
         raise Killed
 
     def check_report(self, report: PushReport | PullReport) -> None:
-        done, bad = (
-            (report.pushed, report.refused + report.parked)
+        counts = (
+            (report.pushed, report.refused + report.parked, report.waiting)
             if isinstance(report, PushReport)
-            else (report.pulled, report.failed)
+            else (report.pulled, report.failed, report.in_flight)
         )
-        assert report.selected == done + bad + report.left, str(report)
-        assert min(report.selected, done, bad, report.left) >= 0, str(report)
+        assert report.selected == sum(counts), str(report)
+        assert min(report.selected, *counts) >= 0, str(report)
 
     def check_state(self) -> None:
         """All flags are true, and no record was refused more often than allowed."""

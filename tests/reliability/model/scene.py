@@ -129,7 +129,7 @@ class Scene:
                     for id_ in self.promises.eligible(before, refused_records)
                     if assignments[before[id_].owner] == name
                 ]
-                seen = report.selected + report.unread
+                seen = report.selected + report.not_reached
                 # Records that wait behind one that was parked in this run may not have been read.
                 assert seen == len(eligible) or (report.parked and seen < len(eligible)), (
                     f"{report}: {eligible}"

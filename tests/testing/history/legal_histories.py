@@ -91,7 +91,7 @@ class World:
             refused |= {self.owner(key) for key in rejected}
             if not safe and self.chance.random() < 0.3:
                 self.write(1, late=True)
-        counts = {"selected": len(selected), "pushed": pushed, "left": len(selected) - pushed}
+        counts = {"selected": len(selected), "pushed": pushed, "waiting": len(selected) - pushed}
         self.events.append(report(**counts))
 
     def accept(self, node: str, keys: list[int], time: float, epoch: int) -> None:

@@ -151,10 +151,10 @@ LOST, WITHHELD = RequestOutcome.LOST, RequestOutcome.WITHHELD
             id="a record accepted from a replaced sender",
         ),
         pytest.param(
-            [report(selected=5, pushed=2, refused=1, parked=1, left=0)],
+            [report(selected=5, pushed=2, refused=1, parked=1, waiting=0)],
             Promise.TOTALS,
             (),
-            "selected 5, but reports 2 pushed + 1 refused + 1 parked + 0 left",
+            "selected 5, but reports 2 pushed + 1 refused + 1 parked + 0 waiting",
             id="a push report that does not add up",
         ),
         pytest.param(
@@ -165,10 +165,10 @@ LOST, WITHHELD = RequestOutcome.LOST, RequestOutcome.WITHHELD
             id="a pull report that does not add up",
         ),
         pytest.param(
-            [report(selected=2, pushed=3, left=-1)],
+            [report(selected=2, pushed=3, waiting=-1)],
             Promise.TOTALS,
             (),
-            "-1 left",
+            "-1 waiting",
             id="a negative count",
         ),
         pytest.param(
@@ -269,8 +269,8 @@ def test_a_broken_promise_is_reported_in_a_sentence(
         ),
         pytest.param(
             [
-                report(selected=4, pushed=1, refused=1, parked=1, left=1),
-                report(direction="pull", selected=1, left=1),
+                report(selected=4, pushed=1, refused=1, parked=1, waiting=1),
+                report(direction="pull", selected=1, in_flight=1),
             ],
             id="reports that add up",
         ),

@@ -107,7 +107,7 @@ def resume_replaced_sender(events: list[Event], chance: Random) -> list[Event]:
 
 def miscount(events: list[Event], chance: Random) -> list[Event]:
     report = one_of(of(LaneReported, events), chance)
-    return changed(events, report, replace(report, left=report.left + chance.choice([-1, 1])))
+    return changed(events, report, replace(report, selected=report.selected + chance.choice([-1, 1])))
 
 
 def same_time(events: list[Event], chance: Random) -> list[Event]:

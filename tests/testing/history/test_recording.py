@@ -136,11 +136,11 @@ def test_a_database_without_workmesh_tables_is_recorded_too(history: History, tm
 
 
 def test_reports_are_recorded_with_their_counts(history: History) -> None:
-    record_report(history, PushReport("order", "n1", selected=5, pushed=3, refused=1, left=1), service="s")
+    record_report(history, PushReport("order", "n1", selected=5, pushed=3, refused=1, waiting=1), service="s")
     record_report(history, PullReport("order", "n1", selected=2, pulled=2), service="s")
     lane: dict[str, Any] = {"service": "s", "protocol": "order", "node": "n1"}
     assert written(history) == [
-        LaneReported(**lane, direction="push", selected=5, pushed=3, refused=1, left=1),
+        LaneReported(**lane, direction="push", selected=5, pushed=3, refused=1, waiting=1),
         LaneReported(**lane, direction="pull", selected=2, pulled=2),
     ]
 

@@ -62,7 +62,7 @@ class BatchDelivery:
         limits = self.run_limits
         late = limits.seconds is not None and monotonic() - self._start >= limits.seconds
         full = limits.records is not None and self.tally.decided >= limits.records
-        return late or full or self.tally.unread <= 0 or self.blocked is not None
+        return late or full or self.tally.not_reached <= 0 or self.blocked is not None
 
     @property
     def _follows_itself(self) -> bool:
@@ -73,21 +73,21 @@ class BatchDelivery:
     def batches(self, records: Sequence[Sendable], size: int) -> Iterator[Sequence[Sendable]]:
         """A slice's records in batches, without those that this run has already sent and that were refused."""
         fresh = [item for item in records if item.id not in self.refused] if self.refused else records
-        self.tally.unread -= len(records) - len(fresh)
+        self.tally.not_reached -= len(records) - len(fresh)
         at = 0
         while at < len(fresh) and not self.is_finished:
             allowed = size if self.lease.next_batch is None else min(size, self.lease.next_batch)
             if self.run_limits.records is not None:
                 allowed = min(allowed, self.run_limits.records - self.tally.decided)
-            batch = self._up_to_dependent(fresh[at : at + min(allowed, self.tally.unread)])
+            batch = self._up_to_dependent(fresh[at : at + min(allowed, self.tally.not_reached)])
             at += len(batch)
-            self.tally.unread -= len(batch)
+            self.tally.not_reached -= len(batch)
             yield batch
 
     def restart(self, pending: int) -> None:
-        """Prepare for all pending records to be read again, those already counted as left included."""
-        self.tally.selected, self.tally.left = self.tally.decided, 0
-        self.tally.unread = pending
+        """Prepare for all pending records to be read again, those already counted as waiting included."""
+        self.tally.selected, self.tally.undecided = self.tally.decided, 0
+        self.tally.not_reached = pending
 
     def deliver(self, batch: Sequence[Sendable]) -> None:
         """Send a batch, part by part where it is refused as a whole, and flag each part."""
@@ -120,7 +120,7 @@ class BatchDelivery:
                 break
         self.held |= stalled
         self._may_grow = False
-        self.tally.left += bisection.left + len(batch) - len(ready)
+        self.tally.undecided += bisection.waiting + len(batch) - len(ready)
         if fits is not None and fits != usual:
             self._save_batch_limit(fits)
 
@@ -177,7 +177,7 @@ class BatchDelivery:
         if answered and self._may_grow:
             self._grow()
         self.flags.write(pushed, refusals, now, answered=answered)
-        self.tally.done += len(pushed)
+        self.tally.succeeded += len(pushed)
         if self._follows_itself:
             if len(self._sent) > REMEMBERED:
                 self._sent.clear()
@@ -198,7 +198,7 @@ class BatchDelivery:
         self.refused.update(refusals)
         parked = sum(refusal.state is not RefusalState.RETRYING for refusal in refusals.values())
         reasons = {record_id: refusal.reason for record_id, refusal in refusals.items()}
-        self.tally.refuse(reasons, parked=parked)
+        self.tally.add_failed(reasons, parked=parked)
 
     def _grow(self) -> None:
         """Let the next batch have more records, once per batch, after a reduced one was answered."""

@@ -40,7 +40,7 @@ def pull_lane(context: LaneContext) -> PullReport:
     start, tally, notes = monotonic(), Tally(), list[str]()
 
     def report() -> PullReport:
-        figures = (tally.selected, tally.done, tally.bad, tally.left)
+        figures = (tally.selected, tally.succeeded, tally.failed, tally.undecided)
         seconds = monotonic() - start
         return PullReport(lane.protocol, lane.node, *figures, seconds, tally.reasons, "; ".join(notes))
 
@@ -84,7 +84,7 @@ def collect_processed(
         ):
             for begin in range(0, len(page), size):
                 collection.collect(page[begin : begin + size])
-                context.progress(tally.done, max(total, tally.selected))
+                context.progress(tally.succeeded, max(total, tally.selected))
         no_progress = upto == NEVER or (before is not None and before == lease.latest)
         if no_progress and by_id:
             collection.collect_sent_again(reader, upto)
@@ -141,7 +141,7 @@ class _Collection:
         failed = {key: result for key, result in results.items() if isinstance(result, str)}
         if results:
             failed |= flag_pulled(self.context.engine, self.lease, self.tables, results, self.clock())
-        self.tally.refuse(failed)
-        self.tally.done += len(results) - len(failed)
-        self.tally.left += selected - len(results)
+        self.tally.add_failed(failed)
+        self.tally.succeeded += len(results) - len(failed)
+        self.tally.undecided += selected - len(results)
         return len(results)

@@ -35,7 +35,14 @@ def push_lane(context: LaneContext, run_limits: RunLimits = UNLIMITED) -> PushRe
     start, tally = monotonic(), Tally()
 
     def report() -> PushReport:
-        figures = (tally.selected, tally.done, tally.bad, tally.parked, tally.left, max(tally.unread, 0))
+        figures = (
+            tally.selected,
+            tally.succeeded,
+            tally.failed,
+            tally.parked,
+            tally.undecided,
+            max(tally.not_reached, 0),
+        )
         return PushReport(lane.protocol, lane.node, *figures, monotonic() - start, tally.reasons)
 
     with context.lease(lane, clock) as lease:
@@ -70,7 +77,7 @@ def _push_pending(  # noqa: PLR0913, PLR0917 - each is one fact of the run
         context.client(lease, clock) as client,
     ):
         client.ping()
-        tally.unread = pending
+        tally.not_reached = pending
         rate = RateLimiter(context.node.max_rate.get(context.service.name))
         delivery = BatchDelivery(context, tables, lease, clock, client, tally, flags, rate, run_limits)
         _deliver(delivery, reader, revision)
@@ -91,7 +98,7 @@ def _deliver(delivery: BatchDelivery, reader: PendingReader, revision: int) -> N
         delivery.restart(reader.count(include_parked=include_parked()))
 
     most = delivery.run_limits.records
-    total = tally.unread if most is None else min(tally.unread, most)
+    total = tally.not_reached if most is None else min(tally.not_reached, most)
     size = batch_size(context, push)
     queue = FairQueue(reader, size if push.size else SINGLES, include_parked, restart, revision)
     with closing(iter(queue)) as slices:
@@ -103,7 +110,7 @@ def _deliver(delivery: BatchDelivery, reader: PendingReader, revision: int) -> N
                 context.progress(min(tally.selected, total), total)
             if delivery.is_finished:
                 return
-    tally.unread = 0  # records that are still unread were parked or deleted meanwhile
+    tally.not_reached = 0  # records that were not reached were parked or deleted meanwhile
 
 
 def batch_size(context: LaneContext, push: Push) -> int:

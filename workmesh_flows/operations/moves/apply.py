@@ -26,7 +26,7 @@ class MovesMade:
     @property
     def complete(self) -> bool:
         """Whether every move was made, or skipped with a reason."""
-        return not self.problems and not any(report.left for report in self.reports)
+        return not self.problems and not any(report.not_moved for report in self.reports)
 
     @property
     def moved(self) -> int:

@@ -58,7 +58,7 @@ class _Tally:
 
     selected: int
     moved: int = 0
-    again: int = 0
+    records_to_push: int = 0
     skipped: int = 0
     note: str = ""
     targets: Counter[str] = field(default_factory=Counter)
@@ -70,8 +70,8 @@ class _Tally:
             self.reasons[str(step.entity)] = reason
 
     def report(self, service: str, source: str, seconds: float) -> MoveReport:
-        left = self.selected - self.moved - self.skipped
-        figures = (self.selected, self.moved, self.skipped, left, self.again)
+        not_moved = self.selected - self.moved - self.skipped
+        figures = (self.selected, self.moved, self.skipped, not_moved, self.records_to_push)
         return MoveReport(service, source, *figures, self.targets, seconds, self.reasons, self.note)
 
 
@@ -103,7 +103,7 @@ def _switch(  # noqa: PLR0913 - each is one fact of the transaction
     # Counted after the commit: a transaction that was rolled back adds nothing.
     tally.moved += len(fitting) + len(before)
     tally.targets.update(step.target for step in (*fitting, *before))
-    tally.again += again
+    tally.records_to_push += again
     for step, reason in skipped:
         tally.skip(step, reason)
 

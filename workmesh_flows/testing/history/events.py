@@ -146,12 +146,13 @@ class LaneReported:
     node: str
     direction: Literal["push", "pull"]
     selected: int
-    left: int = 0
     pushed: int = 0
     refused: int = 0
     parked: int = 0
+    waiting: int = 0
     pulled: int = 0
     failed: int = 0
+    in_flight: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

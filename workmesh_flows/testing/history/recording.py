@@ -26,7 +26,7 @@ from workmesh_flows.testing.history.file import History
 from workmesh_flows.testing.history.parked import read_parked
 from workmesh_flows.testing.history.snapshot import as_id, as_sort, snapshot_rows
 
-COUNTS = ("selected", "left", "pushed", "refused", "parked", "pulled", "failed")
+COUNTS = ("selected", "pushed", "refused", "parked", "waiting", "pulled", "failed", "in_flight")
 
 
 def record_records(history: History, engine: Engine, mesh: Mesh, *, written: float | None = None) -> None:

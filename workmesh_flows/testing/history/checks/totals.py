@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from workmesh_flows.testing.history.index import HistoryIndex
 from workmesh_flows.testing.history.verdict import Promise, Violation
 
-PUSH_COUNTS = ("pushed", "refused", "parked", "left")
-PULL_COUNTS = ("pulled", "failed", "left")
+PUSH_COUNTS = ("pushed", "refused", "parked", "waiting")
+PULL_COUNTS = ("pulled", "failed", "in_flight")
 
 
 def find_wrong_totals(index: HistoryIndex) -> Iterator[Violation]:
