@@ -37,9 +37,11 @@ def test_an_entity_is_assigned_looked_up_reassigned_and_pushed_again(fleet: Flee
 def test_without_room_the_error_names_the_binding_cap_and_the_old_assignment_stands(fleet: Fleet) -> None:
     write_shops(fleet.engine, ["n1", None])
     fleet.register("n1", 9, API_KEY, limits=[ServiceLimits(service=S, max_entities=1)])
-    with pytest.raises(NoCapacity, match="has room for entity 2: every node is at its max_entities"):
+    with pytest.raises(NoCapacity, match="has free capacity for entity 2: every node is at its max_entities"):
         assign_entity(fleet.mesh, S, 2)
-    with pytest.raises(NoCapacity, match="has room for entity 1: no other active node runs the service"):
+    with pytest.raises(
+        NoCapacity, match="has free capacity for entity 1: no other active node runs the service"
+    ):
         reassign_entity(fleet.mesh, S, 1)
     assert assigned_node(fleet.mesh, S, 1) == "n1"
     with pytest.raises(UnknownName, match="'9'"):

@@ -49,7 +49,7 @@ def assign_where(mesh: Mesh, service: str, condition: ColumnElement[bool]) -> As
 def reassign_entity(mesh: Mesh, service: str, entity: Any, *, repush: bool = False) -> MoveReport:  # noqa: ANN401
     """Move an entity to another node; with ``repush`` all its records become pending again.
 
-    Raises NoCapacity if no other node has room, and LaneBusy if another run holds a lane of its node for too long. The
+    Raises NoCapacity if no other node has free capacity, and LaneBusy if another run holds a lane of its node for too long. The
     old assignment stands then.
     """
     with move_context(mesh, service, holder=this_process()) as context:

@@ -5,8 +5,8 @@
   x UnknownName            no service, protocol, node or entity has this name; carries .known, the known names
   x ConfigurationError     a setting is missing or wrong: no database is set, or a mesh cannot be loaded
     + ServerUnreachable    the Prefect server does not answer
-  x StartError             a micro-service cannot start: no api key, its database is in use, its port is taken
-  x NoCapacity             no node has room for an entity; carries .reason, the cap that prevents it
+  x StartError             a micro-service cannot start: no API key, its database is in use, its port is taken
+  x NoCapacity             no node has free capacity for an entity; carries .reason, the cap that prevents it
   x StalePlan              the facts a plan was made from have changed; carries .changes
   x StoreError             the database refused a statement: a missing column, a value that does not fit
     + StoreUnavailable     transient: the database is unreachable or locked
@@ -26,11 +26,12 @@
   x ConservationError      the numbers of a report do not add up: something was lost
   x RunFailed              a run ended with a problem that requires manual action or a rerun
 
-No error text contains an api key or the body of a request.
+No error text contains an API key or the body of a request.
 """
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -65,20 +66,34 @@ class DefinitionError(WorkmeshError):
 
 
 class UnknownName(WorkmeshError):
-    """Nothing has this name.
+    """Nothing has this name: ``owner`` ("service leads.scoring") has no ``kind`` ("protocol") of this ``name``.
 
     ``known`` are the names that exist; None if there are too many to list. ``hint`` says where to find them.
     """
 
-    def __init__(self, kind: str, name: str, known: Sequence[str] | None = None, hint: str = "") -> None:
-        super().__init__(kind, name, None if known is None else tuple(known), hint)
-        self.kind, self.name, self.hint = kind, name, hint
+    def __init__(
+        self, owner: str, kind: str, name: str, known: Sequence[str] | None = None, hint: str = ""
+    ) -> None:
+        super().__init__(owner, kind, name, None if known is None else tuple(known), hint)
+        self.owner, self.kind, self.name, self.hint = owner, kind, name, hint
         self.known = None if known is None else tuple(known)
 
     def __str__(self) -> str:
-        listed = "" if self.known is None else f"; known: {', '.join(self.known) or 'none'}"
+        has = "" if self.known is None else f"; it has: {similar_first(self.name, self.known) or 'none'}"
         hint = f"; {self.hint}" if self.hint else ""
-        return f"there is no {self.kind} {self.name!r}{listed}{hint}"
+        return f"{self.owner} has no {self.kind} {self.name!r}{has}{hint}"
+
+
+LISTED = 20
+"""Number of names that an error lists."""
+
+
+def similar_first(name: str, known: Sequence[str]) -> str:
+    """Known names as a list in text, those that resemble ``name`` first."""
+    similar = get_close_matches(name, known)
+    names = [*similar, *(other for other in known if other not in similar)]
+    more = f" and {len(names) - LISTED:,} more" if len(names) > LISTED else ""
+    return ", ".join(names[:LISTED]) + more
 
 
 class ConfigurationError(WorkmeshError):
@@ -94,14 +109,14 @@ class StartError(WorkmeshError):
 
 
 class NoCapacity(WorkmeshError):
-    """No node has room for an entity; ``reason`` is the cap that prevents it. The assignment is unchanged."""
+    """No node has free capacity for an entity; ``reason`` is the cap that prevents it. The assignment is unchanged."""
 
     def __init__(self, service: str, entity: str, reason: str) -> None:
         super().__init__(service, entity, reason)
         self.service, self.entity, self.reason = service, entity, reason
 
     def __str__(self) -> str:
-        return f"no node of {self.service} has room for entity {self.entity}: {self.reason}"
+        return f"no node of {self.service} has free capacity for entity {self.entity}: {self.reason}"
 
 
 class StalePlan(WorkmeshError):

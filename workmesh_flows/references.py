@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TypeVar
 
-from workmesh_flows.errors import ConfigurationError
+from workmesh_flows.errors import ConfigurationError, similar_first
 
 T = TypeVar("T")
 
@@ -29,9 +29,14 @@ def load_reference(reference: str, kind: type[T]) -> T:
     found = getattr(module, attribute, None)
     if isinstance(found, kind):
         return found
-    known = ", ".join(sorted(name for name, value in vars(module).items() if isinstance(value, kind)))
-    state = f"is not a {word}" if hasattr(module, attribute) else "does not exist"
-    raise ConfigurationError(f"{attribute} of module {module_name} {state}; it has: {known or f'no {word}'}")
+    known = sorted(name for name, value in vars(module).items() if isinstance(value, kind))
+    problem = (
+        f"attribute {attribute!r} of module {module_name} is not a {word}"
+        if hasattr(module, attribute)
+        else f"module {module_name} has no attribute {attribute!r}"
+    )
+    has = similar_first(attribute, known) or f"no {word}"
+    raise ConfigurationError(f"{problem}; the module has: {has}")
 
 
 def _module(name: str) -> object:

@@ -64,7 +64,7 @@ def test_a_host_is_a_name_or_an_address(host: str) -> None:
         pytest.param(
             {"state": "asleep"}, "'active', 'draining', 'standby' or 'disabled'", id="an unknown state"
         ),
-        pytest.param({"api_key": "  "}, "the api key must not be empty", id="an empty key"),
+        pytest.param({"api_key": "  "}, "the API key must not be empty", id="an empty key"),
         pytest.param({"services": []}, "name at least one service", id="no service"),
         pytest.param({"services": ["s", " "]}, "name at least one service", id="an empty service name"),
         pytest.param(

@@ -112,7 +112,7 @@ def test_help_lists_the_commands(workmesh: Workmesh) -> None:
         "drain",
         "moves",
         "lanes",
-        "parked",
+        "failed",
         "replay",
         "check",
         "verify",
@@ -135,11 +135,11 @@ def test_the_commands_are_defined_without_importing_prefect_or_pandas() -> None:
         pytest.param(["push", "--mesh", "nowhere:mesh"], "there is no module nowhere", id="no module"),
         pytest.param(
             ["push", "--mesh", "shop_mesh:number"],
-            "number of module shop_mesh is not a Mesh",
+            "attribute 'number' of module shop_mesh is not a Mesh",
             id="no mesh there",
         ),
         pytest.param(
-            ["push", "--mesh", "shop_mesh:mesh", "shop.order"], "known: shop.orders", id="no such service"
+            ["push", "--mesh", "shop_mesh:mesh", "shop.order"], "it has: shop.orders", id="no such service"
         ),
         pytest.param(["nodes", "--mesh", "shop_mesh:mesh"], "no database is set", id="no database"),
         pytest.param(["microservice", "nowhere:app"], "there is no module nowhere", id="no micro-service"),
@@ -217,7 +217,7 @@ def test_drain_shows_its_plan_and_applies_it_only_with_apply(
     }
     shown = workmesh("drain", "n1", **environment)
     assert shown.returncode == 0, shown.stderr
-    assert "dry run, nothing was moved: drain of shop.orders: 2 moves from 1 to 1 node" in shown.stdout
+    assert "dry run, nothing was moved: drain of shop.orders: 2 moves, from 1 node to 1 node" in shown.stdout
     assert [line.split()[:6] for line in shown.stdout.splitlines() if line.startswith(("1 ", "2 "))] == [
         ["1", "n1", "n2", "1", "drain", "2.00"],
         ["2", "n1", "n2", "1", "drain", "2.00"],

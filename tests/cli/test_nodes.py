@@ -95,7 +95,9 @@ def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
     file = tmp_path / "nodes.yaml"
     file.write_text(FILE)
     output = workmesh("nodes", "import", file, "--dry-run").output
-    assert output.startswith("n1: to be added\nn2: to be added\n0 unchanged; nothing was written")
+    assert output.startswith(
+        "n1: would be added\nn2: would be added\n0 unchanged\ndry run, nothing was written"
+    )
     assert hosts() == {}
 
 
@@ -121,7 +123,7 @@ def test_with_prune_a_node_that_the_file_does_not_name_is_deleted_unless_it_hold
     with engine.begin() as connection:
         connection.execute(update(Shop).values(node="n1"))
     engine.dispose()
-    assert "n2: to be deleted" in workmesh("nodes", "import", file, "--prune", "--dry-run").output
+    assert "n2: would be deleted" in workmesh("nodes", "import", file, "--prune", "--dry-run").output
     assert list(hosts()) == ["n1", "n2"]
     workmesh("nodes", "import", file)
     assert list(hosts()) == ["n1", "n2"]
@@ -225,7 +227,7 @@ def test_upgrade_rewrites_documents_of_an_earlier_schema_and_keeps_their_values(
     _save_with_an_earlier_schema(prefect)
     assert outdated_nodes() == ["then"]
     ended = workmesh("nodes", "upgrade")
-    assert ended.output.splitlines() == ["then: upgraded", "1 were up to date"]
+    assert ended.output.splitlines() == ["then: upgraded", "1 node was up to date"]
     assert outdated_nodes() == []
     assert hosts() == {"now": "10.0.0.1", "then": "10.0.0.9"}
     assert load_inventory().nodes["then"].api_key.get_secret_value() == KEY

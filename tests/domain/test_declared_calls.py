@@ -89,7 +89,7 @@ NO_PATH: Any = None
         ),
         pytest.param(
             {"send": post("/p", "api_key")},
-            "name 'api_key' is reserved for the api key of the request; choose another name",
+            "name 'api_key' is reserved for the API key of the request; choose another name",
             id="the reserved name",
         ),
         pytest.param(

@@ -261,7 +261,7 @@ def test_all_problems_are_reported_at_once() -> None:
         f"\n  - protocol 'an order': protocol name 'an order' {NAME_RULE}"
         "\n  - protocol 'an order': push endpoint must be a path that starts with '/', not 'push'"
         "\n  - protocol 'an order': push batch_size must be a whole number of at least 1, not 0"
-        "\n  - protocol 'an order': push name 'api_key' is reserved for the api key of the request; choose another name"
+        "\n  - protocol 'an order': push name 'api_key' is reserved for the API key of the request; choose another name"
         "\n  - protocol 'an order': id Order.shop_id must not be nullable: it identifies a record, and null cannot"
         "\n  - protocol 'an order': sort Order.score must not be nullable: it orders the records, and null has no order"
         "\n  - protocol 'an order': owner hop Shop.node has no foreign key"

@@ -41,9 +41,9 @@ def test_a_mesh_finds_its_services_by_name() -> None:
     mesh = Mesh([one, two])
     assert mesh.services == (one, two)
     assert mesh.service("two") is two
-    with pytest.raises(UnknownName, match="there is no service 'three'; known: one, two"):
+    with pytest.raises(UnknownName, match="the mesh has no service 'three'; it has: one, two"):
         mesh.service("three")
-    with pytest.raises(UnknownName, match=r"there is no protocol of shop\.orders 'x'; known: order"):
+    with pytest.raises(UnknownName, match=r"service shop\.orders has no protocol 'x'; it has: order"):
         service().protocol("x")
 
 

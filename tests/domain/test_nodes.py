@@ -71,7 +71,7 @@ def test_a_node_does_not_show_its_api_key() -> None:
 def test_an_inventory_reports_the_problem_with_a_node() -> None:
     inventory = Inventory({"n1": node(), "n3": node(name="n3")}, {"n2": "port: not a number"})
     assert inventory.node("n1").name == "n1"
-    with pytest.raises(UnknownName, match="there is no node 'n9'; known: n1, n3"):
+    with pytest.raises(UnknownName, match="the mesh has no node 'n9'; it has: n1, n3"):
         inventory.node("n9")
     assert inventory.problem_with("n1", "s") is None
     assert inventory.problem_with("n1", "t") == "it does not run t"

@@ -48,16 +48,18 @@ WRITE = "does not name a Mesh: write module:attribute, as in my_saas.mesh:mesh"
         pytest.param("a:b:c", f"'a:b:c' {WRITE}", id="two colons"),
         pytest.param(
             "reference_saas.mesh:service",
-            "service of module reference_saas.mesh does not exist; it has: mesh, other",
+            "module reference_saas.mesh has no attribute 'service'; the module has: mesh, other",
             id="no such attribute",
         ),
         pytest.param(
             "reference_saas.mesh:number",
-            "number of module reference_saas.mesh is not a Mesh; it has: mesh, other",
+            "attribute 'number' of module reference_saas.mesh is not a Mesh; the module has: mesh, other",
             id="an attribute of another type",
         ),
         pytest.param(
-            "json:mesh", "mesh of module json does not exist; it has: no Mesh", id="a module without a mesh"
+            "json:mesh",
+            "module json has no attribute 'mesh'; the module has: no Mesh",
+            id="a module without a mesh",
         ),
         pytest.param(
             "reference_saas.lacking:mesh",

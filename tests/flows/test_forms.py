@@ -43,7 +43,7 @@ def test_flows_are_named_after_service_and_action(fleet: Fleet) -> None:
 
 
 def test_an_unknown_service_is_refused_with_the_known_ones(fleet: Fleet) -> None:
-    with pytest.raises(UnknownName, match=r"no service 'shop.order'; known: shop\.orders"):
+    with pytest.raises(UnknownName, match=r"no service 'shop.order'; it has: shop\.orders"):
         service_flows(fleet.mesh, "shop.order", module=__name__)
 
 

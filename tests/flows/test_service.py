@@ -91,7 +91,7 @@ def test_a_push_runs_only_the_lanes_of_the_given_nodes(fleet: Fleet) -> None:
         flows = flows_of(fleet)
         flows.push(nodes=["n2"])
         assert with_push_success(fleet.engine, True) == [2]
-        with pytest.raises(UnknownName, match="no node 'n3'; known: n1, n2"):
+        with pytest.raises(UnknownName, match="no node 'n3'; it has: n1, n2"):
             flows.push(nodes=["n3"])
 
 

@@ -43,7 +43,7 @@ def test_an_invalid_document_is_reported_by_name_and_the_others_are_loaded(prefe
     assert list(inventory.nodes) == ["good"]
     assert list(inventory.problems) == ["bad"]
     assert "port: Input should be a valid integer" in inventory.problems["bad"]
-    assert "the api key must not be empty" in inventory.problems["bad"]
+    assert "the API key must not be empty" in inventory.problems["bad"]
     assert KEY not in str(inventory)
 
 

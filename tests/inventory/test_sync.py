@@ -27,27 +27,27 @@ PRUNE: dict[str, Any] = {"prune": True, "services": MESH}
     ("wanted", "stored", "options", "lines"),
     [
         pytest.param({}, {}, {}, ["0 unchanged"], id="an empty file and an empty inventory"),
-        pytest.param({"n1": node()}, {}, {}, ["n1: to be added", "0 unchanged"], id="a new node is added"),
+        pytest.param({"n1": node()}, {}, {}, ["n1: would be added", "0 unchanged"], id="a new node is added"),
         pytest.param({"n1": node()}, {"n1": node()}, {}, ["1 unchanged"], id="an equal node is unchanged"),
         pytest.param(
             {"n1": node("b", port=81)},
             {"n1": node()},
             {},
-            ["n1: to be changed: host, port", "0 unchanged"],
+            ["n1: would be changed: host, port", "0 unchanged"],
             id="a changed node is listed with its changed fields",
         ),
         pytest.param(
             {"n1": node()},
             {},
             {"problems": ["n1"]},
-            ["n1: to be fixed", "0 unchanged"],
+            ["n1: would be fixed", "0 unchanged"],
             id="a node whose block does not validate is fixed",
         ),
         pytest.param(
             {"n2": node(), "n1": node(), "n3": node()},
             {"n3": node()},
             {},
-            ["n2: to be added", "n1: to be added", "1 unchanged"],
+            ["n2: would be added", "n1: would be added", "1 unchanged"],
             id="changes keep the order of the file",
         ),
         pytest.param({}, {"n1": node()}, {}, ["0 unchanged"], id="without prune nothing is deleted"),
@@ -55,14 +55,14 @@ PRUNE: dict[str, Any] = {"prune": True, "services": MESH}
             {"n3": node()},
             {"n2": node(), "n1": node()},
             PRUNE,
-            ["n3: to be added", "n1: to be deleted", "n2: to be deleted", "0 unchanged"],
+            ["n3: would be added", "n1: would be deleted", "n2: would be deleted", "0 unchanged"],
             id="with prune nodes that the file does not name are deleted, sorted, after the others",
         ),
         pytest.param(
             {},
             {},
             {**PRUNE, "problems": ["n1"]},
-            ["n1: to be deleted", "0 unchanged"],
+            ["n1: would be deleted", "0 unchanged"],
             id="with prune a node whose block does not validate is deleted",
         ),
         pytest.param(
@@ -70,7 +70,7 @@ PRUNE: dict[str, Any] = {"prune": True, "services": MESH}
             {"n1": node(services=["shop.orders", "z", "other"]), "n2": node()},
             PRUNE,
             [
-                "n2: to be deleted",
+                "n2: would be deleted",
                 "n1: not deleted, since it runs other, z, which this mesh does not declare",
                 "0 unchanged",
             ],
@@ -80,7 +80,7 @@ PRUNE: dict[str, Any] = {"prune": True, "services": MESH}
             {},
             {"n1": node(services=["other"])},
             {"prune": True},
-            ["n1: to be deleted", "0 unchanged"],
+            ["n1: would be deleted", "0 unchanged"],
             id="without a mesh no service is foreign",
         ),
     ],
@@ -94,7 +94,7 @@ def test_the_plan_lists_what_an_import_changes(
     plan = plan_sync(wanted, stored, **options)
     assert str(plan).splitlines() == lines
     assert [str(change) for change in plan.changes] == [
-        line.replace("to be ", "") for line in lines if "to be " in line
+        line.replace("would be ", "") for line in lines if "would be " in line
     ]
     assert KEY not in repr(plan)
 

@@ -1,4 +1,4 @@
-"""Properties of every endpoint: the api key, the envelope, and answers that quote nothing of the request."""
+"""Properties of every endpoint: the API key, the envelope, and answers that quote nothing of the request."""
 
 from __future__ import annotations
 

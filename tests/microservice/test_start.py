@@ -88,7 +88,7 @@ def test_a_small_micro_service_under_uvicorn_is_a_complete_node(run: Run, tmp_pa
 def test_without_a_key_uvicorn_exits_with_the_reason(run: Run) -> None:
     started = run("-m", "uvicorn", "tests.microservice.small_service:timeline", "--port", "0")
     assert started.process.wait(30) != 0
-    assert "micro.emails.timeline has no api key: set WORKMESH_API_KEY" in started.output
+    assert "micro.emails.timeline has no API key: set WORKMESH_API_KEY" in started.output
     assert "Traceback" not in started.output
 
 
@@ -120,9 +120,9 @@ def test_the_command_exits_with_0_when_it_is_interrupted(run: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "environment", "reason"),
     [
-        pytest.param(["small_service:timeline"], {}, "has no api key", id="no key"),
+        pytest.param(["small_service:timeline"], {}, "has no API key", id="no key"),
         pytest.param(
-            ["small_service:timeline"], {"WORKMESH_API_KEY": " {} "}, "has no api key", id="a blank key"
+            ["small_service:timeline"], {"WORKMESH_API_KEY": " {} "}, "has no API key", id="a blank key"
         ),
         pytest.param(["small_service:timelime"], {}, "it has: timeline", id="an unknown attribute"),
         pytest.param(

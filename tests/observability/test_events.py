@@ -66,7 +66,7 @@ def flows_of(fleet: Fleet, attempts: int = 5) -> Any:
 
 
 def stop_a_lane(fleet: Fleet, *, runs: int) -> Any:
-    """The flows of a mesh after a number of runs in which its only node refused the api key."""
+    """The flows of a mesh after a number of runs in which its only node refused the API key."""
     write_shops(fleet.engine, ["n1"])
     write_orders(fleet.engine, [1] * 5)
     flows = flows_of(fleet)

@@ -45,7 +45,7 @@ SWEEP = [
 
 
 @pytest.mark.parametrize(("stage", "point", "which"), SWEEP, indirect=["stage"])
-def test_a_killed_and_restarted_master_breaks_no_promise(stage: Stage, point: str, which: str) -> None:
+def test_a_killed_and_restarted_master_breaks_no_guarantee(stage: Stage, point: str, which: str) -> None:
     times = stage.passed[point]
     pass_number = {"first": 1, "middle": (times + 1) // 2, "last": times}[which]
     with stage.play() as play:
@@ -69,7 +69,7 @@ def test_an_undisturbed_master_passes_every_failpoint_of_the_sweep(
 @pytest.mark.slow
 @each_kind
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_repeatedly_killed_master_breaks_no_promise(stage: Stage, seed: int) -> None:
+def test_a_repeatedly_killed_master_breaks_no_guarantee(stage: Stage, seed: int) -> None:
     chance = random.Random(seed)  # noqa: S311 - reproducible, not secret
     passed = sorted(stage.passed.items())  # this runs a play of its own, with the same node
     with stage.play() as play:

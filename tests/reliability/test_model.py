@@ -1,4 +1,4 @@
-"""The promises of delivery hold for random sequences of events.
+"""The guarantees of delivery hold for random sequences of events.
 
 By default, requests reach the nodes without a socket, and the database is SQLite; the slow variant uses real sockets
 and PostgreSQL. With `CI` set, Hypothesis generates the same examples each time.
@@ -63,7 +63,7 @@ def check(environment: Environment, examples: int) -> None:
 
 @pytest.mark.parametrize("examples", [80, pytest.param(200, marks=pytest.mark.slow)])
 @pytest.mark.timeout(900)  # Hypothesis shrinks a failing example for up to five minutes
-def test_the_promises_hold_for_random_events(
+def test_the_guarantees_hold_for_random_events(
     unsynced_sqlite: Engine, monkeypatch: pytest.MonkeyPatch, examples: int
 ) -> None:
     with open_environment(unsynced_sqlite) as environment:
@@ -73,7 +73,7 @@ def test_the_promises_hold_for_random_events(
 
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
-def test_the_promises_hold_for_random_events_on_postgresql(postgresql_server: str) -> None:
+def test_the_guarantees_hold_for_random_events_on_postgresql(postgresql_server: str) -> None:
     with empty_postgresql(postgresql_server) as url:
         made = create_engine(url)
         create_own_tables(made)

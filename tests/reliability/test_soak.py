@@ -1,4 +1,4 @@
-"""A soak: masters are killed and paused, nodes restarted, requests disturbed, and no promise is broken."""
+"""A soak: masters are killed and paused, nodes restarted, requests disturbed, and no guarantee is broken."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def check(result: SoakResult, *, kills: int, moves: int) -> None:
 
 
 @pytest.mark.timeout(240)
-def test_a_short_soak_breaks_no_promise(postgresql_server: str, tmp_path: Path) -> None:
+def test_a_short_soak_breaks_no_guarantee(postgresql_server: str, tmp_path: Path) -> None:
     with empty_postgresql(postgresql_server) as url:
         result = soak(brief(5, nodes=3, entities=20, seed=SEED), url, tmp_path, print_line)
     check(result, kills=2, moves=2)
@@ -37,6 +37,6 @@ def test_a_short_soak_breaks_no_promise(postgresql_server: str, tmp_path: Path) 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_a_soak_of_a_minute_breaks_no_promise(database_url: str, tmp_path: Path) -> None:
+def test_a_soak_of_a_minute_breaks_no_guarantee(database_url: str, tmp_path: Path) -> None:
     result = soak(brief(60, nodes=6, entities=60, seed=SEED), database_url, tmp_path, print_line)
     check(result, kills=15, moves=30)

@@ -112,7 +112,7 @@ def test_problems_are_sorted_by_urgency_and_no_kind_hides_another() -> None:
     parked = [Condition("record parked", f"{S}/p{number}/1", NOW, "no @") for number in range(15)]
     stopped = [Condition("lane stopped", f"{S}/{what}/n9/push", NOW, "it is gone") for what in ("a", "b")]
     unreachable = Condition("node unreachable", "n1", NOW, "no connection")
-    unassigned = Condition("entities unassigned", S, NOW, "3 without a node")
+    unassigned = Condition("entities unassigned", S, NOW, "3 entities without a node")
     page = overview_page(page_data(*parked, unassigned, *stopped, unreachable), Anywhere())
     assert page.startswith("# Mesh\n\n**18 problems need attention.**")
     lines = [line for line in page.splitlines() if line.startswith("- ")]

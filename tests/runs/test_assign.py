@@ -20,20 +20,23 @@ def test_entities_by_key_are_assigned_reassigned_and_pushed_again(fleet: Fleet) 
     write_orders(fleet.engine, [1, 2])
     with nodes(fleet, "n1", "n2"):
         flows = flows_of(fleet)
-        assert flows.assign(entities=["1"]).message == "1 is assigned to n1"
+        assert flows.assign(entities=["1"]).message == "entity 1 is assigned to n1"
         assert nodes_of_shops(fleet.engine) == {1: "n1", 2: None}
         flows.push()
         moved = flows.assign(entities=["1"], reassign=True)
         assert (
             moved.message
-            == "1 moved from n1 to n2, 1 record to push again (1 record was not processed within 0 s)"
+            == "entity 1 moved from n1 to n2, 1 record to push again (1 record was not processed within 0 s)"
         )
         assert nodes_of_shops(fleet.engine)[1] == "n2"
         flows.push()
-        assert flows.assign(entities=["1"], repush=True).message == "1 stays at n2, 1 record to push again"
+        assert (
+            flows.assign(entities=["1"], repush=True).message
+            == "entity 1 stays at n2, 1 record to push again"
+        )
         assert with_push_success(fleet.engine, None) == [1, 2]
         with pytest.raises(
-            RunFailed, match=r"no node of shop\.orders has room for entity 2: it has no node yet"
+            RunFailed, match=r"no node of shop\.orders has free capacity for entity 2: it has no node yet"
         ):
             flows.assign(entities=["1", "2"], reassign=True)
     assert [row.why for row in move_log(fleet.engine)] == ["reassign", "repush", "reassign"]
@@ -44,7 +47,7 @@ def test_a_dry_run_of_an_assignment_shows_the_node_of_each_entity(fleet: Fleet) 
     with nodes(fleet, "n1", "n2", limits=[ServiceLimits(service="shop.orders", max_entities=1)]):
         outcome = flows_of(fleet).assign(dry_run=True)
     assert outcome.message == (
-        "dry run, nothing was assigned: 2 entities to 2 nodes, 1 could not be assigned: every node is at its max_entities"
+        "dry run, nothing was assigned: 2 entities to 2 nodes (n1 1, n2 1), 1 could not be assigned: every node is at its max_entities"
     )
     assert set(nodes_of_shops(fleet.engine).values()) == {None}
     assert [(row["entity"], row["to"]) for row in latest_table(api(), "workmesh-plan")] == [

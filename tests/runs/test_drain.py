@@ -63,9 +63,9 @@ def test_a_drain_with_an_unknown_name_changes_nothing(fleet: Fleet) -> None:
     write_shops(fleet.engine, ["n1", "n2"])
     with nodes(fleet, "n1", "n2"):
         drain = mesh_flows_of(fleet).drain
-        with pytest.raises(UnknownName, match="no node 'nope'; known: n1, n2"):
+        with pytest.raises(UnknownName, match="no node 'nope'; it has: n1, n2"):
             drain(["n1", "nope"], dry_run=False)
-        with pytest.raises(UnknownName, match=r"no entity of shop\.orders '9'"):
+        with pytest.raises(UnknownName, match=r"service shop\.orders has no entity '9'"):
             drain(["n1"], dry_run=False, pinned=["9"])
         assert load_inventory().node("n1").state is NodeState.ACTIVE
 
@@ -123,7 +123,8 @@ def test_a_drain_fails_with_what_cannot_move_and_a_second_run_moves_it_when_ther
     with nodes(fleet, "n1"), nodes(fleet, "n2", max_entities=2):
         drain = mesh_flows_of(fleet).drain
         with pytest.raises(
-            RunFailed, match=r"moved 2 entities, 1 cannot move(.|\n)*1 cannot move: every node is at its max"
+            RunFailed,
+            match=r"moved 2 entities, 1 cannot move(.|\n)*1 entity cannot move: every node is at its max",
         ):
             drain(["n1"], dry_run=False)
         with nodes(fleet, "n3"):

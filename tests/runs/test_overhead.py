@@ -43,7 +43,7 @@ class Counted:
     latest: dict[str, int] = field(default_factory=dict)
 
     def answer(self, asked: Asked) -> Answer:
-        """The answer of a node that processes every record at once; nodes are distinguished by their api key."""
+        """The answer of a node that processes every record at once; nodes are distinguished by their API key."""
         node, path = asked.body["api_key"], asked.path.rpartition("/")[2]
         if path == "status.json":
             return success(self.latest.get(node))

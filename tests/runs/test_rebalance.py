@@ -37,7 +37,7 @@ def test_a_rebalance_is_a_dry_run_by_default_and_then_applies_the_rows_that_it_s
         flows.push()
         planned = flows.rebalance()
         assert planned.message.startswith(
-            "dry run, nothing was moved: rebalance of shop.orders: 4 moves from 1 to 2 nodes"
+            "dry run, nothing was moved: rebalance of shop.orders: 4 moves, from 1 node to 2 nodes"
         )
         assert set(nodes_of_shops(fleet.engine).values()) == {"n1"}
         shown = latest_table(api(), "workmesh-plan")
@@ -102,7 +102,7 @@ def test_an_unknown_plan_is_rejected_with_the_known_ones(fleet: Fleet) -> None:
     with nodes(fleet, "n1", "n2"):
         drain = mesh_flows_of(fleet).drain
         (plan,) = drain(["n1"]).plans
-        with pytest.raises(UnknownName, match=rf"known: {plan.id} \(drain of shop\.orders\)"):
+        with pytest.raises(UnknownName, match=rf"it has: {plan.id} \(drain of shop\.orders\)"):
             flows_of(fleet).rebalance(plan="nothing")
 
 

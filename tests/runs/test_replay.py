@@ -74,7 +74,8 @@ def test_a_blocking_record_fails_runs_until_it_is_skipped(fleet: Fleet) -> None:
         with pytest.raises(RunFailed, match="order, node n1: record 1 blocks it: no good"):
             flows.push()
         with pytest.raises(
-            UnknownName, match=r"no refused record of shop\.orders '2'; workmesh parked shows those there are"
+            UnknownName,
+            match=r"service shop\.orders has no refused record '2'; workmesh failed lists the refused records",
         ):
             flows.replay(records=["1", "2"], skip=True)
         with pytest.raises(ConfigurationError, match="name the records or entities to skip"):
@@ -115,7 +116,7 @@ def test_the_commands_list_replay_and_skip_refused_records(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.syspath_prepend(tmp_path)
-    listed = workmesh(tmp_path, "parked")
+    listed = workmesh(tmp_path, "failed")
     assert listed.returncode == 0, listed.stderr
     assert "Refused records" in listed.stdout
     assert "no good" in listed.stdout

@@ -15,7 +15,7 @@ from workmesh_flows.inventory.bulk_write import writing_nodes
 
 @dataclass(slots=True)
 class Fleet:
-    """A mesh, its database, and a method that registers node blocks; ``keys`` are their api keys."""
+    """A mesh, its database, and a method that registers node blocks; ``keys`` are their API keys."""
 
     mesh: Mesh
     engine: Engine

@@ -1,4 +1,4 @@
-"""Lanes run through a bad network to real nodes until all work is done: no promise of delivery is broken."""
+"""Lanes run through a bad network to real nodes until all work is done: no guarantee of delivery is broken."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from workmesh_flows.operations.delivery.push import push_lane
 from workmesh_flows.testing import (
     Chaos,
     FaultyProxy,
+    Guarantee,
     History,
-    Promise,
     RecordExists,
     RequestOutcome,
     check_history,
@@ -85,7 +85,7 @@ def run(history: History, lane: LaneContext, *, push: bool) -> PushReport | Pull
 
 
 @pytest.mark.timeout(60)
-def test_random_faults_between_master_and_nodes_break_no_promise(engine: Engine, tmp_path: Path) -> None:
+def test_random_faults_between_master_and_nodes_break_no_guarantee(engine: Engine, tmp_path: Path) -> None:
     mesh, path = shop_mesh(batch_size=5), tmp_path / "history.jsonl"
     write_shops(engine, ["n1", "n2", "n1", "n2"])
     write_orders(engine, [1 + number % 4 for number in range(COUNT)])
@@ -127,7 +127,7 @@ def test_random_faults_between_master_and_nodes_break_no_promise(engine: Engine,
     verdict = check_history(events, settled=True)
     assert verdict.clean, verdict
     without_times = [replace(one, written=None) if isinstance(one, RecordExists) else one for one in events]
-    assert check_history(without_times).counts[Promise.ORDERING], (
+    assert check_history(without_times).counts[Guarantee.ORDERING], (
         "without the times of late records, they are out of order"
     )
     assert verdict.records == COUNT + LATE

@@ -137,7 +137,7 @@ class WorkmeshNode(Block):
     def _key_there(cls, key: SecretStr) -> SecretStr:
         if key.get_secret_value().strip():
             return key
-        message = "the api key must not be empty"
+        message = "the API key must not be empty"
         raise ValueError(message)
 
     @field_validator("ca_file")

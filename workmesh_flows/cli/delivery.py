@@ -44,7 +44,7 @@ def pull(
     protocol: ProtocolOption = None,
     now: NowOption = False,
 ) -> None:
-    """Fetch the results of processed records."""
+    """Pull the results of processed records."""
     run("pull", service, mesh, **_lanes(node, protocol, now))
 
 

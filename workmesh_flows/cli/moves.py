@@ -26,7 +26,12 @@ ToleranceOption = Annotated[float, typer.Option(min=0, max=1, help=texts.TOLERAN
 ObjectiveOption = Annotated[Objective, typer.Option(help=texts.OBJECTIVE)]
 EmergencyOption = Annotated[bool, typer.Option("--emergency", help=texts.EMERGENCY)]
 SourceOption = Annotated[list[str] | None, typer.Option("--source", help=f"{texts.SOURCES} {REPEATABLE}")]
-NodesArgument = Annotated[list[str], typer.Argument(help=texts.DRAINED_NODES, show_default=False)]
+NodesArgument = Annotated[
+    list[str],
+    typer.Argument(
+        help=f"{texts.DRAINED_NODES} With --apply they take no new entities from then on.", show_default=False
+    ),
+]
 RevokeOption = Annotated[bool, typer.Option("--revoke", help=texts.REVOKE)]
 LogLimitOption = Annotated[int, typer.Option("--limit", min=1, help="Number of moves, newest first.")]
 
@@ -46,7 +51,7 @@ def rebalance(  # noqa: PLR0913, PLR0917 - each is an option
     at_once: AtOnceOption = 0,
     repush: RepushOption = False,
 ) -> None:
-    """Even out the nodes with as few moves as needed. Shows the plan; --apply carries it out."""
+    """Even out the nodes, moving as little weight as possible. Shows the plan; --apply applies it."""
     result = run(
         "rebalance",
         service,
@@ -77,7 +82,7 @@ def drain(  # noqa: PLR0913, PLR0917 - each is an option
     at_once: AtOnceOption = 0,
     repush: RepushOption = False,
 ) -> None:
-    """Empty nodes, for all their services. Shows the plans; --apply carries them out and may be repeated."""
+    """Empty nodes, for all their services. Shows the plans; --apply applies them, and may be repeated after a failure."""
     result = run_of_mesh(
         "drain",
         mesh,

@@ -12,6 +12,7 @@ from workmesh_flows.cli.options import AllOption, MeshOption
 from workmesh_flows.cli.run_flow import mesh_if_named, mesh_of, require_server, show
 from workmesh_flows.cli.typer_app import app
 from workmesh_flows.cli.written_file import write_text
+from workmesh_flows.domain.reports import counted
 from workmesh_flows.errors import RunFailed
 
 nodes_app = typer.Typer(
@@ -24,7 +25,8 @@ DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only show what wo
 PruneOption = Annotated[
     bool,
     typer.Option(
-        "--prune", help="Delete the mesh's nodes that the file does not name; none may hold entities."
+        "--prune",
+        help="Also delete the mesh's nodes that the file does not name; none of them may hold entities.",
     ),
 ]
 TargetArgument = Annotated[
@@ -51,7 +53,10 @@ def nodes(context: typer.Context, mesh: MeshOption = None, every: AllOption = Fa
 def import_nodes(
     file: FileArgument, dry_run: DryRunOption = False, prune: PruneOption = False, mesh: MeshOption = None
 ) -> None:
-    """Make the nodes' blocks match a file. The file names each api key as ${VARIABLE} and never contains the key."""
+    """Create and update the nodes' blocks from a file; --prune also deletes blocks that the file does not name.
+
+    The file names each API key as ${VARIABLE} and never contains the key.
+    """
     from workmesh_flows.inventory.documents import load_blocks
     from workmesh_flows.inventory.sync import apply_sync, nodes_with_entities, plan_sync
     from workmesh_flows.inventory.yaml_file import read_file
@@ -65,7 +70,7 @@ def import_nodes(
         plan = plan.refusing(nodes_with_entities(mesh_of(mesh)))
     plan.require_allowed()
     if dry_run:
-        typer.echo(f"{plan}; nothing was written: {file} was only compared")
+        typer.echo(f"{plan}\ndry run, nothing was written")
     else:
         for change in apply_sync(plan):
             typer.echo(str(change))
@@ -76,7 +81,7 @@ def import_nodes(
 
 @nodes_app.command(name="export")
 def export_nodes(file: TargetArgument = None) -> None:
-    """Write the nodes' blocks to a file for git, with names of environment variables in place of api keys."""
+    """Write the nodes' blocks to a file for git, with names of environment variables in place of API keys."""
     from workmesh_flows.inventory.documents import load_blocks
     from workmesh_flows.inventory.yaml_file import write_file
 
@@ -87,7 +92,7 @@ def export_nodes(file: TargetArgument = None) -> None:
         typer.echo(text, nl=False)
     else:
         write_text(file, text)
-        typer.echo(f"wrote {len(stored)} nodes to {file}", err=True)
+        typer.echo(f"wrote {counted(len(stored), 'node')} to {file}", err=True)
     _require_valid(problems, "left out, since their blocks do not validate")
 
 
@@ -103,7 +108,8 @@ def upgrade_nodes() -> None:
     for name in sync.upgrade_nodes():
         typer.echo(f"{name}: upgraded")
         upgraded.append(name)
-    typer.echo(f"{len(stored) - len(upgraded)} were up to date")
+    current = len(stored) - len(upgraded)
+    typer.echo(f"{counted(current, 'node')} {'was' if current == 1 else 'were'} up to date")
     _require_valid(problems, "these blocks do not validate; fix them in the UI")
 
 

@@ -20,15 +20,15 @@ PushOption = Annotated[bool, typer.Option("--push/--no-push", help=texts.PUSH_AF
 
 
 @app.command()
-def parked(service: ServiceArgument = None, mesh: MeshOption = None) -> None:
-    """Show refused records: attempts, how many records wait behind each, since when, and the reason."""
+def failed(service: ServiceArgument = None, mesh: MeshOption = None) -> None:
+    """Show refused records: state (retrying, parked, blocking, skipped), attempts, records waiting behind, reason."""
     from workmesh_flows.status import refused_records
 
     frame = refused_records(mesh_of(mesh), [service] if service else [])
     if frame.empty:
         typer.echo("no record is refused")
         return
-    show("Refused records", frame)
+    show("Refused records (retrying, parked, blocking, skipped)", frame)
 
 
 @app.command()
@@ -41,7 +41,10 @@ def replay(  # noqa: PLR0913, PLR0917 - each is an option
     skip: SkipOption = False,
     push: PushOption = True,
 ) -> None:
-    """Send parked records again, all or the named ones; or skip the named ones."""
+    """Send parked and blocking records again, all or the named ones; with --record or --entity also retrying ones.
+
+    Or skip the named ones.
+    """
     run(
         "replay",
         service,

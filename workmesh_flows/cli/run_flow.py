@@ -113,8 +113,8 @@ def show_plans(result: RunResult) -> None:
         if plan.plan.moves:
             show(f"Plan {plan.id} of {plan.service}", moves_table([plan]).drop(columns="service"))
             show("Nodes, before and after", balance_table(plan))
-        for entity, reason in plan.plan.stuck:
-            typer.echo(f"{entity} cannot move: {reason}")
+        for entity, reason in plan.plan.cannot_move:
+            typer.echo(f"entity {entity} cannot move: {reason}")
 
 
 def show(title: str, frame: pd.DataFrame, columns: Sequence[str] | None = None) -> None:

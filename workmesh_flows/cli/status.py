@@ -15,7 +15,7 @@ from workmesh_flows.cli.written_file import write_text
 
 @app.command()
 def services(mesh: MeshOption = None, every: AllOption = False) -> None:
-    """Show the services: nodes, entities, and records pending, in flight and processed."""
+    """Show the services: nodes, entities, and pending, failed, in-flight and processed records."""
     from workmesh_flows.reporting.status_tables import SERVICE_COLUMNS
     from workmesh_flows.status import service_status
 
@@ -37,7 +37,7 @@ def report(
 
 @app.command()
 def lanes(mesh: MeshOption = None, every: AllOption = False) -> None:
-    """Show the lanes: who runs each, its circuit breaker, and its totals."""
+    """Show the lanes: the run that holds each, its circuit breaker, and its processed and failed records."""
     from workmesh_flows.reporting.lane_table import LANE_COLUMNS
     from workmesh_flows.status import lane_status
 

@@ -1,4 +1,4 @@
-"""The command that checks a recorded history against the promises of delivery."""
+"""The command that checks a recorded history against the guarantees of delivery."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SettledOption = Annotated[
 def verify(history: HistoryArgument, settled: SettledOption = False) -> None:
     """Check a recorded history: ordering, loss, duplicates, single sender per lane, totals, push times.
 
-    Exits with 1 if a promise was broken, with 2 if the file cannot be read.
+    Exits with 1 if a guarantee was broken, with 2 if the file cannot be read.
     """
     from workmesh_flows.testing import BrokenHistory, check_history, read_history
 
@@ -51,8 +51,8 @@ def verify(history: HistoryArgument, settled: SettledOption = False) -> None:
 
 
 def _table(verdict: Verdict) -> pd.DataFrame:
-    """One row: the number of events and records, and of violations of each promise."""
+    """One row: the number of events and records, and of violations of each guarantee."""
     import pandas as pd
 
     counts = {"events": verdict.events, "records": verdict.records}
-    return pd.DataFrame([counts | {str(promise): count for promise, count in verdict.counts.items()}])
+    return pd.DataFrame([counts | {str(guarantee): count for guarantee, count in verdict.counts.items()}])

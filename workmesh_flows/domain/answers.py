@@ -1,7 +1,7 @@
 """Reading the HTTP answer of a node: it becomes a value or a WorkmeshError.
 
 A micro-service answers 200 with ``{"status": "success", "value": ...}``, and also answers 200 for a failure.
-Its content type may be wrong, it redirects unknown paths, and its error texts may echo the api key or the
+Its content type may be wrong, it redirects unknown paths, and its error texts may echo the API key or the
 whole request. Therefore the body is read as JSON whatever its content type, only ``status == "success"`` is a
 success, and every text is scrubbed and truncated before it is logged, stored or shown.
 """
@@ -41,7 +41,7 @@ MASK = "***"
 
 _OK, _REDIRECTS = range(200, 300), range(300, 400)
 _MISCONFIGURED = {
-    401: "it refuses the api key",
+    401: "it refuses the API key",
     403: "it forbids the request",
     404: "it has no such endpoint",
     405: "it does not allow POST on this endpoint",

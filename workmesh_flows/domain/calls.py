@@ -33,7 +33,7 @@ class NodeClient(Protocol):
         """The node's name in the inventory."""
 
     def post(self, path: str, payload: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any JSON
-        """Post ``payload`` together with the api key and return the ``value`` of the answer.
+        """Post ``payload`` together with the API key and return the ``value`` of the answer.
 
         Raises NodeUnavailable, NodeMisconfigured, RequestCrashed, BatchTooLarge or RecordRefused.
         """

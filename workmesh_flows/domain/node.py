@@ -88,7 +88,7 @@ class Inventory:
         """The node of that name; raises UnknownName."""
         if name in self.nodes:
             return self.nodes[name]
-        raise UnknownName("node", name, sorted(self.nodes))
+        raise UnknownName("the mesh", "node", name, sorted(self.nodes))
 
     def problem_with(self, name: str, service: str) -> str | None:
         """Return why no records of the service can be sent to this node, or None if they can."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-DRY_ASSIGN = "Only show which node each unassigned entity would get; not together with named entities."
+DRY_ASSIGN = "Only show how many entities each node would get; the artifact workmesh-plan names them. Not for named entities."
 ASSIGNED_ENTITIES = "Assign only these entities, given by key. Default: all that have no node."
 ENTITY_LIMIT = "Assign at most this many entities. 0: all that have no node."
-REASSIGN = "Move the named entities to other nodes. An entity keeps its node if no other one has room."
+REASSIGN = (
+    "Move the named entities to other nodes. An entity keeps its node if no other node has free capacity."
+)
 REPUSH_ENTITIES = "Send all data of the named entities again, from the beginning."
 
 NODES = "Only lanes of these nodes. Default: all nodes that hold entities."
@@ -16,7 +18,7 @@ RECORD_LIMIT = (
 SECONDS = "Start no batch in a lane after this many seconds of pushing. 0: no limit."
 NOW = "Skip back-off: also run lanes that are paused by a circuit breaker or at the request of their node."
 
-RECORDS = "Only these records, given by id. Default, if no entities are named either: all parked records."
+RECORDS = "Only these records, given by id. Default, if no entities are named either: all parked and blocking records."
 REFUSED_ENTITIES = "Only the refused records of these entities, given by key."
 SKIP = "Skip the named records: they are never sent again, and records waiting behind them are released."
 PUSH_AFTERWARDS = "Push all lanes of these protocols afterwards."
@@ -31,5 +33,5 @@ MAX_MOVES = "Make at most this many moves per service. 0: as many as needed."
 AT_ONCE = "At most this many moves out of a node, and into a node, at a time. 0: as the caps allow."
 REPUSH_MOVED = "Send all data of the moved entities again, from the beginning, not only what was not pulled."
 
-DRAINED_NODES = "The nodes to empty, at least one. They take no new entities from then on."
+DRAINED_NODES = "The nodes to empty, at least one."
 REVOKE = "Undo a drain: the nodes take entities again, and a running drain stops. Finished moves stay."

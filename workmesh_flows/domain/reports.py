@@ -13,6 +13,11 @@ SHOWN = 20
 """Number of reasons that a report keeps; all reasons are in the records' flags."""
 
 
+def counted(number: int, word: str, plural: str = "") -> str:
+    """A number with its word: ``1 record``, ``2,000 records``."""
+    return f"{number:,} {word if number == 1 else plural or word + 's'}"
+
+
 def first_reason(reasons: Sequence[tuple[Any, str]]) -> str:
     """The reason that all keys share, or the first key with its reason; to append to the number of keys."""
     if not reasons:

@@ -55,7 +55,9 @@ class Service:
         for protocol in self.protocols:
             if protocol.name == name:
                 return protocol
-        raise UnknownName(f"protocol of {self.name}", name, [protocol.name for protocol in self.protocols])
+        raise UnknownName(
+            f"service {self.name}", "protocol", name, [protocol.name for protocol in self.protocols]
+        )
 
     def __repr__(self) -> str:
         """Name and entity class."""
@@ -94,7 +96,7 @@ class Mesh:
         for service in self.services:
             if service.name == name:
                 return service
-        raise UnknownName("service", name, [service.name for service in self.services])
+        raise UnknownName("the mesh", "service", name, [service.name for service in self.services])
 
     def __repr__(self) -> str:
         """The names of the services; never the database URL, which may contain a password."""

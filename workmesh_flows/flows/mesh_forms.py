@@ -15,7 +15,7 @@ from workmesh_flows.runs.result import RunResult
 
 
 def assign(mesh: Mesh) -> RunResult:
-    """Assign each entity without a node to one, for all services together, so that they share the room fairly."""
+    """Assign each entity without a node to one, for all services together, so that they share the free capacity fairly."""
     return run(assigning.assign_mesh, mesh, tags=_service_tags(mesh))
 
 

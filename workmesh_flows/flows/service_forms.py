@@ -52,7 +52,7 @@ def pull(
     protocols: fields.Protocols[str] = EMPTY,
     now: fields.Now = False,
 ) -> RunResult:
-    """Fetch the results of the records that the nodes have processed."""
+    """Pull the results of the records that the nodes have processed."""
     return run(lanes.pull, mesh, service, lanes.LaneSelection(nodes, protocols, now))
 
 
@@ -79,7 +79,7 @@ def replay(  # noqa: PLR0913, PLR0917 - each is a field of the form
     skip: fields.Skip = False,
     push: fields.PushAfterwards = True,
 ) -> RunResult:
-    """Decide about parked records: send them again, or skip them."""
+    """Send parked and blocking records again, all or the named ones, which may also be retrying; or skip the named ones."""
     asked = lanes.ReplayRequest(records, entities, protocols, skip=skip, push=push)
     return run(lanes.replay, mesh, service, asked)
 
@@ -98,7 +98,7 @@ def rebalance(  # noqa: PLR0913, PLR0917 - each is a field of the form
     at_once: fields.AtOnce = 0,
     repush: fields.RepushMoved = False,
 ) -> RunResult:
-    """Even out the nodes with as few moves as needed; a dry run only shows the plan."""
+    """Even out the nodes, moving as little weight as possible; a dry run only shows the plan."""
     asked = RebalanceRequest(
         tolerance, objective, emergency, sources, pinned, max_moves or None, at_once or None
     )

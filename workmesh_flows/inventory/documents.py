@@ -97,7 +97,7 @@ def set_node_state(name: str, state: NodeState) -> None:
     with get_client(sync_client=True) as client:
         document = next((found for found in _documents() if found.name == name), None)
         if document is None:
-            raise UnknownName("node", name, sorted(load_inventory().nodes))
+            raise UnknownName("the mesh", "node", name, sorted(load_inventory().nodes))
         update = BlockDocumentUpdate(data={"state": state.value}, merge_existing_data=True)
         client.update_block_document(document.id, update)
 

@@ -29,7 +29,7 @@ class NodeChange:
 
     def announced(self) -> str:
         """The line of a dry run."""
-        return f"{self.name}: to be {self.action}"
+        return f"{self.name}: would be {self.action}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ KEY = "api_key"
 
 
 def read_file(path: Path, stored: Mapping[str, WorkmeshNode]) -> dict[str, WorkmeshNode]:
-    """The nodes of a file, all valid; a node that is already stored may leave out its api key.
+    """The nodes of a file, all valid; a node that is already stored may leave out its API key.
 
     Raises ConfigurationError that lists every problem of the file.
     """
@@ -49,7 +49,7 @@ def read_file(path: Path, stored: Mapping[str, WorkmeshNode]) -> dict[str, Workm
 
 
 def write_file(nodes: Mapping[str, WorkmeshNode]) -> str:
-    """The text of a file with these nodes; in place of each api key it names the variable that `read_file` reads."""
+    """The text of a file with these nodes; in place of each API key it names the variable that `read_file` reads."""
     text = StringIO()
     yaml = YAML()
     yaml.indent(mapping=2, sequence=4, offset=2)
@@ -58,7 +58,7 @@ def write_file(nodes: Mapping[str, WorkmeshNode]) -> str:
 
 
 def key_variable(name: str) -> str:
-    """The environment variable that an exported file names for a node's api key."""
+    """The environment variable that an exported file names for a node's API key."""
     return f"WORKMESH_KEY_{name.upper().replace('-', '_')}"
 
 
@@ -105,7 +105,7 @@ def _node(name: str, found: object, stored: WorkmeshNode | None) -> WorkmeshNode
 
 
 def _key(name: str, found: object, stored: WorkmeshNode | None) -> SecretStr:
-    """The api key from the environment variable that the file names, or else that of the stored node."""
+    """The API key from the environment variable that the file names, or else that of the stored node."""
     if found is None and stored is not None:
         return stored.api_key
     reference = REFERENCE.fullmatch(found.strip()) if isinstance(found, str) else None

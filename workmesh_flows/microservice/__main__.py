@@ -37,7 +37,7 @@ def main() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m workmesh_flows.microservice",
-        description=f"Serve a micro-service. The api key comes from {API_KEY} in the environment.",
+        description=f"Serve a micro-service. The API key comes from {API_KEY} in the environment.",
     )
     parser.add_argument("microservice", help="module:attribute")
     parser.add_argument("--host", default="127.0.0.1", help="default: %(default)s")

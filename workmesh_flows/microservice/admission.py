@@ -1,4 +1,4 @@
-"""The checks on a request before its endpoint handles it: a JSON object of limited size with the right api key."""
+"""The checks on a request before its endpoint handles it: a JSON object of limited size with the right API key."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ KEY_LIMIT = 255
 
 @dataclass(frozen=True)
 class Call:
-    """An admitted request: the payload is the body without the api key.
+    """An admitted request: the payload is the body without the API key.
 
     `epoch` and `lane` are unchecked header values; only a push uses them.
     """

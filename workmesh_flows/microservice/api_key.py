@@ -1,4 +1,4 @@
-"""The api key that a caller must present."""
+"""The API key that a caller must present."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from hashlib import sha256
 
 
 class ApiKey:
-    """An api key that is never shown; letter case and surrounding braces are ignored, as by existing nodes."""
+    """An API key that is never shown; letter case and surrounding braces are ignored, as by existing nodes."""
 
     __slots__ = ("_digest",)
 

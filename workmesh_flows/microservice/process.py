@@ -34,7 +34,7 @@ LISTENING = re.compile(rb"listens on http://[^ ]*:(\d+)")
 class NodeProcess:
     """Serves a module's micro-service on 127.0.0.1 from `start` to `stop`; a context manager does both.
 
-    The first start chooses a free port unless one is given. Port, api key and database file stay the same, so that a
+    The first start chooses a free port unless one is given. Port, API key and database file stay the same, so that a
     start after `stop` or `kill` restarts the same node. The node's log is the file `log` beside the database. The
     process can import what this process can, and ends with it, even if this process is killed.
     """

@@ -31,7 +31,7 @@ def resolve(
     """Complete the given settings from the environment; raises `StartError` for a missing or invalid one."""
     key = os.environ.get(API_KEY) if api_key is None else api_key
     if key is None or is_blank(key):
-        message = f"{name} has no api key: set {API_KEY} in the environment or pass api_key"
+        message = f"{name} has no API key: set {API_KEY} in the environment or pass api_key"
         raise StartError(message)
     path = Path(database or os.environ.get(DATABASE) or f"{name}.db").absolute()
     if not path.parent.is_dir():

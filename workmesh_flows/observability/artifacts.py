@@ -90,7 +90,8 @@ def publish_refused(records: Sequence[RefusedRecord]) -> None:
         table=[{**row, "reason": short(row["reason"])} for row in table],
         description=(
             "**Refused records.** `retrying` are sent again by the next push; `parked` and `blocking` wait for your decision: "
-            f"fix them and run `replay`, or skip them. `waiting` is the number of records behind each.{shown}"
+            "fix them and run `replay`, or skip them; `skipped` are not sent any more. `waiting` is the number of records "
+            f"that wait behind each.{shown}"
         ),
     )
 

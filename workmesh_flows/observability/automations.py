@@ -47,15 +47,16 @@ NOTIFIED = (
         "A node refused a record for the last time; later records of its entity may wait behind it.",
         (
             "Record {{ event.resource.name }} was refused {{ event.payload.attempts }} times: {{ event.payload.reason }}\n"
-            "{{ event.payload.waiting }} records wait behind it. Fix it and run replay, or skip it."
+            "Records waiting behind it: {{ event.payload.waiting }}. Fix it and run replay, or skip it."
         ),
     ),
     (
         "Workmesh: entities without a node",
         "workmesh.entity.unassigned",
-        "No node has room for some entities.",
+        "No node has free capacity for some entities.",
         (
-            "{{ event.payload.unassigned }} entities of {{ event.resource.name }} could not be assigned: no node has room.\n"
+            "Entities of {{ event.resource.name }} that could not be assigned, since no node has free capacity: "
+            "{{ event.payload.unassigned }}.\n"
             "Add a node, or raise a cap."
         ),
     ),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -29,9 +28,9 @@ def publish_plans(plans: Sequence[StoredPlan], summary: str) -> None:
     for plan in plans:
         if plan.plan.nodes:
             parts.append(f"**Nodes of {plan.service}, before and after**\n\n{as_text(balance_table(plan))}")
-        if plan.plan.stuck:
-            stuck = listed(f"{entity}: {reason}" for entity, reason in plan.plan.stuck)
-            parts.append(f"**Cannot move** ({len(plan.plan.stuck):,}){stuck}")
+        if plan.plan.cannot_move:
+            reasons = listed(f"{entity}: {reason}" for entity, reason in plan.plan.cannot_move)
+            parts.append(f"**Cannot move** ({len(plan.plan.cannot_move):,}){reasons}")
     if any(plan.plan.moves for plan in plans):
         parts.append(
             "`gain` is how much closer a move brings its two nodes to their even share; the moves of one `wave` run in "
@@ -53,13 +52,11 @@ def publish_assignment(service: str, plan: AssignmentPlan) -> None:
         {"entity": str(entity), "to": "", "why": short(reason)}
         for entity, reason in plan.unassigned[: ROWS - len(rows)]
     ]
-    counts = Counter(node for _, node in plan.assigned)
-    nodes = ", ".join(f"{node} {count:,}" for node, count in sorted(counts.items()))
     shown = f", of which the first {ROWS:,} are shown" if len(plan.assigned) > ROWS else ""
     create_table_artifact(
         key=artifact_key("plan"),
         table=rows,
-        description=f"**{service}.assign**, dry run: {plan}{shown}. {nodes}",
+        description=f"**{service}.assign**, dry run: {plan}{shown}.",
     )
 
 

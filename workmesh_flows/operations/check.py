@@ -37,7 +37,7 @@ __all__ = ["Finding", "Level", "check_mesh", "missing_ddl"]
 
 
 def check_mesh(engine: Engine, mesh: Mesh, nodes: Collection[str] | None = None) -> Sequence[Finding]:
-    """All findings; nothing is changed. The assignment columns must have room for the names in ``nodes``.
+    """All findings; nothing is changed. The assignment columns must be long enough for the names in ``nodes``.
 
     Raises StoreError if the database is unreachable.
     """

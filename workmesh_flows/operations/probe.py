@@ -1,4 +1,4 @@
-"""Probing nodes: whether they are reachable and accept the api key."""
+"""Probing nodes: whether they are reachable and accept the API key."""
 
 from __future__ import annotations
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from workmesh_flows.domain.reports import first_reason
+from workmesh_flows.domain.reports import counted, first_reason
 
 Objective: TypeAlias = Literal["weight", "moves"]
-Why: TypeAlias = Literal["drain", "over cap", "balance", "make room"]
-"""Why an entity moves; the values are stored. ``make room``: a detour that frees capacity for others."""
+Why: TypeAlias = Literal["drain", "over cap", "balance", "free capacity"]
+"""Why an entity moves; the values are stored. ``free capacity``: a detour that frees capacity for others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class NodeLoad:
 
 @dataclass(frozen=True, slots=True)
 class MovePlan:
-    """Moves in order, entities that cannot move (``stuck``) with reasons, and the nodes before and after.
+    """Moves in order, entities that cannot move (``cannot_move``) with reasons, and the nodes before and after.
 
     ``busiest`` and ``busiest_after`` are the load of the busiest node that may receive entities, divided by
     its even share: 1 is perfect. ``note`` is why the plan is empty or incomplete.
@@ -81,7 +81,7 @@ class MovePlan:
 
     moves: Sequence[Move]
     nodes: Sequence[NodeLoad] = ()
-    stuck: Sequence[tuple[Any, str]] = ()
+    cannot_move: Sequence[tuple[Any, str]] = ()
     busiest: float = 1.0
     busiest_after: float = 1.0
     note: str = ""
@@ -97,15 +97,23 @@ class MovePlan:
         sources, targets = (len({getattr(move, end) for move in self.moves}) for end in ("source", "target"))
         # A drain changes the even shares, so the load before it cannot be compared with the load after it.
         drains = any(move.why == "drain" for move in self.moves)
-        busiest = f"busiest node at {self.busiest:.1%} of its even share"
-        after = f"busiest node then at {self.busiest_after:.1%} of its even share"
+        now = f"fullest node now: {_percent(self.busiest)} of its even share"
+        after = f"{_percent(self.busiest_after)} of its even share"
         summary = (
-            f"{count:,} {'move' if count == 1 else 'moves'} from {sources} to {targets} "
-            f"{'node' if targets == 1 else 'nodes'}, weight {self.moved_weight:,}; "
-            + (after if drains else f"{busiest}, then {self.busiest_after:.1%}")
+            f"{counted(count, 'move')}, from {counted(sources, 'node')} to {counted(targets, 'node')}, weight "
+            f"{self.moved_weight:,}; "
+            + (f"fullest node after the plan: {after}" if drains else f"{now}; after the plan: {after}")
             if count
-            else f"no moves; {busiest}"
+            else f"no moves; {now}"
         )
-        stuck = f"; {len(self.stuck):,} cannot move{first_reason(self.stuck)}" if self.stuck else ""
-        note = f"; {self.note}" if self.note and not (stuck and not count) else ""
-        return f"{summary}{stuck}{note}"
+        unmoved = (
+            f"; {counted(len(self.cannot_move), 'entity', 'entities')} cannot move{first_reason(self.cannot_move)}"
+            if self.cannot_move
+            else ""
+        )
+        note = f"; {self.note}" if self.note and not (unmoved and not count) else ""
+        return f"{summary}{unmoved}{note}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"

@@ -48,7 +48,7 @@ class StoredPlan:
                 **{name: getattr(plan, name) for name in ("busiest", "busiest_after", "note")},
                 "moves": [{**asdict(move), "entity": str(move.entity)} for move in plan.moves],
                 "nodes": [asdict(node) for node in plan.nodes],
-                "stuck": [[str(key), why] for key, why in plan.stuck],
+                "stuck": [[str(key), why] for key, why in plan.cannot_move],
             },
         }
         return json.dumps(content, sort_keys=True, separators=(",", ":"))
@@ -61,7 +61,7 @@ class StoredPlan:
         plan = MovePlan(
             moves=tuple(Move(**move) for move in body["moves"]),
             nodes=tuple(NodeLoad(**node) for node in body["nodes"]),
-            stuck=tuple((key, why) for key, why in body["stuck"]),
+            cannot_move=tuple((key, why) for key, why in body["stuck"]),
             busiest=body["busiest"],
             busiest_after=body["busiest_after"],
             note=body["note"],

@@ -9,6 +9,8 @@ import pandas as pd
 
 from workmesh_flows.operations.check import Finding, Level
 
+_PLURALS = {Level.PROBLEM: "problems", Level.ADVICE: "advice", Level.NOTE: "notes"}
+
 
 def findings_tables(findings: Sequence[Finding]) -> Iterator[tuple[str, pd.DataFrame]]:
     """A titled table for each service, in the order of the findings."""
@@ -21,9 +23,5 @@ def findings_tables(findings: Sequence[Finding]) -> Iterator[tuple[str, pd.DataF
 def count_findings(findings: Sequence[Finding]) -> str:
     """The number of findings of each level."""
     counts = {level: sum(finding.level is level for finding in findings) for level in Level}
-    parts = [
-        f"{count} {level}{'s' * (count > 1 and level != 'advice')}"
-        for level, count in counts.items()
-        if count
-    ]
+    parts = [f"{_PLURALS[level]}: {count:,}" for level, count in counts.items() if count]
     return ", ".join(parts) or "no problems, nothing is missing"

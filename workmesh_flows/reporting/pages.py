@@ -118,7 +118,7 @@ def _lanes(name: str, data: PageData, links: Links) -> str:
 
 
 def _this_day(time: datetime | None, now: datetime) -> str | datetime | None:
-    """A time without its date if it is of the page's own day: a narrow column leaves room for the others."""
+    """A time without its date if it is of the page's own day: a narrow column leaves space for the others."""
     if time is None or pd.isna(time):
         return None
     return f"{time:%H:%M:%S}" if time.date() == now.date() else time
@@ -142,6 +142,10 @@ def _refused(name: str, data: PageData) -> Iterable[str]:
     ]
     if rows:
         yield "## Refused records"
+        yield (
+            "The next push sends retrying records again; parked and blocking ones wait for your decision. Skipped records are "
+            "not listed here, but by `workmesh failed`."
+        )
         yield table(("state", "reason", "attempts", "waiting", "since", "node", "protocol", "record"), rows)
 
 

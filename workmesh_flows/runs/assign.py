@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from prefect import get_run_logger
 
-from workmesh_flows.domain.reports import AssignReport, MoveReport
+from workmesh_flows.domain.reports import AssignReport, MoveReport, counted
 from workmesh_flows.domain.service import Mesh
 from workmesh_flows.errors import ConfigurationError, NoCapacity, RunFailed
 from workmesh_flows.observability.best_effort import best_effort
 from workmesh_flows.observability.plan_artifacts import publish_assignment, publish_moves
 from workmesh_flows.runs.finish import finish_run
-from workmesh_flows.runs.result import RunResult, by_reason, counted
+from workmesh_flows.runs.result import RunResult, by_reason
 from workmesh_flows.tasks import assignment as tasks
 from workmesh_flows.tasks import moves as move_tasks
 
@@ -84,7 +84,7 @@ def _assign_named(mesh: Mesh, name: str, request: AssignRequest) -> RunResult:
                 moves.append(move_tasks.reassign(mesh, name, entity, request.reassign, request.repush))
                 done.append(_summary(entity, moves[-1]))
             else:
-                done.append(f"{entity} is assigned to {tasks.assign_one(mesh, name, entity)}")
+                done.append(f"entity {entity} is assigned to {tasks.assign_one(mesh, name, entity)}")
         except NoCapacity as error:
             failed.append(str(error))
     if moves:
@@ -101,4 +101,4 @@ def _summary(entity: str, report: MoveReport) -> str:
     again = f", {counted(report.records_to_push, 'record')} to push again" if report.records_to_push else ""
     note = f" ({report.note})" if report.note else ""
     move = f"stays at {target}" if target == report.source else f"moved from {report.source} to {target}"
-    return f"{entity} {move}{again}{note}"
+    return f"entity {entity} {move}{again}{note}"

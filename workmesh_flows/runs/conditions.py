@@ -12,6 +12,7 @@ from workmesh_flows.adapters.store.engine import utc_now
 from workmesh_flows.adapters.store.refused_list import RefusedRecord
 from workmesh_flows.domain.lane import Lane
 from workmesh_flows.domain.record_key import RecordKey
+from workmesh_flows.domain.reports import counted
 from workmesh_flows.observability.events import Name, emit, flush_events
 from workmesh_flows.operations.status import Status
 from workmesh_flows.planning.refusals import RefusalState
@@ -67,7 +68,7 @@ def report_plan_applied(plan: StoredPlan, moved: int) -> None:
             "kind": plan.kind,
             "moved": moved,
             "planned": len(plan.plan.moves),
-            "stuck": len(plan.plan.stuck),
+            "cannot_move": len(plan.plan.cannot_move),
         },
     )
     flush_events()
@@ -140,7 +141,10 @@ def _report_unassigned(engine: Engine, status: Status) -> ConditionChanges:
     found = compare_conditions(
         engine,
         "entities unassigned",
-        {service: f"{number} without a node" for service, number in unassigned.items()},
+        {
+            service: f"{counted(number, 'entity', 'entities')} without a node"
+            for service, number in unassigned.items()
+        },
     )
     for service, _, event in _events(found):
         emit(

@@ -7,6 +7,7 @@ from typing import Any
 from prefect import get_run_logger
 from prefect.futures import PrefectFuture
 
+from workmesh_flows.domain.reports import counted
 from workmesh_flows.domain.service import Mesh
 from workmesh_flows.errors import RunFailed
 from workmesh_flows.inventory.documents import load_inventory
@@ -22,7 +23,7 @@ from workmesh_flows.observability.pages import run_pages
 from workmesh_flows.operations.delivery.replay import list_refused
 from workmesh_flows.operations.status import Status, read_status
 from workmesh_flows.runs.conditions import report_conditions
-from workmesh_flows.runs.result import RunResult, counted
+from workmesh_flows.runs.result import RunResult
 from workmesh_flows.tasks.nodes import probe
 
 

@@ -76,7 +76,7 @@ def _node_names(mesh: Mesh, service: Service, inventory: Inventory, wanted: Sequ
     known = {*holding, *inventory.nodes, *inventory.problems}
     for node in wanted:
         if node not in known:
-            raise UnknownName("node", node, sorted(known))
+            raise UnknownName("the mesh", "node", node, sorted(known))
     return [node for node in holding if not wanted or node in wanted]
 
 

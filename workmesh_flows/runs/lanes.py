@@ -10,13 +10,14 @@ from workmesh_flows.adapters.store.refused_decisions import Decision
 from workmesh_flows.domain.lane import Direction
 from workmesh_flows.domain.lane_figures import SUCCEEDED, figures_in_words
 from workmesh_flows.domain.protocol import Protocol
+from workmesh_flows.domain.reports import counted
 from workmesh_flows.domain.service import Mesh, Service
 from workmesh_flows.inventory.documents import inventory_read_once
 from workmesh_flows.operations.delivery.limits import RunLimits
 from workmesh_flows.runs.assign import assign_all
 from workmesh_flows.runs.finish import finish_run
 from workmesh_flows.runs.lane_scheduler import run_lanes
-from workmesh_flows.runs.result import LaneResult, RunResult, counted
+from workmesh_flows.runs.result import LaneResult, RunResult
 from workmesh_flows.tasks import lanes as tasks
 
 
@@ -31,7 +32,7 @@ class LaneSelection:
 
 @dataclass(frozen=True, slots=True)
 class ReplayRequest:
-    """A decision about parked records: about all that wait for one, or about those named."""
+    """A decision about refused records: about all that are parked or blocking, or about those named."""
 
     records: Sequence[str] = ()
     entities: Sequence[str] = ()
@@ -63,7 +64,7 @@ def sync(mesh: Mesh, name: str, selection: LaneSelection, limits: RunLimits) -> 
 
 
 def replay(mesh: Mesh, name: str, request: ReplayRequest) -> RunResult:
-    """Replay or skip parked records, push the records that are free again, then finish the run."""
+    """Replay or skip refused records, push the records that are free again, then finish the run."""
     decision: Decision = "skip" if request.skip else "replay"
     number = tasks.decide_refused(mesh, name, decision, request.records, request.entities, request.protocols)
     summary = f"{'skipped' if request.skip else 'replayed'} {counted(number, 'record')}"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from prefect import get_run_logger
 
 from workmesh_flows.domain.node import Inventory, NodeState
-from workmesh_flows.domain.reports import first_reason
+from workmesh_flows.domain.reports import counted, first_reason
 from workmesh_flows.domain.service import Mesh
 from workmesh_flows.errors import ConfigurationError, RunFailed, UnknownName
 from workmesh_flows.inventory.documents import load_inventory
@@ -19,7 +19,7 @@ from workmesh_flows.operations.moves.plan import DrainRequest, RebalanceRequest
 from workmesh_flows.planning.rebalance.plan import PINNED
 from workmesh_flows.planning.stored_plan import StoredPlan
 from workmesh_flows.runs.finish import finish_run
-from workmesh_flows.runs.result import RunResult, by_reason, counted
+from workmesh_flows.runs.result import RunResult, by_reason
 from workmesh_flows.runs.saved_plan import apply_saved_plan
 from workmesh_flows.tasks import moves as tasks
 
@@ -56,7 +56,7 @@ def drain(mesh: Mesh, request: DrainRequest, plan_id: str, options: MoveOptions)
     inventory = load_inventory()
     plans: Iterable[StoredPlan]
     if not plan_id:
-        # Lazily: the plan of a service has to see the room that the moves of the service before it have taken.
+        # Lazily: the plan of a service has to see the capacity that the moves of the service before it have taken.
         plans = (tasks.plan_moves(mesh, service.name, request) for service in mesh.services)
     else:
         plan = tasks.check(mesh, plan_id)
@@ -89,7 +89,7 @@ def revoke(mesh: Mesh, nodes: Sequence[str]) -> RunResult:
     inventory = load_inventory()
     for node in nodes:
         if node not in inventory.nodes:
-            raise UnknownName("node", node, sorted(inventory.nodes))
+            raise UnknownName("the mesh", "node", node, sorted(inventory.nodes))
         if inventory.nodes[node].state is NodeState.DRAINING:
             tasks.set_state(node, NodeState.ACTIVE.value)
     return finish_run(
@@ -128,7 +128,7 @@ def _run_plans(
         publish_plans(plans, f"Applied: {summary}.")
         publish_moves(moves.reports)
     result = finish_run(mesh, RunResult(summary, plans=plans, moves=moves.reports), service)
-    if problems := moves.problems + _stuck_in_drains(plans):
+    if problems := moves.problems + _not_drained(plans):
         lines = "\n".join(f"  {problem}" for problem in problems)
         raise RunFailed(
             f"{result.message}; not all entities could be moved:\n{lines}\n"
@@ -140,16 +140,16 @@ def _run_plans(
 def _log_plan(plan: StoredPlan) -> None:
     logger = get_run_logger()
     logger.info("%s", plan)
-    for entities, reason in by_reason(plan.plan.stuck):
+    for entities, reason in by_reason(plan.plan.cannot_move):
         logger.warning("entities of %s cannot move (%s): %s", plan.service, entities, reason)
 
 
-def _stuck_in_drains(plans: Sequence[StoredPlan]) -> list[str]:
+def _not_drained(plans: Sequence[StoredPlan]) -> list[str]:
     """A problem of each drain in which entities cannot move for another reason than that they are pinned."""
     return [
-        f"{plan.service}: {len(plan.plan.stuck):,} cannot move{first_reason(plan.plan.stuck)}"
+        f"{plan.service}: {counted(len(plan.plan.cannot_move), 'entity', 'entities')} cannot move{first_reason(plan.plan.cannot_move)}"
         for plan in plans
-        if plan.kind == "drain" and any(reason != PINNED for _, reason in plan.plan.stuck)
+        if plan.kind == "drain" and any(reason != PINNED for _, reason in plan.plan.cannot_move)
     ]
 
 
@@ -161,7 +161,7 @@ def _summary(plans: Sequence[StoredPlan], made: MovesMade) -> str:
     for number, words in (
         (skipped, "skipped"),
         (planned - made.moved - skipped, "not moved"),
-        (sum(len(plan.plan.stuck) for plan in plans), "cannot move"),
+        (sum(len(plan.plan.cannot_move) for plan in plans), "cannot move"),
     ):
         if number:
             parts.append(f"{number:,} {words}")

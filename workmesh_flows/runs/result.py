@@ -56,11 +56,6 @@ class RunResult:
     assigning: bool = False
 
 
-def counted(number: int, word: str, plural: str = "") -> str:
-    """A number with its word: ``1 record``, ``2,000 records``."""
-    return f"{number:,} {word if number == 1 else plural or word + 's'}"
-
-
 NAMED = 5
 """Number of entities with the same reason that a line names."""
 

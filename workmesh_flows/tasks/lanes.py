@@ -49,7 +49,7 @@ def push(  # noqa: PLR0913, PLR0917 - each identifies the lane or limits the run
     retry_condition_fn=is_transient,
 )
 def pull(mesh: Mesh, service: str, protocol: str, node: str, now: bool) -> PullReport:
-    """Fetch the results of a lane."""
+    """Pull the results of a lane."""
     with lane_context(mesh, service, protocol, node, "pull", now=now) as context:
         return with_attempts(PullReport(protocol, node), lambda _: pull_lane(context))
 

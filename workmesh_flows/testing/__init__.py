@@ -7,7 +7,7 @@
   `Chaos` is a policy that chooses faults at random, the same ones for the same seed.
 * `History` is a file to which the proxy and the ``record_...`` functions write events; they are defined in
   `workmesh_flows.testing.history.events`.
-* `check_history` reports every broken promise of delivery: ordering, loss, duplicates, single sender per lane,
+* `check_history` reports every broken guarantee of delivery: ordering, loss, duplicates, single sender per lane,
   totals, push times. ``workmesh verify history.jsonl`` does the same in a terminal.
 """
 
@@ -33,7 +33,7 @@ from workmesh_flows.testing.history.recording import (
     record_report,
     record_state,
 )
-from workmesh_flows.testing.history.verdict import Promise, Verdict, Violation
+from workmesh_flows.testing.history.verdict import Guarantee, Verdict, Violation
 from workmesh_flows.testing.lane_run import pull_once, push_once
 from workmesh_flows.testing.mesh_run import MeshRun, run_mesh
 from workmesh_flows.testing.node import inventory_node, node_client, running_node
@@ -66,6 +66,7 @@ __all__ = [
     "Event",
     "Fault",
     "FaultyProxy",
+    "Guarantee",
     "HalfClose",
     "History",
     "Html",
@@ -74,7 +75,6 @@ __all__ = [
     "Limits",
     "MeshRun",
     "Policy",
-    "Promise",
     "RecordAccepted",
     "RecordDeleted",
     "RecordExists",

@@ -31,7 +31,7 @@ def test_a_healthy_node_answers_ping_version_and_workload() -> None:
             failure("Wrong api_key"), NodeMisconfigured, "is refused: Wrong api_key", id="a wrong key"
         ),
         pytest.param(Answer(b"no", 400), NodeMisconfigured, "is refused", id="400"),
-        pytest.param(Answer(b"", 401), NodeMisconfigured, "refuses the api key", id="401"),
+        pytest.param(Answer(b"", 401), NodeMisconfigured, "refuses the API key", id="401"),
         pytest.param(Answer(b"", 302, {"Location": "/404"}), NodeMisconfigured, "/404", id="a redirect"),
         pytest.param(Answer(b"", 303, {"Location": "/500"}), NodeUnavailable, "error page", id="a crash"),
         pytest.param(Answer(b"", 500), NodeUnavailable, "500", id="500"),

@@ -113,16 +113,16 @@ def test_a_run_that_lost_its_lane_flags_nothing(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "room"), [(String(20), 20), (String(5_000), 2_000), (Text(), 2_000), (String(), 2_000)]
+    ("kind", "length"), [(String(20), 20), (String(5_000), 2_000), (Text(), 2_000), (String(), 2_000)]
 )
 def test_an_error_text_is_cut_to_its_column_and_to_2000_characters(
-    engine: Engine, kind: Any, room: int
+    engine: Engine, kind: Any, length: int
 ) -> None:
     letters = Letters(engine, error=kind)
     letters.push([], {1: "ä😀" * 5_000, 2: "short"})
     letters.pull({3: "ä😀" * 5_000})
     rows = letters.rows()
-    assert rows[1].sent_error == ("ä😀" * 5_000)[:room]
+    assert rows[1].sent_error == ("ä😀" * 5_000)[:length]
     assert rows[2].sent_error == "short"
     assert rows[3].back_error == ("ä😀" * 5_000)[:2_000]
 

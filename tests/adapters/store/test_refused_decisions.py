@@ -86,9 +86,11 @@ def test_unknown_names_change_nothing(engine: Engine) -> None:
     there.bad.add(kind.key(101))
     run(engine, there)
     known = str(kind.key(101))
-    with pytest.raises(UnknownName, match="there is no refused record of orders 'no uuid'"):
+    with pytest.raises(UnknownName, match="service orders has no refused record 'no uuid'"):
         decide_refused(engine, there.service, "replay", records=[known, "no uuid"])
-    with pytest.raises(UnknownName, match=f"no entity with refused records of orders '{kind.key(2)}'"):
+    with pytest.raises(
+        UnknownName, match=f"service orders has no entity with refused records '{kind.key(2)}'"
+    ):
         decide_refused(engine, there.service, "skip", records=[known], entities=[str(kind.key(2))])
     with pytest.raises(ConfigurationError, match="name the records or entities to skip"):
         decide_refused(engine, there.service, "skip")

@@ -170,5 +170,5 @@ def test_concurrent_runs_assign_each_entity_once_and_exceed_no_cap(engine: Engin
     assert sum(report["assigned"] for report in reports) == 3 * cap
     assert Counter(held(engine).values()) == {"n1": cap, "n2": cap, "n3": cap, None: count - 3 * cap}
     assert min(report["assigned"] for report in reports) == 0, (
-        "the second one finds no room and nothing to do"
+        "the second one finds no free capacity and nothing to do"
     )

@@ -103,9 +103,9 @@ def test_without_room_the_error_names_the_cap_that_binds_and_nothing_is_written(
 def test_an_unknown_key_or_service_is_named(engine: Engine) -> None:
     write_accounts(engine, [{}])
     mesh, nodes = account_mesh(), inventory(node("n1"))
-    with pytest.raises(UnknownName, match=r"no entity of micro\.mails '7'"):
+    with pytest.raises(UnknownName, match=r"service micro\.mails has no entity '7'"):
         assign_entity(engine, mesh, MAILS, nodes, 7)
-    with pytest.raises(UnknownName, match=r"no entity of micro\.mails '7'"):
+    with pytest.raises(UnknownName, match=r"service micro\.mails has no entity '7'"):
         assigned_node(engine, mesh.service(MAILS), 7)
     with pytest.raises(UnknownName, match=r"no service 'micro\.faxes'"):
         assign_entity(engine, mesh, "micro.faxes", nodes, 1)

@@ -59,7 +59,7 @@ def test_without_a_shared_cap_services_do_not_wait_for_each_other(engine: Engine
 
 @pytest.mark.parametrize("together", ["apart", "together"])
 def test_concurrent_runs_of_two_services_do_not_exceed_the_shared_cap(engine: Engine, together: str) -> None:
-    """Each run would find room for all its entities; a run waits for the other one, whichever services they assign."""
+    """Each run would find free capacity for all its entities; a run waits for the other one, whichever services they assign."""
     write_accounts(engine, [{}] * 300)
     url = engine.url.render_as_string(hide_password=False)
     wanted = ([MAILS], [CALLS]) if together == "apart" else ([MAILS, CALLS], [CALLS, MAILS])
@@ -87,7 +87,7 @@ def test_all_services_are_assigned_in_one_transaction(engine: Engine) -> None:
 
 
 def test_services_planned_together_leave_each_other_room(engine: Engine) -> None:
-    """Assigned one after the other, mails would take the room that calls need, which run on n1 only."""
+    """Assigned one after the other, mails would take the capacity that calls need, which run on n1 only."""
     write_accounts(engine, [{}] * 4)
     caps = inventory(node("n1", max_entities={"*": 4}), node("n2", services=[MAILS], max_entities={"*": 4}))
     reports = assign_all(engine, account_mesh(), caps)

@@ -92,7 +92,7 @@ def test_results_are_waited_for_up_to_a_deadline(engine: Engine) -> None:
     with two_nodes(processing(upto=upto)) as (_, _, n1, n2):
         push(engine, service, n1)
         report = hand_over(moving(engine, service, n1, n2, settle_seconds=30), steps([1], "n1", "n2"))
-    assert (report.moved, report.again, report.note) == (1, 0, "")
+    assert (report.moved, report.records_to_push, report.note) == (1, 0, "")
     assert all(flags(engine, pulled=True).values())
 
 
@@ -104,7 +104,7 @@ def test_repush_sends_everything_from_the_beginning(engine: Engine) -> None:
         push(engine, service, n1)
         pull(engine, service, n1)
         report = hand_over(moving(engine, service, n1, n2), steps([1], "n1", "n2"), repush=True)
-        assert report.again == 3
+        assert report.records_to_push == 3
         push(engine, service, n2)
     assert sent_ids(new.asked) == [1, 3, 5]
     assert flags(engine, pulled=True) == {1: None, 2: True, 3: None, 4: True, 5: None, 6: True}
@@ -137,7 +137,10 @@ def test_records_without_a_pull_stay_pushed_unless_everything_is_sent_again(engi
     with two_nodes() as (_, _, n1, n2):
         push(engine, service, n1)
         assert hand_over(moving(engine, service, n1, n2), steps([1], "n1", "n2")).records_to_push == 0
-        assert hand_over(moving(engine, service, n1, n2), steps([1], "n2", "n1"), repush=True).records_to_push == 3
+        assert (
+            hand_over(moving(engine, service, n1, n2), steps([1], "n2", "n1"), repush=True).records_to_push
+            == 3
+        )
     assert former(engine) == []
 
 

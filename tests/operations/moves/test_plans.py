@@ -94,7 +94,7 @@ def test_a_shared_cap_limits_a_plan(engine: Engine) -> None:
         engine, shop_mesh(), S, inventory(node("n1"), node("n2", max_entities={"*": 1})), DrainRequest(["n1"])
     )
     assert len(plan.plan.moves) == 1
-    assert len(plan.plan.stuck) == 3
+    assert len(plan.plan.cannot_move) == 3
 
 
 def test_pinned_entities_stay(engine: Engine) -> None:
@@ -102,10 +102,10 @@ def test_pinned_entities_stay(engine: Engine) -> None:
     known = inventory(node("n1"), node("n2"))
     plan = make_plan(engine, shop_mesh(), S, known, DrainRequest(["n1"], pinned=["2"]))
     assert ends(plan) == [("1", "n1", "n2")]
-    assert [str(entity) for entity, _ in plan.plan.stuck] == ["2"]
+    assert [str(entity) for entity, _ in plan.plan.cannot_move] == ["2"]
     with pytest.raises(UnknownName, match="'two'"):
         make_plan(engine, shop_mesh(), S, known, DrainRequest(["n1"], pinned=["two"]))
-    with pytest.raises(UnknownName, match=r"no entity of shop\.orders '9'$"):
+    with pytest.raises(UnknownName, match=r"service shop\.orders has no entity '9'$"):
         make_plan(engine, shop_mesh(), S, known, DrainRequest(["n1"], pinned=["9"]))
 
 
@@ -123,7 +123,7 @@ def test_a_drain_of_a_mesh_accepts_names_that_only_one_service_knows(engine: Eng
 def test_an_unknown_node_is_an_error_that_lists_the_known_ones(engine: Engine) -> None:
     write_shops(engine, ["n1"])
     for asked in (DrainRequest(["n9"]), RebalanceRequest(sources=["n9"])):
-        with pytest.raises(UnknownName, match="no node 'n9'; known: n1, n2"):
+        with pytest.raises(UnknownName, match="no node 'n9'; it has: n1, n2"):
             make_plan(engine, shop_mesh(), S, inventory(node("n1"), node("n2")), asked)
 
 
@@ -145,7 +145,7 @@ def test_a_plan_is_read_as_it_was_saved(engine: Engine) -> None:
     assert saved.plan.to_json() == made.to_json()
     assert str(saved.plan) == str(made)
     assert API_KEY not in made.to_json()
-    with pytest.raises(UnknownName, match=f"no plan 'drain-0'; known: {made.id}"):
+    with pytest.raises(UnknownName, match=f"no plan 'drain-0'; it has: {made.id}"):
         read_plan(engine, "drain-0")
 
 

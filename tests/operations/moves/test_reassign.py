@@ -48,7 +48,7 @@ def test_without_another_node_the_assignment_is_unchanged(engine: Engine) -> Non
         n3 = one.node("shop.orders", name="n3", state=NodeState.STANDBY)
         with pytest.raises(
             NoCapacity,
-            match=r"no node of shop\.orders has room for entity 4: its weight 4 is more than max_weight",
+            match=r"no node of shop\.orders has free capacity for entity 4: its weight 4 is more than max_weight",
         ):
             reassign(moving(engine, service, n1, n2, n3), 4)
         assert assigned_node(engine, service, 4) == "n1"
@@ -94,6 +94,6 @@ def test_an_unassigned_entity_and_a_missing_one_give_different_errors(engine: En
         with pytest.raises(NoCapacity, match="entity 1: it has no node yet: assign it"):
             action(moving(engine, service), 1)
         with pytest.raises(
-            UnknownName, match=r"no entity of shop\.orders '9'; entities are named by Shop\.\w+"
+            UnknownName, match=r"service shop\.orders has no entity '9'; entities are named by Shop\.\w+"
         ):
             action(moving(engine, service), 9)

@@ -224,9 +224,9 @@ def test_an_unassigned_entity_has_the_cap_that_prevents_it_as_reason(
 @pytest.mark.parametrize(
     ("count", "loads", "text"),
     [
-        pytest.param(5, [Load("a", max_entities=2), Load("b", max_entities=1)], "3 entities to 2 nodes, 2 could not be assigned: every node is at its max_entities", id="many"),
-        pytest.param(2, [Load("a", max_entities=1)], "1 entity to 1 node, 1 could not be assigned: every node is at its max_entities", id="one of each"),
-        pytest.param(2_000, [Load("a")], "2,000 entities to 1 node", id="thousands"),
+        pytest.param(5, [Load("a", max_entities=2), Load("b", max_entities=1)], "3 entities to 2 nodes (a 2, b 1), 2 could not be assigned: every node is at its max_entities", id="many"),
+        pytest.param(2, [Load("a", max_entities=1)], "1 entity to 1 node (a 1), 1 could not be assigned: every node is at its max_entities", id="one of each"),
+        pytest.param(2_000, [Load("a")], "2,000 entities to 1 node (a 2,000)", id="thousands"),
         pytest.param(0, [Load("a")], "every entity has a node", id="nothing to do"),
         pytest.param(2, [], "2 entities could not be assigned: no active node runs the service", id="no node"),
         pytest.param(

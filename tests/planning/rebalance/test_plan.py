@@ -122,12 +122,12 @@ def test_nodes_without_free_capacity_exchange_over_a_third_node() -> None:
 def test_full_nodes_exchange_by_a_detour_or_the_note_reports_no_balance() -> None:
     entities = holding(a=[4, 4], b=[2, 2], c=[6])
     full = [PlannerNode("a", 2), PlannerNode("b", 2)]
-    stuck = plan_rebalance(entities, full, tolerance=0)
-    assert not stuck.moves
-    assert (stuck.stuck, stuck.note) == ([], "no balance within 0 % was found")
+    full_plan = plan_rebalance(entities, full, tolerance=0)
+    assert not full_plan.moves
+    assert (full_plan.cannot_move, full_plan.note) == ([], "no balance within 0 % was found")
     plan = plan_rebalance(entities, [*full, PlannerNode("c", 2)], tolerance=0)
-    assert [move.why for move in plan.moves].count("make room") == 1
-    assert not plan.stuck
+    assert [move.why for move in plan.moves].count("free capacity") == 1
+    assert not plan.cannot_move
     assert plan.busiest_after == 1.0
 
 
@@ -143,7 +143,9 @@ def test_an_entity_over_all_other_caps_is_stuck_and_others_on_its_node_move() ->
     nodes = [PlannerNode(name, max_weight=100) for name in "abc"]
     for plan in (plan_rebalance(entities, nodes, emergency=True), plan_rebalance(entities, nodes)):
         assert {move.entity for move in plan.moves} == {"a2", "a3"}
-        assert plan.stuck == [("a1", "its weight 500 exceeds every other max_weight (largest 100, on b)")]
+        assert plan.cannot_move == [
+            ("a1", "its weight 500 exceeds every other max_weight (largest 100, on b)")
+        ]
 
 
 def test_a_drain_does_not_report_entities_over_a_cap_on_other_nodes() -> None:
@@ -152,14 +154,14 @@ def test_a_drain_does_not_report_entities_over_a_cap_on_other_nodes() -> None:
         entities,
         [replace(A, drain=True), PlannerNode("b", max_weight=1, takes=False), PlannerNode("c", max_weight=1)],
     )
-    assert (moves_of(plan), plan.stuck) == ("a1>c", [])
+    assert (moves_of(plan), plan.cannot_move) == ("a1>c", [])
 
 
 def test_sources_and_pinned_limit_which_entities_move() -> None:
     entities = holding(a=[1] * 6, b=[1] * 6, c=[])
     assert {move.source for move in plan_rebalance(entities, [A, B, C], sources=["b"]).moves} == {"b"}
     pinned = plan_rebalance(entities, [replace(A, drain=True), B, C], pinned=["a1"])
-    assert pinned.stuck == [("a1", "it is pinned")]
+    assert pinned.cannot_move == [("a1", "it is pinned")]
     assert "a1" not in {move.entity for move in pinned.moves}
 
 
@@ -167,14 +169,14 @@ def test_a_stuck_entity_is_reported_with_the_cap_that_prevents_its_move() -> Non
     entities = holding(a=[40, 5], b=[5])
     heavy = plan_drain(entities, [replace(A, drain=True), PlannerNode("b", max_weight=35)])
     assert moves_of(heavy) == "a2>b"
-    assert heavy.stuck == [("a1", "its weight 40 exceeds every other max_weight (largest 35, on b)")]
+    assert heavy.cannot_move == [("a1", "its weight 40 exceeds every other max_weight (largest 35, on b)")]
     entities = holding(a=[30, 5], b=[10])
     tight = plan_drain(entities, [replace(A, drain=True), PlannerNode("b", max_weight=35)])
-    assert tight.stuck == [("a1", "its weight 30 is more than max_weight leaves free on any node (20)")]
+    assert tight.cannot_move == [("a1", "its weight 30 is more than max_weight leaves free on any node (20)")]
     full = plan_drain(entities, [replace(A, drain=True), PlannerNode("b", max_entities=1)])
-    assert {reason for _, reason in full.stuck} == {"every node is at its max_entities"}
+    assert {reason for _, reason in full.cannot_move} == {"every node is at its max_entities"}
     alone = plan_drain(entities, [replace(A, drain=True)])
-    assert {reason for _, reason in alone.stuck} == {"no other node takes entities"}
+    assert {reason for _, reason in alone.cannot_move} == {"no other node takes entities"}
     assert alone.note == "no node takes entities"
 
 
@@ -191,7 +193,7 @@ def test_nodes_without_slack_are_packed_exactly() -> None:
     plan = plan_drain(
         entities, [replace(A, drain=True), PlannerNode("b", max_weight=15), PlannerNode("c", max_weight=15)]
     )
-    assert not plan.stuck
+    assert not plan.cannot_move
 
 
 def test_max_moves_and_at_once_limit_a_plan() -> None:
@@ -228,7 +230,7 @@ def test_a_plan_has_gains_and_loads() -> None:
         (0, 0, 1, 5),
     ]
     assert (plan.busiest, plan.busiest_after) == (2.0, 1.0)
-    assert str(plan).startswith("1 move from 1 to 1 node")
+    assert str(plan).startswith("1 move, from 1 node to 1 node")
 
 
 @pytest.mark.parametrize(
@@ -251,5 +253,5 @@ def test_arguments_out_of_range_raise_value_error(options: dict[str, Any], probl
 
 
 def test_an_unknown_source_raises_unknown_name() -> None:
-    with pytest.raises(UnknownName, match="there is no node 'x'; known: a, b"):
+    with pytest.raises(UnknownName, match="the mesh has no node 'x'; it has: a, b"):
         plan_rebalance([], [B, A], sources=["x"])

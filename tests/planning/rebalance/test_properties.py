@@ -167,10 +167,10 @@ def check_all(mesh: Mesh, shuffled: Mesh) -> None:
     assert repr(shuffled.plan()) == repr(plan)
     assert str(plan)
     node_of = follow(mesh, plan)
-    stuck = [key for key, _ in plan.stuck]
-    assert len(stuck) == len(set(stuck))
+    cannot_move = [key for key, _ in plan.cannot_move]
+    assert len(cannot_move) == len(set(cannot_move))
     if not mesh.options["emergency"] and not mesh.options.get("sources"):
-        assert left_over(mesh, node_of) <= set(stuck)
+        assert left_over(mesh, node_of) <= set(cannot_move)
     done = mesh.after(plan)
     again = done.plan()
     assert not again.moves, f"{plan.moves} and then {again.moves}"
@@ -182,7 +182,7 @@ def check_all(mesh: Mesh, shuffled: Mesh) -> None:
             assert some.moves == plan.moves
     if mesh.options["emergency"]:
         over = {node.node for node in plan.nodes if is_over(mesh, node)}
-        assert {move.source for move in plan.moves if move.why != "make room"} <= over
+        assert {move.source for move in plan.moves if move.why != "free capacity"} <= over
 
 
 def is_over(mesh: Mesh, node: Any) -> bool:
@@ -211,8 +211,8 @@ def check_drain(mesh: Mesh, shuffled: Mesh) -> None:
     assert plan == plan_drain(shuffled.entities, shuffled.nodes, **options)
     node_of = follow(mesh, plan)
     drains = {node.node for node in mesh.nodes if node.drain}
-    assert {move.source for move in plan.moves if move.why != "make room"} <= drains
-    assert left_over(mesh, node_of) == {key for key, _ in plan.stuck}
+    assert {move.source for move in plan.moves if move.why != "free capacity"} <= drains
+    assert left_over(mesh, node_of) == {key for key, _ in plan.cannot_move}
     assert not plan_drain(mesh.after(plan).entities, mesh.nodes, **options).moves
 
 

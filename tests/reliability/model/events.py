@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def during_run(scene: Scene, name: str) -> dict[str, Callable[[], None]]:
     """The events by name, for a run of a lane of the node ``name``."""
     return {
-        "the master is killed": scene.promises.kill,
+        "the master is killed": scene.guarantees.kill,
         "another run takes over": lambda: take_over(scene, name),
         "an entity is moved here": lambda: move_here(scene, name),
         "an entity is moved away": lambda: move_away(scene, name),
@@ -36,11 +36,11 @@ def during_run(scene: Scene, name: str) -> dict[str, Callable[[], None]]:
 def take_over(scene: Scene, name: str) -> None:
     """The run is paused until its lease has expired, another run pushes, and the first one resumes."""
     scene.environment.expire()
-    paused, scene.promises.moment = scene.promises.moment, None
+    paused, scene.guarantees.moment = scene.guarantees.moment, None
     with suppress(LaneStopped, LaneLost):
         push_lane(scene.lane_context(name))
-    scene.promises.moment, scene.promises.paused = paused, True
-    scene.promises.add_unwritten()
+    scene.guarantees.moment, scene.guarantees.paused = paused, True
+    scene.guarantees.add_unwritten()
 
 
 def move_here(scene: Scene, name: str) -> None:
@@ -55,7 +55,7 @@ def move_here(scene: Scene, name: str) -> None:
     except LaneBusy:
         assert scene.killed
     # All its records existed before the move: none of them is late.
-    scene.promises.late -= {row.id for row in scene.environment.rows().values() if row.owner == other}
+    scene.guarantees.late -= {row.id for row in scene.environment.rows().values() if row.owner == other}
 
 
 def move_away(scene: Scene, name: str) -> None:
@@ -65,8 +65,8 @@ def move_away(scene: Scene, name: str) -> None:
     if owner is not None:
         target = NODES[name == NODES[0]]
         hand_over(scene.move_context(), [Step(owner, name, target, 1, "a test")])
-        scene.promises.paused = True
-        scene.promises.add_unwritten()
+        scene.guarantees.paused = True
+        scene.guarantees.add_unwritten()
 
 
 def delete_pending(scene: Scene) -> None:
@@ -74,4 +74,4 @@ def delete_pending(scene: Scene) -> None:
     if pending:
         with scene.environment.engine.begin() as connection:
             connection.execute(delete(Order).where(Order.id == max(pending)))
-        scene.promises.add_unwritten()
+        scene.guarantees.add_unwritten()

@@ -1,4 +1,4 @@
-"""The events of a shop and its two nodes, as rules in any order; `promises.py` checks the promises."""
+"""The events of a shop and its two nodes, as rules in any order; `guarantees.py` checks the guarantees."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ class Shops(RuleBasedStateMachine):
         if decision == "replay":
             for other, (whose, _, _) in refused_records.items():
                 if other == record or (whole and whose == owner):
-                    self.scene.promises.reset(other)
+                    self.scene.guarantees.reset(other)
 
     @precondition(lambda self: self.scene.killed)
     @rule()
@@ -183,4 +183,4 @@ class Shops(RuleBasedStateMachine):
     def teardown(self) -> None:
         if hasattr(self, "scene"):
             self.scene.settle()
-            self.scene.promises.check_end()
+            self.scene.guarantees.check_end()

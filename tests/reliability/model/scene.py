@@ -7,8 +7,8 @@ from typing import cast
 
 from tests.reliability.model.environment import LIMITS, NODES, Environment
 from tests.reliability.model.events import during_run
+from tests.reliability.model.guarantees import Guarantees
 from tests.reliability.model.model_node import Faults, ModelNode
-from tests.reliability.model.promises import Promises
 from tests.reliability.model.watched_calls import Killed, Moment, watched_service
 from workmesh_flows import Mesh
 from workmesh_flows.domain.node import Inventory
@@ -31,13 +31,13 @@ EventAt = tuple[int, bool, str]
 
 
 class Scene:
-    """One example: it writes records, runs lanes and moves entities, and checks the promises of each."""
+    """One example: it writes records, runs lanes and moves entities, and checks the guarantees of each."""
 
     def __init__(self, environment: Environment, *, size: int | None, most: int, policy: Policy) -> None:
         self.environment, self.policy = environment, policy
         self.nodes: dict[str, ModelNode] = environment.reset()
-        self.promises = Promises(environment, self.nodes, most)
-        self.service = watched_service(self.promises, size=size, most=most, policy=policy)
+        self.guarantees = Guarantees(environment, self.nodes, most)
+        self.service = watched_service(self.guarantees, size=size, most=most, policy=policy)
         self.written = self.holder = 0
         self.later: list[tuple[list[int], int, list[int]]] = []
         self.killed = False
@@ -53,7 +53,7 @@ class Scene:
         ids = self.new_ids(len(sorts))
         with self.environment.engine.begin() as connection:
             self.environment.write(connection, ids, owner, sorts)
-        self.promises.late.update(ids)
+        self.guarantees.late.update(ids)
 
     def commit(self) -> None:
         ids, owner, sorts = self.later.pop(0)
@@ -95,38 +95,38 @@ class Scene:
             self.environment.assignments(),
             self.environment.refused(),
         )
-        self.promises.start_run(moment)
+        self.guarantees.start_run(moment)
         faults = self.nodes[name].faults
         undisturbed = faults == Faults() and at is None and not self.killed
         stopped, report = None, None
         try:
             report = push_lane(self.lane_context(name, max_batch), limits)
         except Killed:
-            self.promises.add_unwritten()
+            self.guarantees.add_unwritten()
             self.environment.leave_leased(name, ["push"])
             self.killed = True
         except LaneBusy:
             assert self.killed
         except LaneLost:
-            assert self.promises.paused
-            self.promises.add_unwritten()  # refusals after its pause, which it cannot write
+            assert self.guarantees.paused
+            self.guarantees.add_unwritten()  # refusals after its pause, which it cannot write
         except LaneStopped as error:
             stopped, report = error, cast("PushReport", error.report)
-            self.promises.add_unwritten()
-        self.promises.raise_violation()
+            self.guarantees.add_unwritten()
+        self.guarantees.raise_violation()
         blocked = self.policy == "block" and "blocks it" in str(stopped)
         assert stopped is None or blocked or not undisturbed, str(stopped)
-        flagged = self.promises.end_run(before, name)
-        self.promises.check_state()
+        flagged = self.guarantees.end_run(before, name)
+        self.guarantees.check_state()
         if report is not None:
-            self.promises.check_report(report)
+            self.guarantees.check_report(report)
         if report is not None and at is None:
             assert report.pushed == len(flagged)
-            assert flagged == [id_ for id_ in self.promises.accepted if id_ in set(flagged)]
+            assert flagged == [id_ for id_ in self.guarantees.accepted if id_ in set(flagged)]
             if not stopped:
                 eligible = [
                     id_
-                    for id_ in self.promises.eligible(before, refused_records)
+                    for id_ in self.guarantees.eligible(before, refused_records)
                     if assignments[before[id_].owner] == name
                 ]
                 seen = report.selected + report.not_reached
@@ -138,7 +138,7 @@ class Scene:
     def pull_once(self, name: str, at: EventAt | None = None) -> None:
         moment = None if at is None else Moment(at[0], at[1], during_run(self, name)[at[2]])
         before = self.environment.rows()
-        self.promises.start_run(moment)
+        self.guarantees.start_run(moment)
         faults, stopped = self.nodes[name].faults, None
         try:
             report = pull_lane(self.lane_context(name))
@@ -151,10 +151,10 @@ class Scene:
             return
         except LaneStopped as error:
             stopped, report = error, cast("PullReport", error.report)
-        self.promises.raise_violation()
+        self.guarantees.raise_violation()
         assert stopped is None or faults.down or self.named_deleted_record(name), str(stopped)
-        self.promises.check_report(report)
-        self.promises.check_state()
+        self.guarantees.check_report(report)
+        self.guarantees.check_state()
         now = self.environment.rows()
         pulled = [row.id for row in now.values() if row.pulled and not before[row.id].pulled]
         assert report.pulled == len(pulled)
@@ -163,7 +163,7 @@ class Scene:
         self, owner: int, killed: str | None, act: Callable[[MoveContext], object], *, again: bool
     ) -> None:
         source = self.environment.assignments()[owner]
-        self.promises.start_run(None)
+        self.guarantees.start_run(None)
 
         def kill_at(step: str) -> None:
             if step == killed:
@@ -180,16 +180,16 @@ class Scene:
         if again:
             for row in self.environment.rows().values():
                 if row.owner == owner:
-                    self.promises.reset(row.id)
-        self.promises.check_state()
+                    self.guarantees.reset(row.id)
+        self.guarantees.check_state()
 
     def replay_all(self) -> None:
-        self.promises.decided = True
+        self.guarantees.decided = True
         refused_records = self.environment.refused()
         decide_refused(self.environment.engine, self.service, "replay")
         for record in refused_records:
             if refused_records[record][1] in {"parked", "blocking"}:
-                self.promises.reset(record)
+                self.guarantees.reset(record)
 
     def expire_leases(self) -> None:
         if self.killed:
@@ -204,7 +204,7 @@ class Scene:
             node.faults = Faults()
         self.expire_leases()
         self.replay_all()
-        for owner in sorted(self.promises.missing()):
+        for owner in sorted(self.guarantees.missing()):
             self.send_again(owner)
         quiet, before = 0, self.environment.rows()
         while quiet < QUIET_CYCLES:

@@ -18,7 +18,7 @@ from tests.support.databases import KINDS, empty_postgresql, running_postgresql
 
 
 def main() -> int:
-    """Run a soak; returns 0 if no promise was broken."""
+    """Run a soak; returns 0 if no guarantee was broken."""
     arguments = _parser().parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as Ctrl-C: stop all processes
     settings = Settings(arguments.seconds, arguments.nodes, arguments.entities, arguments.seed)

@@ -97,7 +97,7 @@ def summarize(  # noqa: PLR0917 - the results beside the history
         ("refusals", f"{seen['refusals']:,}; replayed {disruptions['replayed']:,}"),
         ("runs", f"push {seen['runs of push']:,}, pull {seen['runs of pull']:,}"),
         ("lanes", ", ".join(f"{name} {logged[kind]:,}" for name, kind in LANES.items())),
-        ("violations", ", ".join(f"{promise} {found}" for promise, found in verdict.counts.items())),
+        ("violations", ", ".join(f"{guarantee} {found}" for guarantee, found in verdict.counts.items())),
         ("other problems", f"{len(problems):,}"),
     ]
     return SoakResult(seed, history, rows, verdict, disruptions, problems)

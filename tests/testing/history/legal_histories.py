@@ -1,4 +1,4 @@
-"""Random histories of a correct master, correct nodes and a bad network, which break no promise."""
+"""Random histories of a correct master, correct nodes and a bad network, which break no guarantee."""
 
 from __future__ import annotations
 

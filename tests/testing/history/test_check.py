@@ -1,4 +1,4 @@
-"""Hand-made histories: some break a promise, others only look as if they did."""
+"""Hand-made histories: some break a guarantee, others only look as if they did."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.testing.history.event_makers import (
     sent,
     state,
 )
-from workmesh_flows.testing import ArrivalsRead, Event, Promise, RequestOutcome, check_history
+from workmesh_flows.testing import ArrivalsRead, Event, Guarantee, RequestOutcome, check_history
 
 BOTH = [record(1), record(2)]
 LATE = [record(1, written=5.5), record(2)]
@@ -25,46 +25,46 @@ LOST, WITHHELD = RequestOutcome.LOST, RequestOutcome.WITHHELD
 
 
 @pytest.mark.parametrize(
-    ("events", "promise", "ids", "words"),
+    ("events", "guarantee", "ids", "words"),
     [
         pytest.param(
             [*BOTH, accepted(2, 1), accepted(1, 2)],
-            Promise.ORDERING,
+            Guarantee.ORDERING,
             (1, 2),
             "after record 2 (seq 1)",
             id="out of order",
         ),
         pytest.param(
             [record(1, sort="b"), record(2, sort="a"), accepted(1, 1), accepted(2, 2)],
-            Promise.ORDERING,
+            Guarantee.ORDERING,
             (2, 1),
             "comes after it in the order",
             id="out of order by sort, in order by id",
         ),
         pytest.param(
             [record(9, sort=None), record(10, sort=None), accepted(10, 1), accepted(9, 2)],
-            Promise.ORDERING,
+            Guarantee.ORDERING,
             (9, 10),
             "comes after it in the order",
             id="numbers are compared as numbers",
         ),
         pytest.param(
             [state(1, place=2), state(2, place=1), accepted(1, 1), accepted(2, 2)],
-            Promise.ORDERING,
+            Guarantee.ORDERING,
             (2, 1),
             "comes after it in the order",
             id="out of the database's own order",
         ),
         pytest.param(
             [*LATE, accepted(2, 1, time=6, epoch=1), accepted(1, 2, time=7), ping(1, 5.6)],
-            Promise.ORDERING,
+            Guarantee.ORDERING,
             (1, 2),
             "comes after it in the order",
             id="written before the run began",
         ),
         pytest.param(
             [*BOTH, accepted(2, 1), accepted(1, 2), record(1, written=1.5)],
-            Promise.ORDERING,
+            Guarantee.ORDERING,
             (1, 2),
             "comes after it in the order",
             id="recorded again later, which does not make it late",
@@ -78,131 +78,133 @@ LOST, WITHHELD = RequestOutcome.LOST, RequestOutcome.WITHHELD
                 accepted(2, 2, time=6, epoch=2),
                 accepted(1, 3, time=7, epoch=2),
             ],
-            Promise.ORDERING,
+            Guarantee.ORDERING,
             (1, 2),
             "comes after it in the order",
             id="late for one run, in time for the next",
         ),
         pytest.param(
             [*BOTH, moved(0.5), accepted(2, 1), accepted(1, 2), moved(3)],
-            Promise.ORDERING,
+            Guarantee.ORDERING,
             (1, 2),
             "comes after it in the order",
             id="moved before and after, but not in between",
         ),
         pytest.param(
-            [record(1), record(2), state(2), accepted(2, 1)], Promise.LOSS, (1,), "is gone", id="gone"
+            [record(1), record(2), state(2), accepted(2, 1)], Guarantee.LOSS, (1,), "is gone", id="gone"
         ),
-        pytest.param([state(1)], Promise.LOSS, (1,), "but no node accepted it", id="flagged, but at no node"),
+        pytest.param(
+            [state(1)], Guarantee.LOSS, (1,), "but no node accepted it", id="flagged, but at no node"
+        ),
         pytest.param(
             [state(1, node="n2", pulls=True), accepted(1, 1)],
-            Promise.LOSS,
+            Guarantee.LOSS,
             (1,),
             "pushed to n2, but only n1",
             id="flagged for a node that never accepted it",
         ),
         pytest.param(
             [state(1), ArrivalsRead(service="leads", node="n1", records=0), sent(1, [1], 0, 1)],
-            Promise.LOSS,
+            Guarantee.LOSS,
             (1,),
             "no node accepted it",
             id="answered with success, but not in the arrival log",
         ),
         pytest.param(
             [record(1), accepted(1, 1), accepted(1, 2)],
-            Promise.DUPLICATES,
+            Guarantee.DUPLICATES,
             (1,),
             "by n1 again (seq 1 and 2)",
             id="accepted twice",
         ),
         pytest.param(
             [record(1), accepted(1, 1), accepted(1, 1, time=2, node="n2")],
-            Promise.DUPLICATES,
+            Guarantee.DUPLICATES,
             (1,),
             "by n1 and by n2",
             id="accepted by two nodes without a move",
         ),
         pytest.param(
             [sent(1, [1], 0, 2), sent(2, [2], 1, 3)],
-            Promise.SINGLE_SENDER,
+            Guarantee.SINGLE_SENDER,
             (2,),
             "both of epoch 1",
             id="two overlapping requests",
         ),
         pytest.param(
             [sent(1, [1], 0, 9), sent(2, [2], 1, 2, outcome=WITHHELD, epoch=2)],
-            Promise.SINGLE_SENDER,
+            Guarantee.SINGLE_SENDER,
             (2,),
             "of epochs 1 and 2",
             id="two concurrent senders",
         ),
         pytest.param(
             [sent(1, [1], 0, 1, epoch=2), sent(2, [2], 2, 3, outcome=LOST)],
-            Promise.SINGLE_SENDER,
+            Guarantee.SINGLE_SENDER,
             (2,),
             "push request 2 of epoch 1 was sent to the node after request 1 of epoch 2",
             id="a replaced sender that resumes",
         ),
         pytest.param(
             [*BOTH, accepted(1, 1, epoch=2), accepted(2, 2, epoch=1)],
-            Promise.SINGLE_SENDER,
+            Guarantee.SINGLE_SENDER,
             (2,),
             "under epoch 1, after records of epoch 2",
             id="a record accepted from a replaced sender",
         ),
         pytest.param(
             [report(selected=5, pushed=2, refused=1, parked=1, waiting=0)],
-            Promise.TOTALS,
+            Guarantee.TOTALS,
             (),
             "selected 5, but reports 2 pushed + 1 refused + 1 parked + 0 waiting",
             id="a push report that does not add up",
         ),
         pytest.param(
             [report(direction="pull", selected=2, pulled=2, failed=1)],
-            Promise.TOTALS,
+            Guarantee.TOTALS,
             (),
             "1 failed",
             id="a pull report that does not add up",
         ),
         pytest.param(
             [report(selected=2, pushed=3, waiting=-1)],
-            Promise.TOTALS,
+            Guarantee.TOTALS,
             (),
             "-1 waiting",
             id="a negative count",
         ),
         pytest.param(
             [state(1, push_time=2.0), state(2, push_time=2.0), accepted(1, 1), accepted(2, 2)],
-            Promise.PUSH_TIMES,
+            Guarantee.PUSH_TIMES,
             (1, 2),
             "the same",
             id="equal push times",
         ),
         pytest.param(
             [state(1, owner=7, push_time=2.5), state(2, push_time=2.0), accepted(1, 1), accepted(2, 2)],
-            Promise.PUSH_TIMES,
+            Guarantee.PUSH_TIMES,
             (1, 2),
             "0.500000 s earlier",
             id="a falling push time",
         ),
         pytest.param(
             [state(1, push_time=2.5), state(2, owner=7, push_time=2.0), sent(1, [1, 2], 0, 1)],
-            Promise.PUSH_TIMES,
+            Guarantee.PUSH_TIMES,
             (1, 2),
             "0.500000 s earlier",
             id="a falling push time, in the order of the requests",
         ),
     ],
 )
-def test_a_broken_promise_is_reported_in_a_sentence(
-    events: Sequence[Event], promise: Promise, ids: tuple[int, ...], words: str
+def test_a_broken_guarantee_is_reported_in_a_sentence(
+    events: Sequence[Event], guarantee: Guarantee, ids: tuple[int, ...], words: str
 ) -> None:
     verdict = check_history(events)
     (violation,) = verdict.violations
-    assert (violation.promise, violation.ids) == (promise, ids)
+    assert (violation.guarantee, violation.ids) == (guarantee, ids)
     assert words in violation.sentence
-    assert f"{promise}: leads/lead" in str(verdict)
-    assert verdict.counts[promise] == 1
+    assert f"{guarantee}: leads/lead" in str(verdict)
+    assert verdict.counts[guarantee] == 1
 
 
 @pytest.mark.parametrize(

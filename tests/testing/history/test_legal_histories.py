@@ -1,4 +1,4 @@
-"""Histories that break no promise are clean; one falsified line in them is found."""
+"""Histories that break no guarantee are clean; one falsified line in them is found."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from tests.testing.history.legal_histories import legal_history
 from workmesh_flows.testing import (
     EntityMoved,
     Event,
+    Guarantee,
     LaneReported,
-    Promise,
     RecordAccepted,
     RecordExists,
     RecordState,
@@ -130,21 +130,21 @@ def test_a_legal_history_is_clean_with_its_lines_in_any_order(chance: Random) ->
 
 
 @pytest.mark.parametrize(
-    ("falsify", "promise"),
+    ("falsify", "guarantee"),
     [
-        (swap_two, Promise.ORDERING),
-        (lose_an_acceptance, Promise.LOSS),
-        (lose_a_record, Promise.LOSS),
-        (lose_a_push, Promise.LOSS),
-        (accept_again, Promise.DUPLICATES),
-        (overlap, Promise.SINGLE_SENDER),
-        (resume_replaced_sender, Promise.SINGLE_SENDER),
-        (miscount, Promise.TOTALS),
-        (same_time, Promise.PUSH_TIMES),
+        (swap_two, Guarantee.ORDERING),
+        (lose_an_acceptance, Guarantee.LOSS),
+        (lose_a_record, Guarantee.LOSS),
+        (lose_a_push, Guarantee.LOSS),
+        (accept_again, Guarantee.DUPLICATES),
+        (overlap, Guarantee.SINGLE_SENDER),
+        (resume_replaced_sender, Guarantee.SINGLE_SENDER),
+        (miscount, Guarantee.TOTALS),
+        (same_time, Guarantee.PUSH_TIMES),
     ],
 )
 @settings(max_examples=40, deadline=None)
 @given(CHANCE)
-def test_one_falsified_line_is_found(falsify: Falsify, promise: Promise, chance: Random) -> None:
+def test_one_falsified_line_is_found(falsify: Falsify, guarantee: Guarantee, chance: Random) -> None:
     events = falsify(legal_history(chance), chance)
-    assert check_history(events, settled=True).counts[promise]
+    assert check_history(events, settled=True).counts[guarantee]

@@ -8,7 +8,7 @@ from time import perf_counter
 import pytest
 
 from tests.testing.history.event_makers import accepted, pending, record, sent, state
-from workmesh_flows.testing import Event, Promise, check_history
+from workmesh_flows.testing import Event, Guarantee, check_history
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def test_a_settled_history_may_have_no_pending_record_but_parked_ones(
 ) -> None:
     assert check_history(events).clean
     verdict = check_history(events, settled=True)
-    assert [violation.promise for violation in verdict.violations] == [Promise.LOSS] * (words is not None)
+    assert [violation.guarantee for violation in verdict.violations] == [Guarantee.LOSS] * (words is not None)
     assert words is None or words in str(verdict)
 
 
@@ -54,5 +54,5 @@ def test_a_large_history_is_checked_in_seconds() -> None:
     began = perf_counter()
     verdict = check_history(events)
     assert perf_counter() - began < 5
-    assert verdict.counts[Promise.ORDERING] == count - 10
-    assert verdict.counts[Promise.PUSH_TIMES] == 0
+    assert verdict.counts[Guarantee.ORDERING] == count - 10
+    assert verdict.counts[Guarantee.PUSH_TIMES] == 0

@@ -50,7 +50,7 @@ class Sender:
 
 
 class HttpNodeClient:
-    """One node over a persistent connection. Raises only WorkmeshErrors; none of them contains the api key."""
+    """One node over a persistent connection. Raises only WorkmeshErrors; none of them contains the API key."""
 
     def __init__(self, node: Node, http: httpx.Client, limits: Limits, sender: Sender | None = None) -> None:
         """Use :func:`node_client`."""
@@ -66,7 +66,7 @@ class HttpNodeClient:
         return self._node.name
 
     def post(self, path: str, payload: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any JSON
-        """Post ``payload`` together with the api key and return the answer's ``value``.
+        """Post ``payload`` together with the API key and return the answer's ``value``.
 
         The Idempotency-Key is derived from the lane, the path and the payload: a request that is sent again has the
         same key. Raises NodeUnavailable, NodeMisconfigured, RequestCrashed, StaleEpoch, BatchTooLarge or RecordRefused.
@@ -74,7 +74,7 @@ class HttpNodeClient:
         content = encode(payload)
         if not content.startswith(b"{"):
             raise RecordRefused(
-                f"the payload is a {type(payload).__name__}, but must be an object, to which the api key is added"
+                f"the payload is a {type(payload).__name__}, but must be an object, to which the API key is added"
             )
         if self.at_most is not None and len(content) > self.at_most:
             size = f"the request has {len(content):,} bytes, {self.at_most:,} are allowed"
@@ -94,7 +94,7 @@ class HttpNodeClient:
             return read_answer(answer, path=path, scrub=self.scrub, now=now)
 
     def ping(self) -> None:
-        """Check that the node is reachable and accepts the api key; raises NodeUnavailable or NodeMisconfigured."""
+        """Check that the node is reachable and accepts the API key; raises NodeUnavailable or NodeMisconfigured."""
         self._ask(PING)
 
     def version(self) -> str:
@@ -200,6 +200,6 @@ def _verification(node: Node) -> ssl.SSLContext | bool:
 
 
 def _with_key(content: bytes, api_key: str) -> bytes:
-    """The JSON object with the api key appended: the last of two equal keys counts, and nothing is encoded twice."""
+    """The JSON object with the API key appended: the last of two equal keys counts, and nothing is encoded twice."""
     key = b'"api_key":' + encode(api_key) + b"}"
     return b"{" + key if content == b"{}" else content[:-1] + b"," + key

@@ -13,7 +13,7 @@ LOGGERS = ("httpx", "httpcore.http11", "httpcore.http2", "httpcore.proxy")
 def keep_answers_out_of_logs() -> None:
     """Install the filter in this process; more calls change nothing.
 
-    A node may echo a request's body, and with it the api key, in any part of its answer. Loggers belong to the process,
+    A node may echo a request's body, and with it the API key, in any part of its answer. Loggers belong to the process,
     and a process that makes no client needs no filter: so each new client calls this function.
     """
     for name in LOGGERS:

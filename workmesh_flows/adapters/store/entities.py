@@ -70,7 +70,7 @@ def unknown_entity(service: Service, key: Any) -> UnknownName:  # noqa: ANN401 -
     """The error that an entity does not exist, with the column that its key is looked up in."""
     column = entity_table(service).key
     hint = f"entities are named by {column.table.name}.{column.name}"
-    return UnknownName(f"entity of {service.name}", str(key), hint=hint)
+    return UnknownName(f"service {service.name}", "entity", str(key), hint=hint)
 
 
 def read_totals(connection: Connection, service: Service) -> NodeTotals:

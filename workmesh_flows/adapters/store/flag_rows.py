@@ -33,10 +33,10 @@ def flag_row(
     error: str | None = None,
 ) -> dict[str, Any]:
     """The parameters that flag one record; the error text is cut to the length of its column."""
-    room = getattr(flags.error.type, "length", None)
+    length = getattr(flags.error.type, "length", None)
     return {
         "workmesh_id": record_id,
         "workmesh_0": as_stored(time, flags.time),
         "workmesh_1": success,
-        "workmesh_2": None if error is None else stored_text(error, room),
+        "workmesh_2": None if error is None else stored_text(error, length),
     }

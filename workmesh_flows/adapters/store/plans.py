@@ -55,7 +55,10 @@ def read_plan(engine: Engine, plan_id: str) -> SavedPlan:
             known_plans.order_by(plans.c.planned_at.desc(), plans.c.id).limit(KNOWN_SHOWN)
         )
         raise UnknownName(
-            "plan", plan_id, [f"{known} ({kind} of {service})" for known, kind, service in latest]
+            "the database",
+            "plan",
+            plan_id,
+            [f"{known} ({kind} of {service})" for known, kind, service in latest],
         )
 
 

@@ -99,7 +99,7 @@ def _require_known(
 
 def _not_refused(kind: str, service: Service, names: Sequence[str]) -> UnknownName:
     return UnknownName(
-        f"{kind} of {service.name}", ", ".join(names), hint="workmesh parked shows those there are"
+        f"service {service.name}", kind, ", ".join(names), hint="workmesh failed lists the refused records"
     )
 
 

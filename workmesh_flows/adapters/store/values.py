@@ -43,10 +43,10 @@ def as_stored(value: datetime, column: Column[Any]) -> datetime:
     return utc if getattr(column.type, "timezone", False) else utc.replace(tzinfo=None)
 
 
-def stored_text(text: str, room: int | None = None) -> str:
-    """A text that any database accepts, cut to 2,000 characters or to ``room``, the length of its column.
+def stored_text(text: str, length: int | None = None) -> str:
+    """A text that any database accepts, cut to 2,000 characters or to ``length``, that of its column.
 
     Databases refuse half a surrogate pair, and PostgreSQL the character NUL; both are replaced.
     """
     plain = text.replace("\0", " ").encode(errors="replace").decode()
-    return plain[: min(room or LONGEST_TEXT, LONGEST_TEXT)]
+    return plain[: min(length or LONGEST_TEXT, LONGEST_TEXT)]

@@ -25,7 +25,7 @@ def push_call_problems(push: Push) -> Iterator[str]:
     if not isinstance(name, str) or not name:
         yield f"push name must be a string that is not empty, not {described(name)}"
     elif name == "api_key":
-        yield "push name 'api_key' is reserved for the api key of the request; choose another name"
+        yield "push name 'api_key' is reserved for the API key of the request; choose another name"
     if payload is not None and (problem := function_problem(payload, "record")):
         yield f"push payload {problem}"
 

@@ -32,7 +32,7 @@ def assign(  # noqa: PLR0913 - the last two narrow it down
     With ``where``, only entities that match the condition on their columns are assigned.
 
     Two concurrent runs wait for each other, so no entity is assigned twice and no cap is exceeded. An entity for which
-    no node has room stays unassigned and is reported with the cap that binds.
+    no node has free capacity stays unassigned and is reported with the cap that binds.
     """
     return _assign(engine, mesh, [mesh.service(name)], inventory, limit=limit, where=where)[name]
 
@@ -42,7 +42,7 @@ def assign_all(
 ) -> dict[str, AssignReport]:
     """The same for all services of a mesh in one transaction, at most ``limit`` entities of each.
 
-    They are planned together: where nodes have a cap that the services share, no service takes the last room that
+    They are planned together: where nodes have a cap that the services share, no service takes the last free capacity that
     another one needs, as long as an assignment of all entities exists.
     """
     return _assign(engine, mesh, mesh.services, inventory, limit=limit)

@@ -34,7 +34,7 @@ PAGE = 2_000
 """Records read at once, or the nearest multiple of the batch size below it: each page costs a query of its own."""
 
 LATEST_EPOCH = 2**62
-"""The highest epoch that is accepted from a node; the column of a lane's epoch has room for many higher ones."""
+"""The highest epoch that is accepted from a node; the column of a lane's epoch can store many higher ones."""
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Called after each batch with the records processed so far, and the total when the lane was leased."""

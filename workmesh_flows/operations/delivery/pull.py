@@ -1,4 +1,4 @@
-"""Pull: collect the results of the records that a node has processed."""
+"""Pull: request the results of the records that a node has processed."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ class _Collection:
                 return
 
     def collect(self, batch: Page, *, certain: bool = True) -> int:
-        """Fetch the results of a batch of records and write them with the flags; return the number of results.
+        """Request the results of a batch of records and write them with the flags; return the number of results.
 
         Where it is not ``certain`` that the node has processed the records, those without a result do not count.
         """

@@ -133,5 +133,5 @@ def _blocking_record(context: LaneContext, tables: PushTables) -> tuple[str, str
 def _blocked_reason(record: str, reason: str) -> str:
     return (
         f"record {record} blocks it: {reason}. It was refused for the last time; fix and replay it, or skip it "
-        "(workmesh parked lists it)"
+        "(workmesh failed lists it)"
     )

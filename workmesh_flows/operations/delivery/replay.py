@@ -40,7 +40,7 @@ def decide_refused(  # noqa: PLR0913 - each narrows the choice
     """
     if decision == "skip" and not (records or entities):
         raise ConfigurationError(
-            "name the records or entities to skip: a skipped record is not sent any more (workmesh parked lists them)"
+            "name the records or entities to skip: a skipped record is not sent any more (workmesh failed lists them)"
         )
     chosen = [
         push_tables(service, protocol)

@@ -33,7 +33,7 @@ def hand_over(
 
     With ``repush`` everything is sent again from the beginning, and results are not waited for. A step with the same
     source and target only does that. Entities that are at neither their source nor their target, and those for which
-    the target has no room any more, are skipped. Raises LaneBusy, LaneLost or StoreError.
+    the target has no free capacity any more, are skipped. Raises LaneBusy, LaneLost or StoreError.
     """
     start, tally = monotonic(), _Tally(len(steps))
     source = steps[0].source
@@ -115,7 +115,7 @@ def _fitting(
     steps: Sequence[Step],
     skipped: list[tuple[Step, str]],
 ) -> list[Step]:
-    """The steps whose target has room now; the others are added to ``skipped`` with the reason."""
+    """The steps whose target has free capacity now; the others are added to ``skipped`` with the reason."""
     total = totals_of_all(run.connection, context.mesh, [context.service], inventory)
     loads = {load.node: load for load in loads_of(run, inventory, total)}
     fitting = []

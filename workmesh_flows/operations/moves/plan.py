@@ -101,10 +101,12 @@ def require_known(
     known = assigned | set(inventory.nodes) | set(inventory.problems)
     for name in request.nodes if isinstance(request, DrainRequest) else request.sources:
         if name not in known:
-            raise UnknownName("node", name, sorted(known))
+            raise UnknownName("the mesh", "node", name, sorted(known))
     for text in request.pinned:
         if not any(text in keys for keys in pinned.values()):
-            raise UnknownName(f"entity of {' or '.join(pinned)}", text)
+            raise UnknownName(
+                "the mesh" if len(pinned) > 1 else f"service {next(iter(pinned))}", "entity", text
+            )
     return {name: list(keys.values()) for name, keys in pinned.items()}
 
 

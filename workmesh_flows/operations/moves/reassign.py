@@ -17,7 +17,7 @@ from workmesh_flows.planning.assignment.plan import plan_assignment
 def reassign(context: MoveContext, entity: Any, *, repush: bool = False) -> MoveReport:  # noqa: ANN401 - any key
     """Move an entity by a hand-over to another node, chosen by the service's criterion.
 
-    Raises NoCapacity where the entity has no node, or no other node has room: its assignment is unchanged then. Raises
+    Raises NoCapacity where the entity has no node, or no other node has free capacity: its assignment is unchanged then. Raises
     UnknownName for an entity that does not exist.
     """
     inventory = context.inventory()

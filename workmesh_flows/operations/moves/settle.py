@@ -1,4 +1,4 @@
-"""Settle: before entities leave a node, collect the results of their records that it has processed."""
+"""Settle: before entities leave a node, pull the results of their records that it has processed."""
 
 from __future__ import annotations
 

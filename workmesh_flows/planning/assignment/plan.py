@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 from typing import Any
 
 from workmesh_flows.domain.criteria import Criterion, EntityWeight
-from workmesh_flows.domain.reports import first_reason
+from workmesh_flows.domain.reports import counted, first_reason
 from workmesh_flows.planning.assignment.capacity import Capacity, Slots
 from workmesh_flows.planning.assignment.greedy import PlacedEntities, place
 from workmesh_flows.planning.assignment.packing import BUDGET
@@ -73,10 +74,11 @@ class AssignmentPlan:
         count, left = len(self.assigned), len(self.unassigned)
         reason = first_reason(self.unassigned)
         if not count:
-            rest = f"{_counted(left, 'entity', 'entities')} could not be assigned{reason}"
+            rest = f"{counted(left, 'entity', 'entities')} could not be assigned{reason}"
             return rest if left else "every entity has a node"
-        nodes = len({node for _, node in self.assigned})
-        summary = f"{_counted(count, 'entity', 'entities')} to {_counted(nodes, 'node', 'nodes')}"
+        nodes = Counter(node for _, node in self.assigned)
+        each = ", ".join(f"{node} {entities:,}" for node, entities in sorted(nodes.items()))
+        summary = f"{counted(count, 'entity', 'entities')} to {counted(len(nodes), 'node')} ({each})"
         return summary + (f", {left:,} could not be assigned{reason}" if left else "")
 
 
@@ -152,7 +154,3 @@ def _reasons(unplaced: Sequence[tuple[Any, int]], nodes: Sequence[Capacity]) -> 
         return f"its weight {weight} is more than max_weight leaves free on any node ({max(most, 0)})"
 
     return [(key, why(weight)) for key, weight in unplaced]
-
-
-def _counted(number: int, one: str, many: str) -> str:
-    return f"{number:,} {one if number == 1 else many}"

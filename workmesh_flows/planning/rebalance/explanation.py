@@ -54,7 +54,7 @@ def busiest(here: Placement, targets: TargetLoads) -> float:
     )
 
 
-def stuck(
+def cannot_move(
     end: Placement, limits: Limits, blocked: Sequence[int], facts: SequenceFacts, *, caps: bool
 ) -> list[tuple[Any, str]]:
     """The entities that should have left their node, by key, and why they could not.
@@ -104,7 +104,7 @@ def _free(end: Placement, node: int) -> float:
 
 def _why(here: Placement, source: int, *, detour: bool) -> Why:
     if detour:
-        return "make room"
+        return "free capacity"
     if here.nodes[source].drain:
         return "drain"
     return "over cap" if here.over_cap(source) else "balance"

@@ -39,7 +39,7 @@ class SequenceFacts:
         return placement(self.entities, self.nodes, sources=self.sources, pinned=self.pinned)
 
     def after(self, end: Placement) -> SequenceFacts:
-        """The input after a plan was carried out."""
+        """The input after a plan was applied."""
         names = [node.node for node in end.nodes]
         entities = [
             one if one.node == names[node] else replace(one, node=names[node])

@@ -68,7 +68,7 @@ def plan_rebalance(  # noqa: PLR0913 - each argument is one independent option o
     known = sorted(node.node for node in nodes)
     for name in sorted(sources):
         if name not in known:
-            raise UnknownName("node", name, known)
+            raise UnknownName("the mesh", "node", name, known)
     facts = SequenceFacts(entities, nodes, sources, pinned, at_once)
     if emergency:
         return _plan(facts, _minimal(within_caps, objective), within_caps, max_moves, _emergency_note)
@@ -131,7 +131,7 @@ def _plan(
     max_moves: int | None,
     note_of: Callable[[Placement, TargetLoads, int], str],
 ) -> MovePlan:
-    """Plan the moves; entities that stay above the ``required`` limits are stuck."""
+    """Plan the moves; entities that stay above the ``required`` limits cannot move."""
     whole = made = plan_sequence(facts, goal_of)
     start = made.start
     targets = even_loads(start)
@@ -149,7 +149,7 @@ def _plan(
     return MovePlan(
         moves=moves,
         nodes=explanation.loads(start, made.end, targets),
-        stuck=explanation.stuck(
+        cannot_move=explanation.cannot_move(
             whole.end, required(whole.end), whole.blocked, facts, caps=required is not drained
         ),
         busiest=explanation.busiest(start, targets),

@@ -1,4 +1,4 @@
-"""The check of a whole history against every promise of delivery."""
+"""The check of a whole history against every guarantee of delivery."""
 
 from __future__ import annotations
 

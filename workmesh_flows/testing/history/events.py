@@ -16,7 +16,7 @@ state       the state of a record at the end                                    
 
 Times are seconds since 1970 in UTC, as ``time.time()`` returns them. Ids, owners and sort values are JSON numbers or
 texts; ids and owners are compared as text, so that 7 and "7" are one record, as in the HTTP contract. Protocols of
-two services are different even where their names are equal. No event can hold an api key or a payload.
+two services are different even where their names are equal. No event can hold an API key or a payload.
 """
 
 from __future__ import annotations

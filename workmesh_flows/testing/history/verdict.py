@@ -15,8 +15,8 @@ SHOWN = 20
 """Number of violations that a verdict prints; the rest are counted."""
 
 
-class Promise(StrEnum):
-    """The promises of delivery that a history is checked against."""
+class Guarantee(StrEnum):
+    """The guarantees of delivery that a history is checked against."""
 
     ORDERING = "ordering"
     LOSS = "loss"
@@ -28,9 +28,9 @@ class Promise(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """A broken promise: the ids of the records concerned, and their lane (``node`` is None if none is concerned)."""
+    """A broken guarantee: the ids of the records concerned, and their lane (``node`` is None if none is concerned)."""
 
-    promise: Promise
+    guarantee: Guarantee
     service: str
     protocol: str
     node: str | None
@@ -38,14 +38,14 @@ class Violation:
     sentence: str
 
     @classmethod
-    def on_lane(cls, promise: Promise, lane: Lane, ids: tuple[Id, ...], sentence: str) -> Self:
+    def on_lane(cls, guarantee: Guarantee, lane: Lane, ids: tuple[Id, ...], sentence: str) -> Self:
         """A violation that concerns one lane."""
-        return cls(promise, lane.service, lane.protocol, lane.node, ids, sentence)
+        return cls(guarantee, lane.service, lane.protocol, lane.node, ids, sentence)
 
     def __str__(self) -> str:
-        """The promise, the lane and the sentence."""
+        """The guarantee, the lane and the sentence."""
         lane = "/".join(part for part in (self.service, self.protocol, self.node) if part)
-        return f"{self.promise}: {lane}: {self.sentence}"
+        return f"{self.guarantee}: {lane}: {self.sentence}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +58,14 @@ class Verdict:
 
     @property
     def clean(self) -> bool:
-        """Whether no promise was broken."""
+        """Whether no guarantee was broken."""
         return not self.violations
 
     @property
-    def counts(self) -> Mapping[Promise, int]:
-        """The number of violations of each promise, also where it is 0."""
-        found = Counter(violation.promise for violation in self.violations)
-        return {promise: found[promise] for promise in Promise}
+    def counts(self) -> Mapping[Guarantee, int]:
+        """The number of violations of each guarantee, also where it is 0."""
+        found = Counter(violation.guarantee for violation in self.violations)
+        return {guarantee: found[guarantee] for guarantee in Guarantee}
 
     @property
     def sentences(self) -> list[str]:

@@ -143,7 +143,7 @@ def test_keys_that_sqlite_stores_in_another_form_are_a_problem(engine: Engine) -
     run(engine, """UPDATE "select" SET "Id of it" = '00000000-0000-0000-0000-000000000007'""")
     (problem,) = problems(engine, Mesh([world.service]))
     assert problem.endswith(
-        "1 of 1 values of the id column are not found by the value read: "
+        "1 of 1 values of the id column are not found again by the value read: "
         "stored as '00000000-00...', but the declared type writes '00000000000...'"
     )
     (finding,) = (f for f in check_mesh(engine, Mesh([world.service])) if f.level is Level.PROBLEM)

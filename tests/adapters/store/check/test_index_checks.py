@@ -77,7 +77,7 @@ def test_an_index_that_does_not_fit_replaces_none(engine: Engine) -> None:
     )
     found = advice(engine)
     assert len(found) == 4
-    assert found[1].startswith("the full index b is read past all other records to the few required ones")
+    assert found[1].startswith("the index b contains all records, and is searched for the few required ones")
 
 
 def test_index_names_are_short_and_unique_for_any_table_name() -> None:

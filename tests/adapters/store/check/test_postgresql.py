@@ -68,7 +68,7 @@ def test_without_names_of_nodes_a_length_of_50_is_advised(postgresql: Engine) ->
     create_shop(postgresql)
     run(postgresql, 'ALTER TABLE "Shop" ALTER COLUMN "order" TYPE VARCHAR(49)')
     assert problems(postgresql) == []
-    assert any("room for 49 characters" in what for what in advice(postgresql))
+    assert any("has 49 characters" in what for what in advice(postgresql))
     assert fixed(postgresql) == []
 
 

@@ -15,9 +15,9 @@ from workmesh_flows.adapters.store.check.type_kinds import differ, found_type, s
 from workmesh_flows.domain.answers import LONGEST_TEXT
 from workmesh_flows.domain.checks.flags import MICROSECONDS
 
-NAME_ROOM = 50
+NAME_LENGTH = 50
 """Recommended length of an assignment column if the names of the nodes are not known."""
-ERROR_ROOM = 200
+ERROR_LENGTH = 200
 """Recommended length of an error column: in a shorter one, reasons are often cut."""
 
 
@@ -102,32 +102,32 @@ def _type_findings(
 def _length_findings(
     catalogue: LiveSchema, demand: RequiredColumn, there: ReflectedColumn, nodes: Collection[str] | None
 ) -> Iterator[Finding]:
-    room = getattr(found_type(there), "length", None)
-    if not isinstance(room, int) or demand.role not in {"assignment", "error"}:
+    length = getattr(found_type(there), "length", None)
+    if not isinstance(length, int) or demand.role not in {"assignment", "error"}:
         return
-    needed, enough, what = (_error_room if demand.role == "error" else _name_room)(demand, nodes)
-    if room < enough:
-        level = Level.PROBLEM if room < needed else Level.ADVICE
-        kind = f"VARCHAR({needed if room < needed else enough})"
+    needed, enough, what = (_error_length if demand.role == "error" else _name_length)(demand, nodes)
+    if length < enough:
+        level = Level.PROBLEM if length < needed else Level.ADVICE
+        kind = f"VARCHAR({needed if length < needed else enough})"
         change = catalogue.write.alter_column(demand.column, f"TYPE {kind}")
-        narrow = f"the {demand.title} column has room for {room} characters: {what}"
+        narrow = f"the {demand.title} column has {length} characters: {what}"
         yield Finding(level, where(demand.column), narrow, f"make it {kind}", change)
 
 
-def _name_room(demand: RequiredColumn, nodes: Collection[str] | None) -> tuple[int, int, str]:
+def _name_length(demand: RequiredColumn, nodes: Collection[str] | None) -> tuple[int, int, str]:
     """The length that is required, the length that is recommended, and why."""
     del demand
     if nodes is None:
-        return 0, NAME_ROOM, "names of nodes may be longer"
+        return 0, NAME_LENGTH, "names of nodes may be longer"
     longest = max(nodes, key=len, default="")
     return len(longest), len(longest), f"the node {longest} has {len(longest)}"
 
 
-def _error_room(demand: RequiredColumn, nodes: Collection[str] | None) -> tuple[int, int, str]:
+def _error_length(demand: RequiredColumn, nodes: Collection[str] | None) -> tuple[int, int, str]:
     """The same. Reasons are cut to the declared length; PostgreSQL rejects a reason longer than the column."""
     del nodes
     written = min(getattr(demand.column.type, "length", None) or LONGEST_TEXT, LONGEST_TEXT)
-    return written, max(written, ERROR_ROOM), f"reasons have up to {written} characters"
+    return written, max(written, ERROR_LENGTH), f"reasons have up to {written} characters"
 
 
 def _flag_findings(

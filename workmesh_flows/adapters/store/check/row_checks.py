@@ -72,11 +72,11 @@ def key_form_findings(engine: Engine, column: Column[Any], title: str) -> Iterat
         statement = select(column).where(column.in_(keys)).limit(KEYS * KEYS)
         found = set(_first_column(engine, statement))
     except _Unreadable as error:
-        what = f"values of the {title} column: cannot be read: {error}"
+        what = f"values of the {title} column cannot be read: {error}"
         yield Finding(Level.PROBLEM, where(column), what, to_do)
         return
     if lost := [key for key in keys if key not in found]:
-        what = f"{len(lost):,} of {len(keys):,} values of the {title} column are not found by the value read"
+        what = f"{len(lost):,} of {len(keys):,} values of the {title} column are not found again by the value read"
         raw, written = stored[lost[0]], _written(engine, column, lost[0])
         if raw != written:
             what += f": stored as {_excerpt(raw)}, but the declared type writes {_excerpt(written)}"

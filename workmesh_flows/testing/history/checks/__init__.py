@@ -1,1 +1,1 @@
-"""The checks on a history: one module for each promise of delivery."""
+"""The checks on a history: one module for each guarantee of delivery."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from workmesh_flows.testing.history.index import HistoryIndex
-from workmesh_flows.testing.history.verdict import Promise, Violation
+from workmesh_flows.testing.history.verdict import Guarantee, Violation
 
 
 def find_duplicates(index: HistoryIndex) -> Iterator[Violation]:
@@ -23,5 +23,5 @@ def find_duplicates(index: HistoryIndex) -> Iterator[Violation]:
                     else f"by {earlier.node} and by {accepted.node}"
                 )
                 sentence = f"record {record.id} was accepted {where}, and its owner was not moved in between"
-                yield Violation(Promise.DUPLICATES, *stream, accepted.node, (record.id,), sentence)
+                yield Violation(Guarantee.DUPLICATES, *stream, accepted.node, (record.id,), sentence)
             earlier = accepted

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from workmesh_flows.testing.history.events import RecordState
 from workmesh_flows.testing.history.index import HistoryIndex, KnownRecord
-from workmesh_flows.testing.history.verdict import Promise, Violation
+from workmesh_flows.testing.history.verdict import Guarantee, Violation
 
 
 def find_lost_records(index: HistoryIndex, *, settled: bool) -> Iterator[Violation]:
@@ -19,7 +19,7 @@ def find_lost_records(index: HistoryIndex, *, settled: bool) -> Iterator[Violati
             found := _loss(record, settled=settled, has_states=stream in index.with_states)
         ):
             node, sentence = found
-            yield Violation(Promise.LOSS, *stream, node, (record.id,), f"record {record.id} {sentence}")
+            yield Violation(Guarantee.LOSS, *stream, node, (record.id,), f"record {record.id} {sentence}")
 
 
 def _loss(record: KnownRecord, *, settled: bool, has_states: bool) -> tuple[str | None, str] | None:

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from workmesh_flows.domain.lane import Lane
 from workmesh_flows.testing.history.events import RecordAccepted, Sort
 from workmesh_flows.testing.history.index import HistoryIndex, KnownRecord
-from workmesh_flows.testing.history.verdict import Promise, Violation
+from workmesh_flows.testing.history.verdict import Guarantee, Violation
 
 SortKey = Callable[[KnownRecord], Any]
 
@@ -76,7 +76,7 @@ def _violation(lane: Lane, late: _Arrival, early: _Arrival) -> Violation:
         f"record {late.accepted.id} of owner {late.record.owner} was accepted (seq {late.accepted.seq}) after record "
         f"{early.accepted.id} (seq {early.accepted.seq}), which comes after it in the order"
     )
-    return Violation.on_lane(Promise.ORDERING, lane, (late.accepted.id, early.accepted.id), sentence)
+    return Violation.on_lane(Guarantee.ORDERING, lane, (late.accepted.id, early.accepted.id), sentence)
 
 
 def _run_starts(index: HistoryIndex, lane: Lane) -> dict[int | None, float]:

@@ -15,7 +15,7 @@ from itertools import pairwise
 from workmesh_flows.domain.lane import Lane
 from workmesh_flows.testing.history.events import RecordAccepted, RequestOutcome
 from workmesh_flows.testing.history.index import HistoryIndex, KnownRecord
-from workmesh_flows.testing.history.verdict import Promise, Violation
+from workmesh_flows.testing.history.verdict import Guarantee, Violation
 
 
 def find_falling_push_times(index: HistoryIndex) -> Iterator[Violation]:
@@ -32,7 +32,7 @@ def _violations(lane: Lane, earlier: KnownRecord, later: KnownRecord) -> Iterato
         sentence = f"record {later.id} was confirmed after record {earlier.id}, but its push time is " + (
             "the same" if second == first else f"{first - second:.6f} s earlier"
         )
-        yield Violation.on_lane(Promise.PUSH_TIMES, lane, (earlier.id, later.id), sentence)
+        yield Violation.on_lane(Guarantee.PUSH_TIMES, lane, (earlier.id, later.id), sentence)
 
 
 def _confirmed_records(index: HistoryIndex, lane: Lane) -> Iterator[list[KnownRecord]]:

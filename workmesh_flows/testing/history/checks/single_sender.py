@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from workmesh_flows.domain.lane import Lane
 from workmesh_flows.testing.history.events import RequestOutcome, RequestSent
 from workmesh_flows.testing.history.index import HistoryIndex
-from workmesh_flows.testing.history.verdict import Promise, Violation
+from workmesh_flows.testing.history.verdict import Guarantee, Violation
 
 STALE_EPOCH = 412
 """The status code with which a node rejects a sender that was replaced."""
@@ -52,7 +52,7 @@ def _overlaps(lane: Lane, requests: Sequence[RequestSent]) -> Iterator[Violation
                 f"{lane.direction} request {request.number} started {last.end - request.start:.6f} s before request "
                 f"{last.number} ended, {epochs}"
             )
-            yield Violation.on_lane(Promise.SINGLE_SENDER, lane, request.ids[:1], sentence)
+            yield Violation.on_lane(Guarantee.SINGLE_SENDER, lane, request.ids[:1], sentence)
         if last is None or request.end > last.end:
             last = request
 
@@ -65,7 +65,7 @@ def _requests_under_old_epochs(lane: Lane, requests: Sequence[RequestSent]) -> I
                 f"push request {request.number} of epoch {request.epoch} was sent to the node after request "
                 f"{highest.number} of epoch {highest.epoch}"
             )
-            yield Violation.on_lane(Promise.SINGLE_SENDER, lane, request.ids[:1], sentence)
+            yield Violation.on_lane(Guarantee.SINGLE_SENDER, lane, request.ids[:1], sentence)
         else:
             highest = request
 
@@ -81,6 +81,6 @@ def _records_under_old_epochs(index: HistoryIndex, lane: Lane) -> Iterator[Viola
                 f"record {accepted.id} was accepted under epoch {accepted.epoch}, "
                 f"after records of epoch {highest}"
             )
-            yield Violation.on_lane(Promise.SINGLE_SENDER, lane, (accepted.id,), sentence)
+            yield Violation.on_lane(Guarantee.SINGLE_SENDER, lane, (accepted.id,), sentence)
         previous = accepted.epoch
         highest = accepted.epoch if highest is None else max(highest, accepted.epoch)

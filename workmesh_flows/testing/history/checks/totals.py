@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from workmesh_flows.testing.history.index import HistoryIndex
-from workmesh_flows.testing.history.verdict import Promise, Violation
+from workmesh_flows.testing.history.verdict import Guarantee, Violation
 
 PUSH_COUNTS = ("pushed", "refused", "parked", "waiting")
 PULL_COUNTS = ("pulled", "failed", "in_flight")
@@ -19,4 +19,4 @@ def find_wrong_totals(index: HistoryIndex) -> Iterator[Violation]:
         if report.selected != sum(counts.values()) or min(counts.values()) < 0:
             summed = " + ".join(f"{count} {name}" for name, count in counts.items())
             sentence = f"a run selected {report.selected}, but reports {summed}"
-            yield Violation(Promise.TOTALS, report.service, report.protocol, report.node, (), sentence)
+            yield Violation(Guarantee.TOTALS, report.service, report.protocol, report.node, (), sentence)

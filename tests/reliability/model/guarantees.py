@@ -1,4 +1,4 @@
-"""The model: the promises that hold for each request, for each run, and at the end."""
+"""The model: the guarantees that hold for each request, for each run, and at the end."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from workmesh_flows.planning.refusals import RefusalState
 
 
 @dataclass
-class Promises:
-    """Watches each request; asserts every promise that holds while runs are going on."""
+class Guarantees:
+    """Watches each request; asserts every guarantee that holds while runs are going on."""
 
     environment: Environment
     nodes: dict[str, ModelNode]
