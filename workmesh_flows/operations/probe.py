@@ -12,7 +12,7 @@ from workmesh_flows.domain.node import Node, NodeState
 from workmesh_flows.errors import NodeError
 
 PROBED_AT_ONCE = 32
-"""Nodes pinged side by side."""
+"""Nodes that are pinged in parallel."""
 TIMEOUTS = Limits(connect_timeout=2.0, read_timeout=5.0)
 
 

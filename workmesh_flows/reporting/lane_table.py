@@ -39,6 +39,6 @@ def lanes_table(engine: Engine) -> pd.DataFrame:
     """One row for each lane and direction that ever ran.
 
     ``processed`` counts pushed or pulled records, ``failed`` refused ones or those that their node could not process,
-    both over the lane's whole life; ``failures`` are the lane's own, in a row.
+    both over the lane's whole life; ``failures`` are consecutive failures of the lane.
     """
     return pd.DataFrame(read_lanes(engine), columns=list(_TITLES), dtype=object).rename(columns=_TITLES)

@@ -1,4 +1,4 @@
-"""Running the lanes of a run: lanes of one node in declared order, nodes side by side."""
+"""Running the lanes of a run: lanes of one node in declared order, nodes in parallel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Applying a saved plan in a run: a task for each node of a wave, side by side."""
+"""Applying a saved plan in a run: a task for each node of a wave, in parallel."""
 
 from __future__ import annotations
 

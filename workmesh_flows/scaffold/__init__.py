@@ -37,7 +37,7 @@ def write_project(folder: Path, name: str | None = None, *, api: str = API) -> t
         rendered = {folder / path: text for path, text in _rendered(templates, package, api).items()}
     if existing := [path for path in rendered if path.exists()]:
         listed = ", ".join(str(path) for path in existing)
-        raise ConfigurationError(f"nothing was written: {listed} exists; name another folder")
+        raise ConfigurationError(f"nothing was written: these files exist: {listed}; name another folder")
     for path, text in rendered.items():
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -40,7 +40,7 @@ class MovesMade:
 
 
 RunWave: TypeAlias = Callable[[int, Sequence[str]], MovesMade]
-"""Makes the moves of one wave, given by its number and the nodes that entities leave in it, side by side or not."""
+"""Makes the moves of one wave, given by its number and the nodes that entities leave in it, in parallel or not."""
 
 
 def apply_plan(
