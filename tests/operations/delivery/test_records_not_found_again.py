@@ -57,7 +57,7 @@ def test_a_record_deleted_while_its_result_is_fetched_makes_its_batch_be_fetched
         push(engine, shop_service(), node.node())
         stopped = pull_stops(engine, shop_service(), node.node())
     assert stopped.transient
-    assert counts(stopped.report) == Counts(waiting=5)
+    assert counts(stopped.report) == Counts(in_flight=5)
 
 
 def test_ids_that_another_program_wrote_in_another_form_are_never_reported_as_pushed(tmp_path: Path) -> None:
