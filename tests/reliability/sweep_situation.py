@@ -86,18 +86,30 @@ def fix_deliveries(engine: Engine) -> None:
         connection.execute(update(Delivery).where(*refused).values(email="fixed@example.com"))
 
 
+TIMES_LOST = {"delivery": 1, "open": 2}
+"""How often the node is lost during a push, by protocol."""
+
+
 @dataclass(slots=True)
 class NetworkFaults:
-    """A policy of the proxy: the number of faults left for each kind of request, over all masters."""
+    """A policy of the proxy: the number of faults left for each kind of request, over all masters.
 
-    left: dict[str, int] = field(default_factory=lambda: {"delivery": 1, "open": 2, "status": 1})
+    After a lost answer to a push the next ping is lost, too, as where the node has died.
+    """
+
+    left: dict[str, int] = field(default_factory=lambda: {**TIMES_LOST, "status": 1})
+    lost: bool = False
 
     def __call__(self, request: Request) -> Fault | None:
         content = parse_request(request)
         if content.direction == "push" and {DROPPED: "delivery", DROPPED_OPEN: "open"}.items() & {
             (number, content.protocol) for number in content.ids
         }:
-            return DropAnswer() if self._use(str(content.protocol)) else None
+            self.lost = self._use(str(content.protocol))
+            return DropAnswer() if self.lost else None
+        if self.lost and request.path.endswith("/ping.json"):
+            self.lost = False
+            return DropAnswer()
         if request.path.endswith("/status.json"):
             return Unavailable() if self._use("status") else None
         return None

@@ -34,7 +34,7 @@ def lose_the_answer(engine: Engine, service: Service, one: ModelNode, node: Node
     """Push all orders; then push order 3, whose answer is lost after the node has accepted it."""
     push(engine, service, node)
     write_orders(engine, [1], first=3)
-    one.faults.answers_lost = 1
+    one.faults.answers_lost = one.faults.pings_lost = 1
     push_stops(engine, service, node)
 
 
@@ -99,8 +99,8 @@ def test_a_skipped_record_that_its_node_has_delays_no_results_of_others(
     write_orders(engine, [1, 1])
     with model_nodes() as (one, _, n1, _):
         lose_the_answer(engine, service, one, n1)
-        one.faults.answers_lost = 2
-        push_stops(engine, service, n1)  # the record was sent twice more, and counts as refused
+        one.faults.answers_lost, one.faults.pings_lost = 2, 0
+        assert counts(push(engine, service, n1)) == Counts(refused=1), "sent alone twice, and never answered"
         assert decide_refused(engine, service, "skip", records=["3"]) == 1
         one.process(3)
         assert pull(engine, service, n1).pulled == 2

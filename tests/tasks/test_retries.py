@@ -21,16 +21,19 @@ ORDERS, BATCH = 40, 10
 
 @dataclass(slots=True)
 class Unreliable:
-    """A node that accepts one batch, then drops the answer of each push whose number ``drops`` selects."""
+    """A node that accepts one batch, then drops the answer of each push whose number ``drops`` selects, and one ping."""
 
     drops: Callable[[int], bool]
     pushes: int = field(default=0)
+    lost: bool = field(default=False)
 
     def __call__(self, asked: Asked) -> Answer:
-        if not asked.path.endswith("push.json"):
-            return success()
-        self.pushes += 1
-        return Answer(raw=b"") if self.pushes > 1 and self.drops(self.pushes - 1) else success()
+        if asked.path.endswith("push.json"):
+            self.pushes += 1
+            self.lost = self.pushes > 1 and self.drops(self.pushes - 1)
+            return Answer(raw=b"") if self.lost else success()
+        lost, self.lost = self.lost, False
+        return Answer(raw=b"") if lost else success()
 
 
 @pytest.fixture
@@ -72,7 +75,7 @@ def test_a_limit_holds_for_the_run_and_not_for_each_attempt(fleet: Fleet, flows:
 def test_a_report_over_attempts_adds_what_they_finished_and_keeps_what_the_last_one_left() -> None:
     first = PushReport("order", "n1", selected=20, pushed=10, refused=2, parked=1, waiting=7, seconds=1.0)
     last = PushReport("order", "n1", selected=9, pushed=5, refused=1, waiting=3, not_reached=4, seconds=2.0)
-    assert last.after(first) == PushReport("order", "n1", 20, 15, 1, 1, 3, 4, 3.0)
+    assert last.after(first) == PushReport("order", "n1", 22, 15, 3, 1, 3, 4, 3.0)
     assert PullReport("order", "n1", 4, 3, 1, seconds=1.0).after(PullReport("order", "n1", 9, 5, 2, 2)) == (
         PullReport("order", "n1", selected=9, pulled=8, failed=1, in_flight=0, seconds=1.0)
     )

@@ -50,10 +50,12 @@ class PushReport:
     def after(self, earlier: PushReport) -> PushReport:
         """Merge with the report of an earlier attempt of the run, whose finished records count too."""
         pushed, parked = earlier.pushed + self.pushed, earlier.parked + self.parked
+        refused = earlier.refused + self.refused  # a run sends each of them once
         return replace(
             self,
-            selected=pushed + parked + self.refused + self.waiting,
+            selected=pushed + refused + parked + self.waiting,
             pushed=pushed,
+            refused=refused,
             parked=parked,
             seconds=earlier.seconds + self.seconds,
             reasons={**earlier.reasons, **self.reasons},

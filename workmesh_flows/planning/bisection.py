@@ -52,6 +52,10 @@ class Bisection:
             raise ValueError(message)
         self._put_first(part, (len(part) + 1) // 2)
 
+    def repeat(self, part: Sequence[Sendable], *, at_most: int) -> None:
+        """Yield a part that was not answered again next, in parts of at most that many records."""
+        self._put_first(part, at_most)
+
     def _put_first(self, part: Sequence[Sendable], size: int) -> None:
         starts = range(0, len(part), max(size, 1))
         self._parts.extend(part[start : start + size] for start in reversed(starts))

@@ -1,10 +1,17 @@
-"""The state of a record after a refusal."""
+"""Whose fault refusals are, and the state of a record after one."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
+from typing import Any
 
 from workmesh_flows.domain.protocol import Policy
+
+SUSPICIOUS = 3
+"""Entities whose records a node refuses, without accepting any in the run, from which on the node is at fault."""
+SUSPICIOUS_LATER = 10
+"""The same for a node that accepted records earlier in the run."""
 
 
 class RefusalState(StrEnum):
@@ -34,3 +41,13 @@ def state_after(attempts: int, *, most: int, policy: Policy) -> RefusalState:
         "block": RefusalState.BLOCKING,
         "skip_record": RefusalState.SKIPPED,
     }[policy]
+
+
+def is_fault_of_node(owners: Iterable[Any], *, accepted_before: bool) -> bool:
+    """Whether refusals of records of these entities, one after the other, are the fault of their node.
+
+    A record that is refused while records of other entities are accepted is at fault itself. Faults of many unrelated
+    entities in a row are less likely than one fault of the node; they are more likely where the node accepted records
+    in the same run.
+    """
+    return len(set(owners)) >= (SUSPICIOUS_LATER if accepted_before else SUSPICIOUS)

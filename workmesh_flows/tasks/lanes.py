@@ -6,6 +6,8 @@ Their results are cached within the flow run: a retried flow run does not repeat
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
 
 from prefect import task
 
@@ -34,11 +36,11 @@ def push(  # noqa: PLR0913, PLR0917 - each identifies the lane or limits the run
     """Send the pending records of a lane."""
     with lane_context(mesh, service, protocol, node, "push", now=now) as context:
 
-        def one_attempt(earlier: PushReport) -> PushReport:
-            done = earlier.pushed + earlier.parked
-            return push_lane(context, limits.after(done, earlier.seconds))
+        def one_attempt(earlier: PushReport, started: datetime) -> PushReport:
+            done = earlier.pushed + earlier.refused + earlier.parked
+            return push_lane(replace(context, started=started), limits.after(done, earlier.seconds))
 
-        return with_attempts(PushReport(protocol, node), one_attempt)
+        return with_attempts(PushReport(protocol, node), context.clock(), one_attempt)
 
 
 @task(
@@ -51,7 +53,7 @@ def push(  # noqa: PLR0913, PLR0917 - each identifies the lane or limits the run
 def pull(mesh: Mesh, service: str, protocol: str, node: str, now: bool) -> PullReport:
     """Pull the results of a lane."""
     with lane_context(mesh, service, protocol, node, "pull", now=now) as context:
-        return with_attempts(PullReport(protocol, node), lambda _: pull_lane(context))
+        return with_attempts(PullReport(protocol, node), context.clock(), lambda *_: pull_lane(context))
 
 
 @task(

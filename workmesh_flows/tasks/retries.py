@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from prefect.context import TaskRunContext
 from prefect.runtime import task_run
 from prefect.tasks import exponential_backoff
 
+from workmesh_flows.adapters.store.engine import Clock
 from workmesh_flows.domain.reports import PullReport, PushReport
 from workmesh_flows.errors import LaneStopped, StoreUnavailable, WorkmeshError
 from workmesh_flows.settings import read_settings
@@ -46,8 +48,8 @@ def key_in_run(context: TaskRunContext, parameters: dict[str, Any]) -> str | Non
     return "-".join(str(part) for part in ("workmesh", context.task.name, run, *names))
 
 
-_earlier_attempts: dict[str, PushReport | PullReport] = {}
-"""Reports of the failed attempts of task runs, by id of the task run.
+_earlier_attempts: dict[str, tuple[datetime, PushReport | PullReport]] = {}
+"""When task runs began, and the reports of their failed attempts, by id of the task run.
 
 A module global, because Prefect retries a task in the same process and hands nothing from one attempt to the next.
 """
@@ -56,19 +58,21 @@ EARLIER_ATTEMPTS = 1_000
 """Number of unfinished lane reports kept; the oldest are dropped."""
 
 
-def with_attempts(empty: R, attempt: Callable[[R], R]) -> R:
+def with_attempts(empty: R, clock: Clock, attempt: Callable[[R, datetime], R]) -> R:
     """Run an attempt of a lane; its report, also that of an error it raises, includes earlier attempts of this task run.
 
-    ``attempt`` gets the report of the earlier attempts; ``empty`` is the report of an attempt that did nothing.
+    ``attempt`` gets the report of the earlier attempts, and when the first one began; ``empty`` is the report of an
+    attempt that did nothing.
     """
     run = str(task_run.id)
-    earlier = _earlier_attempts.pop(run, empty)
+    started, earlier = _earlier_attempts.pop(run) if run in _earlier_attempts else (clock(), empty)
     assert isinstance(earlier, type(empty))  # noqa: S101 - a task run processes one lane
     try:
-        return attempt(earlier).after(earlier)
+        return attempt(earlier, started).after(earlier)
     except WorkmeshError as error:
         partial = error.report if isinstance(error.report, type(empty)) else empty
-        error.report = _earlier_attempts[run] = partial.after(earlier)
+        error.report = merged = partial.after(earlier)
+        _earlier_attempts[run] = started, merged
         if len(_earlier_attempts) > EARLIER_ATTEMPTS:
             del _earlier_attempts[next(iter(_earlier_attempts))]
         raise

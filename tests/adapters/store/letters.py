@@ -101,9 +101,14 @@ class Letters:
         return acquire_lane(self.engine, lane, holder=holder, clock=lambda: clock, lease_seconds=30)
 
     def push(self, pushed: list[int], refused: dict[int, str] | None = None, now: datetime = NOW) -> None:
-        refusals = {key: Refusal(why, 1, now, RefusalState.RETRYING) for key, why in (refused or {}).items()}
+        refusals = {
+            key: Refusal(1, why, 1, now, RefusalState.RETRYING) for key, why in (refused or {}).items()
+        }
         with push_flags(
-            self.engine, self.lease, self.tables, read_refusals(self.engine, self.tables)
+            self.engine,
+            self.lease,
+            self.tables,
+            read_refusals(self.engine, self.tables, self.lease.lane.node),
         ) as flags:
             flags.write(pushed, refusals, now, answered=True)
 

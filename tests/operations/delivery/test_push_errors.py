@@ -20,6 +20,7 @@ from tests.operations.delivery.lane_runs import (
     push_stops,
     sent,
 )
+from tests.operations.delivery.refusals import refused_records
 from tests.support.counts import NOTHING, Counts, counts
 from tests.support.scripted_node import API_KEY, Answer, Asked, Script, failure, scripted_node, success
 from tests.support.shop import Order, orders, shop_service, with_push_success, write_orders, write_shops
@@ -35,14 +36,16 @@ ERRORS = [
     pytest.param(Answer(code=405), False, "does not allow POST", id="405"),
     pytest.param(Answer(code=408), True, "answers 408", id="408"),
     pytest.param(Answer(code=429), True, "answers 429", id="429"),
-    pytest.param(Answer(code=502), True, "answers 502", id="502"),
     pytest.param(Answer(code=503), True, "answers 503", id="503"),
     pytest.param(Answer(b'{"status": "succ'), True, "is not JSON", id="half a JSON"),
     pytest.param(Answer(b'"success"'), True, "without a status", id="JSON that is no envelope"),
     pytest.param(Answer(b'{"status":"' + b"x" * 5_000_000 + b'"}'), True, "longer than", id="five megabytes"),
-    pytest.param(Answer(raw=HEAD + b'{"sta'), True, "its answer is incomplete", id="half an answer"),
-    pytest.param(Answer(raw=b""), True, "its answer is incomplete", id="a closed connection"),
-    pytest.param(Answer(raw=b"SSH-2.0-OpenSSH\r\n\r\n"), True, "not HTTP", id="no HTTP"),
+]
+NOT_ANSWERED = [
+    pytest.param(Answer(code=502), "answers 502", id="502"),
+    pytest.param(Answer(raw=HEAD + b'{"sta'), "its answer is incomplete", id="half an answer"),
+    pytest.param(Answer(raw=b""), "its answer is incomplete", id="a closed connection"),
+    pytest.param(Answer(raw=b"SSH-2.0-OpenSSH\r\n\r\n"), "not HTTP", id="no HTTP"),
 ]
 
 
@@ -73,6 +76,25 @@ def test_an_error_of_the_node_during_a_push_stops_the_lane(
         assert with_push_success(engine, None) == list(range(11, 31))
         node.script = lambda asked: success()
         assert counts(push(engine, shop_service(), node.node())) == Counts(pushed=20)
+
+
+@pytest.mark.parametrize(("answer", "reported"), NOT_ANSWERED)
+def test_a_node_that_answers_pings_but_no_push_stops_the_lane_and_nothing_counts(
+    engine: Engine, answer: Answer, reported: str
+) -> None:
+    write_shops(engine, ["n1"] * 30)
+    write_orders(engine, range(1, 31))
+    with scripted_node(failing_on(PUSH, answer, after=1)) as node:
+        stopped = push_stops(engine, shop_service(), node.node())
+        assert reported in str(stopped)
+        assert "refuses everything" in str(stopped)
+        assert stopped.transient
+        assert counts(stopped.report) == Counts(pushed=10, waiting=10)
+        assert with_push_success(engine, True) == list(range(1, 11))
+        assert set(refused_records(engine).values()) == {("trying", 0)}
+        node.script = lambda asked: success()
+        assert counts(push(engine, shop_service(), node.node())) == Counts(pushed=20)
+    assert refused_records(engine) == {}
 
 
 @pytest.mark.parametrize(
@@ -168,12 +190,8 @@ def test_an_answer_dropped_after_the_node_committed_is_sent_again_and_counts_onc
 
         with scripted_node(script) as proxy:
             behind_proxy = as_node(process, port=proxy.port)
-            stopped = push_stops(engine, shop_service(), behind_proxy)
-            assert stopped.transient
-            assert counts(stopped.report) == Counts(pushed=10, waiting=10)
-            assert len(process.arrivals()) == 20, "the node has them, only its answer was lost"
-            assert with_push_success(engine, None) == list(range(11, 21))
-            assert counts(push(engine, shop_service(), behind_proxy)) == Counts(pushed=10)
+            assert counts(push(engine, shop_service(), behind_proxy)) == Counts(pushed=20)
+            assert len(sent(proxy.asked)) > 2, "the node had them, only its answer was lost"
         assert [arrival.id for arrival in process.arrivals()] == list(range(1, 21))
 
 

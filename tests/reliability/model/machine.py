@@ -103,7 +103,9 @@ class Shops(RuleBasedStateMachine):
 
     @rule(
         name=nodes,
-        fault=st.sampled_from(["lose an answer", "lose two", "accept small requests", "go down", "recover"]),
+        fault=st.sampled_from(
+            ["lose an answer", "lose two", "die once", "accept small requests", "go down", "recover"]
+        ),
     )
     def change_faults(self, name: str, fault: str) -> None:
         faults = self.scene.nodes[name].faults
@@ -112,6 +114,8 @@ class Shops(RuleBasedStateMachine):
                 faults.answers_lost = 1
             case "lose two":
                 faults.answers_lost = 2
+            case "die once":
+                faults.answers_lost = faults.pings_lost = 1
             case "accept small requests":
                 faults.at_most = 1
             case "go down":

@@ -11,7 +11,20 @@ from enum import Enum
 from time import monotonic
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Row, and_, case, or_, select, true, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Row,
+    and_,
+    case,
+    literal,
+    not_,
+    or_,
+    select,
+    true,
+    update,
+)
 
 from workmesh_flows.adapters.store.engine import Clock, translated_errors
 from workmesh_flows.adapters.store.schema import ensure_row, lanes
@@ -178,6 +191,14 @@ def release_lane(engine: Engine, lease: LaneLease) -> None:
     """End the lease; a lane that was lost is left to its new holder."""
     with translated_errors(), engine.begin() as connection:
         connection.execute(update(lanes).where(lease.mine).values(holder=None, lease_until=None))
+
+
+def node_fails_elsewhere(engine: Engine, lane: Lane) -> bool:
+    """Whether the last attempt of another lane to the same node failed."""
+    others = and_(lanes.c.node == lane.node, lanes.c.direction == lane.direction, not_(row_of(lane)))
+    query = select(literal(1)).where(others, lanes.c.failures > 0).limit(1)
+    with translated_errors(), engine.connect() as connection:
+        return connection.scalar(query) is not None
 
 
 def read_lanes(engine: Engine) -> list[dict[str, Any]]:

@@ -57,13 +57,13 @@ class PendingReader:
         *,
         size: int,
         after: Mark | None = None,
-        only: Any = None,  # noqa: ANN401 - any key
+        only: Collection[Any] | None = None,
         without: Collection[Any] = (),
         include_parked: bool = True,
     ) -> Iterator[PendingPage]:
         """A page of pending records in the order of (sort, id), after the mark of the page before.
 
-        ``only`` selects one owner, ``without`` excludes some. The records are valid inside the block.
+        ``only`` selects some owners, ``without`` excludes some. The records are valid inside the block.
         """
         layout = self._layout
         statement = statements.pending(

@@ -23,6 +23,7 @@ from workmesh_flows.adapters.store.protocol_tables import PushTables
 from workmesh_flows.adapters.store.refused_records import (
     Refusal,
     Refusals,
+    RetryingRecord,
     forget_refusals,
     read_refusals,
     save_refusals,
@@ -59,7 +60,7 @@ class PushFlags:
 
     def reload_refusals(self) -> None:
         """Read the refused records again: some were replayed or skipped since the last read."""
-        self.refusals = read_refusals(self._engine, self._tables)
+        self.refusals = read_refusals(self._engine, self._tables, self._lease.lane.node)
 
     def write(
         self, pushed: Sequence[Any], refused: Mapping[Any, Refusal], now: datetime, *, answered: bool
@@ -84,7 +85,7 @@ class PushFlags:
         for record_id, refusal in refused.items():
             retrying.pop(record_id, None)
             if refusal.state is RefusalState.RETRYING:
-                retrying[record_id] = refusal.attempts, refusal.since
+                retrying[record_id] = RetryingRecord(refusal.owner, refusal.attempts, refusal.since, now)
             else:
                 self.refusals.has_parked = True
 
@@ -131,7 +132,7 @@ class PushFlags:
         ]
         changes: dict[str, Any] = {
             "done": lanes.c.done + len(pushed),
-            "refused": lanes.c.refused + len(refused),
+            "refused": lanes.c.refused + sum(refusal.counted for refusal in refused.values()),
             "next_batch": self._lease.next_batch,
         }
         changes |= {"last_push_time": times[-1]} if times else {}

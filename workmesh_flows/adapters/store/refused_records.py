@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -28,7 +28,7 @@ from workmesh_flows.adapters.store.keys import parse_key
 from workmesh_flows.adapters.store.protocol_tables import PushTables, entity_table
 from workmesh_flows.adapters.store.schema import parked
 from workmesh_flows.adapters.store.statements.refused import refused_in
-from workmesh_flows.adapters.store.values import stored_text
+from workmesh_flows.adapters.store.values import as_utc, stored_text
 from workmesh_flows.domain.service import Service
 from workmesh_flows.planning.refusals import RefusalState
 
@@ -36,42 +36,78 @@ AT_ONCE = 500
 """Keys in one statement."""
 
 
+@dataclass(frozen=True, slots=True)
+class RetryingRecord:
+    """A refused record that is sent again: its entity, the refusals that count, and when the first and the last one was."""
+
+    owner: Any
+    attempts: int
+    since: datetime
+    last: datetime
+
+
 @dataclass(slots=True)
 class Refusals:
-    """The refused records of one protocol, as a run over a lane knows them.
+    """The refused records of one protocol on one node, as a run over a lane knows them.
 
-    ``retrying`` maps the ids of the records that are sent again to their attempts and the time of the first refusal;
-    ``has_parked`` is true where other refused records exist, which must not be read.
+    ``retrying`` has the records that are sent again, by id; ``has_parked`` is true where the protocol has other refused
+    records, on whichever node, which must not be read.
     """
 
-    retrying: dict[Any, tuple[int, datetime]] = field(default_factory=dict)
+    retrying: dict[Any, RetryingRecord] = field(default_factory=dict)
     has_parked: bool = False
+
+    def counted_since(self, time: datetime | None) -> dict[Any, RetryingRecord]:
+        """The retrying records whose last refusal was counted at this time or later; none where it is None."""
+        if time is None:
+            return {}
+        return {key: each for key, each in self.retrying.items() if each.attempts and each.last >= time}
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """One more refusal of one record, and the state that follows from it."""
+    """The latest refusal of one record, the attempts since the first one, and the state that follows from it.
 
+    It is not ``counted`` where the node is suspected: ``attempts`` is then as before.
+    """
+
+    owner: Any
     reason: str
     attempts: int
     since: datetime
     state: RefusalState
+    counted: bool = True
 
 
-def read_refusals(engine: Engine, tables: PushTables) -> Refusals:
-    """Read all refused records of a protocol, at whichever node; first deletes those that are no longer pending."""
+def read_refusals(engine: Engine, tables: PushTables, node: str) -> Refusals:
+    """Read the refused records of a lane; first deletes those of the protocol that are no longer pending."""
     ids = forget_settled(engine, tables)
     query = select(parked.c.record, parked.c.attempts, parked.c.since).where(
         refused_in(tables), parked.c.state == RefusalState.RETRYING
     )
     others = select(literal(1)).where(refused_in(tables), parked.c.state != RefusalState.RETRYING).limit(1)
     with translated_errors(), engine.connect() as connection:
-        retrying = {
+        rows = {
             ids[record]: (attempts, since)
             for record, attempts, since in connection.execute(query)
             if record in ids
         }
+        retrying = {
+            record_id: RetryingRecord(owner, *rows[record_id], last=as_utc(last or rows[record_id][1]))
+            for record_id, owner, last in _owners(connection, tables, node, list(rows))
+        }
         return Refusals(retrying, has_parked=connection.scalar(others) is not None)
+
+
+def _owners(
+    connection: Connection, tables: PushTables, node: str, ids: Sequence[Any]
+) -> Iterator[tuple[Any, Any, datetime | None]]:
+    """Id, owner and flag time of those of these records whose entity is assigned to the node."""
+    joined, key = tables.joined, tables.id
+    query = select(key, joined.owner, tables.push_flags.time).select_from(joined.source)
+    for start in range(0, len(ids), AT_ONCE):
+        some = query.where(joined.node == node, key.in_(ids[start : start + AT_ONCE]))
+        yield from connection.execute(some).all()
 
 
 def forget_settled(engine: Engine, tables: PushTables) -> dict[str, Any]:

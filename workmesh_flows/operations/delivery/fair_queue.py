@@ -2,13 +2,15 @@
 
 Order binds the records of one owner only. Pending records are read in the order of (sort, id). An owner with more
 records on a page than fit into a slice is busy: from there on its records are read by queries of their own, and it
-gets one slice per cycle, beside one slice of all the others.
+gets one slice per cycle, beside one slice of all the others. The owners of refused records come last: their records
+may be refused again, and the node must not be judged by them alone.
 """
 
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -47,15 +49,23 @@ class FairQueue:
     """Called before everything pending is read again, because the service's revision rose."""
     revision: int
     """The service's revision when the refused records were read."""
+    refused_owners: Callable[[], Collection[Any]] = tuple
+    """The owners of the records that were refused before this run and are sent again."""
     _active: int = 0
     _busy: dict[Any, Slices] = field(default_factory=dict)
+    _last: list[Any] = field(default_factory=list)
 
     def __iter__(self) -> Slices:
         """Slice by slice, until each pending record was given once."""
         while True:
             self._busy.clear()
+            self._last = list(self.refused_owners())[:MOST_BUSY]
             try:
                 yield from self._slices()
+                if self._last:
+                    self._active = 1
+                    with closing(self._slices_of(self._last, None)) as last:
+                        yield from (records for records in last if records)
             except _Changed:
                 self.revision = self.reader.revision()
                 self.on_restart()
@@ -88,14 +98,17 @@ class FairQueue:
         size = max(page_size(self.size), 2 * self.size)
         while True:
             with self.reader.page(
-                size=size, after=mark, without=list(self._busy), include_parked=self.include_parked()
+                size=size,
+                after=mark,
+                without=[*self._busy, *self._last],
+                include_parked=self.include_parked(),
             ) as page:
                 self._check_revision()
                 counts = Counter(item.owner for item in page.items) if len(page.items) > self.size else {}
                 if len(counts) > 1 or len(page.items) == size:
                     for owner, count in counts.items():
                         if count > self.size and len(self._busy) < MOST_BUSY:
-                            self._busy[owner] = self._slices_of(owner, mark)
+                            self._busy[owner] = self._slices_of([owner], mark)
                 rest = [item for item in page.items if item.owner not in self._busy] if counts else page.items
                 yield from self._cut(rest)
             if rest:
@@ -104,12 +117,12 @@ class FairQueue:
             if len(page.items) < size:
                 return
 
-    def _slices_of(self, owner: Any, mark: Mark | None) -> Slices:  # noqa: ANN401 - any key
-        """Slices of one busy owner, from the page on which it was found to be busy."""
+    def _slices_of(self, owners: Collection[Any], mark: Mark | None) -> Slices:
+        """Slices of some owners alone: of a busy one, from the page on which it was found to be busy."""
         while True:
             size = self._read_ahead()
             with self.reader.page(
-                size=size, after=mark, only=owner, include_parked=self.include_parked()
+                size=size, after=mark, only=owners, include_parked=self.include_parked()
             ) as page:
                 self._check_revision()
                 yield from self._cut(page.items)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TypeAlias
 
 from sqlalchemy import Engine
@@ -55,7 +56,8 @@ class LaneContext:
     """One protocol and one node, whose push or pull lane is to be run.
 
     ``holder`` names this run to other runs that find the lane leased. ``now`` ends a pause of the lane that has not
-    expired, whether its circuit breaker made it or its node asked for it.
+    expired, whether its circuit breaker made it or its node asked for it. ``started`` is when the first attempt of this
+    run began: a record that was refused since then is not sent again, so that a run counts one attempt at most.
     """
 
     engine: Engine
@@ -66,6 +68,7 @@ class LaneContext:
     limits: Limits = field(default_factory=Limits)
     progress: Progress = no_progress
     now: bool = False
+    started: datetime | None = None
 
     def lane(self, direction: Direction) -> Lane:
         """The identity of the lane in one direction."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from time import monotonic
+from typing import Any
 
 from workmesh_flows.adapters.store.engine import Clock
 from workmesh_flows.adapters.store.lanes import LaneLease
@@ -13,11 +14,12 @@ from workmesh_flows.adapters.store.push_flags import push_flags
 from workmesh_flows.adapters.store.refused_records import blocking_record, forget_settled, read_refusals
 from workmesh_flows.domain.protocol import Push
 from workmesh_flows.domain.reports import PushReport, Tally
-from workmesh_flows.errors import LaneStopped
+from workmesh_flows.errors import LaneStopped, NodeError
 from workmesh_flows.operations.delivery.batches import BatchDelivery
 from workmesh_flows.operations.delivery.fair_queue import SINGLES, FairQueue
 from workmesh_flows.operations.delivery.lane_context import LaneContext, stop_on_errors
 from workmesh_flows.operations.delivery.limits import RateLimiter, RunLimits
+from workmesh_flows.operations.delivery.part_results import PartResults
 
 UNLIMITED = RunLimits()
 
@@ -68,7 +70,7 @@ def _push_pending(  # noqa: PLR0913, PLR0917 - each is one fact of the run
     """Deliver slice by slice; return the record that blocks the lane now and the reason, where one does."""
     reader = PendingReader(context.engine, tables, context.node.name)
     revision = reader.revision()  # read before the refused records, so that no change of them is missed
-    refusals = read_refusals(context.engine, tables)
+    refusals = read_refusals(context.engine, tables, context.node.name)
     pending = reader.count(include_parked=not refusals.has_parked)
     if pending == 0:
         return None
@@ -79,31 +81,44 @@ def _push_pending(  # noqa: PLR0913, PLR0917 - each is one fact of the run
         client.ping()
         tally.not_reached = pending
         rate = RateLimiter(context.node.max_rate.get(context.service.name))
-        delivery = BatchDelivery(context, tables, lease, clock, client, tally, flags, rate, run_limits)
-        _deliver(delivery, reader, revision)
-        return delivery.blocked
+        results = PartResults(context, tables, lease, clock, tally, flags)
+        results.hold_back(refusals.counted_since(context.started))
+        delivery = BatchDelivery(context, tables, lease, clock, client, tally, results, rate, run_limits)
+        try:
+            _deliver(delivery, reader, revision)
+            results.finish()
+        except NodeError:
+            results.stop()
+            raise
+        return results.blocked
 
 
 def _deliver(delivery: BatchDelivery, reader: PendingReader, revision: int) -> None:
     """Send slice by slice, until all records were given or the run has reached a limit."""
-    context, tally, flags = delivery.context, delivery.tally, delivery.flags
-    push = delivery.tables.push
+    context, tally, results = delivery.context, delivery.tally, delivery.results
+    push, flags = delivery.tables.push, results.flags
 
     def include_parked() -> bool:
         return not flags.refusals.has_parked
 
     def restart() -> None:
-        delivery.blocked = _blocking_record(context, delivery.tables)  # it may have come with its entity
+        results.blocked = _blocking_record(context, delivery.tables)  # it may have come with its entity
         flags.reload_refusals()
         delivery.restart(reader.count(include_parked=include_parked()))
 
     most = delivery.run_limits.records
     total = tally.not_reached if most is None else min(tally.not_reached, most)
     size = batch_size(context, push)
-    queue = FairQueue(reader, size if push.size else SINGLES, include_parked, restart, revision)
+
+    def refused_owners() -> set[Any]:
+        return {record.owner for record in flags.refusals.retrying.values()}
+
+    queue = FairQueue(
+        reader, size if push.size else SINGLES, include_parked, restart, revision, refused_owners
+    )
     with closing(iter(queue)) as slices:
         for records in slices:
-            if delivery.blocked is not None:
+            if results.blocked is not None:
                 return
             for batch in delivery.batches(records, size):
                 delivery.deliver(batch)

@@ -35,7 +35,12 @@ class TooLarge:
     unsent: bool = False
 
 
-SendResult: TypeAlias = Accepted | Refused | TooLarge
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """The node did not answer the part, but answers a ping: smaller parts show which record is at fault, if one is."""
+
+
+SendResult: TypeAlias = Accepted | Refused | TooLarge | Unanswered
 
 
 def send(
@@ -45,7 +50,7 @@ def send(
     *,
     doubted: bool,
     at_most: int | None = None,
-) -> SendResult:
+) -> Accepted | Refused | TooLarge:
     """Send a part with the user's push function; ``doubted`` as in :func:`call`.
 
     A part of several records whose payload has more than ``at_most`` bytes is not sent, and is too large. Raises

@@ -24,13 +24,13 @@ def pending(  # noqa: PLR0913 - each is one condition
     columns: Collection[Any],
     limit: int,
     after: Mark | None = None,
-    only: Any = None,  # noqa: ANN401 - any key
+    only: Collection[Any] | None = None,
     without: Collection[Any] = (),
     include_parked: bool = True,
 ) -> Select[Any]:
     """The pending records of a node in the order of (sort, id): the page after a mark.
 
-    ``only`` selects one owner, ``without`` excludes some. ``include_parked=False`` leaves out parked and skipped
+    ``only`` selects some owners, ``without`` excludes some. ``include_parked=False`` leaves out parked and skipped
     records and those that wait behind a parked one. Where the protocol follows another one, two columns are added:
     the id of the record that each record depends on, and whether that one was pushed.
     """
@@ -44,7 +44,7 @@ def pending(  # noqa: PLR0913 - each is one condition
         .limit(limit)
     )
     if only is not None:
-        statement = statement.where(tables.joined.owner == only)
+        statement = statement.where(tables.joined.owner.in_(only))
     if without:
         statement = statement.where(tables.joined.owner.not_in(without))
     if not include_parked:
