@@ -216,6 +216,7 @@ RAISED: list[tuple[errors.WorkmeshError, str]] = [
         "node n1: sent to under a later epoch, 7",
     ),
     (errors.RequestCrashed("/push answers 500", node="n1"), "node n1: /push answers 500"),
+    (errors.UnreadableAnswer("/push is not JSON", node="n1"), "node n1: /push is not JSON"),
     (errors.BatchTooLarge("/push answers 413", node="n1"), "node n1: /push answers 413"),
     (errors.RecordRefused("no e-mail"), "no e-mail"),
     (errors.ConservationError("5 is not 4"), "5 is not 4"),

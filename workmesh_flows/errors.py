@@ -21,6 +21,7 @@
     + NodeMisconfigured    manual action is required: a wrong key, a wrong address, an unknown endpoint
     + StaleEpoch           the node has already seen a later sender of the lane; carries .epoch
     + RequestCrashed       the node crashed on this request; a ping shows whether the node still works
+    + UnreadableAnswer     the answer is no JSON with a status; a ping shows whether the node still works
     + BatchTooLarge        the node accepts only smaller requests
   x RecordRefused          a record is at fault, the node works; carries .reason
   x ConservationError      the numbers of a report do not add up: something was lost
@@ -240,6 +241,13 @@ class StaleEpoch(NodeError):
 
 class RequestCrashed(NodeError):
     """The node crashed on this request (500, or a redirect to its error page)."""
+
+
+class UnreadableAnswer(NodeError):
+    """The code of the answer is that of a success, but its body is not JSON, or JSON without a status.
+
+    It may be about one record only, such as one whose result the node cannot write as JSON.
+    """
 
 
 class BatchTooLarge(NodeError):

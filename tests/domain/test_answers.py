@@ -6,11 +6,11 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from workmesh_flows.domain.answer_json import read_json
 from workmesh_flows.domain.answers import LONGEST_TEXT, RawAnswer, read_answer, scrubber
 from workmesh_flows.errors import (
     BatchTooLarge,
@@ -19,6 +19,7 @@ from workmesh_flows.errors import (
     NodeUnavailable,
     RecordRefused,
     RequestCrashed,
+    UnreadableAnswer,
     WorkmeshError,
 )
 
@@ -92,7 +93,7 @@ ELSEWHERE = "the node has no such endpoint or has moved"
             200,
             HTML,
             PAGE,
-            NodeUnavailable,
+            UnreadableAnswer,
             "the answer of /push.json is not JSON (text/html;charset=utf-8): "
             "'<!DOCTYPE html><html><body><h1>Not here</h1></body></html>'",
             id="HTML",
@@ -101,27 +102,27 @@ ELSEWHERE = "the node has no such endpoint or has moved"
             200,
             {},
             b'{"status":"succ',
-            NodeUnavailable,
+            UnreadableAnswer,
             "the answer of /push.json is not JSON (no content type): '{\"status\":\"succ'",
             id="incomplete JSON",
         ),
         pytest.param(
-            204, {}, b"", NodeUnavailable, "the answer of /push.json is not JSON (no content type): ''", id="empty"
+            204, {}, b"", UnreadableAnswer, "the answer of /push.json is not JSON (no content type): ''", id="empty"
         ),
         pytest.param(
             200,
             {"content-type": f"text/{KEY}"},
             b"\xff\xfe",
-            NodeUnavailable,
+            UnreadableAnswer,
             "the answer of /push.json is not JSON (text/***): '\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}'",
             id="bytes, and the key in the content type",
         ),
-        pytest.param(200, {}, b'["success"]', NodeUnavailable, "the answer of /push.json is JSON without a status: '[\"success\"]'", id="a list"),
-        pytest.param(200, {}, b'"success"', NodeUnavailable, "the answer of /push.json is JSON without a status: '\"success\"'", id="a text"),
-        pytest.param(200, {}, b"null", NodeUnavailable, "the answer of /push.json is JSON without a status: 'null'", id="null"),
-        pytest.param(200, {}, b'{"value":1}', NodeUnavailable, "the answer of /push.json is JSON without a status: '{\"value\":1}'", id="no status"),
-        pytest.param(200, {}, b'{"status":200}', NodeUnavailable, "the answer of /push.json is JSON without a status: '{\"status\":200}'", id="status a number"),
-        pytest.param(200, {}, b'{"status":true}', NodeUnavailable, "the answer of /push.json is JSON without a status: '{\"status\":true}'", id="status true"),
+        pytest.param(200, {}, b'["success"]', UnreadableAnswer, "the answer of /push.json is JSON without a status: '[\"success\"]'", id="a list"),
+        pytest.param(200, {}, b'"success"', UnreadableAnswer, "the answer of /push.json is JSON without a status: '\"success\"'", id="a text"),
+        pytest.param(200, {}, b"null", UnreadableAnswer, "the answer of /push.json is JSON without a status: 'null'", id="null"),
+        pytest.param(200, {}, b'{"value":1}', UnreadableAnswer, "the answer of /push.json is JSON without a status: '{\"value\":1}'", id="no status"),
+        pytest.param(200, {}, b'{"status":200}', UnreadableAnswer, "the answer of /push.json is JSON without a status: '{\"status\":200}'", id="status a number"),
+        pytest.param(200, {}, b'{"status":true}', UnreadableAnswer, "the answer of /push.json is JSON without a status: '{\"status\":true}'", id="status true"),
         pytest.param(303, {"location": "/500?message=no+such+thing"}, b"", RequestCrashed, "/push.json redirects to its error page", id="to its error page"),
         pytest.param(
             303, {"location": f"http://10.0.0.1:4567/500?message={KEY}{'x' * 60_000}"}, b"",
@@ -226,7 +227,7 @@ def test_any_answer_is_a_value_or_a_workmesh_error(
         value = read(code, body, headers, cut=cut)
     except (NodeError, RecordRefused):
         return
-    assert orjson.loads(body).get("value") == value
+    assert read_json(body).get("value") == value
 
 
 def test_a_long_text_of_a_node_is_truncated() -> None:

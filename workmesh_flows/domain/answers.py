@@ -19,8 +19,7 @@ from string import whitespace
 from typing import Any, TypeAlias
 from urllib.parse import quote, quote_plus, urlsplit
 
-import orjson
-
+from workmesh_flows.domain.answer_json import read_json
 from workmesh_flows.domain.calls import NO_REASON
 from workmesh_flows.errors import (
     BatchTooLarge,
@@ -29,6 +28,7 @@ from workmesh_flows.errors import (
     RecordRefused,
     RequestCrashed,
     StaleEpoch,
+    UnreadableAnswer,
 )
 
 LONGEST_TEXT = 2_000
@@ -94,7 +94,8 @@ def _encodings(secret: str) -> Iterator[str]:
 def read_answer(answer: RawAnswer, *, path: str, scrub: Scrub, now: datetime) -> Any:  # noqa: ANN401 - any JSON
     """Return the ``value`` of a successful answer.
 
-    Raises RecordRefused, BatchTooLarge, StaleEpoch, RequestCrashed, NodeUnavailable or NodeMisconfigured.
+    Raises RecordRefused, BatchTooLarge, StaleEpoch, RequestCrashed, UnreadableAnswer, NodeUnavailable or
+    NodeMisconfigured.
     """
     code = answer.code
     if code in _OK:
@@ -122,14 +123,16 @@ def _read_envelope(answer: RawAnswer, path: str, scrub: Scrub) -> Any:  # noqa: 
             "or raise max_answer_bytes if results are that large"
         )
     try:
-        envelope = orjson.loads(answer.body)
-    except orjson.JSONDecodeError as error:
+        envelope = read_json(answer.body)
+    except ValueError as error:
         kind = scrub(answer.headers.get("content-type", "")) or "no content type"
-        raise NodeUnavailable(
+        raise UnreadableAnswer(
             f"the answer of {path} is not JSON ({kind}): {_text(answer, scrub)[:80]!r}"
         ) from error
     if not isinstance(envelope, dict) or not isinstance(envelope.get("status"), str):
-        raise NodeUnavailable(f"the answer of {path} is JSON without a status: {_text(answer, scrub)[:80]!r}")
+        raise UnreadableAnswer(
+            f"the answer of {path} is JSON without a status: {_text(answer, scrub)[:80]!r}"
+        )
     if envelope["status"] != "success":
         raise RecordRefused(scrub(envelope["status"]) or NO_REASON)
     return envelope.get("value")
@@ -161,8 +164,8 @@ def _retry_at(headers: Mapping[str, str], now: datetime) -> datetime | None:
 def _epoch(answer: RawAnswer) -> int | None:
     """The later epoch that a node returns when it refuses an earlier one."""
     try:
-        epoch = orjson.loads(answer.body)["value"]["epoch"]
-    except (orjson.JSONDecodeError, KeyError, TypeError, IndexError):
+        epoch = read_json(answer.body)["value"]["epoch"]
+    except (ValueError, KeyError, TypeError, IndexError):
         return None
     return epoch if type(epoch) is int else None
 

@@ -35,7 +35,10 @@ class NodeClient(Protocol):
     def post(self, path: str, payload: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any JSON
         """Post ``payload`` together with the API key and return the ``value`` of the answer.
 
-        Raises NodeUnavailable, NodeMisconfigured, RequestCrashed, BatchTooLarge or RecordRefused.
+        The numbers of the answer are exact: an integer of any size is an int; a number with a fraction is a float, or
+        a Decimal where a float would round it. NaN and Infinity are floats, too.
+
+        Raises NodeUnavailable, NodeMisconfigured, RequestCrashed, UnreadableAnswer, BatchTooLarge or RecordRefused.
         """
 
 

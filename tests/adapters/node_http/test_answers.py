@@ -22,6 +22,7 @@ from workmesh_flows.errors import (
     NodeUnavailable,
     RecordRefused,
     RequestCrashed,
+    UnreadableAnswer,
     WorkmeshError,
 )
 
@@ -73,17 +74,17 @@ def test_a_status_code_decides_the_kind_of_error(
         pytest.param(failure(""), RecordRefused, "gives no reason", id="a failure without a reason"),
         pytest.param(failure("Success"), RecordRefused, "Success", id="success in another case"),
         pytest.param(failure("Wrong api_key"), RecordRefused, "Wrong api_key", id="a wrong key"),
-        pytest.param(HTML, NodeUnavailable, "not JSON (text/html;charset=utf-8)", id="HTML with 200"),
-        pytest.param(Answer(b'{"status":"succ'), NodeUnavailable, "not JSON", id="truncated JSON"),
-        pytest.param(Answer(b""), NodeUnavailable, "not JSON", id="an empty answer"),
-        pytest.param(Answer(b"", 204), NodeUnavailable, "not JSON", id="no content"),
-        pytest.param(Answer(b"\xff\xfe{}"), NodeUnavailable, "not JSON", id="not UTF-8"),
-        pytest.param(Answer(b"null"), NodeUnavailable, "without a status", id="JSON null"),
-        pytest.param(Answer(b'["success"]'), NodeUnavailable, "without a status", id="a JSON list"),
+        pytest.param(HTML, UnreadableAnswer, "not JSON (text/html;charset=utf-8)", id="HTML with 200"),
+        pytest.param(Answer(b'{"status":"succ'), UnreadableAnswer, "not JSON", id="truncated JSON"),
+        pytest.param(Answer(b""), UnreadableAnswer, "not JSON", id="an empty answer"),
+        pytest.param(Answer(b"", 204), UnreadableAnswer, "not JSON", id="no content"),
+        pytest.param(Answer(b"\xff\xfe{}"), UnreadableAnswer, "not JSON", id="not UTF-8"),
+        pytest.param(Answer(b"null"), UnreadableAnswer, "without a status", id="JSON null"),
+        pytest.param(Answer(b'["success"]'), UnreadableAnswer, "without a status", id="a JSON list"),
         pytest.param(
-            Answer(b'{"status":true}'), NodeUnavailable, "without a status", id="status is not a string"
+            Answer(b'{"status":true}'), UnreadableAnswer, "without a status", id="status is not a string"
         ),
-        pytest.param(Answer(b'{"value":1}'), NodeUnavailable, "without a status", id="no status"),
+        pytest.param(Answer(b'{"value":1}'), UnreadableAnswer, "without a status", id="no status"),
     ],
 )
 def test_an_answer_200_is_an_error_unless_its_status_is_success(

@@ -11,7 +11,13 @@ import pytest
 
 from workmesh_flows.adapters.node_http.client import PING, HttpNodeClient, Sender, node_client
 from workmesh_flows.domain.limits import Limits
-from workmesh_flows.errors import NodeError, NodeMisconfigured, NodeUnavailable, RequestCrashed
+from workmesh_flows.errors import (
+    NodeError,
+    NodeMisconfigured,
+    NodeUnavailable,
+    RequestCrashed,
+    UnreadableAnswer,
+)
 from workmesh_flows.microservice import NodeProcess
 from workmesh_flows.testing import (
     TRANSIENT,
@@ -90,9 +96,9 @@ def arrived(node: NodeProcess, payload: dict[str, list[dict[str, object]]]) -> i
         pytest.param(DropAnswer(), NodeUnavailable, RequestOutcome.LOST, True, id="no answer"),
         pytest.param(SlowBody(0.2), NodeUnavailable, RequestOutcome.LOST, True, id="body beyond the timeout"),
         pytest.param(SlowBody(0.01), None, RequestOutcome.ACCEPTED, True, id="slow body within the timeout"),
-        pytest.param(BrokenJson(), NodeUnavailable, RequestOutcome.LOST, True, id="half of the JSON"),
+        pytest.param(BrokenJson(), UnreadableAnswer, RequestOutcome.LOST, True, id="half of the JSON"),
         pytest.param(Unavailable(), NodeUnavailable, RequestOutcome.WITHHELD, False, id="503"),
-        pytest.param(Html(), NodeUnavailable, RequestOutcome.WITHHELD, False, id="a page in HTML"),
+        pytest.param(Html(), UnreadableAnswer, RequestOutcome.WITHHELD, False, id="a page in HTML"),
         pytest.param(Redirect(), NodeMisconfigured, RequestOutcome.WITHHELD, False, id="redirect"),
         pytest.param(
             Redirect("/500"), RequestCrashed, RequestOutcome.WITHHELD, False, id="redirect to the error page"
@@ -135,7 +141,7 @@ def test_a_record_sent_again_after_a_lost_answer_is_accepted_once(
 ) -> None:
     payload = new_order()
     inject(proxy, fault)
-    with pytest.raises(NodeUnavailable):
+    with pytest.raises((NodeUnavailable, UnreadableAnswer)):
         client.post(PUSH, payload)
     client.post(PUSH, payload)
     assert [request.outcome for request in proxy.requests] == [RequestOutcome.LOST, RequestOutcome.ACCEPTED]

@@ -27,6 +27,7 @@ from workmesh_flows.errors import (
     NodeUnavailable,
     RecordRefused,
     RequestCrashed,
+    UnreadableAnswer,
 )
 
 PING = "/api/1.0/ping.json"
@@ -69,7 +70,8 @@ class HttpNodeClient:
         """Post ``payload`` together with the API key and return the answer's ``value``.
 
         The Idempotency-Key is derived from the lane, the path and the payload: a request that is sent again has the
-        same key. Raises NodeUnavailable, NodeMisconfigured, RequestCrashed, StaleEpoch, BatchTooLarge or RecordRefused.
+        same key. Raises NodeUnavailable, NodeMisconfigured, RequestCrashed, UnreadableAnswer, StaleEpoch, BatchTooLarge
+        or RecordRefused.
         """
         content = encode(payload)
         if not content.startswith(b"{"):
@@ -116,6 +118,7 @@ class HttpNodeClient:
             raise NodeMisconfigured(f"{path} is refused: {refusal.reason}", node=self.name) from refusal
         except (
             RequestCrashed,
+            UnreadableAnswer,
             BatchTooLarge,
         ) as error:  # such a request has no payload that could be the cause
             raise NodeUnavailable(error.reason, node=self.name) from error

@@ -13,7 +13,14 @@ from workmesh_flows.adapters.store.lanes import LaneLease
 from workmesh_flows.adapters.store.protocol_tables import PullTables
 from workmesh_flows.adapters.store.pullable_records import PullableReader
 from workmesh_flows.domain.calls import Get
-from workmesh_flows.errors import NodeMisconfigured, NodeUnavailable, RecordRefused, RequestCrashed
+from workmesh_flows.errors import (
+    BatchTooLarge,
+    NodeMisconfigured,
+    NodeUnavailable,
+    RecordRefused,
+    RequestCrashed,
+    UnreadableAnswer,
+)
 from workmesh_flows.operations.delivery.lane_context import LaneContext
 
 LOOKS = 5
@@ -34,8 +41,8 @@ def ask_latest(client: HttpNodeClient, tables: PullTables) -> Any:  # noqa: ANN4
         return client.post(status, {})
     except RecordRefused as refusal:
         raise NodeMisconfigured(f"{status} is refused: {refusal.reason}", node=client.name) from refusal
-    except RequestCrashed as crash:
-        raise NodeUnavailable(crash.reason, node=client.name) from crash
+    except (RequestCrashed, UnreadableAnswer, BatchTooLarge) as error:  # no record is involved
+        raise NodeUnavailable(error.reason, node=client.name) from error
 
 
 def latest_id(context: LaneContext, tables: PullTables, latest: Any) -> Any:  # noqa: ANN401 - any JSON in, any key out

@@ -17,6 +17,7 @@ from workmesh_flows.errors import (
     RequestCrashed,
     StoreError,
     StoreUnavailable,
+    UnreadableAnswer,
     WorkmeshError,
 )
 from workmesh_flows.planning.bisection import Sendable
@@ -32,9 +33,9 @@ def call(
     """Return what a user's function returns; raises RecordRefused where the records are at fault.
 
     A ``doubted`` refusal is checked with a ping: a node refuses a wrong key in the same words as a bad record, and a
-    function that cannot read the answer of a failing node raises any exception. A crash of the node is always checked
-    with a ping: where the node answers it, the records are at fault. Raises NodeError or StoreUnavailable where the
-    node or the database is at fault. No error text holds the key.
+    function that cannot read the answer of a failing node raises any exception. A crash of the node, and an answer that
+    cannot be read, is always checked with a ping: where the node answers it, the records are at fault. Raises NodeError
+    or StoreUnavailable where the node or the database is at fault. No error text holds the key.
     """
     try:
         with translated_http_errors(), translated_errors():
@@ -42,6 +43,9 @@ def call(
     except RequestCrashed as crash:
         client.ping()
         raise RecordRefused(f"the node crashes on it: {client.scrub(crash.reason)}") from crash
+    except UnreadableAnswer as error:
+        client.ping()
+        raise RecordRefused(client.scrub(error.reason)) from error
     except NodeError as error:
         error.node, error.reason = error.node or client.name, client.scrub(error.reason)
         raise

@@ -80,8 +80,6 @@ TRANSIENT: Sequence[Fault] = (
     DropAnswer(),
     SlowBody(0.005),
     Unavailable(),
-    Html(),
-    BrokenJson(),
 )
 """Faults after which a lane is retried."""
 

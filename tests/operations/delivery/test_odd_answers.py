@@ -1,0 +1,176 @@
+"""Answers that are odd in one record, or cannot be read because of one: only that record's entity waits."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+
+import pytest
+from sqlalchemy import Engine
+
+from tests.operations.delivery.lane_runs import PING, PUSH, pull, pull_stops, push, push_stops, refusing
+from tests.operations.delivery.parcels import Parcel, parcel_id, parcel_service, parcels, write_parcels
+from tests.support.counts import Counts, counts
+from tests.support.scripted_node import Answer, Asked, ScriptedNode, scripted_node, success
+from tests.support.shop import orders, shop_service, with_push_success, write_orders, write_shops
+from workmesh_flows import NodeClient
+
+UNREADABLE = [
+    pytest.param(b"<html>Something went wrong</html>", "is not JSON", id="a page"),
+    pytest.param(b'{"status": "succ', "is not JSON", id="half a JSON"),
+    pytest.param(b"", "is not JSON", id="an empty answer"),
+    pytest.param(b"[" * 100_000, "is not JSON", id="nested too deeply"),
+    pytest.param(b'"success"', "without a status", id="JSON that is no envelope"),
+]
+
+
+@pytest.mark.parametrize("batch_size", [None, 10])
+@pytest.mark.parametrize(("body", "reported"), UNREADABLE)
+def test_a_record_whose_push_gets_an_unreadable_answer_is_found_and_the_others_go_on(
+    engine: Engine, body: bytes, reported: str, batch_size: int | None
+) -> None:
+    write_shops(engine, ["n1"] * 3)
+    write_orders(engine, [1, 2, 3] * 4)
+    with scripted_node(refusing(lambda number: number == 5, Answer(body))) as node:
+        report = push(engine, shop_service(batch_size=batch_size), node.node())
+    assert counts(report) == Counts(pushed=9, refused=1, left=2)
+    assert with_push_success(engine, None) == [8, 11]
+    assert reported in (orders(engine)[5].push_error or "")
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        pytest.param(b"not a \\ud83d", "not a \N{REPLACEMENT CHARACTER}", id="half a pair"),
+        pytest.param(b"not a caf\xe9", "not a café", id="Latin-1"),
+        pytest.param(b"line 1\nline 2\x00", "line 1 line 2", id="control characters"),
+    ],
+)
+def test_the_reason_of_a_refusal_is_read_and_stored_whatever_its_letters(
+    engine: Engine, status: bytes, reason: str
+) -> None:
+    write_shops(engine, ["n1"] * 2)
+    write_orders(engine, [1, 2])
+    refused = Answer(b'{"status": "' + status + b'", "value": ""}')
+    with scripted_node(refusing(lambda number: number == 1, refused)) as node:
+        assert counts(push(engine, shop_service(), node.node())) == Counts(pushed=1, refused=1)
+    assert orders(engine)[1].push_error == reason
+
+
+def test_an_unreadable_answer_of_a_node_that_also_fails_the_ping_flags_nothing(engine: Engine) -> None:
+    write_shops(engine, ["n1"])
+    write_orders(engine, [1] * 3)
+    pings = iter([success()])
+
+    def script(asked: Asked) -> Answer:
+        return next(pings, Answer(b"<html>")) if asked.path == PING else Answer(b"<html>")
+
+    with scripted_node(script) as node:
+        stopped = push_stops(engine, shop_service(), node.node())
+    assert stopped.transient
+    assert "ping.json is not JSON" in str(stopped)
+    assert with_push_success(engine, None) == [1, 2, 3]
+    assert node.paths() == [PING, PUSH, PING]
+
+
+Write = Callable[[int], bytes]
+
+
+@contextmanager
+def answering(engine: Engine, result: Write, count: int = 7) -> Iterator[ScriptedNode]:
+    """A node that processed parcels; ``result`` is the JSON of each result, by the parcel's number."""
+    write_parcels(engine, range(1, count + 1))
+    numbers = {str(parcel_id(number)): number for number in range(1, count + 1)}
+
+    def script(asked: Asked) -> Answer:
+        if asked.path == "/status.json":
+            return success(str(parcel_id(count)))
+        if asked.path == "/pull.json":
+            results = b", ".join(
+                b'"%s": %s' % (key.encode(), result(numbers[key])) for key in asked.body["ids"]
+            )
+            return Answer(b'{"status": "success", "value": {' + results + b"}}")
+        return success()
+
+    with scripted_node(script) as node:
+        push(engine, parcel_service(), node.node())
+        node.asked.clear()
+        yield node
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        pytest.param(b"NaN", id="NaN"),
+        pytest.param(b"Infinity", id="infinity"),
+        pytest.param(b"-Infinity", id="negative infinity"),
+        pytest.param(b'"\\ud83d"', id="half a pair"),
+        pytest.param(b'"\xed\xa0\xbd"', id="half a pair as bytes"),
+        pytest.param(b'"a\x01b\nc"', id="control characters"),
+        pytest.param(b'"a\\u0000b"', id="NUL"),
+        pytest.param(b'"caf\xe9"', id="Latin-1"),
+        pytest.param(b'"\\ud83d" oops', id="no JSON"),
+    ],
+)
+@pytest.mark.parametrize("field", [b"ratio", b"note"])
+def test_an_odd_value_of_one_result_does_not_keep_the_others_from_being_pulled(
+    engine: Engine, odd: bytes, field: bytes
+) -> None:
+    def result(number: int) -> bytes:
+        return b'{"%s": %s}' % (field, odd) if number == 3 else b'{"ratio": 1, "note": "fine"}'
+
+    with answering(engine, result) as node:
+        report = pull(engine, parcel_service(), node.node())
+    assert (report.selected, report.pulled + report.failed) == (7, 7)
+    found = parcels(engine)
+    assert [number for number, parcel in found.items() if not parcel.pull_success] in ([], [3])
+    assert {found[number].note for number in (1, 2, 4, 5, 6, 7)} == {"fine"}
+
+
+def test_an_odd_text_of_a_result_is_stored_in_a_form_that_the_database_takes(engine: Engine) -> None:
+    written = {1: b'"\\ud83d!"', 2: b'"a\x01\nb"', 3: b'"caf\xe9"'}
+    with answering(engine, lambda number: b'{"note": %s}' % written[number], count=3) as node:
+        assert counts(pull(engine, parcel_service(), node.node())) == Counts(pulled=3)
+    found = parcels(engine)
+    assert [found[n].note for n in (1, 2, 3)] == ["\N{REPLACEMENT CHARACTER}!", "a\x01\nb", "café"]
+
+
+def test_a_result_that_makes_the_answer_unreadable_is_found_and_asked_for_again(engine: Engine) -> None:
+    with answering(engine, lambda number: b"nonsense" if number == 4 else b'{"count": 1}') as node:
+        assert counts(pull(engine, parcel_service(), node.node())) == Counts(pulled=6, failed=1)
+        assert "is not JSON" in (parcels(engine)[4].pull_error or "")
+    assert [parcel.count for _, parcel in sorted(parcels(engine).items())] == [1, 1, 1, None, 1, 1, 1]
+
+
+@pytest.mark.parametrize("body", [b"<html>", b'"success"'])
+def test_a_status_that_cannot_be_read_stops_the_pull_and_flags_nothing(engine: Engine, body: bytes) -> None:
+    with answering(engine, lambda number: b"{}") as node:
+        node.script = lambda asked: Answer(body) if asked.path == "/status.json" else success()
+        assert pull_stops(engine, parcel_service(), node.node()).transient
+    assert {parcel.pull_success for parcel in parcels(engine).values()} == {None}
+
+
+def test_a_function_gets_exact_numbers(engine: Engine) -> None:
+    numbers = {"long": 2**64 + 1, "exact": "0.1234567890123456789", "short": 0.1}
+    body = json.dumps({"status": "success", "value": numbers}).replace('"0.', "0.").replace('789"', "789")
+    got: list[dict[str, object]] = []
+
+    def fetch(parcel: Parcel, node: NodeClient) -> None:
+        got.append(node.post("/numbers.json", {}))
+
+    with answering(engine, lambda number: b"{}", count=1) as node:
+        script = node.script
+        node.script = lambda asked: Answer(body.encode()) if "numbers" in asked.path else script(asked)
+        pull(engine, parcel_service(fetch=fetch), node.node())
+    assert got == [{"long": 2**64 + 1, "exact": Decimal("0.1234567890123456789"), "short": 0.1}]
+    assert isinstance(got[0]["short"], float)
+
+
+def test_a_float_column_stores_nan_where_the_database_can(engine: Engine) -> None:
+    with answering(engine, lambda number: b'{"ratio": NaN}', count=1) as node:
+        assert counts(pull(engine, parcel_service(), node.node())) == Counts(pulled=1)
+    ratio = parcels(engine)[1].ratio
+    assert ratio is None if engine.dialect.name == "sqlite" else ratio is not None and math.isnan(ratio)
