@@ -22,7 +22,7 @@
     + StaleEpoch           the node has already seen a later sender of the lane; carries .epoch
     + RequestCrashed       the node crashed on this request; a ping shows whether the node still works
     + UnreadableAnswer     the answer is no JSON with a status; a ping shows whether the node still works
-    + BatchTooLarge        the node accepts only smaller requests
+    + BatchTooLarge        the request, or the answer to it, is too large; smaller requests may succeed
   x RecordRefused          a record is at fault, the node works; carries .reason
   x ConservationError      the numbers of a report do not add up: something was lost
   x RunFailed              a run ended with a problem that requires manual action or a rerun
@@ -215,8 +215,9 @@ class NodeUnavailable(NodeError):
 
     ``retry_at`` is the end of the pause that the node asked for, None if it asked for none. ``interrupted`` is true if
     the request was sent and its answer did not arrive: the connection was lost, the answer was late or incomplete, or
-    a gateway answered 502 or 504. The node may have failed because of this request, so the next batch is smaller; if
-    this happens with a request that contains only one record, it counts as a refusal of the record.
+    the code was 408 or above 500 without a pause, as of a gateway whose node stopped answering. The node may have
+    failed because of this request, so the next batch is smaller; if this happens with a request that contains only
+    one record, it counts as a refusal of the record.
     """
 
     def __init__(
@@ -251,7 +252,10 @@ class UnreadableAnswer(NodeError):
 
 
 class BatchTooLarge(NodeError):
-    """The node answered 413, or (``unsent``) the request was not sent because it is larger than a limit."""
+    """The node answered 413, its answer is too long, or (``unsent``) the request is larger than a limit.
+
+    With several records, the request is sent again in halves; with one, the record is refused.
+    """
 
     def __init__(self, reason: str, *, node: str = "", unsent: bool = False) -> None:
         super().__init__(reason, node=node)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -26,6 +27,7 @@ from workmesh_flows.errors import (
 KEY = "{0A7E1C52-9C1B-4E7A-8D3F-5B6C7D8E9F01}"
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HTML = {"content-type": "text/html;charset=utf-8"}
+UNREADABLE = "\N{REPLACEMENT CHARACTER}"
 PAGE = b"<!DOCTYPE html><html><body><h1>Not here</h1></body></html>"
 
 
@@ -123,10 +125,13 @@ ELSEWHERE = "the node has no such endpoint or has moved"
         pytest.param(200, {}, b'{"value":1}', UnreadableAnswer, "the answer of /push.json is JSON without a status: '{\"value\":1}'", id="no status"),
         pytest.param(200, {}, b'{"status":200}', UnreadableAnswer, "the answer of /push.json is JSON without a status: '{\"status\":200}'", id="status a number"),
         pytest.param(200, {}, b'{"status":true}', UnreadableAnswer, "the answer of /push.json is JSON without a status: '{\"status\":true}'", id="status true"),
-        pytest.param(303, {"location": "/500?message=no+such+thing"}, b"", RequestCrashed, "/push.json redirects to its error page", id="to its error page"),
+        pytest.param(303, {"location": "/500?message=no+such+thing"}, b"", RequestCrashed, "/push.json redirects to its error page: no such thing", id="to its error page"),
+        pytest.param(303, {"location": "/500"}, b"", RequestCrashed, "/push.json redirects to its error page", id="to its error page, without a message"),
+        pytest.param(303, {"location": "/500?message=&message=%0A"}, b"", RequestCrashed, "/push.json redirects to its error page", id="to its error page, with a blank message"),
+        pytest.param(303, {"location": f"/500?message=caf%E9+%ED%A0%BD%00{quote(KEY)}+%22x%22&other=1"}, b"", RequestCrashed, f'/push.json redirects to its error page: caf{UNREADABLE} {UNREADABLE * 3} *** "x"', id="to its error page, with odd bytes and the key"),
         pytest.param(
             303, {"location": f"http://10.0.0.1:4567/500?message={KEY}{'x' * 60_000}"}, b"",
-            RequestCrashed, "/push.json redirects to its error page", id="to its error page, as a long absolute URL",
+            RequestCrashed, "/push.json redirects to its error page: ***" + "x" * (LONGEST_TEXT - 3), id="to its error page, as a long absolute URL",
         ),
         pytest.param(302, {"location": "/404"}, b"", NodeMisconfigured, f"/push.json redirects to /404: {ELSEWHERE}", id="to 404"),
         pytest.param(301, {"location": "https://other/push.json?x"}, b"", NodeMisconfigured, f"/push.json redirects to /push.json: {ELSEWHERE}", id="to another host"),
@@ -167,12 +172,32 @@ def test_an_answer_that_is_not_a_success_raises_a_workmesh_error(
 
 
 def test_the_error_of_a_truncated_answer_names_the_settings_to_change() -> None:
-    with pytest.raises(NodeUnavailable) as caught:
+    with pytest.raises(BatchTooLarge) as caught:
         read(200, b'{"status":"success","value":1}', cut=True)
     assert str(caught.value) == (
-        "the answer of /push.json is longer than 30 bytes; lower batch_size, "
-        "or raise max_answer_bytes if results are that large"
+        "the answer of /push.json is longer than 30 bytes; let the node answer less, or raise max_answer_bytes"
     )
+    assert not caught.value.unsent
+
+
+@pytest.mark.parametrize(
+    ("code", "retry_after", "interrupted"),
+    [
+        *((code, None, True) for code in (408, 501, 502, 503, 504, 505, 507, 520, 524, 527, 529, 530, 598, 599, 999)),
+        *((code, None, False) for code in (425, 429)),
+        *((code, "30", False) for code in (408, 425, 429, 502, 503, 529)),
+        (503, "0", True),
+        (503, "soon", True),
+        (503, "Sun, 01 Mar 2026 11:00:00 GMT", True),
+        (503, "Sun, 01 Mar 2026 13:00:00 GMT", False),
+    ],
+)  # fmt: skip
+def test_a_code_tells_whether_the_node_may_have_failed_because_of_the_request(
+    code: int, retry_after: str | None, interrupted: bool
+) -> None:
+    with pytest.raises(NodeUnavailable) as caught:
+        read(code, headers={} if retry_after is None else {"retry-after": retry_after})
+    assert caught.value.interrupted is interrupted
 
 
 @pytest.mark.parametrize("code", [408, 425, 429, 503])

@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from string import whitespace
 from typing import Any, TypeAlias
-from urllib.parse import quote, quote_plus, urlsplit
+from urllib.parse import parse_qs, quote, quote_plus, urlsplit
 
 from workmesh_flows.domain.answer_json import read_json
 from workmesh_flows.domain.calls import NO_REASON
@@ -46,9 +46,10 @@ _MISCONFIGURED = {
     404: "it has no such endpoint",
     405: "it does not allow POST on this endpoint",
 }
-_UNAVAILABLE = frozenset({408, 425, 429})
-_GATEWAYS = frozenset({502, 504})
-"""Status codes of a proxy whose node stopped answering while it handled the request."""
+_BUSY = frozenset({425, 429})
+"""Status codes that a node gives to any request, whatever is in it."""
+_TIMEOUT = 408
+"""The status code for a request that did not arrive in time, because of its size or because of the network."""
 _STALE, _TOO_LARGE, _SERVER_ERRORS, _CRASH = 412, 413, 500, 500
 _MOST_DIGITS = 9
 _BLANKS = re.compile(r"[\s\x00-\x1f\x7f]+")
@@ -110,17 +111,19 @@ def read_answer(answer: RawAnswer, *, path: str, scrub: Scrub, now: datetime) ->
         raise StaleEpoch(f"{path} has already seen a sender with the later epoch {epoch}", epoch=epoch)
     if code == _CRASH:
         raise RequestCrashed(f"{path} answers 500")
-    if code in _UNAVAILABLE or code > _SERVER_ERRORS:
-        retry_at, interrupted = _retry_at(answer.headers, now), code in _GATEWAYS
+    if code in _BUSY or code == _TIMEOUT or code > _SERVER_ERRORS:
+        retry_at = _retry_at(answer.headers, now)
+        # A gateway uses any code above 500 for a node that stopped answering; a pause is asked for by a full node.
+        interrupted = code not in _BUSY and (retry_at is None or retry_at <= now)
         raise NodeUnavailable(f"{path} answers {code}", retry_at=retry_at, interrupted=interrupted)
     raise RecordRefused(f"{path} answers {code}: {_text(answer, scrub) or NO_REASON}")
 
 
 def _read_envelope(answer: RawAnswer, path: str, scrub: Scrub) -> Any:  # noqa: ANN401 - any JSON
     if answer.cut:
-        raise NodeUnavailable(
-            f"the answer of {path} is longer than {len(answer.body):,} bytes; lower batch_size, "
-            "or raise max_answer_bytes if results are that large"
+        raise BatchTooLarge(
+            f"the answer of {path} is longer than {len(answer.body):,} bytes; "
+            "let the node answer less, or raise max_answer_bytes"
         )
     try:
         envelope = read_json(answer.body)
@@ -140,11 +143,13 @@ def _read_envelope(answer: RawAnswer, path: str, scrub: Scrub) -> Any:  # noqa: 
 
 def _redirected(answer: RawAnswer, path: str, scrub: Scrub) -> RequestCrashed | NodeMisconfigured:
     try:
-        target = urlsplit(answer.headers.get("location", "")).path
+        url = urlsplit(answer.headers.get("location", ""))
+        target, query = url.path, parse_qs(url.query)
     except ValueError:
-        target = ""
+        target, query = "", {}
     if target == CRASH_PATH:
-        return RequestCrashed(f"{path} redirects to its error page")
+        message = scrub(" ".join(query.get("message", [])))
+        return RequestCrashed(f"{path} redirects to its error page" + (f": {message}" if message else ""))
     shown = scrub(target)[:80] or "an empty path"
     return NodeMisconfigured(f"{path} redirects to {shown}: the node has no such endpoint or has moved")
 

@@ -218,7 +218,7 @@ def test_an_answer_over_the_limit_is_not_read_to_its_end(ask: Ask) -> None:
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert type(error) is NodeUnavailable
+    assert type(error) is BatchTooLarge
     assert "longer than 1,048,576 bytes" in str(error)
     assert "max_answer_bytes" in str(error)
     assert peak < 6 * MEGABYTE

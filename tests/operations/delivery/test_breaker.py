@@ -20,7 +20,7 @@ from workmesh_flows.errors import LaneLost, LanePaused, LaneStopped
 from workmesh_flows.operations.delivery.pull import pull_lane
 from workmesh_flows.operations.delivery.push import push_lane
 
-AWAY = Answer(code=503)
+AWAY = Answer(code=429)
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 SOON = Limits(connect_timeout=1, read_timeout=5, breaker_failures=3, breaker_seconds=20)
 
@@ -86,7 +86,7 @@ def test_a_breaker_opens_after_consecutive_failures_and_no_request_is_sent(order
         assert node.asked == []
     assert waiting.until == row.retry_at
     assert "its circuit breaker is open until" in str(waiting)
-    assert f"after 3 consecutive failures, the last one: {PING} answers 503" in str(waiting)
+    assert f"after 3 consecutive failures, the last one: {PING} answers 429" in str(waiting)
 
 
 def test_the_option_now_ends_the_pause_of_an_open_breaker(orders: Engine) -> None:

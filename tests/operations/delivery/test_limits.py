@@ -81,7 +81,7 @@ def test_a_stopped_lane_reports_the_records_that_it_did_not_read(engine: Engine)
 
     write_shops(engine, ["n1"])
     write_orders(engine, [1] * 25)
-    with scripted_node(refusing_these(15, answer=Answer(code=503))) as node:
+    with scripted_node(refusing_these(15, answer=Answer(code=429))) as node:
         stopped = push_stops(engine, shop_service(), node.node())
     assert isinstance(stopped.report, PushReport)
     assert (counts(stopped.report), stopped.report.not_reached) == (Counts(pushed=10, waiting=10), 5)

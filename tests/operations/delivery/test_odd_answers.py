@@ -6,17 +6,32 @@ import json
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 from sqlalchemy import Engine
 
-from tests.operations.delivery.lane_runs import PING, PUSH, pull, pull_stops, push, push_stops, refusing
+from tests.operations.delivery.lane_runs import (
+    PING,
+    PUSH,
+    QUICK,
+    context_on,
+    pull,
+    pull_stops,
+    push,
+    push_stops,
+    refusing,
+    sent,
+)
 from tests.operations.delivery.parcels import Parcel, parcel_id, parcel_service, parcels, write_parcels
 from tests.support.counts import Counts, counts
 from tests.support.scripted_node import Answer, Asked, ScriptedNode, scripted_node, success
 from tests.support.shop import orders, shop_service, with_push_success, write_orders, write_shops
 from workmesh_flows import NodeClient
+from workmesh_flows.errors import LaneStopped
+from workmesh_flows.operations.delivery.pull import pull_lane
+from workmesh_flows.operations.delivery.push import push_lane
 
 UNREADABLE = [
     pytest.param(b"<html>Something went wrong</html>", "is not JSON", id="a page"),
@@ -36,7 +51,7 @@ def test_a_record_whose_push_gets_an_unreadable_answer_is_found_and_the_others_g
     write_orders(engine, [1, 2, 3] * 4)
     with scripted_node(refusing(lambda number: number == 5, Answer(body))) as node:
         report = push(engine, shop_service(batch_size=batch_size), node.node())
-    assert counts(report) == Counts(pushed=9, refused=1, left=2)
+    assert counts(report) == Counts(pushed=9, refused=1, waiting=2)
     assert with_push_success(engine, None) == [8, 11]
     assert reported in (orders(engine)[5].push_error or "")
 
@@ -174,3 +189,59 @@ def test_a_float_column_stores_nan_where_the_database_can(engine: Engine) -> Non
         assert counts(pull(engine, parcel_service(), node.node())) == Counts(pulled=1)
     ratio = parcels(engine)[1].ratio
     assert ratio is None if engine.dialect.name == "sqlite" else ratio is not None and math.isnan(ratio)
+
+
+LONG = b'{"count": 1, "note": "ok", "more": "%s"}' % (b"x" * 1_000)
+SMALL = replace(QUICK, max_answer_bytes=4_000)
+
+
+def test_results_that_are_too_long_together_are_pulled_in_parts(engine: Engine) -> None:
+    with answering(engine, lambda number: LONG, count=25) as node:
+        lane = context_on(engine, parcel_service(), node.node(), limits=SMALL)
+        assert counts(pull_lane(lane)) == Counts(pulled=25)
+    sizes = [len(asked.body["ids"]) for asked in node.asked if asked.path == "/pull.json"]
+    assert sizes == [10, 5, 3, 2, 5, 3, 2, 3, 3, 3, 1, 3, 2], "too long answers are met once in a run"
+
+
+def test_a_single_result_that_is_too_long_fails_its_record_and_the_others_are_pulled(engine: Engine) -> None:
+    with answering(engine, lambda number: LONG * 5 if number == 4 else b'{"count": 1}', count=25) as node:
+        lane = context_on(engine, parcel_service(), node.node(), limits=SMALL)
+        assert counts(pull_lane(lane)) == Counts(pulled=24, failed=1)
+        assert parcels(engine)[4].pull_error == (
+            "the answer of /pull.json is longer than 4,000 bytes; let the node answer less, or raise max_answer_bytes"
+        )
+    sizes = [len(asked.body["ids"]) for asked in node.asked if asked.path == "/pull.json"]
+    assert sizes[-2:] == [10, 5], "the other parts keep their usual size"
+
+
+def test_too_long_answers_to_a_push_are_avoided_with_smaller_batches(engine: Engine) -> None:
+    """As of a node that answers with what it received."""
+    write_shops(engine, ["n1"] * 3)
+    write_orders(engine, [1, 2, 3] * 8)
+
+    def script(asked: Asked) -> Answer:
+        return success("x" * 1_000 * len(asked.body.get("orders", [])))
+
+    with scripted_node(script) as node:
+        lane = context_on(engine, shop_service(batch_size=10), node.node(), limits=SMALL)
+        assert counts(push_lane(lane)) == Counts(pushed=24)
+    assert [len(batch) for batch in sent(node.asked)] == [10, 5, 3, 2, 5, 3, 2, 3, 3, 3, 1, 3, 1]
+
+
+def test_a_record_whose_push_gets_a_too_long_answer_is_refused_with_advice(engine: Engine) -> None:
+    write_shops(engine, ["n1"] * 3)
+    write_orders(engine, [1, 2, 3] * 4)
+    with scripted_node(refusing(lambda number: number == 5, success("x" * 5_000))) as node:
+        lane = context_on(engine, shop_service(), node.node(), limits=SMALL)
+        assert counts(push_lane(lane)) == Counts(pushed=9, refused=1, waiting=2)
+    assert (orders(engine)[5].push_error or "").endswith(
+        "let the node answer less, or raise max_answer_bytes"
+    )
+
+
+def test_a_too_long_answer_to_a_status_request_stops_the_pull(engine: Engine) -> None:
+    with answering(engine, lambda number: b"{}") as node:
+        node.script = lambda asked: success("x" * 5_000)
+        with pytest.raises(LaneStopped, match="longer than 4,000 bytes") as stopped:
+            pull_lane(context_on(engine, parcel_service(), node.node(), limits=SMALL))
+    assert stopped.value.transient

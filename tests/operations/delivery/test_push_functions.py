@@ -276,7 +276,7 @@ def test_the_same_records_sent_again_carry_the_same_idempotency_key(engine: Engi
     write_shops(engine, ["n1"])
     write_orders(engine, [1] * 4)
     service = shop_service()
-    with scripted_node(lambda asked: success() if asked.path == PING else Answer(code=503)) as node:
+    with scripted_node(lambda asked: success() if asked.path == PING else Answer(code=429)) as node:
         push_stops(engine, service, node.node())
         push_stops(engine, service, node.node())
     first, second = [asked.headers for asked in node.asked if asked.path == PUSH]

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import Column
 
 from workmesh_flows.adapters.node_http.client import HttpNodeClient
+from workmesh_flows.adapters.store.lanes import LaneLease
 from workmesh_flows.adapters.store.protocol_tables import PullTables
 from workmesh_flows.adapters.store.values import as_stored
 from workmesh_flows.domain.calls import Get
@@ -20,7 +21,7 @@ from workmesh_flows.domain.columns import column_of, is_column, python_type
 from workmesh_flows.domain.protocol import Pull
 from workmesh_flows.errors import BatchTooLarge, DefinitionError, RecordRefused
 from workmesh_flows.operations.delivery.user_functions import call, matched
-from workmesh_flows.planning.bisection import Sendable
+from workmesh_flows.planning.bisection import Bisection, Sendable
 
 Result: TypeAlias = Mapping[str, Any] | str | None
 """Values by attribute name, the reason of a failure, or None where there is nothing to write."""
@@ -28,7 +29,9 @@ Result: TypeAlias = Mapping[str, Any] | str | None
 _CONVERTED = frozenset({str, int, float, bool, Decimal, UUID, datetime, date, time, timedelta})
 
 
-def fetch(tables: PullTables, page: Sequence[Sendable], client: HttpNodeClient) -> dict[Any, Result]:
+def fetch(
+    tables: PullTables, page: Sequence[Sendable], client: HttpNodeClient, lease: LaneLease
+) -> dict[Any, Result]:
     """The results of a page of records, by id; a record that is not ready is left out.
 
     A failure of one record becomes the text of its result. Raises NodeError where the node is at fault.
@@ -36,7 +39,7 @@ def fetch(tables: PullTables, page: Sequence[Sendable], client: HttpNodeClient) 
     if tables.pull.size is None:
         found = {item.id: _fetch_one(tables.pull, item.record, client) for item in page}
     else:
-        found = _fetch_all(tables, page, client)
+        found = _fetch_all(tables, page, client, lease)
     reserved = {tables.id, *tables.push_flags.all, *tables.pull_flags.all}
     fitting = {
         record_id: _fitting(result, tables.protocol.record, reserved) for record_id, result in found.items()
@@ -55,23 +58,39 @@ def _fetch_one(pull: Pull, record: Any, client: HttpNodeClient) -> Any:  # noqa:
         return refusal.reason
 
 
-def _fetch_all(tables: PullTables, page: Sequence[Sendable], client: HttpNodeClient) -> dict[Any, Any]:
+def _fetch_all(
+    tables: PullTables, page: Sequence[Sendable], client: HttpNodeClient, lease: LaneLease
+) -> dict[Any, Any]:
+    """The results of a page, fetched in parts where a record is at fault, or where all together are too much."""
+    found: dict[Any, Any] = {}
+    usual = fits = lease.batch_limit
+    bisection = Bisection(page, set(), at_most=usual)
+    for part in bisection.parts():
+        try:
+            found |= _fetch_part(tables, part, client)
+        except (RecordRefused, BatchTooLarge) as refusal:
+            too_large = isinstance(refusal, BatchTooLarge)
+            if len(part) == 1:
+                found[part[0].id] = refusal.reason
+                fits = usual if too_large else fits  # this result was too large, not the parts
+                continue
+            bisection.split(part)
+            if too_large:
+                fits = min(fits or len(part), (len(part) + 1) // 2)
+    lease.batch_limit = fits  # for the rest of this run: the results of the next one may be shorter
+    return found
+
+
+def _fetch_part(tables: PullTables, part: Sequence[Sendable], client: HttpNodeClient) -> dict[Any, Any]:
     pull = tables.pull
     by_id = isinstance(pull.fetch, Get)
-    try:
-        result = call(pull.fetch, [item.id if by_id else item.record for item in page], client)
-    except (RecordRefused, BatchTooLarge) as refusal:
-        if len(page) == 1:
-            return {page[0].id: refusal.reason}
-        middle = len(page) // 2  # one record is at fault, or all together are too much
-        halves = (_fetch_all(tables, half, client) for half in (page[:middle], page[middle:]))
-        return {record_id: result for half in halves for record_id, result in half.items()}
+    result = call(pull.fetch, [item.id if by_id else item.record for item in part], client)
     if result is None:
-        return {item.id: None for item in page}
+        return {item.id: None for item in part}
     if not isinstance(result, Mapping):
         problem = f"it returned a {type(result).__name__}; it must return None, or values by id"
         raise DefinitionError("the pull function", [problem])
-    found, _ = matched(result, page, tables.id)
+    found, _ = matched(result, part, tables.id)
     return found
 
 
