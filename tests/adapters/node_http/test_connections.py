@@ -149,7 +149,7 @@ def test_a_body_that_arrives_slowly_times_out_in_total(ask: Ask, head: bytes, pi
 
 
 def test_after_a_broken_connection_the_next_request_gets_a_new_one() -> None:
-    answers = iter([success(1), Answer(behaviour=reset), success(3)])
+    answers = iter([success(1), Answer(raw=HEAD), success(3)])
     with scripted_node(lambda asked: next(answers)) as node, node_client(node.node(), QUICK) as client:
         assert client.post("/x.json", {}) == 1
         with pytest.raises(NodeUnavailable):

@@ -19,6 +19,7 @@ from workmesh_flows.operations.delivery.replay import decide_refused
 
 NEVER_OPEN = Limits(connect_timeout=1, read_timeout=5, breaker_failures=1_000)
 GONE = Answer(raw=b"")
+AWAY = Answer(code=502)
 
 
 def run(engine: Engine, service: Service, node: ScriptedNode) -> bool:
@@ -59,7 +60,7 @@ def test_one_network_failure_counts_against_no_record_and_the_batches_grow_again
     failures = iter([True])
 
     def script(asked: Asked) -> Answer:
-        return GONE if asked.path == PUSH and next(failures, False) else success()
+        return AWAY if asked.path == PUSH and next(failures, False) else success()
 
     service = few_attempts(attempts=1, batch_size=32)
     with scripted_node(script) as node:
@@ -78,7 +79,7 @@ def test_the_larger_batch_size_is_saved_where_a_run_has_only_one_batch(engine: E
     def script(asked: Asked) -> Answer:
         nonlocal gone
         gone = next(failures, False) if asked.path == PUSH else gone
-        return GONE if gone else success()
+        return AWAY if gone else success()
 
     service = few_attempts(attempts=1, batch_size=None)
     with scripted_node(script) as node:

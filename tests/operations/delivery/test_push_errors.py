@@ -62,7 +62,7 @@ def test_an_error_of_the_node_during_a_push_stops_the_lane(
     write_orders(engine, range(1, 31))
     with scripted_node(failing_on(PUSH, answer, after=1)) as node:
         stopped = push_stops(engine, shop_service(), node.node())
-        assert len(sent(node.asked)) == 2
+        assert len(sent(node.asked)) == (3 if answer.raw == b"" else 2), "one more over a new connection"
         assert reported in str(stopped)
         assert "node n1" in str(stopped)
         assert stopped.transient is transient
@@ -175,7 +175,7 @@ def test_an_answer_dropped_after_the_node_committed_is_sent_again_and_counts_onc
 ) -> None:
     write_shops(engine, ["n1", "n1"])
     write_orders(engine, [1, 2] * 10)
-    dropped = iter([False, True])
+    dropped = iter([False, True, True])
 
     with order_node(tmp_path) as process:
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import ssl
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from time import monotonic
@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 
 from workmesh_flows.adapters.node_http.encoding import encode
-from workmesh_flows.adapters.node_http.errors import translated_http_errors
+from workmesh_flows.adapters.node_http.errors import is_closed_unanswered, translated_http_errors
 from workmesh_flows.adapters.node_http.log_filter import keep_answers_out_of_logs
 from workmesh_flows.adapters.store.engine import Clock, utc_now
 from workmesh_flows.domain.answers import RawAnswer, Scrub, read_answer, scrubber
@@ -60,6 +60,7 @@ class HttpNodeClient:
         self.at_most: int | None = None
         """Largest payload that may be sent, in bytes; None for no limit."""
         self._urls: dict[str, httpx.URL] = {}
+        self._connected = False
 
     @property
     def name(self) -> str:
@@ -90,8 +91,10 @@ class HttpNodeClient:
             headers["Workmesh-Lane"] = self._sender.lane
         with _named(self._node), translated_http_errors():
             body = _with_key(content, self._node.api_key.get_secret_value())
-            with self._http.stream("POST", self._url(path), content=body, headers=headers) as response:
+            request = self._http.build_request("POST", self._url(path), content=body, headers=headers)
+            with closing(self._response(request)) as response:
                 answer = self._read(response)
+            self._connected = True
             now = self._sender.clock() if self._sender else utc_now()
             return read_answer(answer, path=path, scrub=self.scrub, now=now)
 
@@ -122,6 +125,25 @@ class HttpNodeClient:
             BatchTooLarge,
         ) as error:  # such a request has no payload that could be the cause
             raise NodeUnavailable(error.reason, node=self.name) from error
+
+    def _response(self, request: httpx.Request) -> httpx.Response:
+        """Send a request and return the response, whose body is still to be read.
+
+        A node may close an idle connection at the moment when the next request is sent over it. If an open connection
+        is closed before any answer, the request is sent once more over a new one, with the same Idempotency-Key.
+        """
+        reused, self._connected = self._connected, False
+        try:
+            return self._http.send(request, stream=True)
+        except httpx.HTTPError as error:
+            if not (reused and is_closed_unanswered(error)):
+                raise
+        try:
+            with translated_http_errors():
+                return self._http.send(request, stream=True)
+        except NodeUnavailable as error:
+            error.interrupted = True  # even without a connection now: the node may have got the first request
+            raise
 
     def _read(self, response: httpx.Response) -> RawAnswer:
         body, limit = bytearray(), self._limits.max_answer_bytes

@@ -26,6 +26,13 @@ def translated_http_errors() -> Iterator[None]:
         raise _translation(error) from error
 
 
+def is_closed_unanswered(error: httpx.HTTPError) -> bool:
+    """Whether an error that a request raised before its response means that the peer closed the connection."""
+    if isinstance(error, httpx.RemoteProtocolError):
+        return str(error).startswith("Server disconnected")
+    return isinstance(error, httpx.ReadError | httpx.WriteError)
+
+
 def _translation(error: Exception) -> NodeError:  # noqa: PLR0911 - a table of classes
     detail = str(error).strip() or "no further detail"
     match error:
