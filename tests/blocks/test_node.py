@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from prefect.client.orchestration import get_client
 from prefect.testing.standard_test_suites.blocks import BlockStandardTestSuite
+from prefect.types import SecretDict
 from pydantic import SecretStr, ValidationError
 
 from workmesh_flows.blocks.node import SITE, ServiceLimits, WorkmeshNode
@@ -34,8 +36,20 @@ def test_a_block_becomes_a_node_with_all_its_fields() -> None:
         max_entities=12,
         limits=[ServiceLimits(service="s", max_entities=10, max_weight=20, max_batch=100, max_rate=0.5)],
         tags=["eu"],
+        client_certificate="/etc/client.pem",
+        client_key="/etc/client.key",
+        path="/gate",
+        headers=SecretDict({"X-Token": "abcdef"}),
+        proxy=SecretStr("http://u:pw@proxy:3128"),
     )
     node = block.to_node("n1")
+    assert (node.client_certificate, node.client_key, node.path) == (
+        "/etc/client.pem",
+        "/etc/client.key",
+        "/gate",
+    )
+    assert node.headers == {"X-Token": SecretStr("abcdef")}
+    assert node.proxy == SecretStr("http://u:pw@proxy:3128")
     assert (node.name, node.address) == ("n1", "https://10.0.0.7:8080")
     assert (node.verify, node.ca_file, node.state) == (False, "/etc/ca.pem", NodeState.DRAINING)
     assert (node.max_entities, node.max_weight, node.tags) == ({"s": 10, "*": 12}, {"s": 20}, ("eu",))
@@ -95,6 +109,75 @@ def test_a_host_is_a_name_or_an_address(host: str) -> None:
         pytest.param(
             {"limits": [{"service": "s", "most": 3}]}, "Extra inputs are not permitted", id="a misspelt limit"
         ),
+        *(
+            pytest.param({"path": path}, "the path must start with /", id=f"the path {path!r}")
+            for path in (
+                "gate",
+                "http://h/gate",
+                "/a b",
+                "/a?b=c",
+                "/a#b",
+                "/a/../b",
+                "//host/a",
+                "/a\r\nX: y",
+                "/é",
+            )
+        ),
+        *(
+            pytest.param(
+                {"headers": {name: KEY}}, f"the header {name} is set by Workmesh", id=f"the header {name}"
+            )
+            for name in (
+                "Content-Type",
+                "content-length",
+                "HOST",
+                "Idempotency-Key",
+                "Workmesh-Epoch",
+                "Proxy-Authorization",
+            )
+        ),
+        *(
+            pytest.param({"headers": {name: KEY}}, "is not the name of a header", id=f"the header {name!r}")
+            for name in ("", "X Token", "X:", "X\r\nY", "Ä")
+        ),
+        *(
+            pytest.param(
+                {"headers": {"X-Token": value}},
+                "the value of the header X-Token must be one line",
+                id=f"the value {value!r}",
+            )
+            for value in ("", " ", f"{KEY}\r\nX: y", f"{KEY}\n", f"{KEY}\0", f"{KEY}é", None, [KEY])
+        ),
+        pytest.param(
+            {"headers": {"X-A": KEY, "x-a": KEY}}, "the header x-a is given twice", id="a header twice"
+        ),
+        pytest.param(
+            {"headers": {"Host": KEY, "X-A": ""}},
+            "the header Host is set by Workmesh, not by a node; the value of the header X-A",
+            id="two wrong headers",
+        ),
+        *(
+            pytest.param({"proxy": proxy}, "the proxy must be an address such as", id=f"the proxy {proxy!r}")
+            for proxy in (
+                "proxy:3128",
+                f"ftp://u:{KEY}@p",
+                "http://",
+                f"http://u:{KEY}@",
+                "http://p:99999",
+                "http://[p",
+                f"http://u:{KEY}@p/path",
+                "http://p?x",
+                f"http://u:{KEY}@p\r\nX",
+            )
+        ),
+        pytest.param(
+            {"client_key": "/k.pem"}, "client_key is given, but no client_certificate", id="a key alone"
+        ),
+        pytest.param(
+            {"client_certificate": "/c.pem"},
+            "client_certificate needs the scheme https",
+            id="a certificate without https",
+        ),
     ],
 )
 def test_an_invalid_value_is_refused_with_an_error_that_does_not_show_the_key(
@@ -108,10 +191,41 @@ def test_an_invalid_value_is_refused_with_an_error_that_does_not_show_the_key(
 
 
 def test_the_texts_of_block_and_node_do_not_show_the_key() -> None:
-    block = WorkmeshNode(**GOOD)
+    block = WorkmeshNode(
+        **GOOD, headers=SecretDict({"X-Token": KEY}), proxy=SecretStr(f"http://u:{KEY}@proxy:3128")
+    )
     for thing in (block, block.to_node("n1")):
         assert KEY not in repr(thing)
         assert KEY not in str(thing)
+
+
+@pytest.mark.parametrize("field", ["ca_file", "client_certificate", "client_key", "path", "headers", "proxy"])
+def test_a_field_that_a_form_cleared_is_none(field: str) -> None:
+    empty: Any = {} if field == "headers" else ""
+    assert getattr(WorkmeshNode(**{**GOOD, field: empty}), field) is None
+
+
+@pytest.mark.parametrize(
+    ("given", "path"), [("/", None), (" /gate/ ", "/gate"), ("/a/b.c-d~e/%20", "/a/b.c-d~e/%20")]
+)
+def test_a_path_is_stored_without_a_slash_at_its_end(given: str, path: str | None) -> None:
+    assert WorkmeshNode(**{**GOOD, "path": given}).path == path
+
+
+def test_the_server_shows_neither_headers_nor_proxy(prefect: str) -> None:
+    del prefect
+    block = WorkmeshNode(
+        **GOOD, headers=SecretDict({"X-Token": "abcdef"}), proxy=SecretStr("http://u:pw@proxy:3128")
+    )
+    block.save("n1")
+    with get_client(sync_client=True) as client:
+        shown = client.read_block_documents_by_type("workmesh-node", include_secrets=False)[0].data
+    assert set(shown["headers"]) == {"X-Token"}
+    for secret in ("abcdef", "pw", KEY):
+        assert secret not in str(shown)
+    loaded = WorkmeshNode.load("n1")
+    assert isinstance(loaded, WorkmeshNode)
+    assert loaded.to_node("n1") == block.to_node("n1")
 
 
 def test_a_saved_node_is_loaded_with_all_its_fields(prefect: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from prefect.client.orchestration import get_client
+from prefect.types import SecretDict
 from pydantic import SecretStr
 from sqlalchemy import create_engine, update
 from typer.testing import CliRunner, Result
@@ -15,8 +16,9 @@ from tests.support.prefect_api import api_client
 from tests.support.shop import Shop, write_shops
 from workmesh_flows.blocks import ServiceLimits, WorkmeshNode
 from workmesh_flows.cli import app
+from workmesh_flows.domain.node import NodeState
 from workmesh_flows.inventory.bulk_write import writing_nodes
-from workmesh_flows.inventory.documents import SLUG, load_inventory, outdated_nodes
+from workmesh_flows.inventory.documents import SLUG, load_inventory, outdated_nodes, set_node_state
 from workmesh_flows.settings import PREFIX
 
 KEY = "{3D1D3C52-0C1B-4E7A-8D3F-5B6C7D8E9F01}"
@@ -48,7 +50,10 @@ def test_an_import_writes_the_nodes_of_a_file_and_a_second_import_changes_nothin
     assert first.output.splitlines() == ["n1: added", "n2: added", "0 unchanged"]
     assert hosts() == {"n1": "10.0.0.1", "n2": "10.0.0.2"}
     file.write_text(FILE.replace("10.0.0.2", "10.0.0.3"))
-    assert workmesh("nodes", "import", file).output.splitlines() == ["n2: changed: host", "1 unchanged"]
+    assert workmesh("nodes", "import", file).output.splitlines() == [
+        "n2: changed: host 10.0.0.2 -> 10.0.0.3",
+        "1 unchanged",
+    ]
     assert workmesh("nodes", "import", file).output.splitlines() == ["2 unchanged"]
     assert hosts() == {"n1": "10.0.0.1", "n2": "10.0.0.3"}
     assert load_inventory().nodes["n2"].api_key.get_secret_value() == KEY
@@ -79,6 +84,9 @@ def test_a_node_is_written_as_by_prefect_s_own_save_also_over_an_existing_one() 
         services=["s", "t"],
         limits=[ServiceLimits(service="s", max_weight=2, max_rate=1.5)],
         tags=["eu"],
+        headers=SecretDict({"X-Token": "abcdef"}),
+        proxy=SecretStr("http://u:pw@proxy:3128"),
+        path="/gate",
     )
     node.save("saved")
     with writing_nodes() as write:
@@ -175,6 +183,29 @@ def test_an_exported_file_can_be_imported(tmp_path: Path, monkeypatch: pytest.Mo
     assert load_inventory().nodes["n1"].tags == ("eu",)
 
 
+def test_an_export_over_the_imported_file_keeps_its_variables(tmp_path: Path) -> None:
+    file = tmp_path / "nodes.yaml"
+    file.write_text(FILE)
+    workmesh("nodes", "import", file)
+    workmesh("nodes", "export", file)
+    assert file.read_text().count("${THE_KEY}") == 2
+    assert workmesh("nodes", "import", file).output.splitlines() == ["2 unchanged"]
+
+
+def test_an_import_leaves_a_node_that_is_being_drained_in_its_state(tmp_path: Path) -> None:
+    file = tmp_path / "nodes.yaml"
+    file.write_text(FILE)
+    workmesh("nodes", "import", file)
+    set_node_state("n1", NodeState.DRAINING)
+    assert workmesh("nodes", "import", file).output.splitlines() == ["2 unchanged"]
+    assert load_inventory().nodes["n1"].state is NodeState.DRAINING
+    file.write_text(FILE.replace("[s]}", "[s], state: active}", 1))
+    assert workmesh("nodes", "import", file).output.splitlines() == [
+        "n1: changed: state draining -> active",
+        "1 unchanged",
+    ]
+
+
 def test_the_error_for_a_missing_key_says_how_a_stored_node_keeps_its_key(tmp_path: Path) -> None:
     file = tmp_path / "nodes.yaml"
     file.write_text(FILE.splitlines()[1])
@@ -186,7 +217,10 @@ def test_the_error_for_a_missing_key_says_how_a_stored_node_keeps_its_key(tmp_pa
         "  n2: the environment variable NO_SUCH_KEY for its api_key is not set",
     ]
     file.write_text("n1: {host: 10.0.0.7, services: [s]}")
-    assert workmesh("nodes", "import", file).output.splitlines() == ["n1: changed: host", "0 unchanged"]
+    assert workmesh("nodes", "import", file).output.splitlines() == [
+        "n1: changed: host 10.0.0.1 -> 10.0.0.7",
+        "0 unchanged",
+    ]
     assert load_inventory().nodes["n1"].api_key.get_secret_value() == KEY
 
 

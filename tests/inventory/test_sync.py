@@ -19,6 +19,7 @@ def node(host: str = "a", services: Sequence[str] = ("shop.orders",), **more: An
     return WorkmeshNode(host=host, api_key=SecretStr(KEY), services=list(services), **more)
 
 
+SECRET = "correct-horse-battery"
 MESH = ["shop.orders", "shop.mail"]
 PRUNE: dict[str, Any] = {"prune": True, "services": MESH}
 
@@ -33,8 +34,8 @@ PRUNE: dict[str, Any] = {"prune": True, "services": MESH}
             {"n1": node("b", port=81)},
             {"n1": node()},
             {},
-            ["n1: would be changed: host, port", "0 unchanged"],
-            id="a changed node is listed with its changed fields",
+            ["n1: would be changed: host a -> b; port 80 -> 81", "0 unchanged"],
+            id="a changed node is listed with its changed fields, old and new",
         ),
         pytest.param(
             {"n1": node()},
@@ -142,6 +143,35 @@ def test_services_that_look_misspelled_are_doubted(
     services: list[str], known: list[str] | None, doubts: list[str]
 ) -> None:
     assert plan_sync({"n1": node(services=services)}, {}, services=known).doubts == doubts
+
+
+@pytest.mark.parametrize(
+    ("more", "before", "change"),
+    [
+        pytest.param({"state": "standby"}, {}, "state active -> standby", id="a state"),
+        pytest.param({"verify": False}, {}, "verify yes -> no", id="a switch"),
+        pytest.param({"tags": ["eu", "b"]}, {}, "tags none -> eu, b", id="a list"),
+        pytest.param({}, {"max_entities": 5}, "max_entities 5 -> none", id="a cap that is removed"),
+        pytest.param({"path": "/w"}, {}, "path none -> /w", id="a path"),
+        pytest.param(
+            {"limits": [{"service": "shop.orders", "max_entities": 6}]},
+            {"limits": [{"service": "shop.orders", "max_entities": 5, "max_rate": 0.5}]},
+            "limits shop.orders max_entities=5 max_rate=0.5 -> shop.orders max_entities=6",
+            id="limits",
+        ),
+        pytest.param({"headers": {"X-Token": SECRET}}, {}, "headers", id="headers, without their values"),
+        pytest.param({}, {"headers": {"X-Token": SECRET}}, "headers", id="headers that are removed"),
+        pytest.param({"proxy": f"http://u:{SECRET}@p:1"}, {"proxy": "http://p:1"}, "proxy", id="a proxy"),
+        pytest.param({"api_key": SECRET}, {}, "api_key", id="a key"),
+    ],
+)
+def test_a_change_has_the_old_and_the_new_value_but_no_secret(
+    more: dict[str, Any], before: dict[str, Any], change: str
+) -> None:
+    given = {"host": "a", "api_key": KEY, "services": ["shop.orders"]}
+    plan = plan_sync({"n1": WorkmeshNode(**{**given, **more})}, {"n1": WorkmeshNode(**{**given, **before})})
+    assert str(plan).splitlines() == [f"n1: would be changed: {change}", "0 unchanged"]
+    assert SECRET not in repr(plan)
 
 
 def test_changed_fields_are_in_the_order_of_the_form() -> None:

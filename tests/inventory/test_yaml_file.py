@@ -3,11 +3,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from prefect.types import SecretDict
 from pydantic import SecretStr
 
 from workmesh_flows.blocks import ServiceLimits, WorkmeshNode
 from workmesh_flows.errors import ConfigurationError
-from workmesh_flows.inventory.yaml_file import read_file, write_file
+from workmesh_flows.inventory.yaml_file import former_content, read_file, write_file
 
 KEY = "{2C1D3C52-0C1B-4E7A-8D3F-5B6C7D8E9F01}"
 GOOD = """
@@ -57,9 +58,18 @@ def test_a_stored_node_keeps_its_key_if_the_file_names_none(file: Path) -> None:
         pytest.param(GOOD.replace("${N1_KEY}", "'${NOT_SET}'"), "the environment variable NOT_SET for its api_key is not set", id="a variable that is not set"),
         pytest.param("n1: {host: a, services: [s]}", "as in ${WORKMESH_KEY_N1}", id="a new node without a key"),
         pytest.param(GOOD.replace("host", "hots"), "unknown fields: hots; the fields of a node are host", id="an unknown field"),
-        pytest.param(GOOD.replace("8080", "80800"), "n1: port: Input should be less than", id="an invalid value"),
+        pytest.param(GOOD.replace("8080", "80800"), "n1: port must be at most 65535", id="an invalid value"),
         pytest.param(GOOD.replace("n1:", "N 1:"), "N 1: a node's name consists of", id="an invalid name"),
-        pytest.param(GOOD + GOOD, 'found duplicate key "n1"', id="the same node twice"),
+        pytest.param(GOOD + GOOD, "the node n1 is written twice, in line 2 and in line 10", id="the same node twice"),
+        pytest.param(GOOD + "  port: 9\n", "n1: the field port is written twice, in line 4 and in line 9", id="the same field twice"),
+        pytest.param(GOOD.replace("5000}", "5000, service: a}"), "n1: the field service is written twice, in line 8 and in line 8", id="the same field of a limit twice"),
+        pytest.param(GOOD + "  headers: {X-Token: plain}", "n1: header X-Token must name an environment variable, as in ${WORKMESH_HEADERS_X_TOKEN_N1}", id="a header in the file"),
+        pytest.param(GOOD + "  headers: {X-Token: '${NOT_SET}'}", "the environment variable NOT_SET for its header X-Token is not set", id="a header whose variable is not set"),
+        pytest.param(GOOD + "  headers: plain", "n1: headers must have the name of each header", id="a text as headers"),
+        pytest.param(GOOD + "  headers: {Host: '${N1_KEY}'}", "n1: headers: the header Host is set by Workmesh", id="a reserved header"),
+        pytest.param(GOOD + f"  proxy: http://u:{KEY}@proxy:3128", "n1: proxy must name an environment variable, as in ${WORKMESH_PROXY_N1}", id="a proxy's password in the file"),
+        pytest.param(GOOD + "  proxy: '${NOT_SET}'", "the environment variable NOT_SET for its proxy is not set", id="a proxy whose variable is not set"),
+        pytest.param(GOOD + "  proxy: ftp://proxy", "n1: proxy: the proxy must be an address such as", id="an invalid proxy"),
         pytest.param("- n1", "write each node under its name", id="a list in place of names"),
         pytest.param("n1: 7", "n1: write its fields below its name", id="a number in place of fields"),
         pytest.param(f"n1: {{api_key: '{KEY}", "is not YAML", id="a syntax error"),
@@ -74,6 +84,68 @@ def test_all_problems_of_a_file_are_reported_together(file: Path) -> None:
     assert "n1: port" in both
     assert "n2: host" in both
     assert "nothing was changed" in both
+
+
+def test_all_problems_of_a_node_are_reported_together(file: Path) -> None:
+    text = (
+        GOOD.replace("n1", "N1").replace("host:", "hots:").replace("8080", "0").replace("N1_KEY", "NOT_SET")
+    )
+    lines = refusal(file, text + "  port: 7\n").splitlines()
+    assert [line.partition(";")[0] for line in lines[1:]] == [
+        "  N1: the field port is written twice, in line 4 and in line 9",
+        "  N1: a node's name consists of lower-case letters, digits and dashes",
+        "  N1: unknown fields: hots",
+        "  N1: the environment variable NOT_SET for its api_key is not set",
+        "  N1: host is not filled in",
+    ]
+
+
+def test_a_stored_node_keeps_its_state_if_the_file_names_none(file: Path) -> None:
+    stored = WorkmeshNode(host="10.0.0.7", api_key=SecretStr(KEY), services=["s"], state="draining")
+    file.write_text(GOOD)
+    assert read_file(file, {"n1": stored})["n1"].state == "draining"
+    file.write_text(GOOD + "  state: active\n")
+    assert read_file(file, {"n1": stored})["n1"].state == "active"
+    file.write_text(GOOD)
+    assert read_file(file, {})["n1"].state == "active"
+
+
+def test_headers_and_proxies_are_read_from_the_environment(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOKEN", "Bearer abcdef")
+    monkeypatch.setenv("PROXY", "http://u:pw@proxy:3128")
+    file.write_text(GOOD + "  headers: {Authorization: '${TOKEN}'}\n  proxy: ${PROXY}\n  path: /gate/\n")
+    node = read_file(file, {})["n1"].to_node("n1")
+    assert {name: value.get_secret_value() for name, value in node.headers.items()} == {
+        "Authorization": "Bearer abcdef"
+    }
+    assert node.proxy is not None
+    assert (node.path, node.proxy.get_secret_value()) == ("/gate", "http://u:pw@proxy:3128")
+    file.write_text(GOOD + "  proxy: http://proxy:3128\n")
+    plain = read_file(file, {})["n1"].proxy
+    assert plain is not None
+    assert plain.get_secret_value() == "http://proxy:3128", "an address without a password is no secret"
+
+
+def test_a_written_file_keeps_the_variables_that_it_named_before(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOKEN", "Bearer abcdef")
+    file.write_text(GOOD + "  headers: {X-Token: '${TOKEN}'}\n")
+    nodes = read_file(file, {})
+    nodes["n1"].headers = SecretDict({"X-Token": "Bearer abcdef", "X-New": "another"})
+    nodes["n2"] = WorkmeshNode(host="b", api_key=SecretStr(KEY), services=["s"])
+    text = write_file(nodes, former_content(file))
+    for line in (
+        "${N1_KEY}",
+        "X-Token: ${TOKEN}",
+        "X-New: ${WORKMESH_HEADERS_X_NEW_N1}",
+        "${WORKMESH_KEY_N2}",
+    ):
+        assert line in text
+    assert "abcdef" not in text
+    assert former_content(file.with_name("none.yaml")) == {}
 
 
 def test_the_error_for_a_missing_file_names_it(file: Path) -> None:
@@ -100,6 +172,10 @@ def test_a_written_file_reads_back_as_the_same_nodes_and_holds_no_key(
             max_entities=10,
             limits=[ServiceLimits(service="leads.mail", max_rate=0.5)],
             tags=["eu"],
+            path="/gate",
+            client_certificate="/etc/client.pem",
+            headers=SecretDict({"X-Token": KEY}),
+            proxy=SecretStr(f"http://u:{KEY}@proxy:3128"),
         ),
         "n2": WorkmeshNode(host="n2.example", api_key=SecretStr(KEY), services=["leads.scoring"]),
     }
@@ -109,6 +185,8 @@ def test_a_written_file_reads_back_as_the_same_nodes_and_holds_no_key(
     file.write_text(text)
     for variable in ("WORKMESH_KEY_N_1", "WORKMESH_KEY_N2"):
         monkeypatch.setenv(variable, KEY)
+    monkeypatch.setenv("WORKMESH_HEADERS_X_TOKEN_N_1", KEY)
+    monkeypatch.setenv("WORKMESH_PROXY_N_1", f"http://u:{KEY}@proxy:3128")
     assert read_file(file, {}) == nodes
 
 

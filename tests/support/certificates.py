@@ -29,19 +29,34 @@ class Authority:
 
     def server(self, address: str) -> ssl.SSLContext:
         """The TLS context of a server at an IP address, with a signed certificate."""
-        key = ec.generate_private_key(ec.SECP256R1())
         name = x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))])
-        certificate = (
-            _certificate("a node", self.certificate.subject, key.public_key())
-            .add_extension(name, critical=False)
-            .sign(self.key, hashes.SHA256())
-        )
+        certificate, private = self._signed("a node", name)
         path = self.folder / f"{address.replace(':', '-')}.pem"
-        private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        path.write_bytes(certificate.public_bytes(Encoding.PEM) + private)
+        path.write_bytes(certificate + private)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(path)
         return context
+
+    def server_for_clients(self, address: str) -> ssl.SSLContext:
+        """The TLS context of a server that only accepts clients with a certificate of this CA."""
+        context = self.server(address)
+        context.load_verify_locations(self.ca_file)
+        context.verify_mode = ssl.CERT_REQUIRED
+        return context
+
+    def client(self) -> tuple[bytes, bytes]:
+        """A client certificate, and its key, as PEM."""
+        return self._signed("a master", x509.SubjectAlternativeName([x509.DNSName("master")]))
+
+    def _signed(self, subject: str, name: x509.SubjectAlternativeName) -> tuple[bytes, bytes]:
+        key = ec.generate_private_key(ec.SECP256R1())
+        certificate = (
+            _certificate(subject, self.certificate.subject, key.public_key())
+            .add_extension(name, critical=False)
+            .sign(self.key, hashes.SHA256())
+        )
+        private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        return certificate.public_bytes(Encoding.PEM), private
 
 
 def make_authority(folder: Path) -> Authority:

@@ -9,8 +9,10 @@ import re
 from typing import Any, Literal
 
 from prefect.blocks.core import Block
+from prefect.types import SecretDict
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr, field_validator, model_validator
 
+from workmesh_flows.blocks.connection import checked_headers, checked_path, checked_proxy
 from workmesh_flows.domain.node import ALL_SERVICES, Node, NodeState
 
 HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
@@ -120,6 +122,31 @@ class WorkmeshNode(Block):
         description="With https: path of a CA file on the workers, for your own certificates.",
         json_schema_extra=_plain,
     )
+    client_certificate: str | None = Field(
+        default=None,
+        description="With https: path of a PEM file on the workers with a client certificate, and its key unless the next field names it.",
+        json_schema_extra=_plain,
+    )
+    client_key: str | None = Field(
+        default=None,
+        description="Path of a PEM file on the workers with the key of the client certificate, without a password.",
+        json_schema_extra=_plain,
+    )
+    path: str | None = Field(
+        default=None,
+        description="With a gateway: the path before /api/1.0, as in /workmesh.",
+        json_schema_extra=_plain,
+    )
+    headers: SecretDict | None = Field(
+        default=None,
+        description='With a gateway: headers of each request, by name, as in {"X-Gateway-Token": "..."}.',
+        json_schema_extra=_plain,
+    )
+    proxy: SecretStr | None = Field(
+        default=None,
+        description="Address of the proxy for requests to this node. Empty: no proxy, whatever the environment says.",
+        json_schema_extra=_plain,
+    )
     tags: list[str] = Field(
         default_factory=list, description="Free labels for your own use; Workmesh ignores them."
     )
@@ -140,7 +167,24 @@ class WorkmeshNode(Block):
         message = "the API key must not be empty"
         raise ValueError(message)
 
-    @field_validator("ca_file")
+    @field_validator("path")
+    @classmethod
+    def _path_valid(cls, path: str | None) -> str | None:
+        return checked_path(path)
+
+    @field_validator("headers")
+    @classmethod
+    def _headers_valid(cls, headers: SecretDict | None) -> SecretDict | None:
+        found = checked_headers(headers.get_secret_value()) if headers is not None else {}
+        return SecretDict(found) if found else None
+
+    @field_validator("proxy")
+    @classmethod
+    def _proxy_valid(cls, proxy: SecretStr | None) -> SecretStr | None:
+        found = checked_proxy(proxy.get_secret_value()) if proxy is not None else None
+        return None if found is None else SecretStr(found)
+
+    @field_validator("ca_file", "client_certificate", "client_key")
     @classmethod
     def _empty_is_none(cls, text: str | None) -> str | None:
         """A form sends an empty text for a field that was filled in and cleared again."""
@@ -153,6 +197,16 @@ class WorkmeshNode(Block):
             return list(dict.fromkeys(service.strip() for service in services))
         message = "name at least one service; no name may be empty"
         raise ValueError(message)
+
+    @model_validator(mode="after")
+    def _client_certificate_usable(self) -> WorkmeshNode:
+        if self.client_key and not self.client_certificate:
+            message = "client_key is given, but no client_certificate"
+            raise ValueError(message)
+        if self.client_certificate and self.scheme != "https":
+            message = "client_certificate needs the scheme https"
+            raise ValueError(message)
+        return self
 
     @model_validator(mode="after")
     def _limits_make_sense(self) -> WorkmeshNode:
@@ -172,6 +226,7 @@ class WorkmeshNode(Block):
             values = {limit.service: getattr(limit, field) for limit in self.limits}
             return {service: value for service, value in values.items() if value is not None}
 
+        headers = self.headers.get_secret_value() if self.headers is not None else {}
         shared = {} if self.max_entities is None else {ALL_SERVICES: self.max_entities}
         return Node(
             name=name,
@@ -182,6 +237,11 @@ class WorkmeshNode(Block):
             scheme=self.scheme,
             verify=self.verify,
             ca_file=self.ca_file,
+            client_certificate=self.client_certificate,
+            client_key=self.client_key,
+            path=self.path or "",
+            headers={name: SecretStr(value) for name, value in headers.items()},
+            proxy=self.proxy,
             max_weight=given("max_weight"),
             max_entities=given("max_entities") | shared,
             max_batch=given("max_batch"),

@@ -81,13 +81,16 @@ def import_nodes(
 
 @nodes_app.command(name="export")
 def export_nodes(file: TargetArgument = None) -> None:
-    """Write the nodes' blocks to a file for git, with names of environment variables in place of API keys."""
+    """Write the nodes' blocks to a file for git, with names of environment variables in place of API keys.
+
+    An existing file is overwritten; the variables that it names for its nodes stay.
+    """
     from workmesh_flows.inventory.documents import load_blocks
-    from workmesh_flows.inventory.yaml_file import write_file
+    from workmesh_flows.inventory.yaml_file import former_content, write_file
 
     require_server()
     stored, problems = load_blocks()
-    text = write_file(stored)
+    text = write_file(stored, former_content(file) if file is not None else None)
     if file is None:
         typer.echo(text, nl=False)
     else:

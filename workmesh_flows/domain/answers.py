@@ -45,6 +45,7 @@ _MISCONFIGURED = {
     403: "it forbids the request",
     404: "it has no such endpoint",
     405: "it does not allow POST on this endpoint",
+    407: "the proxy named in its block asks for a user name and a password",
 }
 _BUSY = frozenset({425, 429})
 """Status codes that a node gives to any request, whatever is in it."""
@@ -67,21 +68,21 @@ class RawAnswer:
     cut: bool = False
 
 
-def scrubber(secret: str) -> Scrub:
-    """Return a function that masks a secret in a text, in any letter case and encoded for URLs, JSON, HTML.
+def scrubber(*secrets: str) -> Scrub:
+    """Return a function that masks secrets in a text, in any letter case and encoded for URLs, JSON, HTML.
 
     The function also joins the text to one line of at most 2,000 characters that is valid UTF-8.
     """
-    bare = secret.strip(f"{whitespace}{{}}")
-    forms = {form for key in (bare, f"{{{bare}}}") for form in _encodings(key)} if bare else set()
+    plain = {secret.strip(f"{whitespace}{{}}") for secret in secrets} - {""}
+    forms = {form for bare in plain for key in (bare, f"{{{bare}}}") for form in _encodings(key)}
     pattern = re.compile(
         "|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True)), re.IGNORECASE
     )
 
     def scrub(text: str) -> str:
         clean = pattern.sub(MASK, text) if forms else text
-        plain = clean.encode(errors="replace").decode()  # a lone surrogate cannot be encoded as UTF-8
-        return _BLANKS.sub(" ", plain).strip()[:LONGEST_TEXT]
+        valid = clean.encode(errors="replace").decode()  # a lone surrogate cannot be encoded as UTF-8
+        return _BLANKS.sub(" ", valid).strip()[:LONGEST_TEXT]
 
     return scrub
 

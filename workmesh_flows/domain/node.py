@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from base64 import b64encode
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from enum import StrEnum
+from urllib.parse import unquote
 
 from pydantic import SecretStr
 
 from workmesh_flows.errors import UnknownName
+
+SHORTEST_SECRET = 6
+"""Length of the shortest word in the value of a header that is masked: shorter ones occur in any text."""
 
 ALL_SERVICES = "*"
 """The key in ``max_entities`` of the cap over all services of a node."""
@@ -35,6 +40,9 @@ class Node:
     ``max_weight`` and ``max_entities`` are caps by service name; a service without an entry has no cap.
     ``max_entities`` may also have the key ``ALL_SERVICES``: the cap over all services together. ``max_batch``
     limits the records in one request, ``max_rate`` the records per second, each by service name.
+
+    ``path`` stands before the path of each endpoint, ``headers`` are added to each request, and ``proxy`` is the address
+    of the proxy that requests take; without one they take none.
     """
 
     name: str
@@ -45,6 +53,11 @@ class Node:
     scheme: str = "http"
     verify: bool = True
     ca_file: str | None = None
+    client_certificate: str | None = None
+    client_key: str | None = None
+    path: str = ""
+    headers: Mapping[str, SecretStr] = field(default_factory=dict)
+    proxy: SecretStr | None = None
     max_weight: Mapping[str, int] = field(default_factory=dict)
     max_entities: Mapping[str, int] = field(default_factory=dict)
     max_batch: Mapping[str, int] = field(default_factory=dict)
@@ -57,6 +70,22 @@ class Node:
         """Scheme, host and port, without a path."""
         host = f"[{self.host}]" if ":" in self.host and not self.host.startswith("[") else self.host
         return f"{self.scheme}://{host}:{self.port}"
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What no text may show: the API key, the values of headers, and the user name and password of the proxy."""
+        values = [header.get_secret_value() for header in self.headers.values()]
+        words = [word for value in values for word in (value, *value.split()) if len(word) >= SHORTEST_SECRET]
+        return (self.api_key.get_secret_value(), *words, *self._proxy_secrets())
+
+    def _proxy_secrets(self) -> Iterator[str]:
+        if self.proxy is None:
+            return
+        login, found, _ = self.proxy.get_secret_value().partition("://")[2].rpartition("@")
+        if found:
+            name, _, password = login.partition(":")
+            yield from (password or name, unquote(password or name))
+            yield b64encode(unquote(login).encode()).decode()  # as in the header Proxy-Authorization
 
     @property
     def shared_cap(self) -> int | None:

@@ -32,7 +32,7 @@ def writing_nodes() -> Iterator[Write]:
     with get_client(sync_client=True) as client:
 
         def write(name: str, node: WorkmeshNode) -> None:
-            dumped = node.model_dump(mode="json") | {"api_key": node.api_key.get_secret_value()}
+            dumped = node.model_dump(mode="json", context={"include_secrets": True})
             data = {field: dumped[field] for field in WorkmeshNode.model_fields}
             try:
                 client.create_block_document(

@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from workmesh_flows.blocks import WorkmeshNode
 from workmesh_flows.domain.node import Inventory, NodeState
 from workmesh_flows.errors import ServerUnreachable, UnknownName
+from workmesh_flows.inventory.field_problems import describe_errors
 
 SLUG = "workmesh-node"
 ANSWER_SECONDS = 10.0
@@ -30,8 +31,6 @@ _inventory_of_block: ContextVar[Inventory | None] = ContextVar("workmesh_invento
 A context variable, since tasks take only names and numbers as arguments: they may run in another process, and an
 inventory holds API keys. Prefect runs the tasks of this process in copies of the flow's context.
 """
-_VALUE_ERROR = "Value error, "
-"""Pydantic's prefix of a message that a validator of ours raised."""
 
 
 @contextmanager
@@ -142,12 +141,3 @@ def _documents(*, secrets: bool = True) -> list[BlockDocument]:
 
 def _schema_of(document: BlockDocument) -> str | None:
     return document.block_schema.checksum if document.block_schema else None
-
-
-def describe_errors(error: ValidationError) -> str:
-    """The problem of each field, without the values: one of them may be an API key."""
-    return "; ".join(
-        f"{'.'.join(str(part) for part in problem['loc']) or 'node'}"
-        f"{' is not filled in' if problem['type'] == 'missing' else ': ' + problem['msg'].removeprefix(_VALUE_ERROR)}"
-        for problem in error.errors(include_input=False, include_url=False, include_context=False)
-    )

@@ -6,7 +6,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 
-from workmesh_flows.blocks import WorkmeshNode
+from pydantic import Secret, SecretStr
+
+from workmesh_flows.blocks import ServiceLimits, WorkmeshNode
 from workmesh_flows.domain.node import likely_misspelling
 from workmesh_flows.domain.service import Mesh
 from workmesh_flows.errors import ConfigurationError
@@ -18,7 +20,7 @@ from workmesh_flows.operations.status import assigned_nodes
 
 @dataclass(frozen=True, slots=True)
 class NodeChange:
-    """A node to write under its name, or to delete; ``action`` is "added", "fixed", "deleted" or "changed: <fields>"."""
+    """A node to write under its name, or to delete; ``action`` is "added", "fixed", "deleted" or "changed: <fields with old and new values>"."""
 
     name: str
     action: str
@@ -153,7 +155,30 @@ def _action(wanted: WorkmeshNode, stored: WorkmeshNode | None, *, broken: bool) 
     if stored is None:
         return "fixed" if broken else "added"
     changed = changed_fields(stored, wanted)
-    return f"changed: {', '.join(changed)}" if changed else ""
+    return f"changed: {'; '.join(_change(stored, wanted, field) for field in changed)}" if changed else ""
+
+
+def _change(stored: WorkmeshNode, wanted: WorkmeshNode, field: str) -> str:
+    """A changed field with its old and new value; a secret without them."""
+    old, new = getattr(stored, field), getattr(wanted, field)
+    if isinstance(old, Secret | SecretStr) or isinstance(new, Secret | SecretStr):
+        return field
+    return f"{field} {_shown(old)} -> {_shown(new)}"
+
+
+def _shown(value: object) -> str:
+    match value:
+        case ServiceLimits():
+            caps = value.model_dump(exclude={"service"}, exclude_none=True)
+            return " ".join([value.service, *(f"{name}={cap}" for name, cap in caps.items())])
+        case list():
+            return ", ".join(_shown(item) for item in value) or "none"
+        case bool():
+            return "yes" if value else "no"
+        case None:
+            return "none"
+        case _:
+            return str(value)
 
 
 def _foreign(

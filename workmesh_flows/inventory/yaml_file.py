@@ -1,4 +1,4 @@
-"""The inventory as a YAML file for git: read and written, with API keys as references to environment variables.
+"""The inventory as a YAML file for git: read and written, with secrets as references to environment variables.
 
 n1:
   host: 10.0.0.7
@@ -9,7 +9,6 @@ n1:
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Mapping
 from io import StringIO
@@ -19,63 +18,94 @@ from typing import Any
 from pydantic import BaseModel, SecretStr, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from workmesh_flows.blocks import WorkmeshNode
 from workmesh_flows.errors import ConfigurationError
-from workmesh_flows.inventory.documents import describe_errors
+from workmesh_flows.inventory.field_problems import describe_errors
+from workmesh_flows.inventory.secrets_in_file import HEADERS, KEY, PROXY, read_secrets, written_secret
 
-REFERENCE = re.compile(r"\$\{(?P<variable>[A-Za-z_][A-Za-z0-9_]*)\}")
 NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
-KEY = "api_key"
+STATE = "state"
 
 
 def read_file(path: Path, stored: Mapping[str, WorkmeshNode]) -> dict[str, WorkmeshNode]:
-    """The nodes of a file, all valid; a node that is already stored may leave out its API key.
+    """The nodes of a file, all valid; a node that is already stored keeps its API key and state if the file has none.
 
     Raises ConfigurationError that lists every problem of the file.
     """
     nodes: dict[str, WorkmeshNode] = {}
-    problems: list[str] = []
-    for name, fields in _documents(path).items():
-        try:
-            nodes[name] = _node(name, fields, stored.get(name))
-        except ConfigurationError as error:
-            problems.append(str(error))
+    documents, problems = _documents(path)
+    for name, fields in documents.items():
+        found, wrong = _node(name, fields, stored.get(name))
+        problems += [f"{name}: {problem}" for problem in wrong]
+        if found is not None:
+            nodes[name] = found
     if problems:
-        raise ConfigurationError(
-            f"{path}: nothing was changed\n" + "\n".join(f"  {line}" for line in problems)
-        )
+        lines = "\n".join(f"  {line}" for line in problems)
+        raise ConfigurationError(f"{path}: nothing was changed\n{lines}")
     return nodes
 
 
-def write_file(nodes: Mapping[str, WorkmeshNode]) -> str:
-    """The text of a file with these nodes; in place of each API key it names the variable that `read_file` reads."""
+def write_file(nodes: Mapping[str, WorkmeshNode], former: Mapping[str, Any] | None = None) -> str:
+    """The text of a file with these nodes; in place of each secret it names the variable that `read_file` reads.
+
+    ``former`` is what the file contained before: names of variables that it has stay.
+    """
     text = StringIO()
     yaml = YAML()
     yaml.indent(mapping=2, sequence=4, offset=2)
-    yaml.dump({name: dict(_written(name, node)) for name, node in sorted(nodes.items())}, text)
+    before = former or {}
+    yaml.dump(
+        {name: dict(_written(name, node, before.get(name))) for name, node in sorted(nodes.items())}, text
+    )
     return text.getvalue() if nodes else ""
 
 
-def key_variable(name: str) -> str:
-    """The environment variable that an exported file names for a node's API key."""
-    return f"WORKMESH_KEY_{name.upper().replace('-', '_')}"
-
-
-def _documents(path: Path) -> dict[str, Any]:
+def former_content(path: Path) -> dict[str, Any]:
+    """What a file that is to be overwritten contains; nothing if it does not exist or is no such file."""
     try:
-        found = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+        return _documents(path)[0]
+    except ConfigurationError:
+        return {}
+
+
+def _documents(path: Path) -> tuple[dict[str, Any], list[str]]:
+    """The nodes of a file by name, and the names and fields that it has twice."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        yaml = YAML(typ="safe", pure=True)
+        yaml.allow_duplicate_keys = True
+        found, root = yaml.load(text), yaml.compose(text)
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
     except (MarkedYAMLError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path} is not YAML: {_place(error)}") from None
     if found is None:
-        return {}
+        return {}, []
     if not isinstance(found, dict):
         raise ConfigurationError(
             f"{path}: write each node under its name, as in 'n1: {{host: 10.0.0.7, ...}}'"
         )
-    return {str(name): fields for name, fields in found.items()}
+    return {str(name): fields for name, fields in found.items()}, list(_duplicates(root))
+
+
+def _duplicates(node: Node | None, within: str = "") -> Iterator[str]:
+    """A sentence for each name that occurs twice in the same place."""
+    if isinstance(node, SequenceNode):
+        for item in node.value:
+            yield from _duplicates(item, within)
+    if not isinstance(node, MappingNode):
+        return
+    lines: dict[str, int] = {}
+    for key, value in node.value:
+        name = str(key.value) if isinstance(key, ScalarNode) else ""
+        line = key.start_mark.line + 1
+        if name in lines:
+            what = f"{within}: the field {name}" if within else f"the node {name}"
+            yield f"{what} is written twice, in line {lines[name]} and in line {line}"
+        lines.setdefault(name, line)
+        yield from _duplicates(value, within or name)
 
 
 def _place(error: Exception) -> str:
@@ -86,51 +116,42 @@ def _place(error: Exception) -> str:
     return f"{error.problem or error.context}" + (f", line {mark.line + 1}" if mark else "")
 
 
-def _node(name: str, found: object, stored: WorkmeshNode | None) -> WorkmeshNode:
+def _node(name: str, found: object, stored: WorkmeshNode | None) -> tuple[WorkmeshNode | None, list[str]]:
+    """The node, None if it is not valid, and all its problems."""
+    problems = []
     if not NAME.fullmatch(name):
-        raise ConfigurationError(f"{name}: a node's name consists of lower-case letters, digits and dashes")
+        problems.append("a node's name consists of lower-case letters, digits and dashes")
     if not isinstance(found, dict):
-        raise ConfigurationError(f"{name}: write its fields below its name: host, services, api_key, ...")
+        return None, [*problems, "write its fields below its name: host, services, api_key, ..."]
     fields = {str(field): value for field, value in found.items()}
     if unknown := sorted(set(fields) - set(WorkmeshNode.model_fields)):
         known = ", ".join(WorkmeshNode.model_fields)
-        raise ConfigurationError(
-            f"{name}: unknown fields: {', '.join(unknown)}; the fields of a node are {known}"
-        )
-    fields[KEY] = _key(name, fields.get(KEY), stored)
+        problems.append(f"unknown fields: {', '.join(unknown)}; the fields of a node are {known}")
+    if fields.get(STATE) is None and stored is not None:
+        fields[STATE] = stored.state  # a command may have changed it: workmesh drain
+    values, missing = read_secrets(name, fields, stored)
+    problems += missing
+    plain = {
+        field: value
+        for field, value in fields.items()
+        if field in WorkmeshNode.model_fields and field not in {KEY, HEADERS, PROXY} and value is not None
+    }
+    secrets = {field: value for field, value in values.items() if value is not None}
     try:
-        return WorkmeshNode(**fields)
+        node = WorkmeshNode(**{KEY: SecretStr("missing"), **plain, **secrets})
     except ValidationError as error:
-        raise ConfigurationError(f"{name}: {describe_errors(error)}") from None
+        return None, [*problems, describe_errors(error)]
+    return (None if problems else node), problems
 
 
-def _key(name: str, found: object, stored: WorkmeshNode | None) -> SecretStr:
-    """The API key from the environment variable that the file names, or else that of the stored node."""
-    if found is None and stored is not None:
-        return stored.api_key
-    reference = REFERENCE.fullmatch(found.strip()) if isinstance(found, str) else None
-    if reference is None:
-        raise ConfigurationError(
-            f"{name}: api_key must name an environment variable, as in ${{{key_variable(name)}}}: "
-            "a file must not contain keys"
-        )
-    variable = reference["variable"]
-    if not os.environ.get(variable):
-        hint = "; remove the line api_key to keep the stored key" if stored is not None else ""
-        raise ConfigurationError(
-            f"{name}: the environment variable {variable} for its api_key is not set{hint}"
-        )
-    return SecretStr(os.environ[variable])
-
-
-def _written(name: str, node: WorkmeshNode) -> Iterator[tuple[str, Any]]:
-    """The fields that are not at their defaults, in the order of the form, and the key's variable."""
+def _written(name: str, node: WorkmeshNode, former: object) -> Iterator[tuple[str, Any]]:
+    """The fields that are not at their defaults, in the order of the form, with variables in place of secrets."""
+    before = former if isinstance(former, Mapping) else {}
     for field, about in WorkmeshNode.model_fields.items():
         value = getattr(node, field)
-        if field == KEY:
-            yield field, f"${{{key_variable(name)}}}"
-        elif about.is_required() or value != about.get_default(call_default_factory=True):
-            yield field, _plain(value)
+        if about.is_required() or value != about.get_default(call_default_factory=True):
+            secret = field in {KEY, HEADERS, PROXY}
+            yield field, written_secret(name, field, node, before) if secret else _plain(value)
 
 
 def _plain(value: object) -> object:

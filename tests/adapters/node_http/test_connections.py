@@ -273,7 +273,7 @@ def test_each_httpx_exception_is_translated(cls: type[Exception]) -> None:
         raise original
     assert type(raised.value) in {NodeUnavailable, NodeMisconfigured}
     assert str(raised.value)
-    if isinstance(original, httpx.RemoteProtocolError):  # it quotes what the node sent
+    if isinstance(original, httpx.RemoteProtocolError | httpx.ProxyError):  # they quote what was received
         assert raised.value.__cause__ is None
         assert raised.value.__suppress_context__
     else:

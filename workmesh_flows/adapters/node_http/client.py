@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any
 
 import httpx
 
+from workmesh_flows.adapters.node_http.connection import proxy_of, verification_of
 from workmesh_flows.adapters.node_http.encoding import encode
 from workmesh_flows.adapters.node_http.errors import is_closed_unanswered, translated_http_errors
 from workmesh_flows.adapters.node_http.log_filter import keep_answers_out_of_logs
@@ -56,7 +56,7 @@ class HttpNodeClient:
     def __init__(self, node: Node, http: httpx.Client, limits: Limits, sender: Sender | None = None) -> None:
         """Use :func:`node_client`."""
         self._node, self._http, self._limits, self._sender = node, http, limits, sender
-        self.scrub: Scrub = scrubber(node.api_key.get_secret_value())
+        self.scrub: Scrub = scrubber(*node.secrets)
         self.at_most: int | None = None
         """Largest payload that may be sent, in bytes; None for no limit."""
         self._urls: dict[str, httpx.URL] = {}
@@ -177,11 +177,13 @@ def node_client(node: Node, limits: Limits, *, sender: Sender | None = None) -> 
     with _named(node), translated_http_errors():
         http = httpx.Client(
             base_url=_address(node),
+            trust_env=False,  # the environment's proxy may be for other hosts, and would get the API key
+            proxy=proxy_of(node),
             timeout=httpx.Timeout(limits.read_timeout, connect=limits.connect_timeout),
-            verify=_verification(node),
+            verify=verification_of(node),
             follow_redirects=False,
             # A compressed answer could grow past max_answer_bytes before the limit is checked.
-            headers={"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "identity"},
+            headers=_headers(node),
             event_hooks={"response": [_keep_redirect_unread]},
         )
     with http:
@@ -205,23 +207,16 @@ def _keep_redirect_unread(response: httpx.Response) -> None:
 
 def _address(node: Node) -> httpx.URL:
     try:
-        url = httpx.URL(node.address)
+        url = httpx.URL(node.address + node.path)
         url.host.encode("idna")  # as the resolver does
     except UnicodeError as error:
         raise NodeMisconfigured(f"its address {node.address} is invalid: {error}") from error
     return url
 
 
-def _verification(node: Node) -> ssl.SSLContext | bool:
-    if node.scheme != "https":
-        return False  # there is no certificate, and loading the CA bundle takes 0.1 s per client
-    if not node.verify:
-        return False
-    try:
-        return ssl.create_default_context(cafile=node.ca_file) if node.ca_file else httpx.create_ssl_context()
-    except OSError as error:  # ssl.SSLError is one
-        path = node.ca_file or "named by SSL_CERT_FILE or SSL_CERT_DIR"
-        raise NodeMisconfigured(f"its CA file {path} cannot be read: {error}") from error
+def _headers(node: Node) -> dict[str, str]:
+    own = {"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "identity"}
+    return {name: value.get_secret_value() for name, value in node.headers.items()} | own
 
 
 def _with_key(content: bytes, api_key: str) -> bytes:

@@ -20,7 +20,7 @@ def translated_http_errors() -> Iterator[None]:
     """Raise NodeUnavailable or NodeMisconfigured for every httpx error, with it as the cause unless it quotes the answer."""
     try:
         yield
-    except httpx.RemoteProtocolError as error:
+    except (httpx.RemoteProtocolError, httpx.ProxyError) as error:
         raise _translation(error) from None
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, httpx.CookieConflict) as error:
         raise _translation(error) from error
@@ -45,6 +45,12 @@ def _translation(error: Exception) -> NodeError:  # noqa: PLR0911 - a table of c
             return NodeMisconfigured(
                 f"its certificate is not accepted: {detail}; enter the CA file in its block"
             )
+        case _ if _refuses_client(error):
+            return NodeMisconfigured(
+                f"it does not accept the client certificate: {detail}; enter one that it knows in its block"
+            )
+        case httpx.ProxyError():
+            return _of_proxy(detail)
         case httpx.InvalidURL() | httpx.UnsupportedProtocol() | httpx.LocalProtocolError():
             return NodeMisconfigured(f"its address or a header cannot be used: {detail}")
         case httpx.ConnectTimeout() | httpx.ConnectError():
@@ -58,10 +64,30 @@ def _translation(error: Exception) -> NodeError:  # noqa: PLR0911 - a table of c
             return NodeUnavailable(why, interrupted=True)
 
 
+def _of_proxy(detail: str) -> NodeError:
+    """The error for a proxy that opens no connection; only the code of its answer, since the text may quote the request."""
+    code = detail[:3] if detail[:3].isdecimal() else ""
+    if code in {"403", "407"}:
+        return NodeMisconfigured(f"its proxy refuses the connection: it answers {code}")
+    return NodeUnavailable(
+        "no connection: its proxy does not reach it" + (f", it answers {code}" if code else "")
+    )
+
+
 def _is_certificate(error: BaseException) -> bool:
+    return any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _causes(error))
+
+
+def _refuses_client(error: BaseException) -> bool:
+    """Whether the node ended the TLS connection because of the client's certificate, or because it has none."""
+    alerts = [
+        cause.reason or "" for cause in _causes(error) if isinstance(cause, ssl.SSLError) and cause.reason
+    ]
+    return any("ALERT" in alert and ("CERTIFICATE" in alert or "UNKNOWN_CA" in alert) for alert in alerts)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return True
+        yield cause
         cause = cause.__cause__ or cause.__context__
-    return False
