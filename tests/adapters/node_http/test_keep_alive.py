@@ -65,10 +65,17 @@ def test_a_node_that_closes_its_connection_and_is_gone_may_have_failed_because_o
 def _answer_once(server: socket.socket, then: Callable[[socket.socket], None]) -> None:
     """Answer one request, and act on the connection at the second."""
     connection, _ = server.accept()
-    connection.recv(65_536)
+    _read_request(connection)
     connection.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n{"status":"success"}')
-    connection.recv(65_536)
+    _read_request(connection)
     then(connection)
+
+
+def _read_request(connection: socket.socket) -> None:
+    """Read headers and body, which may arrive in two parts."""
+    received = b""
+    while not received.endswith(b"}"):
+        received += connection.recv(65_536)
 
 
 @pytest.mark.parametrize(
