@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,6 +28,15 @@ def postgresql(postgresql_server: str) -> Iterator[Engine]:
         create_own_tables(engine)
         yield engine
         engine.dispose()
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> Iterator[Engine]:
+    """An empty SQLite database with the Workmesh tables, for behaviour that only SQLite has."""
+    engine = create_engine(f"sqlite:///{tmp_path / 'master.db'}")
+    create_own_tables(engine)
+    yield engine
+    engine.dispose()
 
 
 @pytest.fixture

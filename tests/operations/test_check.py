@@ -14,7 +14,7 @@ from sqlalchemy import (
     literal_column,
     text,
 )
-from sqlalchemy.orm import mapped_column
+from sqlalchemy.orm import Session, mapped_column
 
 from tests.adapters.store.key_types import KEY_TYPES
 from tests.adapters.store.worlds import make_world
@@ -154,3 +154,14 @@ def test_a_weight_that_cannot_be_read_is_a_problem(engine: Engine) -> None:
     mesh = shop_mesh(criterion=EntityWeight(literal_column("seats", Integer)))
     (problem,) = problems(engine, mesh)
     assert "the weight cannot be read" in problem
+
+
+def test_weights_that_cannot_be_used_are_a_problem(engine: Engine) -> None:
+    create_shop(engine)
+    with Session(engine) as session:
+        session.add_all([Shop(id=1, size=3), Shop(id=2, size=-4), Shop(id=3, size=-5)])
+        session.commit()
+    (problem,) = problems(engine, shop_mesh(criterion=EntityWeight(Shop.size)))
+    assert (
+        "2 entities have weights that cannot be used, for example 2: its weight -4 is not a whole" in problem
+    )

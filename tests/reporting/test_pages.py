@@ -85,6 +85,16 @@ def test_a_service_page_shows_its_figures_lanes_refused_records_runs_and_forms()
     assert page.count(PICTURE) == 2, "the backlog over time, and the load"
 
 
+def test_entities_with_an_unusable_weight_are_listed() -> None:
+    data = page_data()
+    data = replace(data, status=replace(data.status, unusable={S: [(17, "its weight -1 is no good")]}))
+    page = overview_page(data, Anywhere())
+    assert (
+        f"weights: **[{S}](page/{S})**, 1 entity has a weight that cannot be used: 17: its weight -1 is"
+        in page
+    )
+
+
 def test_an_unreachable_node_is_listed_once_without_its_lanes() -> None:
     lanes = [
         Condition("lane stopped", f"{S}/lead/{node}/push", NOW, "no connection") for node in ("n1", "n2")

@@ -52,7 +52,7 @@ def assign_concurrently(url: str, count: int, barrier: Any, outcomes: Any) -> No
         with writing_assignments(engine, service) as run:
             held = run.node_totals()
             loads = [Load(name, *held.get(name, (0, 0)), max_entities=20) for name in ("a", "b")]
-            plan = plan_assignment(service.criterion, run.unassigned(count), loads, run.position)
+            plan = plan_assignment(service.criterion, run.unassigned(count).entities, loads, run.position)
             written += run.write(plan.assigned)
             run.save_position(plan.position)
         if not plan.assigned:

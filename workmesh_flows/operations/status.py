@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy import Engine
 
 from workmesh_flows.adapters.store.engine import translated_errors
-from workmesh_flows.adapters.store.entities import NodeTotals, totals_by_node
+from workmesh_flows.adapters.store.entities import NodeTotals, totals_by_node, weights_by_node
 from workmesh_flows.adapters.store.statements.counts import flag_counts
 from workmesh_flows.domain.criteria import EntityWeight
 from workmesh_flows.domain.node import Inventory
@@ -39,23 +40,29 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The facts behind both status tables; ``weighed`` are the services whose entities have declared weights."""
+    """The facts behind both status tables; ``weighed`` are the services whose entities have declared weights.
+
+    ``unusable`` are, by service, the entities whose weight is unusable and counts as 0, with reasons.
+    """
 
     inventory: Inventory
     weighed: frozenset[str]
     held: Mapping[str, NodeTotals]
     counts: Sequence[Count]
     probes: Mapping[str, Probe] = field(default_factory=dict)
+    unusable: Mapping[str, Sequence[tuple[Any, str]]] = field(default_factory=dict)
 
 
 def read_status(
     engine: Engine, mesh: Mesh, inventory: Inventory, probes: Mapping[str, Probe] | None = None
 ) -> Status:
     """Count entities and records of all services: one grouped query per table."""
-    held = {service.name: totals_by_node(engine, service) for service in mesh.services}
+    weights = {service.name: weights_by_node(engine, service) for service in mesh.services}
+    held = {name: found.totals for name, found in weights.items()}
+    unusable = {name: found.unusable for name, found in weights.items() if found.unusable}
     counts = [count for service in mesh.services for count in _counts(engine, service)]
     weighed = frozenset(s.name for s in mesh.services if isinstance(s.criterion, EntityWeight))
-    return Status(inventory, weighed, held, counts, probes or {})
+    return Status(inventory, weighed, held, counts, probes or {}, unusable)
 
 
 def assigned_nodes(engine: Engine, service: Service) -> list[str]:

@@ -44,6 +44,7 @@ def attention_list(
         lines["lane stopped"],
         _block_errors(data, links),
         lines["entities unassigned"],
+        _unusable_weights(data, links, services),
         lines["record parked"],
         _missing_results(data, links, services),
     ]
@@ -79,6 +80,17 @@ def _block_errors(data: PageData, links: Links) -> list[str]:
         if (doubt := likely_misspelling(node.services, data.status.held))
     ]
     return lines
+
+
+def _unusable_weights(data: PageData, links: Links, services: Collection[str]) -> list[str]:
+    """Entities whose weight is not a whole number from 0 up."""
+    return [
+        f"- weights: **{linked(service, links.service(service))}**, {len(found):,} "
+        f"{'entity has a weight' if len(found) == 1 else 'entities have weights'} that cannot be used: "
+        f"{brief(f'{found[0][0]}: {found[0][1]}')}. It counts as 0, and an entity with it gets no node: correct it."
+        for service, found in sorted(data.status.unusable.items())
+        if service in services
+    ]
 
 
 def _missing_results(data: PageData, links: Links, services: Collection[str]) -> list[str]:

@@ -52,7 +52,7 @@ def assign(engine: Engine, service: Service, caps: dict[str, int | None], limit:
     with writing_assignments(engine, service) as run:
         held = run.node_totals()
         loads = [Load(name, *held.get(name, (0, 0)), max_entities=cap) for name, cap in caps.items()]
-        plan = plan_assignment(service.criterion, run.unassigned(limit), loads, run.position)
+        plan = plan_assignment(service.criterion, run.unassigned(limit).entities, loads, run.position)
         written = run.write(plan.assigned)
         run.save_position(plan.position)
     return written
@@ -111,7 +111,7 @@ def test_a_second_run_waits_for_the_first_and_reads_its_changes(engine: Engine) 
 
     def second() -> None:
         with writing_assignments(engine, service) as run:
-            seen.extend(run.unassigned(None))
+            seen.extend(run.unassigned(None).entities)
 
     with ThreadPoolExecutor(1) as pool:
         with writing_assignments(engine, service) as first:
@@ -160,7 +160,7 @@ def test_an_entity_that_another_program_assigned_meanwhile_keeps_its_node(postgr
     """The master's own code does not wait for an assignment run; in SQLite it has to, since a file has one writer."""
     write_shops(postgresql, [None, None, None])
     with writing_assignments(postgresql, shop_service()) as run:
-        found = run.unassigned(None)
+        found = run.unassigned(None).entities
         with Session(postgresql) as session:
             session.execute(update(Shop).where(Shop.id == 2).values(node="theirs"))
             session.execute(text('DELETE FROM "Shop" WHERE "ShopId" = 3'))
@@ -218,7 +218,7 @@ def test_entities_may_have_keys_of_any_type(engine: Engine, kind: str) -> None:
     world = make_world(kind)
     world.fill(engine, ["a", None, None, "b", None], [], [])
     with writing_assignments(engine, world.service) as run:
-        assert run.unassigned(2) == [(world.key(2), 1), (world.key(3), 1)]
+        assert run.unassigned(2).entities == [(world.key(2), 1), (world.key(3), 1)]
         assert run.write([(world.key(2), "a"), (world.key(5), "b")]) == 2
         assert run.node_totals() == {"a": (2, 2), "b": (2, 2), None: (1, 1)}
 

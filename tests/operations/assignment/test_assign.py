@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pytest
@@ -16,8 +16,10 @@ from workmesh_flows import EntityNumber, EntityWeight, RoundRobin
 from workmesh_flows.domain.criteria import Criterion
 from workmesh_flows.domain.node import Inventory, Node, NodeState
 from workmesh_flows.domain.reports import AssignReport
-from workmesh_flows.errors import DefinitionError
-from workmesh_flows.operations.assignment.assign import assign
+from workmesh_flows.errors import NoCapacity
+from workmesh_flows.operations.assignment.assign import assign, assign_entity
+from workmesh_flows.operations.moves.plan import RebalanceRequest, make_plan
+from workmesh_flows.operations.status import read_status
 
 S = "shop.orders"
 
@@ -144,14 +146,38 @@ def test_a_condition_chooses_the_entities(engine: Engine, criterion: Criterion) 
     assert list(held(engine).values()) == [None, None, "a", "a", "b"]
 
 
-@pytest.mark.parametrize("weigh", [lambda shop: -1, lambda shop: 0.5, lambda shop: "heavy"])
-def test_a_weight_that_is_no_whole_number_is_an_error_and_assigns_nothing(
-    engine: Engine, weigh: Callable[[Shop], Any]
+@pytest.mark.parametrize("bad", [-1, 0.5, float("nan"), float("inf"), "heavy"])
+def test_an_entity_with_an_unusable_weight_is_reported_and_all_others_are_assigned(
+    engine: Engine, bad: Any
 ) -> None:
-    write_shops(engine, [None, None])
-    with pytest.raises(DefinitionError, match="a weight is a whole number"):
-        run(engine, EntityWeight(weigh), node("a"))
-    assert set(held(engine).values()) == {None}
+    write_shops(engine, [None] * 5)
+    weigh = EntityWeight(lambda shop: bad if shop.id == 3 else 1)
+    report = run(engine, weigh, node("a"), node("b"))
+    reason = f"its weight {bad!r} is not a whole number from 0 up"
+    assert report.reasons == [("3", reason)]
+    assert str(report) == f"assigned 4 entities (a 2, b 2); 1 could not be assigned: {reason}"
+    assert list(held(engine).values()) == ["a", "b", None, "a", "b"]
+    with pytest.raises(NoCapacity, match="is not a whole number"):
+        assign_entity(engine, shop_mesh(criterion=weigh), S, inventory(node("a")), 3)
+
+
+@pytest.mark.parametrize("weight", [0, None])
+def test_entities_that_weigh_nothing_are_spread_by_number(engine: Engine, weight: Any) -> None:
+    write_shops(engine, ["a", *[None] * 8])
+    weigh = EntityWeight(lambda shop: 7 if shop.id == 2 else weight)
+    assert run(engine, weigh, node("a"), node("b"), node("c")).total == 8
+    assert Counter(held(engine).values()) == {"a": 3, "b": 3, "c": 3}
+
+
+def test_weights_beyond_64_bits_are_assigned_planned_and_counted(engine: Engine) -> None:
+    write_shops(engine, ["a", "a", "a", "a", None])
+    mesh = shop_mesh(criterion=EntityWeight(lambda shop: 2**63 + shop.id))
+    nodes = inventory(node("a"), node("b"))
+    assert assign(engine, mesh, S, nodes).assigned == {"b": 1}
+    assert read_status(engine, mesh, nodes).held[S] == {"a": (4, 4 * 2**63 + 10), "b": (1, 2**63 + 5)}
+    plan = make_plan(engine, mesh, S, nodes, RebalanceRequest()).plan
+    assert [(one.source, one.target) for one in plan.moves] == [("a", "b")]
+    assert plan.nodes[0].weight == 4 * 2**63 + 10
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from collections import Counter
 
 import pytest
 from sqlalchemy import Engine, select
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from tests.operations.processes import go, started
@@ -15,7 +16,7 @@ from workmesh_flows import EntityNumber, EntityWeight
 from workmesh_flows.adapters.store.assignment import writing_assignments
 from workmesh_flows.adapters.store.schema import services
 from workmesh_flows.domain.node import Inventory, NodeState
-from workmesh_flows.errors import DefinitionError
+from workmesh_flows.errors import StoreError
 from workmesh_flows.operations.assignment.assign import assign, assign_all
 from workmesh_flows.operations.status import read_status
 from workmesh_flows.reporting.status_tables import nodes_table
@@ -76,9 +77,11 @@ def test_all_services_are_assigned_in_one_transaction(engine: Engine) -> None:
     write_accounts(engine, [{}] * 3)
 
     def weigh(account: Account) -> int:
-        return -1 if account.id == 3 else 1
+        if account.id == 3:
+            raise OperationalError("SELECT 1", {}, Exception("down"))
+        return 1
 
-    with pytest.raises(DefinitionError):
+    with pytest.raises(StoreError):
         assign_all(engine, account_mesh(calls=EntityWeight(weigh)), nodes(9))
     assert held(engine) == ({None: 3}, {None: 3})
     reports = assign_all(engine, account_mesh(), nodes(9), limit=2)

@@ -51,6 +51,18 @@ def test_a_rebalance_moves_no_more_weight_than_necessary(engine: Engine) -> None
     assert nodes_of_shops(engine) == dict.fromkeys([1, 2, 3, 4], "n1")
 
 
+def test_an_assigned_entity_with_an_unusable_weight_counts_as_0_and_can_be_moved(engine: Engine) -> None:
+    write_shops(engine, ["n1", "n1", "n1"])
+    mesh = shop_mesh(criterion=EntityWeight(lambda shop: -1 if shop.id == 2 else 4))
+    nodes = inventory(node("n1"), node("n2"))
+    plan = make_plan(engine, mesh, S, nodes, RebalanceRequest()).plan
+    assert plan.moved_weight == 4
+    assert plan.note == "1 entity counts as 0: its weight -1 is not a whole number from 0 up"
+    drain = make_plan(engine, mesh, S, nodes, DrainRequest(["n1"]))
+    assert [entity for entity, _, _ in ends(drain)] == ["1", "3", "2"]
+    assert read_plan(engine, drain.id).plan.plan.note == plan.note
+
+
 def test_without_weights_each_entity_counts_one(engine: Engine) -> None:
     write_shops(engine, ["n1"] * 6)
     plan = make_plan(

@@ -104,7 +104,7 @@ def test_by_weight_each_entity_goes_to_the_lightest_node(weights: list[int], cou
     plan = plan_assignment(BY_WEIGHT, weighing(*weights), [Load(str(number)) for number in range(count)])
     totals = {str(number): 0 for number in range(count)}
     for entity, node in plan.assigned:
-        assert totals[node] == min(totals.values())
+        assert totals[node] == min(totals.values()) or not weights[entity - 1]
         totals[node] += weights[entity - 1]
     placed = [weights[entity - 1] for entity, _ in plan.assigned]
     assert all(heavier >= lighter for heavier, lighter in pairwise(placed))

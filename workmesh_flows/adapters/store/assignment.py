@@ -16,7 +16,7 @@ from workmesh_flows.adapters.store.entities import NodeTotals, node_of, read_tot
 from workmesh_flows.adapters.store.protocol_tables import entity_table
 from workmesh_flows.adapters.store.schema import ensure_row, services
 from workmesh_flows.adapters.store.statements import assignment
-from workmesh_flows.adapters.store.weights import weighed
+from workmesh_flows.adapters.store.weights import Weighed, weighed
 from workmesh_flows.domain.service import Service
 
 SENT_AT_ONCE = 20_000
@@ -45,19 +45,21 @@ class AssignmentWriter:
         """Number of entities and their weight by node, as of this transaction."""
         return read_totals(self.connection, self.service)
 
-    def unassigned(
-        self, limit: int | None, where: ColumnElement[bool] | None = None
-    ) -> list[tuple[Any, int]]:
-        """Entities without a node, all or those matching a condition, in the order of their keys, each as (key, weight)."""
+    def unassigned(self, limit: int | None, where: ColumnElement[bool] | None = None) -> Weighed:
+        """Entities without a node, all or those matching a condition, in the order of their keys."""
         none = entity_table(self.service).node.is_(None)
         return weighed(self.connection, self.service, none if where is None else none & where, limit)
 
-    def weight_of(self, key: Any) -> int:  # noqa: ANN401 - any key
-        """The weight of one entity; raises UnknownName."""
+    def weighed(self, key: Any) -> Weighed:  # noqa: ANN401 - any key
+        """One entity; raises UnknownName."""
         found = weighed(self.connection, self.service, entity_table(self.service).key == key)
-        if not found:
+        if not (found.entities or found.unusable):
             raise unknown_entity(self.service, key)
-        return found[0][1]
+        return found
+
+    def weight_of(self, key: Any) -> int:  # noqa: ANN401 - any key
+        """The weight of one entity, 0 if it is unusable; raises UnknownName."""
+        return next((weight for _, weight in self.weighed(key).entities), 0)
 
     def node_of(self, key: Any) -> str | None:  # noqa: ANN401 - any key
         """The node of one entity, None where it has none; raises UnknownName."""

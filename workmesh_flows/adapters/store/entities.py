@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, Engine, literal, select
+from sqlalchemy import Connection, Engine, select
 
 from workmesh_flows.adapters.store.engine import translated_errors
 from workmesh_flows.adapters.store.keys import parse_key
 from workmesh_flows.adapters.store.protocol_tables import entity_table
-from workmesh_flows.adapters.store.statements.counts import entity_counts
-from workmesh_flows.adapters.store.weights import weighed_by_function, weight_column
+from workmesh_flows.adapters.store.statements.counts import entity_counts, entity_weights, unusual_weights
+from workmesh_flows.adapters.store.weights import (
+    UnusableWeight,
+    checked_weight,
+    weighed_by_function,
+    weight_column,
+    weight_read,
+)
+from workmesh_flows.domain.criteria import EntityWeight
 from workmesh_flows.domain.service import Service
 from workmesh_flows.errors import UnknownName
 
@@ -20,16 +28,37 @@ NodeTotals: TypeAlias = dict[str | None, tuple[int, int]]
 """Number of entities and their weight by node; None is the key of those without a node."""
 
 
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Totals by node; an unusable weight counts as 0, ``unusable`` has those keys with reasons."""
+
+    totals: NodeTotals = field(default_factory=dict)
+    unusable: list[tuple[Any, str]] = field(default_factory=list)
+
+    def add(self, key: Any, node: str | None, weight: int | UnusableWeight, entities: int = 0) -> None:  # noqa: ANN401 - any key
+        """Count the weight of an entity at its node, and the entity itself if it is not counted yet."""
+        if isinstance(weight, UnusableWeight):
+            self.unusable.append((key, str(weight)))
+            weight = 0
+        number, total = self.totals.get(node, (0, 0))
+        self.totals[node] = (number + entities, total + weight)
+
+
 def count_entities(connection: Connection, service: Service) -> dict[str | None, int]:
     """The number of a service's entities by node; None is the key of those without a node."""
-    rows = connection.execute(entity_counts(service, literal(1)))
+    rows = connection.execute(entity_counts(service))
     return {row.node: row.entities for row in rows}
 
 
 def totals_by_node(engine: Engine, service: Service) -> NodeTotals:
     """Number of entities and their weight by node, read in a connection of its own."""
+    return weights_by_node(engine, service).totals
+
+
+def weights_by_node(engine: Engine, service: Service) -> Weights:
+    """The same, with the entities whose weight is unusable."""
     with translated_errors(), engine.connect() as connection:
-        return read_totals(connection, service)
+        return read_weights(connection, service)
 
 
 def node_of_entity(engine: Engine, service: Service, key: Any) -> str | None:  # noqa: ANN401 - any key
@@ -74,13 +103,24 @@ def unknown_entity(service: Service, key: Any) -> UnknownName:  # noqa: ANN401 -
 
 
 def read_totals(connection: Connection, service: Service) -> NodeTotals:
-    """Number of entities and their weight by node, read in the caller's transaction."""
-    weight = weight_column(service)
-    if weight is not None:
-        rows = connection.execute(entity_counts(service, weight))
-        return {row.node: (row.entities, int(row.weight)) for row in rows}
-    totals: NodeTotals = {}
-    for _, node, entity_weight in weighed_by_function(connection, service):
-        entities, total_weight = totals.get(node, (0, 0))
-        totals[node] = (entities + 1, total_weight + entity_weight)
-    return totals
+    """Number of entities and their weight by node, read in the caller's transaction; an unusable weight counts as 0."""
+    return read_weights(connection, service).totals
+
+
+def read_weights(connection: Connection, service: Service) -> Weights:
+    """The same, with the entities whose weight is unusable."""
+    if not isinstance(service.criterion, EntityWeight):
+        counts = count_entities(connection, service)
+        return Weights({node: (number, number) for node, number in counts.items()})
+    found, weight = Weights(), weight_column(service)
+    if weight is None:
+        for key, node, one in weighed_by_function(connection, service):
+            found.add(key, node, one, entities=1)
+        return found
+    rows = connection.execute(entity_weights(service, weight)).all()
+    found.totals.update({row.node: (row.entities, int(row.weight)) for row in rows})
+    if any(row.unusual for row in rows):
+        statement = unusual_weights(service, weight, weight_read(weight))
+        for row in connection.execute(statement):
+            found.add(row.key, row.node, checked_weight(row.weight))
+    return found

@@ -25,6 +25,8 @@ from workmesh_flows.errors import StoreError
 
 KEYS_AT_ONCE = 5_000
 """Keys in one statement; SQLite takes 32,766 parameters."""
+LARGEST_WEIGHT = 2**63 - 1
+"""Largest weight that the move log holds; a larger one is logged as this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ def move(
                 "source": step.source,
                 "target": step.target,
                 "why": step.why,
-                "weight": step.weight,
+                "weight": min(step.weight, LARGEST_WEIGHT),
                 "again": again[step.entity],
                 "moved_at": now,
                 "epoch": revision + 1,

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, Engine
 
 from workmesh_flows.adapters.store.assignment import AssignmentWriter
 from workmesh_flows.adapters.store.entities import node_of_entity
+from workmesh_flows.adapters.store.weights import Weighed
 from workmesh_flows.domain.node import Inventory
 from workmesh_flows.domain.reports import SHOWN, AssignReport
 from workmesh_flows.domain.service import Mesh, Service
@@ -32,7 +34,8 @@ def assign(  # noqa: PLR0913 - the last two narrow it down
     With ``where``, only entities that match the condition on their columns are assigned.
 
     Two concurrent runs wait for each other, so no entity is assigned twice and no cap is exceeded. An entity for which
-    no node has free capacity stays unassigned and is reported with the cap that binds.
+    no node has free capacity stays unassigned and is reported with the cap that binds, one with an unusable weight is
+    reported with the weight.
     """
     return _assign(engine, mesh, [mesh.service(name)], inventory, limit=limit, where=where)[name]
 
@@ -67,7 +70,7 @@ def assign_entity(engine: Engine, mesh: Mesh, name: str, inventory: Inventory, k
     with writing_together(engine, mesh, [service], inventory) as (run,):
         if (node := run.node_of(key)) is not None:  # another run was first
             return node
-        (plan,) = _plan([run], mesh, inventory, [[(key, run.weight_of(key))]])
+        (plan,) = _plan([run], mesh, inventory, [run.weighed(key)])
         for _, reason in plan.unassigned:
             raise NoCapacity(name, str(key), reason)
         _write(run, plan)
@@ -107,20 +110,29 @@ def _plan(
     runs: Sequence[AssignmentWriter],
     mesh: Mesh,
     inventory: Inventory,
-    entities: Sequence[Iterable[tuple[Any, int]]],
+    entities: Sequence[Weighed],
 ) -> list[AssignmentPlan]:
     together = [run.service for run in runs]
     total = totals_of_all(runs[0].connection, mesh, together, inventory)
     parts = [
-        Part(run.service.name, run.service.criterion, waiting, loads_of(run, inventory, total), run.position)
-        for run, waiting in zip(runs, entities, strict=True)
+        Part(
+            run.service.name,
+            run.service.criterion,
+            weighed.entities,
+            loads_of(run, inventory, total),
+            run.position,
+        )
+        for run, weighed in zip(runs, entities, strict=True)
     ]
     free = {
         node.name: node.shared_cap - total[node.name]
         for node in sharing(together, inventory)
         if node.shared_cap is not None
     }
-    return plan_together(parts, free)
+    return [
+        replace(plan, unassigned=[*weighed.unusable, *plan.unassigned]) if weighed.unusable else plan
+        for plan, weighed in zip(plan_together(parts, free), entities, strict=True)
+    ]
 
 
 def _write(run: AssignmentWriter, plan: AssignmentPlan) -> None:

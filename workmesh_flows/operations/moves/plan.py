@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, Engine
@@ -12,6 +12,7 @@ from workmesh_flows.adapters.store.engine import database_clock, translated_erro
 from workmesh_flows.adapters.store.entities import count_entities, known_entities
 from workmesh_flows.adapters.store.plans import SavedPlan, mark_plan, read_plan, save_plan
 from workmesh_flows.domain.node import Inventory
+from workmesh_flows.domain.reports import first_reason
 from workmesh_flows.domain.service import Mesh, Service
 from workmesh_flows.errors import ConfigurationError, StalePlan, UnknownName
 from workmesh_flows.operations.assignment.loads import writing_together
@@ -78,10 +79,17 @@ def make_plan(
             max_moves=request.max_moves,
             at_once=request.at_once,
         )
+    if found.unusable:
+        plan = replace(plan, note="; ".join(filter(None, [plan.note, _counted_as_0(found.unusable)])))
     kind: Kind = "drain" if isinstance(request, DrainRequest) else "rebalance"
     stored = StoredPlan(name, kind, plan, facts_of(found.entities, found.nodes), options)
     save_plan(engine, stored, database_clock(engine)())
     return stored
+
+
+def _counted_as_0(unusable: Sequence[tuple[Any, str]]) -> str:
+    number = len(unusable)
+    return f"{number:,} {'entity counts' if number == 1 else 'entities count'} as 0{first_reason(unusable)}"
 
 
 def require_known(

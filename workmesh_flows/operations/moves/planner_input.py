@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -18,24 +19,29 @@ from workmesh_flows.planning.moves import PlannerEntity, PlannerNode
 
 @dataclass(frozen=True, slots=True)
 class PlannerInput:
-    """The assigned entities of a service, and the nodes that run it or have entities of it."""
+    """The assigned entities of a service, and the nodes that run it or have entities of it.
+
+    ``unusable`` are the keys of entities whose weight is unusable and counts as 0, with reasons.
+    """
 
     entities: list[PlannerEntity]
     nodes: list[PlannerNode]
+    unusable: list[tuple[Any, str]]
 
 
 def read_planner_input(
     connection: Connection, mesh: Mesh, service: Service, inventory: Inventory, drained: Collection[str]
 ) -> PlannerInput:
     """Read the current assignment of a service; ``drained`` nodes are to lose all their entities."""
-    entities = read_entities(connection, service)
+    assigned = read_entities(connection, service)
+    entities = assigned.entities
     counts = Counter(entity.node for entity in entities)
     elsewhere = totals_of_all(connection, mesh, [service], inventory)
     elsewhere.subtract(counts)
     names = {entity.node for entity in entities}
     names |= {name for name, node in inventory.nodes.items() if node.runs(service.name)}
     nodes = [_planner_node(service, inventory, name, drained, elsewhere) for name in sorted(names)]
-    return PlannerInput(entities, nodes)
+    return PlannerInput(entities, nodes, assigned.unusable)
 
 
 def _planner_node(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
@@ -30,7 +31,8 @@ def place(
 ) -> PlacedEntities:
     """Place each entity (key, weight) while capacity lasts; ``nodes`` are sorted by name and are updated.
 
-    By weight, the heaviest entity is placed first (longest processing time first: Graham, 1969).
+    By weight, the heaviest entity is placed first (longest processing time first: Graham, 1969). Entities of weight 0
+    do not change a load: they are placed last, by number.
     """
     match criterion:
         case RoundRobin():
@@ -39,7 +41,11 @@ def place(
             assigned, unplaced = _least_loaded(entities, nodes, by_weight=False)
         case EntityWeight():
             heaviest_first = sorted(entities, key=_weight, reverse=True)
-            assigned, unplaced = _least_loaded(heaviest_first, nodes, by_weight=True)
+            heavy = bisect_left(heaviest_first, 0, key=lambda entity: -entity[1])
+            assigned, unplaced = _least_loaded(heaviest_first[:heavy], nodes, by_weight=True)
+            if heavy < len(heaviest_first):
+                more, rest = _least_loaded(heaviest_first[heavy:], nodes, by_weight=False)
+                assigned, unplaced = assigned + more, unplaced + rest
     return PlacedEntities(assigned, unplaced, position)
 
 

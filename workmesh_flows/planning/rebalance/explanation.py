@@ -38,9 +38,9 @@ def loads(start: Placement, end: Placement, targets: TargetLoads) -> list[NodeLo
         NodeLoad(
             node.node,
             entities=len(start.entities_on[number]),
-            weight=start.load[number] * start.unit,
+            weight=start.weight_on(number),
             entities_after=len(end.entities_on[number]),
-            weight_after=end.load[number] * end.unit,
+            weight_after=end.weight_on(number),
             capacity=targets.capacity[number],
         )
         for number, node in enumerate(start.nodes)
@@ -99,7 +99,7 @@ def _reason(end: Placement, entity: int) -> str:
 
 def _free(end: Placement, node: int) -> float:
     cap = end.nodes[node].max_weight
-    return inf if cap is None else cap - end.load[node] * end.unit
+    return inf if cap is None else cap - end.weight_on(node)
 
 
 def _why(here: Placement, source: int, *, detour: bool) -> Why:

@@ -10,10 +10,13 @@ from typing import Any
 
 from workmesh_flows.planning.moves import PlannerEntity, PlannerNode
 
+LARGEST_SUM = 2**52
+"""Largest sum of all weights in units: it is exact as a floating-point number, too."""
+
 
 @dataclass(slots=True)
 class Placement:
-    """Which entity is on which node. Weights are in units of ``unit``, their greatest common divisor.
+    """Which entity is on which node. Weights are in units of ``unit``, their greatest common divisor or a multiple of it.
 
     ``node_of`` is the node of each entity, ``entities_on`` the entities of each node, ``load`` the weight of
     each node. ``movable`` is whether an entity may move, ``max_load`` the cap on each node's weight. Entities
@@ -42,6 +45,10 @@ class Placement:
             self.movable,
             self.max_load,
         )
+
+    def weight_on(self, node: int) -> int:
+        """The exact weight of a node, not in units."""
+        return sum(self.entities[entity].weight for entity in self.entities_on[node])
 
     @property
     def receivers(self) -> list[int]:
@@ -109,7 +116,9 @@ def placement(
     index = {node.node: number for number, node in enumerate(by_name)}
     by_key = sorted((one for one in entities if one.node in index), key=lambda one: one.key)
     unit = gcd(*(one.weight for one in by_key)) or 1
-    weights = [one.weight // unit for one in by_key]
+    # The sums are computed with 64 bits: where they would not fit, a unit is larger, and weights are rounded up.
+    unit *= sum(one.weight for one in by_key) // unit // LARGEST_SUM + 1
+    weights = [-(-one.weight // unit) for one in by_key]
     entities_on: list[list[int]] = [[] for _ in by_name]
     for number, one in enumerate(by_key):
         entities_on[index[one.node]].append(number)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Column, Engine, Select, String, func, select, type_coerce
 
 from workmesh_flows.adapters.store.check.column_checks import where
 from workmesh_flows.adapters.store.check.finding import Finding, Level
 from workmesh_flows.adapters.store.engine import translated_errors
+from workmesh_flows.adapters.store.entities import weights_by_node
 from workmesh_flows.adapters.store.protocol_tables import entity_table, join_owner
-from workmesh_flows.adapters.store.weights import weight_column
 from workmesh_flows.domain.columns import column_of, first_line, table_of
 from workmesh_flows.domain.protocol import Protocol
 from workmesh_flows.domain.service import Service
 from workmesh_flows.errors import StoreError, StoreUnavailable
+
+Read = TypeVar("Read")
 
 SAMPLE = 1_000
 """Number of records whose entity is looked up."""
@@ -96,15 +98,20 @@ def _excerpt(value: object) -> str:
 
 
 def weight_findings(engine: Engine, service: Service) -> Iterator[Finding]:
-    """The finding for a weight that the database cannot compute."""
-    weight = weight_column(service)
-    if weight is None:
-        return  # the weight is computed by a Python function
+    """Findings for a weight that the database cannot compute, and for weights that are not whole numbers from 0 up."""
+    at = table_of(service.entity).fullname
     try:
-        _first_column(engine, select(weight, entity_table(service).key).limit(1))
+        found = _readable(lambda: weights_by_node(engine, service))
     except _Unreadable as error:
-        what = f"the weight cannot be read: {error}"
-        yield Finding(Level.PROBLEM, table_of(service.entity).fullname, what, "correct the criterion")
+        yield Finding(Level.PROBLEM, at, f"the weight cannot be read: {error}", "correct the criterion")
+        return
+    if number := len(found.unusable):
+        key, reason = found.unusable[0]
+        entities = "1 entity has a weight" if number == 1 else f"{number:,} entities have weights"
+        what = f"{entities} that cannot be used, for example {key}: {reason}"
+        yield Finding(
+            Level.PROBLEM, at, what, "correct it: until then it counts as 0, and the entity gets no node"
+        )
 
 
 class _Unreadable(Exception):
@@ -116,9 +123,16 @@ def _first_column(engine: Engine, statement: Select[Any]) -> list[Any]:
 
 
 def _rows(engine: Engine, statement: Select[Any]) -> list[tuple[Any, ...]]:
-    try:
+    def read() -> list[tuple[Any, ...]]:
         with translated_errors(), engine.connect() as connection:
             return [tuple(row) for row in connection.execute(statement)]
+
+    return _readable(read)
+
+
+def _readable(read: Callable[[], Read]) -> Read:
+    try:
+        return read()
     except StoreUnavailable:
         raise
     except (
