@@ -103,6 +103,25 @@ def fleet(prefect: str, engine: Engine) -> Fleet:
     return Fleet(Mesh([shop_service()], database=lambda: engine), engine)
 
 
+@pytest.fixture
+def postgresql(postgresql_server: str) -> Iterator[Engine]:
+    """An empty PostgreSQL database with the Workmesh tables, for behaviour that only PostgreSQL has."""
+    with empty_postgresql(postgresql_server) as url:
+        engine = create_engine(url)
+        create_own_tables(engine)
+        yield engine
+        engine.dispose()
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> Iterator[Engine]:
+    """An empty SQLite database with the Workmesh tables, for behaviour that only SQLite has."""
+    engine = create_engine(f"sqlite:///{tmp_path / 'master.db'}")
+    create_own_tables(engine)
+    yield engine
+    engine.dispose()
+
+
 @pytest.fixture(scope="session")
 def sqlite_with_own_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database with the Workmesh tables, to be copied."""

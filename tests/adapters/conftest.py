@@ -1,42 +1,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, create_engine
 
-from tests.support.databases import empty_postgresql
 from tests.support.scripted_node import API_KEY, Answer, Asked, scripted_node
 from tests.support.secrecy import assert_secret, texts_of
 from workmesh_flows.adapters.node_http.client import node_client
-from workmesh_flows.adapters.store.schema import create_own_tables
 from workmesh_flows.domain.limits import Limits
 from workmesh_flows.errors import WorkmeshError
 
 Ask = Callable[..., Any]
 QUICK = Limits(connect_timeout=0.5, read_timeout=0.5)
-
-
-@pytest.fixture
-def postgresql(postgresql_server: str) -> Iterator[Engine]:
-    """An empty PostgreSQL database with the Workmesh tables, for behaviour that only PostgreSQL has."""
-    with empty_postgresql(postgresql_server) as url:
-        engine = create_engine(url)
-        create_own_tables(engine)
-        yield engine
-        engine.dispose()
-
-
-@pytest.fixture
-def sqlite(tmp_path: Path) -> Iterator[Engine]:
-    """An empty SQLite database with the Workmesh tables, for behaviour that only SQLite has."""
-    engine = create_engine(f"sqlite:///{tmp_path / 'master.db'}")
-    create_own_tables(engine)
-    yield engine
-    engine.dispose()
 
 
 @pytest.fixture

@@ -78,7 +78,7 @@ def test_one_result_that_does_not_fit_is_flagged_and_the_others_are_written(
     letters = Letters(engine)
     misfits = letters.pull({1: {"score": 1}, 2: misfit, 3: {"score": 3}, 4: "it failed"})
     assert set(misfits) == {2}
-    assert misfits[2].startswith("the result does not fit: ")
+    assert misfits[2].startswith(f"the result does not fit {next(iter(misfit))}: ")
     rows = letters.rows()
     assert [rows[number].back for number in (1, 2, 3, 4)] == [True, False, True, False]
     assert [rows[number].score for number in (1, 2, 3)] == [1, None, 3]

@@ -135,7 +135,8 @@ class _Collection:
         Where it is not ``certain`` that the node has processed the records, those without a result do not count.
         """
         self.lease.check(self.context.engine, self.clock, self.context.limits.lease_seconds)
-        results = fetch(self.tables, batch, self.client, self.lease)
+        dialect = self.context.engine.dialect
+        results = fetch(self.tables, batch, self.client, dialect, self.lease)
         selected = len(batch) if certain else len(results)
         self.tally.selected += selected
         failed = {key: result for key, result in results.items() if isinstance(result, str)}

@@ -2,52 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
-from functools import cache
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
-from uuid import UUID
 
-from pydantic import TypeAdapter, ValidationError
-from sqlalchemy import Column
+from sqlalchemy import Dialect
 
 from workmesh_flows.adapters.node_http.client import HttpNodeClient
 from workmesh_flows.adapters.store.lanes import LaneLease
 from workmesh_flows.adapters.store.protocol_tables import PullTables
-from workmesh_flows.adapters.store.values import as_stored
 from workmesh_flows.domain.calls import Get
-from workmesh_flows.domain.columns import column_of, is_column, python_type
+from workmesh_flows.domain.columns import column_of, first_line, is_column
 from workmesh_flows.domain.protocol import Pull
 from workmesh_flows.errors import BatchTooLarge, DefinitionError, RecordRefused
+from workmesh_flows.operations.delivery.result_values import column_converter
 from workmesh_flows.operations.delivery.user_functions import call, matched
+from workmesh_flows.operations.delivery.value_forms import Convert
 from workmesh_flows.planning.bisection import Bisection, Sendable
 
 Result: TypeAlias = Mapping[str, Any] | str | None
 """Values by attribute name, the reason of a failure, or None where there is nothing to write."""
 
-_CONVERTED = frozenset({str, int, float, bool, Decimal, UUID, datetime, date, time, timedelta})
-
 
 def fetch(
-    tables: PullTables, page: Sequence[Sendable], client: HttpNodeClient, lease: LaneLease
+    tables: PullTables, page: Sequence[Sendable], client: HttpNodeClient, dialect: Dialect, lease: LaneLease
 ) -> dict[Any, Result]:
     """The results of a page of records, by id; a record that is not ready is left out.
 
-    A failure of one record becomes the text of its result. Raises NodeError where the node is at fault.
+    Their values are converted to what the columns hold in a database of this dialect. A failure of one record becomes
+    the text of its result. Raises NodeError where the node is at fault.
     """
     if tables.pull.size is None:
         found = {item.id: _fetch_one(tables.pull, item.record, client) for item in page}
     else:
         found = _fetch_all(tables, page, client, lease)
-    reserved = {tables.id, *tables.push_flags.all, *tables.pull_flags.all}
-    fitting = {
-        record_id: _fitting(result, tables.protocol.record, reserved) for record_id, result in found.items()
-    }
+    fitting = _Fitting(tables, dialect)
+    results = {record_id: fitting.fit(result) for record_id, result in found.items()}
     # The text comes from a node or a user's function, or quotes one: it may hold the key.
     return {
         record_id: client.scrub(result) if isinstance(result, str) else result
-        for record_id, result in fitting.items()
+        for record_id, result in results.items()
     }
 
 
@@ -94,38 +87,39 @@ def _fetch_part(tables: PullTables, part: Sequence[Sendable], client: HttpNodeCl
     return found
 
 
-def _fitting(result: Any, record: type[Any], reserved: Collection[Column[Any]]) -> Result:  # noqa: ANN401 - a node's or a user's
-    """A result with its values in the columns' own types, or the reason why they do not fit.
+class _Fitting:
+    """Converts results to the values of columns; the columns are resolved once for a batch."""
 
-    ``reserved`` columns, the id and the flags, may not be written by a result.
-    """
-    if result is None or isinstance(result, str):
-        return result
-    if not isinstance(result, Mapping):
-        return f"the result is a {type(result).__name__}, not values by column"
-    values = {}
-    for key, value in result.items():
-        attribute = getattr(record, str(key), None)
+    def __init__(self, tables: PullTables, dialect: Dialect) -> None:
+        self._record, self._dialect = tables.protocol.record, dialect
+        self._reserved = {tables.id, *tables.push_flags.all, *tables.pull_flags.all}
+        self._converters: dict[str, Convert | str] = {}
+
+    def fit(self, result: Any) -> Result:  # noqa: ANN401 - a node's or a user's
+        """A result with its values in the columns' own types, or the reason why they do not fit."""
+        if result is None or isinstance(result, str):
+            return result
+        if not isinstance(result, Mapping):
+            return f"the result is a {type(result).__name__}, not values by column"
+        values = {}
+        for name, value in result.items():
+            key = str(name)
+            convert = self._converters.get(key)
+            if convert is None:
+                convert = self._converters[key] = self._converter(key)
+            if isinstance(convert, str):
+                return convert
+            try:
+                values[key] = convert(value)
+            except Exception as error:  # noqa: BLE001 - the value is a node's, and the type may be a user's
+                return f"the result does not fit {key}: {first_line(error)}"
+        return values
+
+    def _converter(self, key: str) -> Convert | str:
+        attribute = getattr(self._record, key, None)
         if not is_column(attribute):
-            return f"the result names {key!r}, which is no column of {record.__name__}"
+            return f"the result names {key!r}, which is no column of {self._record.__name__}"
         column = column_of(attribute)
-        if column in reserved:
+        if column in self._reserved:
             return f"the result names {key!r}, which is the id or a flag"
-        try:
-            values[str(key)] = _converted(column, value)
-        except ValidationError as error:
-            return f"the result does not fit {key}: {error.errors(include_input=False)[0]['msg']}"
-    return values
-
-
-def _converted(column: Column[Any], value: Any) -> Any:  # noqa: ANN401 - JSON in, a column's value out
-    kind = python_type(column)
-    if value is None or kind not in _CONVERTED:
-        return value
-    converted = _adapter(kind).validate_python(value)
-    return as_stored(converted, column) if isinstance(converted, datetime) else converted
-
-
-@cache
-def _adapter(kind: type) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
+        return column_converter(column, self._dialect)
