@@ -79,8 +79,9 @@ def post(
     """Make a push function that posts records to ``path``, one per request or up to ``batch_size``.
 
     The request body holds the record under ``name`` (default ``record``), or the list of records (default
-    ``records``). A record is sent as a dict of its columns, without the flags and the columns that results
-    are written into, or as the dict that ``payload(record)`` returns.
+    ``records``). A record is sent as a dict of its columns by attribute name, without the flags and the columns
+    that results are written into, or as the dict that ``payload(record)`` returns. Where no attribute is called
+    ``id``, the dict has the record's id under this name, too.
     """
     default = "record" if batch_size is None else "records"
     return Post(path, default if name is None else name, batch_size, payload)

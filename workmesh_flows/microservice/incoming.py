@@ -66,6 +66,8 @@ def _incoming_record(protocol: Protocol, record: object, place: str) -> Incoming
     record_id = record.get(protocol.id_key)
     if not is_id(record_id):
         message = f"{place} needs an integer or a text of 1 to {ID_LIMIT} characters as {protocol.id_key!r}"
+        if protocol.id_key not in record:
+            message += f"; if its id has another name, declare it: protocol({protocol.name!r}, id=...)"
         raise RequestDenied(message)
     try:
         return IncomingRecord(record_id, record, orjson.dumps(record).decode())

@@ -60,8 +60,8 @@ def test_pending_records_come_in_order_each_with_its_owner(engine: Engine, kind:
     assert ids(pages(engine, world.service, 10, "n2")) == [world.key(2)]
     assert pages(engine, world.service, 10, "n3") == []
     record = read[0][0].record
-    assert set(record) == {"Id of it", "User", "where"}
-    assert record["Id of it"] == world.key(9)
+    assert set(record) == {"id", "user_id", "at"}
+    assert record["id"] == world.key(9)
 
 
 MANY = 23

@@ -128,10 +128,6 @@ def test_entities_are_counted_by_node(dialect: Dialect) -> None:
     assert text.endswith('GROUP BY "Account"."order"')
 
 
-def test_payload_columns_are_neither_flags_nor_results() -> None:
-    assert [column.name for column in TABLES.payload_columns()] == ["Id of it", "User", "where"]
-
-
 def test_each_table_is_qualified_by_its_schema() -> None:
     world = make_world(schema="Its Own")
     text = sql(pending_statements.count_pending(push_tables(world.service, world.protocol), "n1"))

@@ -267,8 +267,8 @@ def test_the_ready_made_call_writes_all_columns_but_flags_and_results(engine: En
     with scripted_node() as node:
         push(engine, shop_service(batch_size=None), node.node())
     (body,) = [asked.body["order"] for asked in node.asked if asked.path == PUSH]
-    at = body.pop("where")
-    assert body == {"id": 1, "Group": 1, "text": "order 1"}
+    at = body.pop("at")
+    assert body == {"id": 1, "shop_id": 1, "text": "order 1"}
     assert datetime.fromisoformat(at) == datetime(2026, 3, 1, 12, 0, 1, tzinfo=UTC)
 
 

@@ -11,7 +11,6 @@ from typing import Any
 
 from sqlalchemy import Column, ColumnElement, FromClause, Table, and_
 
-from workmesh_flows.domain.calls import Get
 from workmesh_flows.domain.columns import column_of, key_of, table_of
 from workmesh_flows.domain.lane import Direction, Lane
 from workmesh_flows.domain.protocol import Flags, Protocol, Pull, Push
@@ -75,19 +74,6 @@ class ProtocolTables:
     def lane(self, node: str, direction: Direction) -> Lane:
         """The identity of the protocol's lane to or from a node."""
         return Lane(self.service.name, self.protocol.name, node, direction)
-
-    def payload_columns(self) -> list[Column[Any]]:
-        """The columns that are sent where no payload function is declared: all but flags and results."""
-        excluded = {
-            column
-            for flags in (self.push_flags, self.pull_flags)
-            if flags is not None
-            for column in flags.all
-        }
-        pull = self.protocol.pull
-        if pull is not None and isinstance(pull.fetch, Get):
-            excluded |= {column_of(column) for column in pull.fetch.into.values()}
-        return [column for column in self.record.columns if column not in excluded]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

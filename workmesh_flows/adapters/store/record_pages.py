@@ -9,6 +9,7 @@ from sqlalchemy import Column, Result, Row
 
 from workmesh_flows.adapters.store.protocol_tables import ProtocolTables
 from workmesh_flows.adapters.store.statements.page_order import Mark, mark
+from workmesh_flows.domain.payload import payload_columns
 from workmesh_flows.planning.bisection import Sendable
 
 Page: TypeAlias = Sequence[Sendable]
@@ -17,14 +18,14 @@ Page: TypeAlias = Sequence[Sendable]
 class RowLayout:
     """The columns of a page's rows: ordering mark, id, the record, its owner, and the record that it depends on.
 
-    With ``rows`` the record is a dictionary of its payload columns, otherwise the mapped object.
+    With ``rows`` the record is a dictionary of its payload columns by attribute name, otherwise the mapped object.
     """
 
     def __init__(self, tables: ProtocolTables, *, rows: bool, order: Column[Any]) -> None:
-        payload = tables.payload_columns() if rows else []
-        self._names = [str(column.name) for column in payload]
+        payload = payload_columns(tables.protocol) if rows else {}
+        self._names = [*payload]
         self._rows = rows
-        content = payload if rows else [tables.protocol.record]
+        content = [*payload.values()] if rows else [tables.protocol.record]
         self.columns = [mark(order).label("workmesh_order"), tables.id.label("workmesh_key"), *content]
 
     def rows(self, result: Result[Any]) -> Sequence[Row[Any]]:
