@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Column, Engine, Table
 
+from workmesh_flows.adapters.node_http.encoding import has_json_form
 from workmesh_flows.adapters.store.check.column_checks import column_findings, table_findings
 from workmesh_flows.adapters.store.check.finding import Finding, Level
 from workmesh_flows.adapters.store.check.index_checks import index_findings, key_findings, path_key_findings
@@ -23,6 +24,7 @@ from workmesh_flows.adapters.store.check.required_indexes import entity_indexes,
 from workmesh_flows.adapters.store.check.row_checks import (
     key_form_findings,
     owner_findings,
+    payload_findings,
     sort_findings,
     weight_findings,
 )
@@ -99,6 +101,8 @@ def _protocol_findings(
     if sound and not broken:
         yield from key_form_findings(engine, demands[0].column, demands[0].title)
         yield from owner_findings(engine, service, protocol)
+        if protocol.push is not None and protocol.push.wants_rows:
+            yield from payload_findings(engine, protocol, has_json_form)
         if _may_be_null(catalogue, record, column_of(protocol.sort)):
             yield from sort_findings(engine, protocol, catalogue.write.alter_column)
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum, IntEnum, StrEnum
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_interface, ip_network
+from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import Any
 from uuid import UUID
@@ -66,6 +67,18 @@ class Point:
         ),
         pytest.param(date(2026, 3, 1), "2026-03-01", id="a date"),
         pytest.param(time(12, 30), "12:30:00", id="a time of day"),
+        pytest.param(
+            time(12, 30, tzinfo=timezone(timedelta(hours=2))), "12:30:00+02:00", id="with an offset"
+        ),
+        pytest.param(timedelta(0), "PT0S", id="no time at all"),
+        pytest.param(timedelta(hours=1), "PT1H", id="a duration"),
+        pytest.param(timedelta(days=2), "P2D", id="a duration of days"),
+        pytest.param(-timedelta(1, 7384, 500_000), "-P1DT2H3M4.5S", id="a negative duration"),
+        pytest.param([timedelta(microseconds=1)], ["PT0.000001S"], id="durations in a list"),
+        pytest.param(ip_address("10.0.0.1"), "10.0.0.1", id="an address"),
+        pytest.param(ip_interface("10.0.0.1/8"), "10.0.0.1/8", id="an address with its network"),
+        pytest.param(ip_network("2001:db8::/32"), "2001:db8::/32", id="a network"),
+        pytest.param(PurePosixPath("a/b"), "a/b", id="a path"),
         pytest.param(UUID(int=5), "00000000-0000-0000-0000-000000000005", id="a UUID"),
         pytest.param(Decimal("12.50"), "12.50", id="a decimal keeps its places"),
         pytest.param(b"\x00\xff", "AP8=", id="bytes are base64"),
@@ -125,9 +138,7 @@ class Unsupported:
         pytest.param({Unsupported()}, "Unsupported", id="an object in a set"),
         pytest.param([Unsupported(), 2**60], "Unsupported", id="beside a large number"),
         pytest.param(Unsupported, "type", id="a class"),
-        pytest.param(timedelta(1), "timedelta", id="a duration"),
         pytest.param(1 + 2j, "complex", id="a complex number"),
-        pytest.param(ip_address("::1"), "IPv6Address", id="an IP address"),
         pytest.param("\ud800", "surrogates", id="half a character"),
         pytest.param({(1, 2): 3}, "Dict key", id="a key that is a tuple"),
     ],

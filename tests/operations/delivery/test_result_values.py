@@ -128,6 +128,8 @@ VALUES = [
     pytest.param(String(5), "fünf5", id="a text as long as its column"),
     pytest.param(Date(), date(2026, 3, 1), id="date"),
     pytest.param(Time(), time(14, 30, 0, 5), id="time"),
+    pytest.param(Interval(), timedelta(days=1, seconds=2, microseconds=3), id="interval"),
+    pytest.param(Interval(), -timedelta(hours=36, minutes=5), id="a negative interval"),
     pytest.param(JSON(), {"a": [1, None, "x", 0.5]}, id="JSON"),
     pytest.param(LargeBinary(), b"\x00\xff", id="bytes"),
     pytest.param(Uuid(), UUID(int=7), id="UUID"),

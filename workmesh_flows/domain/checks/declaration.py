@@ -10,6 +10,7 @@ from workmesh_flows.domain.checks.columns import column_problem
 from workmesh_flows.domain.checks.flags import flag_problems, into_problems
 from workmesh_flows.domain.checks.functions import pull_call_problems, push_call_problems
 from workmesh_flows.domain.checks.members import name_problem
+from workmesh_flows.domain.checks.payload import payload_problems
 from workmesh_flows.domain.columns import (
     are_unique,
     column_of,
@@ -53,6 +54,7 @@ def protocol_problems(protocol: Protocol, entity: type[Any] | None) -> Iterator[
         yield from flag_problems("pull flags", protocol.pull.flags, protocol.record)
         if isinstance(protocol.pull.fetch, Get):
             yield from into_problems(protocol.pull.fetch.into, protocol)
+    yield from payload_problems(protocol)
 
 
 def _direction_problems(push: object, pull: object) -> Iterator[str]:

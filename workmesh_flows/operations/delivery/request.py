@@ -6,8 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from sqlalchemy import JSON, Enum, PickleType, String
+from sqlalchemy.types import TypeEngine
+
 from workmesh_flows.adapters.node_http.client import HttpNodeClient
+from workmesh_flows.adapters.node_http.encoding import NO_JSON, has_json_form
 from workmesh_flows.adapters.store.protocol_tables import PushTables
+from workmesh_flows.domain.checks.payload import NO_JSON_FORM
+from workmesh_flows.domain.payload import payload_columns
 from workmesh_flows.errors import BatchTooLarge, DefinitionError, NodeMisconfigured, RecordRefused
 from workmesh_flows.operations.delivery.user_functions import call, matched
 from workmesh_flows.planning.bisection import Sendable
@@ -62,10 +68,30 @@ def send(
     try:
         result = call(push.send, records, client, doubted=doubted)
     except RecordRefused as refusal:
+        if push.wants_rows and refusal.reason.startswith(NO_JSON):
+            _check_columns(tables, part)
         return Refused(refusal.reason)
     except BatchTooLarge as refusal:
         return TooLarge(refusal.reason, unsent=refusal.unsent)
     return Accepted(_refusals(result, part, client, tables) if push.size else {})
+
+
+def _check_columns(tables: PushTables, part: Sequence[Sendable]) -> None:
+    """Raise DefinitionError where a column's type has no JSON form: no record is at fault."""
+    columns = payload_columns(tables.protocol)
+    problems = {
+        NO_JSON_FORM.format(name=f"{tables.protocol.record.__name__}.{name}", kind=type(value).__name__)
+        for item in part
+        for name, value in item.record.items()
+        if not _holds_any_object(columns[name].type) and not has_json_form(value)
+    }
+    if problems:
+        raise DefinitionError("the push", sorted(problems))
+
+
+def _holds_any_object(kind: TypeEngine[Any]) -> bool:
+    """Whether one value may have no JSON form although others have one: then its record is at fault."""
+    return isinstance(kind, JSON | PickleType | String) and not isinstance(kind, Enum)
 
 
 def _refusals(

@@ -12,7 +12,9 @@ from workmesh_flows.adapters.store.check.finding import Finding, Level
 from workmesh_flows.adapters.store.engine import translated_errors
 from workmesh_flows.adapters.store.entities import weights_by_node
 from workmesh_flows.adapters.store.protocol_tables import entity_table, join_owner
+from workmesh_flows.domain.checks.payload import NO_JSON_FORM
 from workmesh_flows.domain.columns import column_of, first_line, table_of
+from workmesh_flows.domain.payload import payload_columns
 from workmesh_flows.domain.protocol import Protocol
 from workmesh_flows.domain.service import Service
 from workmesh_flows.errors import StoreError, StoreUnavailable
@@ -97,6 +99,25 @@ def _excerpt(value: object) -> str:
     return repr(text if len(text) <= EXCERPT else f"{text[:EXCERPT]}...")
 
 
+def payload_findings(
+    engine: Engine, protocol: Protocol, has_json_form: Callable[[Any], bool]
+) -> Iterator[Finding]:
+    """Findings for columns of a sample of records that cannot be read, or whose values have no JSON form."""
+    for name, column in payload_columns(protocol).items():
+        at = f"{protocol.record.__name__}.{name}"
+        statement = select(column).where(column.is_not(None)).limit(KEYS)
+        try:
+            values = _first_column(engine, statement)
+        except _Unreadable as error:
+            what = f"values of {at} cannot be read: {error}"
+            yield Finding(Level.PROBLEM, where(column), what, "correct the values, or the declared type")
+            continue
+        if without := next((value for value in values if not has_json_form(value)), None):
+            what = NO_JSON_FORM.format(name=at, kind=type(without).__name__)
+            problem, remedy = what.split("; ", maxsplit=1)
+            yield Finding(Level.PROBLEM, where(column), problem, remedy)
+
+
 def weight_findings(engine: Engine, service: Service) -> Iterator[Finding]:
     """Findings for a weight that the database cannot compute, and for weights that are not whole numbers from 0 up."""
     at = table_of(service.entity).fullname
@@ -138,7 +159,9 @@ def _readable(read: Callable[[], Read]) -> Read:
     except (
         StoreError,
         ArithmeticError,
+        AttributeError,
+        LookupError,
         TypeError,
         ValueError,
-    ) as error:  # types raise the last three untranslated
+    ) as error:  # types raise the last five untranslated
         raise _Unreadable(first_line(error)) from error
