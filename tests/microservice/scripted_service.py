@@ -48,4 +48,4 @@ def count_open(record: dict[str, Any]) -> dict[str, Any]:
 
 @scripted.protocol("odd")
 def give_something_odd(record: dict[str, Any]) -> Any:
-    return {"set": {1, 2}} if record.get("unwritable") else 7
+    return {"fine": {1, 2}, "word": 1 + 2j} if record.get("unwritable") else 7

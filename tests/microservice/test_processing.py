@@ -55,7 +55,7 @@ def test_a_pull_returns_results_and_reasons_and_omits_records_that_are_not_ready
         "delivery/pull", ids=[good, str(failed), silent, slow, late, 10**9, "never"]
     ).value == {
         str(good): {"score": 1, "nested": {"é": [1.5, None]}},
-        str(failed): "ValueError: no such account",
+        str(failed): f"record {failed}: ValueError: no such account",
         str(silent): {},
     }
     shared.settle()
@@ -87,19 +87,21 @@ def test_after_any_failure_of_a_processing_function_the_next_record_is_processed
     shared.push({"id": last})
     shared.settle()
     value = shared.post("delivery/pull", ids=[long, leaving, last]).value
-    assert value[str(long)] == "ValueError: " + "x" * 1988
-    assert value[str(leaving)] == "SystemExit: 3"
+    assert value[str(long)] == (f"record {long}: ValueError: " + "x" * 2000)[:2000]
+    assert value[str(leaving)] == f"record {leaving}: SystemExit: 3"
     assert value[str(last)] == {"of": last}
     odd_ones = shared.post("odd/pull", ids=[odd, unwritable]).value
-    assert odd_ones[str(odd)] == "TypeError: a processing function must return a dict or None, not int"
-    assert "set" in odd_ones[str(unwritable)]
+    expected = "a processing function must return a dict, a dataclass, a pydantic model or None, not int"
+    assert odd_ones[str(odd)] == f"record {odd}: TypeError: {expected}"
+    expected = "the result 'word' cannot be written as JSON: Type is not JSON serializable: complex"
+    assert odd_ones[str(unwritable)] == f"record {unwritable}: TypeError: {expected}"
 
 
 def test_a_failure_that_json_cannot_encode_is_escaped(shared: Caller, new_id: NewId) -> None:
     at = new_id()
     shared.push({"id": at, "fail": "bad HALF"})
     shared.settle()
-    assert shared.post("delivery/pull", ids=[at]).value == {str(at): "ValueError: bad \\ud83d"}
+    assert shared.post("delivery/pull", ids=[at]).value == {str(at): f"record {at}: ValueError: bad \\ud83d"}
 
 
 def test_a_slow_record_delays_no_request(shared: Caller, new_id: NewId) -> None:

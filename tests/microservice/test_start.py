@@ -149,6 +149,12 @@ def test_the_command_exits_with_0_when_it_is_interrupted(run: Run) -> None:
             "WORKMESH_BODY_LIMIT must be a number of bytes",
             id="a limit that is not a number",
         ),
+        pytest.param(
+            ["small_service:timeline"],
+            {"WORKMESH_API_KEY": KEY, "WORKMESH_REQUEST_SECONDS": "0"},
+            "WORKMESH_REQUEST_SECONDS must be a number of seconds above zero",
+            id="no time for a request",
+        ),
     ],
 )
 def test_a_failed_start_exits_with_the_reason_in_one_line(

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from asyncio import timeout
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from workmesh_flows.microservice.api_key import ApiKey
 from workmesh_flows.microservice.envelope import RequestDenied
+from workmesh_flows.microservice.settings import Settings
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -36,13 +37,19 @@ class Call:
     lane: str | None = None
 
 
-async def admit(request: Request, key: ApiKey, body_limit: int) -> Call:
+async def admit(request: Request, settings: Settings) -> Call:
     """Read and check a request; raises `RequestDenied` with a text that quotes nothing of the request."""
-    body = parse(await read(request, body_limit))
+    try:
+        async with timeout(settings.request_seconds):
+            content = await read(request, settings.body_limit)
+    except TimeoutError as error:
+        message = f"the request did not arrive within {settings.request_seconds:g} seconds"
+        raise RequestDenied(message, HTTPStatus.REQUEST_TIMEOUT) from error
+    body = parse(content)
     presented = body.pop("api_key", None)
     if presented is None:
         raise RequestDenied(KEY_MISSING)
-    if not isinstance(presented, str) or not key.matches(presented):
+    if not isinstance(presented, str) or not settings.api_key.matches(presented):
         raise RequestDenied(KEY_WRONG)
     return Call(
         body, _idempotency_key(request), _header(request, "Workmesh-Epoch"), _header(request, "Workmesh-Lane")

@@ -10,7 +10,7 @@ from workmesh_flows.microservice.database import Database
 
 # Without this hint SQLite finds the protocols first and then sorts all their records, again for each record.
 NEXT_PENDING = """
-SELECT seq, protocol, body FROM records INDEXED BY records_waiting WHERE processed_at IS NULL AND seq > ?
+SELECT seq, protocol, id, body FROM records INDEXED BY records_waiting WHERE processed_at IS NULL AND seq > ?
 """
 STORE_RESULT = "UPDATE records SET processed_at = ?, result = ?, error = ? WHERE seq = ?"
 
@@ -21,6 +21,7 @@ class PendingRecord:
 
     seq: int
     protocol: str
+    id: str
     body: str
 
 

@@ -78,7 +78,8 @@ class MicroService:
 
         Omitted arguments are read from the environment: WORKMESH_API_KEY (required), WORKMESH_DATABASE (default:
         ``<name>.db`` in the working directory) and WORKMESH_BODY_LIMIT (largest request body in bytes, default
-        32 MiB). Raises `StartError` for a missing or invalid setting.
+        32 MiB). Always from there: WORKMESH_REQUEST_SECONDS (time for a request body to arrive, default 30) and
+        WORKMESH_MAX_CONNECTIONS, which only `serve` applies. Raises `StartError` for a missing or invalid setting.
         """
         settings = resolve(self.name, api_key=api_key, database=database, body_limit=body_limit)
         return NodeApp(self.name, self.version, self.protocols, settings)

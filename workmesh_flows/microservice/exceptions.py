@@ -16,11 +16,11 @@ def log_crash(action: str, error: BaseException) -> None:
     logger.error("%s raised %s\n%s", action, type(error).__name__, frames)
 
 
-def reason_of(error: BaseException) -> str:
-    """The type and text of an exception, as a master shows them."""
+def reason_of(error: BaseException, record: str) -> str:
+    """The record, and the type and text of an exception, as a master shows them."""
     try:
         text = str(error)
     except Exception:  # noqa: BLE001 - the __str__ is the user's
         text = "(its text cannot be read)"
     name = type(error).__name__
-    return printable(f"{name}: {text}" if text else name)
+    return printable(f"{record}: {name}: {text}" if text else f"{record}: {name}")

@@ -13,6 +13,7 @@ from pathlib import Path
 import uvicorn
 
 from workmesh_flows.errors import StartError
+from workmesh_flows.microservice.connections import bounded_protocol
 from workmesh_flows.microservice.declaration import MicroService
 
 logger = logging.getLogger(__name__)
@@ -43,6 +44,8 @@ def serve(  # noqa: PLR0913 - the options of the command line
     with closing(_listen(host, port)) as listener:
         config = uvicorn.Config(
             app,
+            http=bounded_protocol(app.settings.request_seconds, app.settings.max_connections),
+            ws="none",
             lifespan="off",  # started and stopped below, however the server ends
             log_config=None,
             log_level="warning",

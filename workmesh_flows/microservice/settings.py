@@ -13,16 +13,27 @@ API_KEY = "WORKMESH_API_KEY"
 DATABASE = "WORKMESH_DATABASE"
 BODY_LIMIT = "WORKMESH_BODY_LIMIT"
 
+REQUEST_SECONDS = "WORKMESH_REQUEST_SECONDS"
+MAX_CONNECTIONS = "WORKMESH_MAX_CONNECTIONS"
+
 DEFAULT_BODY_LIMIT = 32 * 1024 * 1024
+DEFAULT_REQUEST_SECONDS = 30
+DEFAULT_MAX_CONNECTIONS = 500
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings of a node; `body_limit` is in bytes."""
+    """The settings of a node.
+
+    `body_limit` is in bytes, `request_seconds` how long a request may take to arrive, `max_connections` how many
+    connections `serve` keeps.
+    """
 
     api_key: ApiKey
     database: Path
     body_limit: int = DEFAULT_BODY_LIMIT
+    request_seconds: float = DEFAULT_REQUEST_SECONDS
+    max_connections: int = DEFAULT_MAX_CONNECTIONS
 
 
 def resolve(
@@ -39,12 +50,18 @@ def resolve(
             f"{name} cannot create its database in {path.parent}: the folder does not exist ({DATABASE})"
         )
         raise StartError(message)
-    return Settings(ApiKey(key), path, _body_limit(body_limit))
+    return Settings(
+        ApiKey(key),
+        path,
+        body_limit=_number(BODY_LIMIT, body_limit, DEFAULT_BODY_LIMIT, "bytes"),
+        request_seconds=_number(REQUEST_SECONDS, None, DEFAULT_REQUEST_SECONDS, "seconds"),
+        max_connections=_number(MAX_CONNECTIONS, None, DEFAULT_MAX_CONNECTIONS, "connections"),
+    )
 
 
-def _body_limit(value: int | None) -> int:
-    text = os.environ.get(BODY_LIMIT, str(DEFAULT_BODY_LIMIT)) if value is None else str(value)
+def _number(name: str, value: int | None, default: int, unit: str) -> int:
+    text = os.environ.get(name, str(default)) if value is None else str(value)
     if not text.isdecimal() or int(text) == 0:
-        message = f"{BODY_LIMIT} must be a number of bytes above zero, not {text!r}"
+        message = f"{name} must be a number of {unit} above zero, not {text!r}"
         raise StartError(message)
     return int(text)

@@ -36,10 +36,13 @@ def web(handlers: Mapping[str, Handler], settings: Settings) -> Starlette:
 def _route(path: str, handler: Handler, settings: Settings) -> Route:
     async def respond(request: Request) -> Response:
         try:
-            call = await admit(request, settings.api_key, settings.body_limit)
+            call = await admit(request, settings)
             return success(await run_in_threadpool(handler, call))
         except RequestDenied as denied:
-            return failure(denied.status, denied.http, denied.value)
+            answer = failure(denied.status, denied.http, denied.value)
+            if denied.http is HTTPStatus.REQUEST_TIMEOUT:
+                answer.headers["Connection"] = "close"  # the rest of the body may never come
+            return answer
         except ClientDisconnect:
             return failure("the caller closed the connection", HTTPStatus.BAD_REQUEST)
         except sqlite3.Error as error:

@@ -14,6 +14,7 @@ from workmesh_flows.microservice.backlog import PendingRecord, ProcessingResult,
 from workmesh_flows.microservice.database import Database
 from workmesh_flows.microservice.exceptions import log_crash, reason_of
 from workmesh_flows.microservice.protocol import Protocol
+from workmesh_flows.microservice.result_json import result_as_json
 
 logger = logging.getLogger(__name__)
 
@@ -84,20 +85,12 @@ class Worker:
 
     def _process(self, pending: PendingRecord) -> ProcessingResult:
         process = self._protocols[pending.protocol].process
+        record = f"record {pending.id}"
         try:
             result = process(orjson.loads(pending.body))
-            return ProcessingResult(pending.seq, result=_as_json(result))
+            return ProcessingResult(pending.seq, result=result_as_json(result))
         except RecordRefused as refused:
-            return ProcessingResult(pending.seq, error=reason_of(refused))
+            return ProcessingResult(pending.seq, error=reason_of(refused, record))
         except BaseException as error:  # noqa: BLE001 - not even sys.exit() may end this thread
-            log_crash(f"processing record number {pending.seq} of protocol {pending.protocol}", error)
-            return ProcessingResult(pending.seq, error=reason_of(error))
-
-
-def _as_json(result: object) -> str:
-    if result is None:
-        return "{}"
-    if not isinstance(result, dict):
-        message = f"a processing function must return a dict or None, not {type(result).__name__}"
-        raise TypeError(message)
-    return orjson.dumps(result).decode()
+            log_crash(f"processing {record} of protocol {pending.protocol}", error)
+            return ProcessingResult(pending.seq, error=reason_of(error, record))
