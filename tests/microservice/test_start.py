@@ -124,7 +124,7 @@ def test_the_command_exits_with_0_when_it_is_interrupted(run: Run) -> None:
         pytest.param(
             ["small_service:timeline"], {"WORKMESH_API_KEY": " {} "}, "has no API key", id="a blank key"
         ),
-        pytest.param(["small_service:timelime"], {}, "it has: timeline", id="an unknown attribute"),
+        pytest.param(["small_service:timelime"], {}, "the module has: timeline", id="an unknown attribute"),
         pytest.param(
             ["small_service:timeline", "--database", "/nowhere/x.db"],
             {"WORKMESH_API_KEY": KEY},

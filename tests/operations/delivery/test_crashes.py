@@ -97,7 +97,7 @@ def check_all_arrived_in_order(engine: Engine, *nodes: NodeProcess) -> None:
     for node in nodes:
         assert in_order_per_owner(
             [
-                (arrival.record["Group"], arrival.record["where"], int(arrival.id))
+                (arrival.record["shop_id"], arrival.record["at"], int(arrival.id))
                 for arrival in node.arrivals()
             ]
         )
