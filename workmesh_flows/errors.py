@@ -165,11 +165,14 @@ class LaneBusy(LaneError):
 
 
 class LanePaused(LaneError):
-    """The node asked for a pause, or its circuit breaker is open; ``until`` is when the pause ends."""
+    """The node ``asked`` for a pause, or its circuit breaker is open; ``until`` is when the pause ends."""
 
-    def __init__(self, reason: str, *, lane: str = "", until: datetime | None = None) -> None:
+    def __init__(
+        self, reason: str, *, lane: str = "", until: datetime | None = None, asked: bool = False
+    ) -> None:
         super().__init__(reason, lane=lane)
         self.until = until
+        self.asked = asked
 
 
 class LaneLost(LaneError):
@@ -180,7 +183,7 @@ class LaneStopped(LaneError):
     """The lane stopped early: records processed so far are flagged, the rest stays pending.
 
     ``report`` is the lane's partial report. ``transient`` is true if a retry may succeed. ``until`` is when
-    the pause of the lane ends; None if it has none.
+    the pause of the lane ends; None if it has none. ``asked`` is set where the node asked for this pause.
     """
 
     def __init__(
@@ -196,6 +199,7 @@ class LaneStopped(LaneError):
         self.report = report
         self.transient = transient
         self.until = until
+        self.asked = False
 
 
 class NodeError(WorkmeshError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -12,9 +13,11 @@ from tests.support.prefect_api import latest_table
 from tests.support.scripted_node import API_KEY, Answer, Asked, scripted_node, success
 from tests.support.shop import with_push_success, write_orders, write_shops
 from workmesh_flows.domain.reports import PullReport, PushReport
-from workmesh_flows.errors import RunFailed
+from workmesh_flows.errors import LaneStopped, NodeUnavailable, RunFailed
 from workmesh_flows.flows import ServiceFlows, service_flows
 from workmesh_flows.operations.delivery.limits import RunLimits
+from workmesh_flows.settings import PREFIX
+from workmesh_flows.tasks.retries import with_attempts
 
 ORDERS, BATCH = 40, 10
 
@@ -81,3 +84,100 @@ def test_a_report_over_attempts_adds_what_they_finished_and_keeps_what_the_last_
     )
     assert RunLimits(10, 3.0).after(12, 1.0) == RunLimits(0, 2.0)
     assert RunLimits().after(12, 1.0) == RunLimits()
+
+
+NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
+
+
+@dataclass(slots=True)
+class Attempts:
+    """A lane whose attempts end as given: a pause in seconds that its node asks for after some pushed records, or None."""
+
+    ends: list[tuple[float | None, int]]
+    now: datetime = NOON
+    slept: list[float] = field(default_factory=list)
+    breaker: bool = False
+
+    def __call__(self, earlier: PushReport, started: datetime) -> PushReport:
+        assert started == NOON
+        pause, pushed = self.ends.pop(0)
+        report = PushReport("order", "n1", selected=pushed, pushed=pushed)
+        if pause is None:
+            return report
+        until = self.now + timedelta(seconds=pause)
+        error = LaneStopped("it is full", report=report, until=until)
+        raise error from NodeUnavailable("it is full", retry_at=None if self.breaker else until)
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(round(seconds))
+        self.now += timedelta(seconds=seconds)
+
+    def run(self, monkeypatch: pytest.MonkeyPatch) -> PushReport:
+        """Run the attempts, with 3 retries, which would pause for 2, 4 and 8 seconds."""
+        monkeypatch.setenv(f"{PREFIX}LANE_RETRIES", "3")
+        monkeypatch.setenv(f"{PREFIX}LANE_RETRY_SECONDS", "2")
+        monkeypatch.setattr("workmesh_flows.tasks.retries.sleep", self.sleep)
+        return with_attempts(PushReport("order", "n1"), lambda: self.now, self)
+
+
+@pytest.mark.parametrize(
+    ("ends", "slept"),
+    [
+        pytest.param([(1, 5), (None, 5)], [1], id="one pause"),
+        pytest.param([(1, 0), (5, 0), (7, 10), (None, 0)], [1, 5, 7], id="pauses as long as all retries"),
+        pytest.param(
+            [(13, 1), (13, 1), (13, 1), (None, 7)], [13, 13, 13], id="pauses with progress in between"
+        ),
+    ],
+)
+def test_a_short_pause_that_a_node_asks_for_is_no_failure(
+    monkeypatch: pytest.MonkeyPatch, ends: list[tuple[float | None, int]], slept: list[int]
+) -> None:
+    attempts = Attempts(ends)
+    report = attempts.run(monkeypatch)
+    assert attempts.slept == slept
+    assert report.pushed == 10
+    assert report.seconds == pytest.approx(sum(slept), abs=0.5), "the run's limit of seconds holds"
+
+
+@pytest.mark.parametrize(
+    ("ends", "slept", "breaker"),
+    [
+        pytest.param([(20, 5)], [], False, id="a long pause"),
+        pytest.param([(8, 0), (8, 0)], [8], False, id="short pauses without progress"),
+        pytest.param([(1, 0)], [], True, id="a pause of the circuit breaker"),
+    ],
+)
+def test_other_pauses_end_the_lane(
+    monkeypatch: pytest.MonkeyPatch, ends: list[tuple[float | None, int]], slept: list[int], breaker: bool
+) -> None:
+    attempts = Attempts(ends, breaker=breaker)
+    with pytest.raises(LaneStopped) as stopped:
+        attempts.run(monkeypatch)
+    assert attempts.slept == slept
+    assert stopped.value.asked is not breaker
+
+
+@pytest.mark.parametrize(("seconds", "completes"), [(1, True), (3_600, False)])
+def test_a_run_waits_for_a_short_pause_and_advises_nobody_to_end_a_long_one(
+    fleet: Fleet, flows: ServiceFlows, monkeypatch: pytest.MonkeyPatch, seconds: int, completes: bool
+) -> None:
+    monkeypatch.setenv(f"{PREFIX}LANE_RETRY_SECONDS", "2")
+    monkeypatch.setenv(f"{PREFIX}LANE_RETRIES", "1")
+    full = iter([False, True])
+
+    def script(asked: Asked) -> Answer:
+        if asked.path.endswith("push.json") and next(full, False):
+            return Answer(code=429, headers={"Retry-After": str(seconds)})
+        return success()
+
+    with scripted_node(script) as node:
+        fleet.register("n1", node.port, API_KEY)
+        if completes:
+            assert flows.push().message == f"pushed {ORDERS} records on 1 lane"
+            return
+        for _ in range(2):
+            with pytest.raises(RunFailed) as failed:
+                flows.push()
+            assert str(failed.value).endswith("unsent records stay pending. Rerun after the pause.")
+    assert len(with_push_success(fleet.engine, True)) == BATCH

@@ -85,7 +85,11 @@ def _failure_message(result: RunResult) -> str:
     failed = [each for each in result.lanes if each.state == "stopped"]
     skipped = sum(each.state == "behind" for each in result.lanes)
     rest = f", {skipped:,} skipped" if skipped else ""
-    remedy = "; rerun with --now to skip back-off" if any(each.paused for each in failed) else ", then rerun"
+    remedy = "Fix the cause, then rerun"
+    if all(each.asked for each in failed):
+        remedy = "Rerun after the pause"
+    elif any(each.paused and not each.asked for each in failed):
+        remedy = "Fix the cause; rerun with --now to skip back-off"
     reasons = "\n".join(
         f"  {each.lane.direction} of {each.lane.protocol}, node {each.lane.node}: {each.reason.rstrip('.')}."
         for each in failed
@@ -93,7 +97,7 @@ def _failure_message(result: RunResult) -> str:
     return (
         f"{counted(len(failed), 'lane')} failed{rest}:\n{reasons}\n"
         f"Total: {result.message}. "
-        f"Nothing is lost: unsent records stay pending. Fix the cause{remedy}."
+        f"Nothing is lost: unsent records stay pending. {remedy}."
     )
 
 

@@ -111,4 +111,4 @@ def _lane_result(lane: Lane, future: PrefectFuture[Any]) -> LaneResult:
         return LaneResult(lane, "busy", partial, error.reason)
     reason = (getattr(error, "reason", "") or str(error)).removeprefix(f"node {lane.node}: ")
     paused = getattr(error, "until", None) is not None
-    return LaneResult(lane, "stopped", partial, reason, paused)
+    return LaneResult(lane, "stopped", partial, reason, paused, asked=getattr(error, "asked", False))

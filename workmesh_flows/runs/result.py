@@ -18,7 +18,8 @@ LaneReport: TypeAlias = PushReport | PullReport
 class LaneResult:
     """How a lane ended; ``behind``: it did not start, because the lane before it on its node is not done.
 
-    ``report`` is None where the lane did not start. ``paused``: the lane makes no request until its back-off is over.
+    ``report`` is None where the lane did not start. ``paused``: the lane makes no request until its back-off is over;
+    ``asked``: the node asked for it.
     """
 
     lane: Lane
@@ -26,6 +27,7 @@ class LaneResult:
     report: LaneReport | None = None
     reason: str = ""
     paused: bool = False
+    asked: bool = False
 
     def row(self) -> dict[str, Any]:
         """The lane's row in the table of lanes, and the figures of its event, by name."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
+from time import sleep
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from prefect.context import TaskRunContext
@@ -12,7 +15,14 @@ from prefect.tasks import exponential_backoff
 
 from workmesh_flows.adapters.store.engine import Clock
 from workmesh_flows.domain.reports import PullReport, PushReport
-from workmesh_flows.errors import LaneStopped, StoreUnavailable, WorkmeshError
+from workmesh_flows.errors import (
+    LanePaused,
+    LaneStopped,
+    NodeUnavailable,
+    StoreError,
+    StoreUnavailable,
+    WorkmeshError,
+)
 from workmesh_flows.settings import read_settings
 
 if TYPE_CHECKING:
@@ -54,6 +64,9 @@ _earlier_attempts: dict[str, tuple[datetime, PushReport | PullReport]] = {}
 A module global, because Prefect retries a task in the same process and hands nothing from one attempt to the next.
 """
 
+MARGIN = 0.05
+"""Seconds added to a pause, so that the lane is ready after it."""
+
 EARLIER_ATTEMPTS = 1_000
 """Number of unfinished lane reports kept; the oldest are dropped."""
 
@@ -62,17 +75,53 @@ def with_attempts(empty: R, clock: Clock, attempt: Callable[[R, datetime], R]) -
     """Run an attempt of a lane; its report, also that of an error it raises, includes earlier attempts of this task run.
 
     ``attempt`` gets the report of the earlier attempts, and when the first one began; ``empty`` is the report of an
-    attempt that did nothing.
+    attempt that did nothing. A pause of the lane that is shorter than the retries of the run would take is waited for,
+    and counts as time of the run; after progress, the next pause may take as long again.
     """
     run = str(task_run.id)
     started, earlier = _earlier_attempts.pop(run) if run in _earlier_attempts else (clock(), empty)
     assert isinstance(earlier, type(empty))  # noqa: S101 - a task run processes one lane
-    try:
-        return attempt(earlier, started).after(earlier)
-    except WorkmeshError as error:
-        partial = error.report if isinstance(error.report, type(empty)) else empty
-        error.report = merged = partial.after(earlier)
-        _earlier_attempts[run] = started, merged
-        if len(_earlier_attempts) > EARLIER_ATTEMPTS:
-            del _earlier_attempts[next(iter(_earlier_attempts))]
-        raise
+    patience = _retry_seconds()
+    while True:
+        try:
+            return attempt(earlier, started).after(earlier)
+        except WorkmeshError as error:
+            partial = error.report if isinstance(error.report, type(empty)) else empty
+            error.report = merged = partial.after(earlier)
+            if _succeeded(partial):
+                patience = _retry_seconds()
+            pause = _pause(error, clock)
+            if pause is None or pause > patience:
+                _keep(run, started, merged)
+                raise
+        patience -= pause
+        earlier = replace(merged, seconds=merged.seconds + pause)
+        sleep(pause)
+
+
+def _keep(run: str, started: datetime, report: PushReport | PullReport) -> None:
+    _earlier_attempts[run] = started, report
+    if len(_earlier_attempts) > EARLIER_ATTEMPTS:
+        del _earlier_attempts[next(iter(_earlier_attempts))]
+
+
+def _succeeded(report: PushReport | PullReport) -> int:
+    return report.pushed if isinstance(report, PushReport) else report.pulled
+
+
+def _retry_seconds() -> float:
+    """How long the pauses between all retries of a lane take together, without jitter."""
+    settings = read_settings()
+    return settings.lane_retry_seconds * float(2**settings.lane_retries - 1)
+
+
+def _pause(error: WorkmeshError, clock: Clock) -> float | None:
+    """Seconds until the pause of the lane ends, that the node asked for; None if it asked for none."""
+    if isinstance(error, LaneStopped):
+        cause = error.__cause__
+        error.asked = isinstance(cause, NodeUnavailable) and cause.retry_at == error.until is not None
+    if not isinstance(error, LanePaused | LaneStopped) or not error.asked or error.until is None:
+        return None
+    with suppress(StoreError):
+        return max((error.until - clock()).total_seconds(), 0) + MARGIN
+    return None

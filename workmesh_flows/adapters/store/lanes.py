@@ -167,7 +167,7 @@ def acquire_lane(  # noqa: PLR0913 - each is one fact of the lease
                 f"its circuit breaker is open until {row.retry_at:%Y-%m-%d %H:%M:%S} UTC after "
                 f"{row.failures} consecutive failures, the last one: {row.last_failure}"
             )
-        raise LanePaused(reason, lane=str(lane), until=row.retry_at)
+        raise LanePaused(reason, lane=str(lane), until=row.retry_at, asked=row.breaker != "open")
     until = f"{row.lease_until:%H:%M:%S} UTC or longer" if row.lease_until else "a moment ago"
     raise LaneBusy(f"held by {row.holder or 'another run'} until {until}", lane=str(lane))
 
