@@ -79,7 +79,7 @@ class PartResults:
         no = {item.id: (item, refused[item.id]) for item in part if item.id in refused} if refused else {}
         states = {record_id: self._next_state(record_id) for record_id in no} if no else {}
         self.refused.update(no)
-        self.held.update(no[key][0].owner for key in states if states[key] is not RefusalState.SKIPPED)
+        self.held.update(item.owner for item, _ in no.values())
         if pushed:
             self.accepted = True
             withheld, self.withheld = self.withheld, {}
