@@ -109,8 +109,9 @@ def payload_findings(
         try:
             values = _first_column(engine, statement)
         except _Unreadable as error:
-            what = f"values of {at} cannot be read: {error}"
-            yield Finding(Level.PROBLEM, where(column), what, "correct the values, or the declared type")
+            if column is not column_of(protocol.id):  # whose values are checked as keys
+                what = f"values of {at} cannot be read: {error}"
+                yield Finding(Level.PROBLEM, where(column), what, "correct the values, or the declared type")
             continue
         if without := next((value for value in values if not has_json_form(value)), None):
             what = NO_JSON_FORM.format(name=at, kind=type(without).__name__)
