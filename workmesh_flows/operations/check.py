@@ -28,7 +28,9 @@ from workmesh_flows.adapters.store.check.row_checks import (
     sort_findings,
     weight_findings,
 )
+from workmesh_flows.adapters.store.check.unreadable_findings import unreadable_entities, unreadable_records
 from workmesh_flows.adapters.store.engine import translated_errors
+from workmesh_flows.adapters.store.protocol_tables import push_tables
 from workmesh_flows.domain.columns import column_of, table_of
 from workmesh_flows.domain.protocol import Protocol
 from workmesh_flows.domain.service import Mesh, Service
@@ -77,6 +79,7 @@ def _service_findings(
     if not broken:
         yield from weight_findings(engine, service)
         yield from key_form_findings(engine, demands[0].column, demands[0].title)
+        yield from unreadable_entities(engine, service)
     for protocol in service.protocols:
         for finding in _protocol_findings(engine, catalogue, service, protocol, sound=not broken):
             yield replace(finding, protocol=protocol.name)
@@ -101,8 +104,14 @@ def _protocol_findings(
     if sound and not broken:
         yield from key_form_findings(engine, demands[0].column, demands[0].title)
         yield from owner_findings(engine, service, protocol)
-        if protocol.push is not None and protocol.push.wants_rows:
-            yield from payload_findings(engine, protocol, has_json_form)
+        if protocol.push is not None:
+            unreadable = list(unreadable_records(engine, push_tables(service, protocol)))
+            yield from unreadable
+            if protocol.push.wants_rows:
+                named = " ".join(finding.what for finding in unreadable)
+                for finding in payload_findings(engine, protocol, has_json_form):
+                    if f"{finding.where} of record" not in named:
+                        yield finding
         if _may_be_null(catalogue, record, column_of(protocol.sort)):
             yield from sort_findings(engine, protocol, catalogue.write.alter_column)
 

@@ -7,9 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Takes the place of a record that cannot be read from the database; ``reason`` says why."""
+
+    reason: str
+
+
 @dataclass(slots=True)
 class Sendable:
-    """A record to send, its id and the key of its entity.
+    """A record to send, its id and the key of its entity; the record may be Unreadable.
 
     ``depends_on`` is the id of the record that it depends on, if that record was not pushed when this one was
     read.

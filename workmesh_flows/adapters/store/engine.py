@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -139,7 +140,11 @@ def _is_transient(error: DBAPIError) -> bool:
         return True
     if not isinstance(error, OperationalError | InterfaceError) or refuses_value(error):
         return False
-    return not getattr(error.orig, "sqlite_errorname", "").startswith(("SQLITE_ERROR", "SQLITE_READONLY"))
+    if isinstance(error.orig, sqlite3.Error):
+        # An error without a name is one of Python's module itself: it cannot decode a text.
+        name = getattr(error.orig, "sqlite_errorname", "SQLITE_ERROR")
+        return not name.startswith(("SQLITE_ERROR", "SQLITE_READONLY"))
+    return True
 
 
 def _sqlstate(error: StatementError) -> str:

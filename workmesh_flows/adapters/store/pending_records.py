@@ -17,6 +17,8 @@ from workmesh_flows.adapters.store.record_pages import Page, RowLayout
 from workmesh_flows.adapters.store.schema import services
 from workmesh_flows.adapters.store.statements import pending as statements
 from workmesh_flows.adapters.store.statements.page_order import Mark
+from workmesh_flows.adapters.store.unreadable_rows import read_page
+from workmesh_flows.domain.payload import payload_columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,9 @@ class PendingReader:
     @cached_property
     def _layout(self) -> RowLayout:
         """Resolved for the first page: most runs find nothing pending and read none."""
-        return RowLayout(self._tables, rows=self._tables.push.wants_rows, order=self._tables.sort)
+        tables = self._tables
+        payload = payload_columns(tables.protocol) if tables.push.wants_rows else None
+        return RowLayout(tables, payload=payload, order=tables.sort)
 
     @property
     def reads_objects(self) -> bool:
@@ -65,23 +69,23 @@ class PendingReader:
 
         ``only`` selects some owners, ``without`` excludes some. The records are valid inside the block.
         """
-        layout = self._layout
-        statement = statements.pending(
-            self._tables,
-            self._node,
-            columns=layout.columns,
-            limit=size,
-            after=after,
-            only=only,
-            without=without,
-            include_parked=include_parked,
-        )
+
+        def statement(columns: Collection[Any]) -> Select[Any]:
+            return statements.pending(
+                self._tables,
+                self._node,
+                columns=columns,
+                limit=size,
+                after=after,
+                only=only,
+                without=without,
+                include_parked=include_parked,
+            )
+
         # Closing the session at the end discards its objects, and what a push function did with them.
         with Session(self._engine, autoflush=False, expire_on_commit=False) as session:
-            with translated_errors():
-                rows = layout.rows(session.execute(statement))
-                session.commit()
-            yield PendingPage(layout.sendables(rows), layout.mark(rows[-1]) if rows else after)
+            items, mark = read_page(session, self._layout, statement)
+            yield PendingPage(items, mark or after)
             with translated_errors():
                 session.rollback()
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Engine
+from sqlalchemy import Column, Engine, Select
 from sqlalchemy.exc import StatementError
 from sqlalchemy.orm import Session
 
@@ -17,6 +17,7 @@ from workmesh_flows.adapters.store.record_pages import Page, RowLayout
 from workmesh_flows.adapters.store.statements import moves
 from workmesh_flows.adapters.store.statements import pullable as statements
 from workmesh_flows.adapters.store.statements.page_order import Mark
+from workmesh_flows.adapters.store.unreadable_rows import read_page
 from workmesh_flows.adapters.store.values import as_stored, as_utc
 from workmesh_flows.domain.calls import Get
 
@@ -31,30 +32,31 @@ class PullableReader:
         """Called by :func:`reading_pullable`."""
         self._session, self._tables, self._node = session, tables, node
         self._time = tables.push_flags.time
-        self._layout = RowLayout(tables, rows=isinstance(tables.pull.fetch, Get), order=self._time)
+        # A node is asked by id: nothing else is read, unless a user's function gets the record.
+        payload: Mapping[str, Column[Any]] | None = {} if isinstance(tables.pull.fetch, Get) else None
+        self._layout = RowLayout(tables, payload=payload, order=self._time)
 
     def pages(self, *, upto: datetime, size: int, after: datetime | None = None) -> Iterator[Page]:
         """Pages of records pushed up to a time, and ``after`` another where given, that are not pulled yet."""
         mark: Mark | None = None
         while True:
-            statement = statements.pullable(
-                self._tables,
-                self._node,
-                columns=self._layout.columns,
-                upto=as_stored(upto, self._time),
-                limit=size,
-                after=mark,
-            )
-            if after is not None:
-                statement = statement.where(self._time > as_stored(after, self._time))
-            with translated_errors():
-                rows = self._layout.rows(self._session.execute(statement))
-            self._end()
-            if rows:
-                mark = self._layout.mark(rows[-1])
-                yield self._layout.sendables(rows)
+
+            def statement(columns: Collection[Any], mark: Mark | None = mark) -> Select[Any]:
+                found = statements.pullable(
+                    self._tables,
+                    self._node,
+                    columns=columns,
+                    upto=as_stored(upto, self._time),
+                    limit=size,
+                    after=mark,
+                )
+                return found if after is None else found.where(self._time > as_stored(after, self._time))
+
+            items, mark = read_page(self._session, self._layout, statement)
+            if items:
+                yield items
                 self._discard_page()
-            if len(rows) < size:
+            if len(items) < size:
                 return
 
     def count(self, *, upto: datetime) -> int:
@@ -67,17 +69,13 @@ class PullableReader:
 
     def returned(self, ids: Sequence[Any], *, after: datetime) -> Page:
         """Those of these records that are in the lane, were pushed after a time, and are not pulled yet."""
-        statement = statements.returned(
-            self._tables,
-            self._node,
-            columns=self._layout.columns,
-            ids=ids,
-            after=as_stored(after, self._time),
-        )
-        with translated_errors():
-            rows = self._layout.rows(self._session.execute(statement))
-        self._end()
-        return self._layout.sendables(rows)
+
+        def statement(columns: Collection[Any]) -> Select[Any]:
+            return statements.returned(
+                self._tables, self._node, columns=columns, ids=ids, after=as_stored(after, self._time)
+            )
+
+        return read_page(self._session, self._layout, statement)[0]
 
     def pushed_at(self, record_id: Any) -> tuple[datetime | None, bool] | None:  # noqa: ANN401 - any key
         """Push time of one record and whether it is flagged as pushed; None where it is not in the lane."""

@@ -2,35 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
-from sqlalchemy import Column, Result, Row
+from sqlalchemy import Column, Result, Row, Select, select
 
 from workmesh_flows.adapters.store.protocol_tables import ProtocolTables
 from workmesh_flows.adapters.store.statements.page_order import Mark, mark
-from workmesh_flows.domain.payload import payload_columns
+from workmesh_flows.domain.columns import table_of
 from workmesh_flows.planning.bisection import Sendable
 
 Page: TypeAlias = Sequence[Sendable]
 
 
+class RowContent:
+    """What is read of a table's rows: columns by name, as a dictionary; or a mapped object where a class is given."""
+
+    def __init__(self, key: Column[Any], what: Mapping[str, Column[Any]] | type[Any]) -> None:
+        self.key = key
+        self.objects = isinstance(what, type)
+        columns = table_of(what).columns if isinstance(what, type) else what.values()
+        self.columns: Sequence[Column[Any]] = [*columns]
+        self.selected: Sequence[Any] = [what] if isinstance(what, type) else self.columns
+        self._names = [] if isinstance(what, type) else [*what]
+
+    def of(self, ids: Sequence[Any]) -> Select[Any]:
+        """The statement that reads the rows with these keys: key and content."""
+        return select(self.key, *self.selected).where(self.key.in_(ids))
+
+    def rows(self, result: Result[Any]) -> Sequence[Row[Any]]:
+        """The rows of a result; an object whose model loads a collection by a join comes in several rows, and is one."""
+        return (result.unique() if self.objects else result).all()
+
+    def record(self, values: Sequence[Any]) -> Any:  # noqa: ANN401 - a dictionary, or a user's object
+        """The record of one row's content."""
+        return values[0] if self.objects else dict(zip(self._names, values, strict=True))
+
+    def sendables(self, rows: Sequence[Any], owner: int) -> list[Sendable]:
+        """The rows of a page as records to send or to pull; ``owner`` is the position of the owner's key."""
+        names = self._names
+        if self.objects:
+            return [Sendable(row[2], row[1], row[owner]) for row in rows]
+        return [Sendable(dict(zip(names, row[2:owner], strict=True)), row[1], row[owner]) for row in rows]
+
+
 class RowLayout:
     """The columns of a page's rows: ordering mark, id, the record, its owner, and the record that it depends on.
 
-    With ``rows`` the record is a dictionary of its payload columns by attribute name, otherwise the mapped object.
+    With ``payload`` the record is a dictionary of these columns by name, otherwise the mapped object.
     """
 
-    def __init__(self, tables: ProtocolTables, *, rows: bool, order: Column[Any]) -> None:
-        payload = payload_columns(tables.protocol) if rows else {}
-        self._names = [*payload]
-        self._rows = rows
-        content = [*payload.values()] if rows else [tables.protocol.record]
-        self.columns = [mark(order).label("workmesh_order"), tables.id.label("workmesh_key"), *content]
-
-    def rows(self, result: Result[Any]) -> Sequence[Row[Any]]:
-        """The rows of a page; an object whose model loads a collection by a join comes in several rows, and is one."""
-        return (result if self._rows else result.unique()).all()
+    def __init__(
+        self, tables: ProtocolTables, *, payload: Mapping[str, Column[Any]] | None, order: Column[Any]
+    ) -> None:
+        self.tables, self.order = tables, order
+        self.content = RowContent(tables.id, tables.protocol.record if payload is None else payload)
+        self.columns = [
+            mark(order).label("workmesh_order"),
+            tables.id.label("workmesh_key"),
+            *self.content.selected,
+        ]
 
     def mark(self, row: Any) -> Mark:  # noqa: ANN401 - a result row
         """Where a page ends whose last row this is."""
@@ -39,16 +70,12 @@ class RowLayout:
     def sendables(self, rows: Sequence[Any]) -> list[Sendable]:
         """The rows as records to send or to pull."""
         owner = len(self.columns)
-        if not rows:
-            return []
-        names = self._names
-        if self._rows:
-            items = [
-                Sendable(dict(zip(names, row[2:owner], strict=True)), row[1], row[owner]) for row in rows
-            ]
-        else:
-            items = [Sendable(row[2], row[1], row[owner]) for row in rows]
-        if len(rows[0]) > owner + 1:
-            for item, row in zip(items, rows, strict=True):
-                item.depends_on = None if row[-1] is True else row[-2]
+        items = self.content.sendables(rows, owner)
+        if rows and len(rows[0]) > owner + 1:
+            self.set_dependencies(items, rows)
         return items
+
+    def set_dependencies(self, items: Sequence[Sendable], rows: Sequence[Any]) -> None:
+        """Set the records that these depend on; the rows end with them."""
+        for item, row in zip(items, rows, strict=True):
+            item.depends_on = None if row[-1] is True else row[-2]

@@ -27,6 +27,7 @@ from workmesh_flows.operations.delivery.latest_processed import (
     latest_push_time,
 )
 from workmesh_flows.operations.delivery.results import fetch
+from workmesh_flows.planning.bisection import Unreadable
 
 
 def pull_lane(context: LaneContext) -> PullReport:
@@ -132,11 +133,14 @@ class _Collection:
     def collect(self, batch: Page, *, certain: bool = True) -> int:
         """Request the results of a batch of records and write them with the flags; return the number of results.
 
-        Where it is not ``certain`` that the node has processed the records, those without a result do not count.
+        Where it is not ``certain`` that the node has processed the records, those without a result do not count. A
+        record that cannot be read, and that a pull function needs, has failed.
         """
         self.lease.check(self.context.engine, self.clock, self.context.limits.lease_seconds)
         dialect = self.context.engine.dialect
-        results = fetch(self.tables, batch, self.client, dialect, self.lease)
+        readable = [item for item in batch if type(item.record) is not Unreadable]
+        results = fetch(self.tables, readable, self.client, dialect, self.lease) if readable else {}
+        results |= {item.id: item.record.reason for item in batch if type(item.record) is Unreadable}
         selected = len(batch) if certain else len(results)
         self.tally.selected += selected
         failed = {key: result for key, result in results.items() if isinstance(result, str)}

@@ -16,7 +16,7 @@ from workmesh_flows.domain.checks.payload import NO_JSON_FORM
 from workmesh_flows.domain.payload import payload_columns
 from workmesh_flows.errors import BatchTooLarge, DefinitionError, NodeMisconfigured, RecordRefused
 from workmesh_flows.operations.delivery.user_functions import call, matched
-from workmesh_flows.planning.bisection import Sendable
+from workmesh_flows.planning.bisection import Sendable, Unreadable
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +28,10 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The node refused the part as a whole."""
+    """The node refused the part as a whole or, with ``unsent``, a record in it cannot be read and nothing was sent."""
 
     reason: str
+    unsent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +60,13 @@ def send(
 ) -> Accepted | Refused | TooLarge:
     """Send a part with the user's push function; ``doubted`` as in :func:`call`.
 
+    A record that cannot be read is refused and not sent; the others are, unless a later one is of the same owner.
     A part of several records whose payload has more than ``at_most`` bytes is not sent, and is too large. Raises
     NodeError, StoreUnavailable or DefinitionError, after which nothing may be flagged.
     """
+    unreadable = {item.id: item.record.reason for item in part if type(item.record) is Unreadable}
+    if unreadable:
+        return _send_readable(tables, part, unreadable, client, doubted=doubted, at_most=at_most)
     push = tables.push
     records = [item.record for item in part] if push.size else part[0].record
     client.at_most = at_most if len(part) > 1 else None
@@ -92,6 +97,31 @@ def _check_columns(tables: PushTables, part: Sequence[Sendable]) -> None:
 def _holds_any_object(kind: TypeEngine[Any]) -> bool:
     """Whether one value may have no JSON form although others have one: then its record is at fault."""
     return isinstance(kind, JSON | PickleType | String) and not isinstance(kind, Enum)
+
+
+def _send_readable(  # noqa: PLR0913 - as send has them
+    tables: PushTables,
+    part: Sequence[Sendable],
+    unreadable: Mapping[Any, str],
+    client: HttpNodeClient,
+    *,
+    doubted: bool,
+    at_most: int | None,
+) -> Accepted | Refused | TooLarge:
+    """Send the records of a part that can be read; nothing where one of them must wait behind one that cannot."""
+    reasons = {record_id: client.scrub(reason) for record_id, reason in unreadable.items()}
+    readable, owners = list[Sendable](), set[Any]()
+    for item in part:
+        if item.owner in owners:
+            return Refused(next(iter(reasons.values())), unsent=True)
+        if item.id in reasons:
+            owners.add(item.owner)
+        else:
+            readable.append(item)
+    if not readable:
+        return Refused(reasons[part[0].id], unsent=True) if len(part) == 1 else Accepted(reasons)
+    result = send(tables, readable, client, doubted=doubted, at_most=at_most)
+    return Accepted({**reasons, **result.refused}) if isinstance(result, Accepted) else result
 
 
 def _refusals(

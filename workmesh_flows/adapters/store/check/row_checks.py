@@ -17,7 +17,7 @@ from workmesh_flows.domain.columns import column_of, first_line, table_of
 from workmesh_flows.domain.payload import payload_columns
 from workmesh_flows.domain.protocol import Protocol
 from workmesh_flows.domain.service import Service
-from workmesh_flows.errors import StoreError, StoreUnavailable
+from workmesh_flows.errors import StoreUnavailable
 
 Read = TypeVar("Read")
 
@@ -157,12 +157,6 @@ def _readable(read: Callable[[], Read]) -> Read:
         return read()
     except StoreUnavailable:
         raise
-    except (
-        StoreError,
-        ArithmeticError,
-        AttributeError,
-        LookupError,
-        TypeError,
-        ValueError,
-    ) as error:  # types raise the last five untranslated
+    except Exception as error:
+        # StoreError, or what a type raises untranslated.
         raise _Unreadable(first_line(error)) from error
