@@ -29,6 +29,7 @@ from workmesh_flows.adapters.store.check.row_checks import (
     weight_findings,
 )
 from workmesh_flows.adapters.store.check.unreadable_findings import unreadable_entities, unreadable_records
+from workmesh_flows.adapters.store.check.update_checks import changing_sort_findings, trigger_findings
 from workmesh_flows.adapters.store.engine import translated_errors
 from workmesh_flows.adapters.store.protocol_tables import push_tables
 from workmesh_flows.domain.columns import column_of, table_of
@@ -80,6 +81,7 @@ def _service_findings(
         yield from weight_findings(engine, service)
         yield from key_form_findings(engine, demands[0].column, demands[0].title)
         yield from unreadable_entities(engine, service)
+        yield from trigger_findings(catalogue, entity, demands)
     for protocol in service.protocols:
         for finding in _protocol_findings(engine, catalogue, service, protocol, sound=not broken):
             yield replace(finding, protocol=protocol.name)
@@ -104,6 +106,8 @@ def _protocol_findings(
     if sound and not broken:
         yield from key_form_findings(engine, demands[0].column, demands[0].title)
         yield from owner_findings(engine, service, protocol)
+        yield from changing_sort_findings(protocol)
+        yield from trigger_findings(catalogue, record, demands)
         if protocol.push is not None:
             unreadable = list(unreadable_records(engine, push_tables(service, protocol)))
             yield from unreadable

@@ -99,21 +99,25 @@ def test_flags_and_values_are_written_by_id(dialect: Dialect) -> None:
         "Score%%" if dialect is POSTGRESQL else "Score%",
     ):
         assert f'"{column}"=?' in text
-    assert text.startswith('UPDATE "select" SET ')
-    assert text.endswith(' WHERE "select"."Id of it" = ?')
+    assert text.startswith('UPDATE "select" AS workmesh_written SET ')
+    assert text.endswith(' WHERE workmesh_written."Id of it" = ?')
 
 
 def test_a_node_is_written_only_where_there_is_none(dialect: Dialect) -> None:
     text = sql(assignment.write_assignment(SERVICE), dialect)
-    assert text.startswith('UPDATE "Account" SET "order"=? WHERE "Account"."Key" IN (')
-    assert text.endswith(' AND "Account"."order" IS NULL')
+    assert text.startswith(
+        'UPDATE "Account" AS workmesh_written SET "order"=? WHERE workmesh_written."Key" IN ('
+    )
+    assert text.endswith(' AND workmesh_written."order" IS NULL')
 
 
 def test_nodes_of_many_entities_are_written_by_one_statement_and_never_cut() -> None:
     text = " ".join(str(assignment.write_assignments(SERVICE).compile(dialect=POSTGRESQL)).split())
-    assert text.startswith('UPDATE "Account" SET "order"=((%(workmesh_nodes)s::VARCHAR[])[')
+    assert text.startswith(
+        'UPDATE "Account" AS workmesh_written SET "order"=((%(workmesh_nodes)s::VARCHAR[])['
+    )
     assert " FROM unnest(%(workmesh_keys)s::" in text
-    assert text.endswith(' AND "Account"."order" IS NULL')
+    assert text.endswith(' AND workmesh_written."order" IS NULL')
 
 
 def test_counts_include_records_without_an_owner(dialect: Dialect) -> None:

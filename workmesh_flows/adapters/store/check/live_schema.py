@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,16 @@ _EXTRA = text(
     " WHERE x.indrelid = c.oid AND NOT x.indisvalid) AS invalid FROM pg_class c WHERE c.oid = to_regclass(:name)"
 )
 _PLAIN, _PARTITIONED = "r", "p"
+_TRIGGERS = text(
+    "SELECT t.tgname AS name, array(SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = t.tgrelid"
+    " AND a.attnum = ANY (t.tgattr)) AS columns FROM pg_trigger t WHERE t.tgrelid = to_regclass(:name)"
+    " AND NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgtype & 16 <> 0 ORDER BY t.tgname"
+)
+"""Enabled triggers on UPDATE, and the columns that they are limited to."""
+_SQLITE_TRIGGERS = text(
+    "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND lower(tbl_name) = lower(:name) ORDER BY name"
+)
+_SQLITE_UPDATE = re.compile(r"\bUPDATE(?:\s+OF\s+(?P<columns>.+?))?\s+ON\b", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +101,17 @@ class LiveSchema:
         place = self.place(table)
         names = self._inspector.get_table_names(place.schema)
         return next((name for name in names if name.lower() == place.name.lower()), None)
+
+    def update_triggers(self, table: Table) -> Iterator[tuple[str, Collection[str]]]:
+        """The names of a table's triggers on UPDATE, with the columns that they are limited to."""
+        if self.dialect.name == "postgresql":
+            for row in self._connection.execute(_TRIGGERS, {"name": self.write.table(table)}):
+                yield row.name, frozenset(row.columns)
+            return
+        for name, sql in self._connection.execute(_SQLITE_TRIGGERS, {"name": table.name}):
+            if update := _SQLITE_UPDATE.search(re.split(r"\bBEGIN\b", sql, flags=re.IGNORECASE)[0]):
+                columns = (update["columns"] or "").split(",")
+                yield name, {self.name(column.strip(' \n\t"`[]')) for column in columns if column.strip()}
 
     def _read(self, table: Table) -> FoundTable:
         at = (table.name, table.schema)

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import (
     ARRAY,
+    Alias,
     BigInteger,
     ColumnElement,
     Integer,
@@ -26,6 +27,7 @@ from sqlalchemy import (
 from workmesh_flows.adapters.store.lanes import LaneLease
 from workmesh_flows.adapters.store.protocol_tables import PushTables
 from workmesh_flows.adapters.store.schema import lanes
+from workmesh_flows.adapters.store.statements.updates import written_table
 from workmesh_flows.planning.push_times import TICK
 
 DIVISION_BY_ZERO = "22012"
@@ -39,7 +41,8 @@ def accepted_batch(lease: LaneLease, tables: PushTables) -> Select[Any]:
     Parameters: ``workmesh_ids`` (a list), ``workmesh_first`` and ``workmesh_last`` (push times), ``workmesh_count``
     (records), ``workmesh_next`` (the lane's next batch size).
     """
-    key, ids = tables.id, bindparam("workmesh_ids", type_=ARRAY(tables.id.type))
+    table, ids = written_table(tables.record), bindparam("workmesh_ids", type_=ARRAY(tables.id.type))
+    key = table.c[tables.id.key]
     given = (
         func.unnest(ids)
         .table_valued(
@@ -49,19 +52,24 @@ def accepted_batch(lease: LaneLease, tables: PushTables) -> Select[Any]:
     )
     ticks = (given.c.at - 1) * literal_column(f"interval '{TICK // timedelta(microseconds=1)} microsecond'")
     # The second condition is redundant: with it PostgreSQL searches the index once for all ids.
-    return _accepted(lease, tables, and_(key == given.c.id, key == any_(ids)), ticks)
+    return _accepted(lease, tables, table, and_(key == given.c.id, key == any_(ids)), ticks)
 
 
 def accepted_record(lease: LaneLease, tables: PushTables) -> Select[Any]:
     """The same for a batch of one record: ``workmesh_ids`` is its id, not a list."""
-    key = tables.id
-    return _accepted(lease, tables, key == bindparam("workmesh_ids", type_=key.type), None)
+    table = written_table(tables.record)
+    key = table.c[tables.id.key]
+    return _accepted(lease, tables, table, key == bindparam("workmesh_ids", type_=key.type), None)
 
 
 def _accepted(
-    lease: LaneLease, tables: PushTables, these: ColumnElement[bool], ticks: ColumnElement[Any] | None
+    lease: LaneLease,
+    tables: PushTables,
+    table: Alias[Any],
+    these: ColumnElement[bool],
+    ticks: ColumnElement[Any] | None,
 ) -> Select[Any]:
-    time, success, error = tables.push_flags.all
+    time, success, error = (table.c[column.key] for column in tables.push_flags.all)
     advanced = (
         update(lanes)
         .where(lease.mine)
@@ -77,7 +85,7 @@ def _accepted(
     )
     first = bindparam("workmesh_first", type_=time.type)
     flagged = (
-        update(tables.record)
+        update(table)
         .where(these, exists(select(literal_column("1")).select_from(advanced)))
         .values({time: first if ticks is None else first + ticks, success: True, error: None})
         .returning(literal_column("1"))

@@ -6,19 +6,19 @@ from sqlalchemy import ARRAY, Integer, String, Update, bindparam, cast, column, 
 from sqlalchemy.sql.elements import Grouping
 
 from workmesh_flows.adapters.store.protocol_tables import entity_table
+from workmesh_flows.adapters.store.statements.updates import written_table
 from workmesh_flows.domain.service import Service
 
 
 def write_assignment(service: Service) -> Update:
     """Assign one node to those of several entities that have none yet."""
     entities = entity_table(service)
+    table = written_table(entities.table)
+    key, node = table.c[entities.key.key], table.c[entities.node.key]
     return (
-        update(entities.table)
-        .where(
-            entities.key.in_(bindparam("workmesh_keys", expanding=True)),
-            entities.node.is_(None),
-        )
-        .values({entities.node: bindparam("workmesh_node")})
+        update(table)
+        .where(key.in_(bindparam("workmesh_keys", expanding=True)), node.is_(None))
+        .values({node: bindparam("workmesh_node")})
     )
 
 
@@ -41,8 +41,6 @@ def write_assignments(service: Service) -> Update:
         .render_derived()
     )
     nodes = Grouping(bindparam("workmesh_nodes", type_=ARRAY(String)))
-    return (
-        update(entities.table)
-        .where(entities.key == given.c.key, entities.node.is_(None))
-        .values({entities.node: nodes[given.c.at]})
-    )
+    table = written_table(entities.table)
+    key, node = table.c[entities.key.key], table.c[entities.node.key]
+    return update(table).where(key == given.c.key, node.is_(None)).values({node: nodes[given.c.at]})

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Column, Update, bindparam, update
 
 from workmesh_flows.adapters.store.protocol_tables import FlagColumns, ProtocolTables, PushTables
+from workmesh_flows.adapters.store.statements.updates import written_table
 
 
 def write_flags(tables: ProtocolTables, flags: FlagColumns, values: Collection[Column[Any]] = ()) -> Update:
@@ -15,11 +16,16 @@ def write_flags(tables: ProtocolTables, flags: FlagColumns, values: Collection[C
 
     The parameters are ``workmesh_id``, and ``workmesh_0``, ``workmesh_1``, ... for the columns in order.
     """
-    written = [*flags.all, *values]
+    table, columns = written_table(tables.record), [*flags.all, *values]
     return (
-        update(tables.record)
-        .where(tables.id == bindparam("workmesh_id"))
-        .values({column: bindparam(f"workmesh_{i}", type_=column.type) for i, column in enumerate(written)})
+        update(table)
+        .where(table.c[tables.id.key] == bindparam("workmesh_id"))
+        .values(
+            {
+                table.c[column.key]: bindparam(f"workmesh_{i}", type_=column.type)
+                for i, column in enumerate(columns)
+            }
+        )
     )
 
 
@@ -28,4 +34,6 @@ def reset_flags(tables: PushTables, ids: Collection[Any], *, pulled: bool) -> Up
     columns = [*tables.push_flags.all]
     if pulled and tables.pull_flags is not None:
         columns += tables.pull_flags.all
-    return update(tables.record).where(tables.id.in_(ids)).values(dict.fromkeys(columns))
+    table = written_table(tables.record)
+    nulls = {table.c[column.key]: None for column in columns}
+    return update(table).where(table.c[tables.id.key].in_(ids)).values(nulls)

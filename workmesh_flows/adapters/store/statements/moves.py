@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Select, Update, false, func, select, updat
 
 from workmesh_flows.adapters.store.protocol_tables import PullTables, PushTables, entity_table
 from workmesh_flows.adapters.store.schema import moves
+from workmesh_flows.adapters.store.statements.updates import written_table
 from workmesh_flows.domain.service import Service
 
 
@@ -21,11 +22,9 @@ def nodes_of(service: Service, keys: Collection[Any]) -> Select[Any]:
 def write_node(service: Service, keys: Collection[Any], source: str, target: str) -> Update:
     """Assign those of these entities that are assigned to the source to the target."""
     entities = entity_table(service)
-    return (
-        update(entities.table)
-        .where(entities.key.in_(keys), entities.node == source)
-        .values({entities.node: target})
-    )
+    table = written_table(entities.table)
+    key, node = table.c[entities.key.key], table.c[entities.node.key]
+    return update(table).where(key.in_(keys), node == source).values({node: target})
 
 
 def pushed(tables: PushTables, owners: Collection[Any], *, everything: bool) -> Select[Any]:
