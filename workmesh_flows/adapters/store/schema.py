@@ -6,6 +6,7 @@ from sqlalchemy import (
     BigInteger,
     Column,
     Engine,
+    Identity,
     Integer,
     MetaData,
     String,
@@ -107,7 +108,8 @@ former_pushes = Table(
 moves = Table(
     "workmesh_moves",
     own,
-    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    # Unlike a serial's sequence, an identity's needs no privilege of its own.
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), Identity(), primary_key=True),
     Column("service", String(NAME_LENGTH), nullable=False, index=True),
     Column("entity", String(NAME_LENGTH), nullable=False),
     Column("source", String(NAME_LENGTH), nullable=False, comment="the node before the move"),
