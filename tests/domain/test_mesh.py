@@ -107,18 +107,30 @@ async def engine_later() -> None: ...
 
 
 @pytest.mark.parametrize(
-    ("database", "kind"),
+    ("database", "why"),
     [
-        pytest.param(create_engine("sqlite://"), "Engine", id="an engine"),
-        pytest.param(5, "int", id="a number"),
-        pytest.param(ADDRESS.encode(), "bytes", id="bytes"),
-        pytest.param(create_engine, "function", id="a function with a required parameter"),
-        pytest.param(engine_later, "function", id="an async function"),
+        pytest.param(
+            create_engine("sqlite://"),
+            ", not an object of the class Engine; write database=lambda: engine",
+            id="an engine",
+        ),
+        pytest.param(5, ", not an object of the class int", id="a number"),
+        pytest.param(ADDRESS.encode(), ", not an object of the class bytes", id="bytes"),
+        pytest.param(
+            create_engine,
+            ": create_engine cannot be called with (): missing a required argument: 'url'",
+            id="a function with a required parameter",
+        ),
+        pytest.param(
+            engine_later,
+            ": engine_later must be a plain function: calling an async function or a generator runs nothing",
+            id="an async function",
+        ),
     ],
 )
-def test_a_database_of_this_kind_is_refused(database: Any, kind: str) -> None:
+def test_a_database_of_this_kind_is_refused(database: Any, why: str) -> None:
     assert problems([service()], database=database) == (
-        f"database must be a URL or a function () that returns an engine, not a {kind}",
+        f"database must be a URL or a function () that returns an engine{why}",
     )
 
 

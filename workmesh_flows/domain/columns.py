@@ -106,7 +106,11 @@ def described(value: object) -> str:
 
 def first_line(error: BaseException) -> str:
     """The first line of an error's text, without the statement and the links that SQLAlchemy appends."""
-    return next(iter(str(error).splitlines()), "") or type(error).__name__
+    fields = error.args[0] if error.args else None
+    text = (
+        fields["M"] if isinstance(fields, dict) and "M" in fields else error
+    )  # pg8000 has PostgreSQL's fields
+    return next(iter(str(text).splitlines()), "") or type(error).__name__
 
 
 def _is_partial(index: Index) -> bool:

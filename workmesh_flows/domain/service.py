@@ -126,11 +126,19 @@ class Mesh:
                 shared = described(service.assigned_to)
                 yield f"services {other!r} and {service.name!r} have the same assigned_to column {shared}"
             users[column] = service.name
-        if not (self.database is None or isinstance(self.database, str | URL)) and (
-            not callable(self.database) or function_problem(self.database)
-        ):
-            kind = type(self.database).__name__  # not its value, which may contain a password
-            yield f"database must be a URL or a function () that returns an engine, not a {kind}"
+        yield from _database_problems(self.database)
+
+
+def _database_problems(database: object) -> Iterator[str]:
+    wanted = "database must be a URL or a function () that returns an engine"
+    if database is None or isinstance(database, str | URL):
+        return
+    if not callable(database):
+        kind = type(database).__name__  # not its value, which may contain a password
+        hint = "; write database=lambda: engine" if isinstance(database, Engine) else ""
+        yield f"{wanted}, not an object of the class {kind}{hint}"
+    elif problem := function_problem(database):
+        yield f"{wanted}: {problem}"
 
 
 def _mesh_at(module: str, attribute: str) -> Mesh:

@@ -66,7 +66,7 @@ def test_an_unreadable_database_address_is_a_configuration_error(address: str) -
     ("scheme", "named"),
     [
         ("postgres", "postgres"),
-        ("postgresql+psycopg2", "psycopg2"),
+        ("postgresql+psycopg2cffi", "psycopg2cffi"),
         ("mysql", "MySQLdb"),
         ("nonsense", "nonsense"),
     ],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -59,6 +59,8 @@ class HttpNodeClient:
         self.scrub: Scrub = scrubber(*node.secrets)
         self.at_most: int | None = None
         """Largest payload that may be sent, in bytes; None for no limit."""
+        self.before_request: Callable[[], None] = _do_nothing
+        """Called before each request is sent."""
         self._urls: dict[str, httpx.URL] = {}
         self._connected = False
 
@@ -89,6 +91,7 @@ class HttpNodeClient:
         if self._sender is not None:
             headers["Workmesh-Epoch"] = str(self._sender.epoch)
             headers["Workmesh-Lane"] = self._sender.lane
+        self.before_request()
         with _named(self._node), translated_http_errors():
             body = _with_key(content, self._node.api_key.get_secret_value())
             request = self._http.build_request("POST", self._url(path), content=body, headers=headers)
@@ -197,6 +200,10 @@ def _named(node: Node) -> Iterator[None]:
     except NodeError as error:
         error.node = error.node or node.name
         raise
+
+
+def _do_nothing() -> None:
+    """Do nothing before a request."""
 
 
 def _keep_redirect_unread(response: httpx.Response) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Enum, String, select, 
 
 from workmesh_flows.adapters.store.engine import translated_errors
 from workmesh_flows.adapters.store.entities import NodeTotals, node_of, read_totals, unknown_entity
+from workmesh_flows.adapters.store.given_engine import require_transactions
 from workmesh_flows.adapters.store.protocol_tables import entity_table
 from workmesh_flows.adapters.store.schema import ensure_row, services
 from workmesh_flows.adapters.store.statements import assignment
@@ -98,7 +99,11 @@ def writing_assignments(
 def writing_all_assignments(
     engine: Engine, together: Sequence[Service], beside: Collection[Service] = ()
 ) -> Iterator[tuple[AssignmentWriter, ...]]:
-    """The same for several services in one transaction: one writer each, in the given order."""
+    """The same for several services in one transaction: one writer each, in the given order.
+
+    Raises ConfigurationError for an engine without transactions.
+    """
+    require_transactions(engine)
     names = sorted({service.name for service in (*together, *beside)})
     with translated_errors():
         for name in names:

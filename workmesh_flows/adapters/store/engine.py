@@ -21,6 +21,11 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from workmesh_flows.adapters.store.given_engine import (
+    engine_of,
+    require_synchronous,
+    require_transactions_of_driver,
+)
 from workmesh_flows.adapters.store.schema import create_own_tables
 from workmesh_flows.adapters.store.values import UtcDateTime
 from workmesh_flows.domain.columns import first_line
@@ -37,8 +42,11 @@ SQLITE_PATIENCE = 60.0
 
 _UNDEFINED = frozenset({"42P01", "42703", "3F000", "42501"})
 """SQLSTATE: no such table, column or schema, or no permission."""
-_LIMIT_EXCEEDED = "54"
-"""SQLSTATE class: a limit is exceeded, as by a value that is too long for its index."""
+_POOLED = frozenset({"26000", "42P05"})
+"""SQLSTATE: a prepared statement does not exist, or exists already: another connection of a pooler prepared it."""
+_POOLED_HINT = "; behind PgBouncer in transaction mode add ?prepare_threshold=None to the database address"
+_OPERATIONAL = frozenset({"08", "40", "53", "55", "57", "58"})
+"""SQLSTATE classes: no connection, a conflict with another transaction, no resources, a lock, an administrator, the disk."""
 
 Clock = Callable[[], datetime]
 """Returns the time, in UTC."""
@@ -47,9 +55,25 @@ Clock = Callable[[], datetime]
 def open_engine(database: Database) -> Engine:
     """An engine on the user's database, with the Workmesh tables created; raises ConfigurationError or StoreError."""
     engine = make_engine(database)
-    with translated_errors():
+    with naming_database(engine), translated_errors():
+        require_transactions_of_driver(engine)
         create_own_tables(engine)
     return engine
+
+
+@contextmanager
+def naming_database(engine: Engine) -> Iterator[None]:
+    """Add to a StoreError which database it is about, without user and password, and what to do."""
+    try:
+        yield
+    except StoreError as error:
+        place = _place(engine)
+        to_do = (
+            "check the address, and that the database runs; workmesh check tries it"
+            if isinstance(error, StoreUnavailable) or engine.dialect.name == "sqlite"
+            else "workmesh check shows what is missing"
+        )
+        raise type(error)(f"database {place}: {error}; {to_do}") from error
 
 
 def database_clock(engine: Engine) -> Clock:
@@ -69,7 +93,8 @@ def translated_errors() -> Iterator[None]:
         yield
     except DBAPIError as error:
         kind = StoreUnavailable if _is_transient(error) else StoreError
-        raise kind(first_line(error.orig or error)) from error
+        hint = _POOLED_HINT if sqlstate(error) in _POOLED else ""
+        raise kind(first_line(error.orig or error) + hint) from error
     except PoolTimeout as error:
         raise StoreUnavailable(first_line(error)) from error
     except SQLAlchemyError as error:
@@ -78,10 +103,28 @@ def translated_errors() -> Iterator[None]:
 
 def refuses_value(error: StatementError) -> bool:
     """Whether the database would accept the statement with another value in it."""
-    code = _sqlstate(error)
-    if code.startswith(_LIMIT_EXCEEDED):
-        return True
-    return not isinstance(error, OperationalError | InterfaceError) and code not in _UNDEFINED
+    if code := sqlstate(error):
+        return code[:2] not in _OPERATIONAL and code not in _UNDEFINED | _POOLED
+    return not isinstance(error, OperationalError | InterfaceError)
+
+
+def _place(engine: Engine) -> str:
+    """The file, or host and name, of a database."""
+    url = engine.url
+    if engine.dialect.name == "sqlite":
+        return url.database or ":memory:"
+    host = url.host or url.query.get("host") or "localhost"
+    hosts = host if isinstance(host, str) else ",".join(host)
+    return f"{hosts}{f':{url.port}' if url.port else ''}/{url.database or ''}"
+
+
+def sqlstate(error: StatementError) -> str:
+    """PostgreSQL's code of an error, from whichever driver; empty where the error is not one of PostgreSQL."""
+    code = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)  # psycopg, psycopg2
+    fields = next(iter(getattr(error.orig, "args", ())), None)
+    if code is None and isinstance(fields, dict):  # pg8000
+        code = fields.get("C")
+    return str(code or "")
 
 
 def make_engine(database: Database | URL, connect_args: Mapping[str, Any] = MappingProxyType({})) -> Engine:
@@ -90,11 +133,11 @@ def make_engine(database: Database | URL, connect_args: Mapping[str, Any] = Mapp
     ``connect_args`` are passed to the driver.
     """
     if callable(database):
-        return database()
+        return engine_of(database)
     try:
-        url = make_url(database)
+        url, arguments = _typed(make_url(database))
         options = _options(url)
-        options["connect_args"] = {**options.get("connect_args", {}), **connect_args}
+        options["connect_args"] = {**options.get("connect_args", {}), **arguments, **connect_args}
         engine = create_engine(url, **options)
     except (NoSuchModuleError, ModuleNotFoundError) as error:
         message = (
@@ -109,12 +152,19 @@ def make_engine(database: Database | URL, connect_args: Mapping[str, Any] = Mapp
         event.listen(engine, "connect", _obey_foreign_keys)
     elif "@" in f"{url.host}{url.database}":
         raise ConfigurationError(f"the database address has one '@' too many; {_LOOKS}")
-    if engine.dialect.is_async:
-        message = (
-            f"the driver {url.drivername} is asynchronous; use a synchronous one: postgresql+psycopg, sqlite"
-        )
-        raise ConfigurationError(message)
+    require_synchronous(engine)
     return engine
+
+
+def _typed(url: URL) -> tuple[URL, dict[str, Any]]:
+    """The address without ``prepare_threshold``, which psycopg takes as a number or None only, and its value."""
+    given = url.query.get("prepare_threshold")
+    if url.get_driver_name() != "psycopg" or given is None:
+        return url, {}
+    if not isinstance(given, str) or not (given.lower() == "none" or given.isdecimal()):
+        raise ConfigurationError("prepare_threshold of the database address must be a number or None")
+    value = None if given.lower() == "none" else int(given)
+    return url.difference_update_query(["prepare_threshold"]), {"prepare_threshold": value}
 
 
 def _options(url: URL) -> dict[str, Any]:
@@ -138,14 +188,12 @@ def _is_transient(error: DBAPIError) -> bool:
     """Whether the database is unreachable or locked, as opposed to refusing the statement."""
     if error.connection_invalidated:
         return True
-    if not isinstance(error, OperationalError | InterfaceError) or refuses_value(error):
+    if code := sqlstate(error):
+        return code[:2] in _OPERATIONAL or code in _POOLED
+    if not isinstance(error, OperationalError | InterfaceError):
         return False
     if isinstance(error.orig, sqlite3.Error):
         # An error without a name is one of Python's module itself: it cannot decode a text.
         name = getattr(error.orig, "sqlite_errorname", "SQLITE_ERROR")
         return not name.startswith(("SQLITE_ERROR", "SQLITE_READONLY"))
     return True
-
-
-def _sqlstate(error: StatementError) -> str:
-    return getattr(error.orig, "sqlstate", None) or ""

@@ -27,6 +27,7 @@ from sqlalchemy import (
 )
 
 from workmesh_flows.adapters.store.engine import Clock, translated_errors
+from workmesh_flows.adapters.store.given_engine import require_transactions
 from workmesh_flows.adapters.store.schema import ensure_row, lanes
 from workmesh_flows.domain.lane import Lane
 from workmesh_flows.errors import LaneBusy, LaneLost, LanePaused, StoreError
@@ -109,7 +110,11 @@ class Pause(Enum):
 def lease_lane(  # noqa: PLR0913 - each is one fact of the lease
     engine: Engine, lane: Lane, *, holder: str, clock: Clock, lease_seconds: float, pause: Pause = Pause.HEED
 ) -> Iterator[LaneLease]:
-    """Lease a lane for the length of a block, renewing the lease meanwhile; raises LaneBusy or LanePaused."""
+    """Lease a lane for the length of a block, renewing the lease meanwhile; raises LaneBusy or LanePaused.
+
+    Raises ConfigurationError for an engine without transactions.
+    """
+    require_transactions(engine)
     start = monotonic()
     lease = acquire_lane(engine, lane, holder=holder, clock=clock, lease_seconds=lease_seconds, pause=pause)
     lease.fresh_until = start + lease_seconds

@@ -12,6 +12,7 @@ from sqlalchemy import Engine, Select, select
 from sqlalchemy.orm import Session
 
 from workmesh_flows.adapters.store.engine import translated_errors
+from workmesh_flows.adapters.store.open_transactions import OpenTransactions
 from workmesh_flows.adapters.store.protocol_tables import PushTables
 from workmesh_flows.adapters.store.record_pages import Page, RowLayout
 from workmesh_flows.adapters.store.schema import services
@@ -37,6 +38,8 @@ class PendingReader:
 
     def __init__(self, engine: Engine, tables: PushTables, node: str) -> None:
         self._engine, self._tables, self._node = engine, tables, node
+        self.transactions = OpenTransactions()
+        """Those of the pages that are open."""
 
     @cached_property
     def _layout(self) -> RowLayout:
@@ -85,7 +88,8 @@ class PendingReader:
         # Closing the session at the end discards its objects, and what a push function did with them.
         with Session(self._engine, autoflush=False, expire_on_commit=False) as session:
             items, mark = read_page(session, self._layout, statement)
-            yield PendingPage(items, mark or after)
+            with self.transactions.watching(session):
+                yield PendingPage(items, mark or after)
             with translated_errors():
                 session.rollback()
 

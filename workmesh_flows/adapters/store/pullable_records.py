@@ -12,6 +12,7 @@ from sqlalchemy.exc import StatementError
 from sqlalchemy.orm import Session
 
 from workmesh_flows.adapters.store.engine import refuses_value, translated_errors
+from workmesh_flows.adapters.store.open_transactions import OpenTransactions
 from workmesh_flows.adapters.store.protocol_tables import PullTables
 from workmesh_flows.adapters.store.record_pages import Page, RowLayout
 from workmesh_flows.adapters.store.statements import moves
@@ -31,6 +32,8 @@ class PullableReader:
     def __init__(self, session: Session, tables: PullTables, node: str) -> None:
         """Called by :func:`reading_pullable`."""
         self._session, self._tables, self._node = session, tables, node
+        self.transactions = OpenTransactions()
+        """Those that a pull function opens."""
         self._time = tables.push_flags.time
         # A node is asked by id: nothing else is read, unless a user's function gets the record.
         payload: Mapping[str, Column[Any]] | None = {} if isinstance(tables.pull.fetch, Get) else None
@@ -118,4 +121,6 @@ class PullableReader:
 def reading_pullable(engine: Engine, tables: PullTables, node: str) -> Iterator[PullableReader]:
     """A reader for one lane."""
     with Session(engine, autoflush=False, expire_on_commit=False) as session:
-        yield PullableReader(session, tables, node)
+        reader = PullableReader(session, tables, node)
+        with reader.transactions.watching(session):
+            yield reader

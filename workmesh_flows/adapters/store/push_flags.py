@@ -16,7 +16,7 @@ from sqlalchemy import TIMESTAMP, Connection, DateTime, Engine
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError
 
-from workmesh_flows.adapters.store.engine import translated_errors
+from workmesh_flows.adapters.store.engine import sqlstate, translated_errors
 from workmesh_flows.adapters.store.flag_rows import flag_row, write_rows
 from workmesh_flows.adapters.store.lanes import LaneLease
 from workmesh_flows.adapters.store.protocol_tables import PushTables
@@ -107,7 +107,7 @@ class PushFlags:
                 self._autocommit.execute(statement, parameters)
         except StoreError as error:
             cause = error.__cause__
-            if isinstance(cause, DBAPIError) and getattr(cause.orig, "sqlstate", "") == DIVISION_BY_ZERO:
+            if isinstance(cause, DBAPIError) and sqlstate(cause) == DIVISION_BY_ZERO:
                 return False
             raise
         return True

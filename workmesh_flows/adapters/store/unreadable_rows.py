@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import Session
 from sqlalchemy.types import NULLTYPE
 
-from workmesh_flows.adapters.store.engine import translated_errors
+from workmesh_flows.adapters.store.engine import sqlstate, translated_errors
 from workmesh_flows.adapters.store.record_pages import Page, RowContent, RowLayout
 from workmesh_flows.adapters.store.statements.page_order import Mark
 from workmesh_flows.domain.columns import first_line
@@ -25,6 +25,8 @@ from workmesh_flows.planning.bisection import Sendable, Unreadable
 Statement: TypeAlias = Callable[[Collection[Any]], Select[Any]]
 """Returns the statement of a page with these columns; it adds the owner's key, and what the records depend on."""
 
+_DATA = frozenset({"22", "P0", "XX"})
+"""SQLSTATE classes: a value that cannot be converted or computed, an error raised by a function, damaged data."""
 AT_ONCE = 500
 """Rows whose content one statement reads."""
 ATTEMPTS = 3
@@ -64,7 +66,7 @@ def _read_again(
     session: Session, layout: RowLayout, statement: Statement, error: Exception
 ) -> tuple[Page, Mark | None]:
     # Without rows only the statement itself can be at fault, such as a column that does not exist.
-    if _error_of(session, statement(layout.columns).limit(0), layout.content) is not None:
+    if not _is_about_the_row(error) or _error_of(session, statement(layout.columns).limit(0), layout.content):
         raise error
     for _ in range(ATTEMPTS):
         rows = _identified(session, layout, statement)
@@ -145,9 +147,18 @@ def _error_of(
                 _ = result.all() if content is None else content.rows(result)
         except StoreUnavailable:
             raise
-        except Exception as error:  # noqa: BLE001 - a user-defined type raises anything
+        except Exception as error:
+            if not _is_about_the_row(error):
+                raise
             return error
     return None
+
+
+def _is_about_the_row(error: Exception) -> bool:
+    """Whether a value is at fault: an error of a type or of the driver, or one of PostgreSQL about data."""
+    cause = error.__cause__
+    code = sqlstate(cause) if isinstance(cause, DBAPIError) else ""
+    return not code or code[:2] in _DATA
 
 
 def _reason(session: Session, content: RowContent, key: Any, error: Exception) -> str:  # noqa: ANN401 - any key

@@ -61,6 +61,7 @@ def collect_processed(
         reading_pullable(context.engine, tables, context.node.name) as reader,
         context.client(lease, clock) as client,
     ):
+        client.before_request = reader.transactions.end
         latest, before = ask_latest(client, tables), lease.latest
         save_recovery(context.engine, lease)
         if latest is None:

@@ -78,6 +78,7 @@ def _push_pending(  # noqa: PLR0913, PLR0917 - each is one fact of the run
         push_flags(context.engine, lease, tables, refusals) as flags,
         context.client(lease, clock) as client,
     ):
+        client.before_request = reader.transactions.end
         client.ping()
         tally.not_reached = pending
         rate = RateLimiter(context.node.max_rate.get(context.service.name))
