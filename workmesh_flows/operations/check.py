@@ -20,7 +20,12 @@ from workmesh_flows.adapters.store.check.required_columns import (
     required_of_path,
     required_of_record,
 )
-from workmesh_flows.adapters.store.check.required_indexes import entity_indexes, record_indexes
+from workmesh_flows.adapters.store.check.required_indexes import (
+    RequiredIndex,
+    entity_indexes,
+    mesh_indexes,
+    record_indexes,
+)
 from workmesh_flows.adapters.store.check.row_checks import (
     key_form_findings,
     owner_findings,
@@ -30,7 +35,7 @@ from workmesh_flows.adapters.store.check.row_checks import (
 )
 from workmesh_flows.adapters.store.check.unreadable_findings import unreadable_entities, unreadable_records
 from workmesh_flows.adapters.store.check.update_checks import changing_sort_findings, trigger_findings
-from workmesh_flows.adapters.store.engine import translated_errors
+from workmesh_flows.adapters.store.engine import naming_database, translated_errors
 from workmesh_flows.adapters.store.protocol_tables import push_tables
 from workmesh_flows.domain.columns import column_of, table_of
 from workmesh_flows.domain.protocol import Protocol
@@ -49,13 +54,13 @@ def check_mesh(engine: Engine, mesh: Mesh, nodes: Collection[str] | None = None)
     if engine.dialect.name not in DIALECTS:
         what = f"the database is {engine.dialect.name}, which is not supported"
         return [Finding(Level.PROBLEM, "the database", what, f"use one of {', '.join(DIALECTS)}")]
-    with translated_errors(), engine.connect() as connection:
-        catalogue = LiveSchema(connection)
+    with naming_database(engine), translated_errors(), engine.connect() as connection:
+        catalogue, indexes = LiveSchema(connection), mesh_indexes(mesh)
         found = list(own_findings(catalogue))
         for service in mesh.services:
             found += [
                 replace(finding, service=service.name)
-                for finding in _service_findings(engine, catalogue, service, nodes)
+                for finding in _service_findings(engine, catalogue, service, nodes, indexes)
             ]
     return list(_once(found))
 
@@ -69,26 +74,36 @@ def missing_ddl(findings: Iterable[Finding]) -> list[str]:
 
 
 def _service_findings(
-    engine: Engine, catalogue: LiveSchema, service: Service, nodes: Collection[str] | None
+    engine: Engine,
+    catalogue: LiveSchema,
+    service: Service,
+    nodes: Collection[str] | None,
+    indexes: Collection[RequiredIndex],
 ) -> Iterator[Finding]:
     entity, demands = table_of(service.entity), required_of_entity(service)
     broken = list(table_findings(catalogue, entity, demands))
     yield from broken
     yield from column_findings(catalogue, demands, nodes)
     yield from key_findings(catalogue, demands[:1])
-    yield from index_findings(catalogue, entity_indexes(service), _coming(demands))
+    yield from index_findings(catalogue, entity_indexes(service), _coming(demands), indexes)
     if not broken:
         yield from weight_findings(engine, service)
         yield from key_form_findings(engine, demands[0].column, demands[0].title)
         yield from unreadable_entities(engine, service)
         yield from trigger_findings(catalogue, entity, demands)
     for protocol in service.protocols:
-        for finding in _protocol_findings(engine, catalogue, service, protocol, sound=not broken):
+        for finding in _protocol_findings(engine, catalogue, service, protocol, indexes, sound=not broken):
             yield replace(finding, protocol=protocol.name)
 
 
-def _protocol_findings(
-    engine: Engine, catalogue: LiveSchema, service: Service, protocol: Protocol, *, sound: bool
+def _protocol_findings(  # noqa: PLR0913 - each is one fact
+    engine: Engine,
+    catalogue: LiveSchema,
+    service: Service,
+    protocol: Protocol,
+    indexes: Collection[RequiredIndex],
+    *,
+    sound: bool,
 ) -> Iterator[Finding]:
     """``sound`` is true if the entity's table is as declared."""
     record, demands = table_of(protocol.record), required_of_record(protocol)
@@ -102,22 +117,27 @@ def _protocol_findings(
     yield from column_findings(catalogue, every, None)
     yield from key_findings(catalogue, demands[:1])
     yield from path_key_findings(catalogue, protocol)
-    yield from index_findings(catalogue, record_indexes(protocol), _coming(demands))
+    yield from index_findings(catalogue, record_indexes(protocol), _coming(demands), indexes)
     if sound and not broken:
         yield from key_form_findings(engine, demands[0].column, demands[0].title)
         yield from owner_findings(engine, service, protocol)
         yield from changing_sort_findings(protocol)
         yield from trigger_findings(catalogue, record, demands)
         if protocol.push is not None:
-            unreadable = list(unreadable_records(engine, push_tables(service, protocol)))
-            yield from unreadable
-            if protocol.push.wants_rows:
-                named = " ".join(finding.what for finding in unreadable)
-                for finding in payload_findings(engine, protocol, has_json_form):
-                    if f"{finding.where} of record" not in named:
-                        yield finding
+            yield from _value_findings(engine, service, protocol)
         if _may_be_null(catalogue, record, column_of(protocol.sort)):
             yield from sort_findings(engine, protocol, catalogue.write.alter_column)
+
+
+def _value_findings(engine: Engine, service: Service, protocol: Protocol) -> Iterator[Finding]:
+    """Findings for values of records, each column once."""
+    unreadable = list(unreadable_records(engine, push_tables(service, protocol)))
+    yield from unreadable
+    if protocol.push is not None and protocol.push.wants_rows:
+        named = " ".join(finding.what for finding in unreadable)
+        for finding in payload_findings(engine, protocol, has_json_form):
+            if f"{finding.where} of record" not in named:
+                yield finding
 
 
 def _may_be_null(catalogue: LiveSchema, table: Table, column: Column[Any]) -> bool:

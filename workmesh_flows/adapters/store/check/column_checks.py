@@ -48,7 +48,8 @@ def column_findings(
         there = None if found is None else found.columns.get(catalogue.name(demand.column.name))
         if found is None or there is None:
             continue
-        yield from _type_findings(catalogue, demand, there)
+        if catalogue.is_unchecked("type", demand.column):
+            yield from _type_findings(catalogue, demand, there)
         if catalogue.dialect.name == "postgresql":  # SQLite does not enforce lengths
             yield from _length_findings(catalogue, demand, there, nodes)
         if found.plain and demand.way:

@@ -16,10 +16,18 @@ from workmesh_flows.domain.protocol import Protocol
 
 
 def index_findings(
-    catalogue: LiveSchema, wanted: Iterable[RequiredIndex], coming: Collection[Column[Any]]
+    catalogue: LiveSchema,
+    wanted: Iterable[RequiredIndex],
+    coming: Collection[Column[Any]],
+    every: Collection[RequiredIndex] = (),
 ) -> Iterator[Finding]:
-    """Findings for required indexes without an equivalent. ``coming`` are missing columns that other findings' DDL adds."""
+    """Findings for required indexes without an equivalent. ``coming`` are missing columns that other findings' DDL adds.
+
+    An index that another one of ``every``, those of the whole mesh, covers is not proposed beside it.
+    """
     for index in wanted:
+        if any(other.covers(index) for other in every):
+            continue
         found = catalogue.table(index.table)
         if found is None or not found.plain or not _has_columns(catalogue, found, index, coming):
             continue
@@ -51,6 +59,8 @@ def _unique_findings(
     found = catalogue.table(table)
     names = {catalogue.name(column.name) for column in columns}
     if found is None or not found.plain or not names <= set(found.columns) or found.is_unique(names):
+        return
+    if not catalogue.is_unchecked("unique", *columns):
         return
     what = f"{title} is neither the primary key nor unique: two rows may share it"
     wanted = RequiredIndex(table, "unique", "", tuple(columns))

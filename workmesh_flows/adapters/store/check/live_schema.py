@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Inspector, MetaData, Table, inspect, text
+from sqlalchemy import Column, Connection, Inspector, MetaData, Table, inspect, text
 from sqlalchemy.engine.interfaces import ReflectedColumn, ReflectedIndex
 from sqlalchemy.exc import SAWarning
 
@@ -76,10 +76,18 @@ class LiveSchema:
         schemas = connection.get_execution_options().get("schema_translate_map")
         self._schemas: Mapping[str | None, str | None] = schemas or {}
         self.write = Writer(self.dialect.name, self.place)
+        self._checked: set[tuple[str, frozenset[Column[Any]]]] = set()
 
     def place(self, table: Table) -> Table:
         """An empty table of the same name, in the schema to which the engine maps it."""
         return Table(table.name, MetaData(), schema=self._schemas.get(table.schema, table.schema))
+
+    def is_unchecked(self, check: str, *columns: Column[Any]) -> bool:
+        """Whether these columns were not checked before: a column may have several roles, in several protocols."""
+        key = (check, frozenset(columns))
+        is_new = key not in self._checked
+        self._checked.add(key)
+        return is_new
 
     def name(self, name: str) -> str:
         """A name in the form in which names are compared."""

@@ -13,7 +13,7 @@ from sqlalchemy import column as bare_column
 
 from workmesh_flows.domain.columns import column_of, table_of
 from workmesh_flows.domain.protocol import Protocol
-from workmesh_flows.domain.service import Service
+from workmesh_flows.domain.service import Mesh, Service
 
 LONGEST_NAME = 63
 """Longest name in PostgreSQL, in bytes."""
@@ -39,6 +39,16 @@ class RequiredIndex:
     def all_columns(self) -> tuple[Column[Any], ...]:
         """All columns in their order in the index."""
         return tuple(dict.fromkeys((*self.columns, *self.covered)))
+
+    def covers(self, other: RequiredIndex) -> bool:
+        """Whether this index does what another one is for, and more."""
+        if (self.table, self.where) != (other.table, other.where):
+            return False
+        if len(self.all_columns) <= len(other.all_columns):
+            return False
+        leading = self.all_columns[: len(other.columns)]
+        right = leading == other.columns if other.sorted else set(leading) == set(other.columns)
+        return right and set(other.covered) <= set(self.all_columns)
 
     @property
     def conditions(self) -> list[ColumnElement[bool]]:
@@ -92,6 +102,16 @@ def record_indexes(protocol: Protocol) -> Iterator[RequiredIndex]:
                 where=in_flight,
             )
     yield from _owner_indexes(protocol, successes)
+
+
+def mesh_indexes(mesh: Mesh) -> list[RequiredIndex]:
+    """All indexes that a mesh needs."""
+    return [
+        index
+        for service in mesh.services
+        for indexes in (entity_indexes(service), *map(record_indexes, service.protocols))
+        for index in indexes
+    ]
 
 
 def _owner_indexes(protocol: Protocol, successes: Sequence[Column[Any]]) -> Iterator[RequiredIndex]:
