@@ -151,6 +151,21 @@ def test_an_unreadable_record_is_parked_after_its_last_attempt(engine: Engine) -
     assert (found.record, found.state, found.reason) == ("3", "parked", REASON)
 
 
+@pytest.mark.parametrize("batch_size", [10, None])
+def test_unreadable_records_of_many_entities_are_not_taken_for_a_fault_of_the_node(
+    engine: Engine, batch_size: int | None
+) -> None:
+    letters = Letters(batch_size=batch_size, max_attempts=2)
+    letters.write(engine, [1, 2, 3, 4, 5])
+    run(engine, "UPDATE letter SET word = 'why?'")
+    with scripted_node() as node:
+        assert counts(push(engine, letters.service, node.node())) == Counts(refused=5)
+        assert counts(push(engine, letters.service, node.node())) == Counts(parked=5)
+        assert sent(node.asked) == []
+    found = refused_records(engine, push_tables(letters.service, letters.service.protocols[0]))
+    assert [record.state for record in found] == ["parked"] * 5
+
+
 def test_an_unreadable_record_of_a_function_over_objects_is_not_given_to_it(engine: Engine) -> None:
     given: list[int] = []
 

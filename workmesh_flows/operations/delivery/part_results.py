@@ -19,7 +19,7 @@ from workmesh_flows.adapters.store.refused_records import Refusal, RetryingRecor
 from workmesh_flows.domain.reports import Tally
 from workmesh_flows.errors import NodeUnavailable
 from workmesh_flows.operations.delivery.lane_context import LaneContext
-from workmesh_flows.planning.bisection import Sendable
+from workmesh_flows.planning.bisection import Sendable, Unreadable
 from workmesh_flows.planning.refusals import RefusalState, is_fault_of_node, state_after
 
 REMEMBERED = 100_000
@@ -87,7 +87,10 @@ class PartResults:
         elif RefusalState.BLOCKING in states.values():  # it stops the lane: no later record can exonerate it
             self._write([], no)
         else:
-            self.withheld |= no
+            unread = {key: one for key, one in no.items() if type(one[0].record) is Unreadable}
+            if unread:  # the node was not asked
+                self._write([], unread, answered=False)
+            self.withheld |= {key: one for key, one in no.items() if key not in unread}
 
     def finish(self) -> None:
         """The run has sent everything: count the withheld refusals, unless the node accepts nothing in other lanes either."""
