@@ -38,6 +38,8 @@ class Faults:
     answers_lost: int = 0
     pings_lost: int = 0
     """Pings that fail after the next lost answer, as those of a node that died on it."""
+    dying: int = 0
+    """Pings that fail from now on."""
     down: bool = False
 
 
@@ -53,8 +55,6 @@ class ModelNode:
     ever: set[int] = field(default_factory=set)
     ever_done: set[int] = field(default_factory=set)
     effects: list[int] = field(default_factory=list)
-    dying: int = 0
-    """Pings that fail from now on."""
 
     def __call__(self, asked: Asked) -> Answer:
         if asked.path == PUSH:
@@ -65,8 +65,8 @@ class ModelNode:
         if asked.path == PULL:
             done = self.store.done
             return success({str(id_): {"score": self.score(id_)} for id_ in asked.body["ids"] if id_ in done})
-        if self.dying:
-            self.dying -= 1
+        if self.faults.dying:
+            self.faults.dying -= 1
             return Answer(raw=b"")
         return success()
 
@@ -100,7 +100,7 @@ class ModelNode:
         answer = self._accept([order["id"] for order in orders], batch="orders" in asked.body)
         if self.faults.answers_lost:
             self.faults.answers_lost -= 1
-            self.dying = self.faults.pings_lost
+            self.faults.dying = self.faults.pings_lost
             return Answer(raw=b"")
         return answer
 
