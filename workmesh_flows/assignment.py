@@ -35,19 +35,28 @@ def assigned_node(mesh: Mesh, service: str, entity: Any) -> str | None:  # noqa:
 
 
 def assign_entity(mesh: Mesh, service: str, entity: Any) -> str:  # noqa: ANN401 - any key
-    """The node of an entity; an entity without a node is assigned to one first. Raises NoCapacity, UnknownName."""
+    """The node of an entity; an entity without a node is assigned to one first. Raises NoCapacity, UnknownName.
+
+    It is made for a web request: unlike the flows and commands, it does not check first whether the nodes work, since
+    that may take seconds. Set a node that does not work to ``standby`` or ``disabled``.
+    """
     with mesh_engine(mesh) as engine:
         return operations.assign_entity(engine, mesh, service, load_inventory(), entity)
 
 
 def assign_where(mesh: Mesh, service: str, condition: ColumnElement[bool]) -> AssignReport:
-    """Assign all entities without a node that match a condition, for instance ``Account.plan == "pro"``."""
+    """Assign all entities without a node that match a condition, for instance ``Account.plan == "pro"``.
+
+    As `assign_entity`, it does not check whether the nodes work.
+    """
     with mesh_engine(mesh) as engine:
         return operations.assign(engine, mesh, service, load_inventory(), where=condition)
 
 
 def reassign_entity(mesh: Mesh, service: str, entity: Any, *, repush: bool = False) -> MoveReport:  # noqa: ANN401
     """Move an entity to another node; with ``repush`` all its records become pending again.
+
+    As `assign_entity`, it does not check whether the nodes work.
 
     Raises NoCapacity if no other node has free capacity, and LaneBusy if another run holds a lane of its node for too long. The
     old assignment stands then.

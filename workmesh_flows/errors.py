@@ -233,7 +233,11 @@ class NodeUnavailable(NodeError):
 
 
 class NodeMisconfigured(NodeError):
-    """Manual action is required: a wrong key, a wrong address, an unknown endpoint."""
+    """Manual action is required: a wrong key (``key`` is true), a wrong address, an unknown endpoint."""
+
+    def __init__(self, reason: str, *, node: str = "", key: bool = False) -> None:
+        super().__init__(reason, node=node)
+        self.key = key
 
 
 class StaleEpoch(NodeError):

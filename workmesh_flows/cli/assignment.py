@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from workmesh_flows.cli.options import REPEATABLE, MeshOption, ServiceArgument
+from workmesh_flows.cli.options import REPEATABLE, ForceOption, MeshOption, ServiceArgument
 from workmesh_flows.cli.run_flow import run, run_of_mesh
 from workmesh_flows.cli.typer_app import app
 from workmesh_flows.domain import option_texts as texts
@@ -21,7 +21,9 @@ RepushOption = Annotated[bool, typer.Option("--repush", help=texts.REPUSH_ENTITI
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help=texts.DRY_ASSIGN)]
 TogetherOption = Annotated[
     bool,
-    typer.Option("--together", help="Assign for all services of the mesh at once; takes no other option."),
+    typer.Option(
+        "--together", help="Assign for all services of the mesh at once; the only other option is --force."
+    ),
 ]
 
 
@@ -34,15 +36,16 @@ def assign(  # noqa: PLR0913, PLR0917 - each is an option
     reassign: ReassignOption = False,
     repush: RepushOption = False,
     dry_run: DryRunOption = False,
+    force: ForceOption = False,
     together: TogetherOption = False,
 ) -> None:
     """Assign each entity without a node to one. Or move named entities to other nodes, or send their data again."""
     if together:
         if service or entity or limit or reassign or repush or dry_run:
             raise ConfigurationError(
-                "--together assigns all entities of all services: it takes no other option"
+                "--together assigns all entities of all services: the only other option is --force"
             )
-        run_of_mesh("assign", mesh)
+        run_of_mesh("assign", mesh, force=force)
         return
     run(
         "assign",
@@ -53,4 +56,5 @@ def assign(  # noqa: PLR0913, PLR0917 - each is an option
         reassign=reassign,
         repush=repush,
         dry_run=dry_run,
+        force=force,
     )

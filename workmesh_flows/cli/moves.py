@@ -10,6 +10,7 @@ from workmesh_flows.cli.options import (
     REPEATABLE,
     ApplyOption,
     AtOnceOption,
+    ForceOption,
     MeshOption,
     MovesOption,
     PinOption,
@@ -50,6 +51,7 @@ def rebalance(  # noqa: PLR0913, PLR0917 - each is an option
     max_moves: MovesOption = 0,
     at_once: AtOnceOption = 0,
     repush: RepushOption = False,
+    force: ForceOption = False,
 ) -> None:
     """Even out the nodes, moving as little weight as possible. Shows the plan; --apply applies it."""
     result = run(
@@ -66,6 +68,7 @@ def rebalance(  # noqa: PLR0913, PLR0917 - each is an option
         max_moves=max_moves,
         at_once=at_once,
         repush=repush,
+        force=force,
     )
     show_plans(result)
 
@@ -81,6 +84,7 @@ def drain(  # noqa: PLR0913, PLR0917 - each is an option
     max_moves: MovesOption = 0,
     at_once: AtOnceOption = 0,
     repush: RepushOption = False,
+    force: ForceOption = False,
 ) -> None:
     """Empty nodes, for all their services. Shows the plans; --apply applies them, and may be repeated after a failure."""
     result = run_of_mesh(
@@ -94,6 +98,7 @@ def drain(  # noqa: PLR0913, PLR0917 - each is an option
         max_moves=max_moves,
         at_once=at_once,
         repush=repush,
+        force=force,
     )
     show_plans(result)
 

@@ -37,4 +37,5 @@ PinOption = Annotated[list[str] | None, typer.Option("--pin", help=f"{texts.PINN
 MovesOption = Annotated[int, typer.Option("--max-moves", min=0, help=texts.MAX_MOVES)]
 AtOnceOption = Annotated[int, typer.Option("--at-once", min=0, help=texts.AT_ONCE)]
 RepushOption = Annotated[bool, typer.Option("--repush", help=texts.REPUSH_MOVED)]
+ForceOption = Annotated[bool, typer.Option("--force", help=texts.FORCE)]
 AllOption = Annotated[bool, typer.Option("--all", help="Show every column.")]

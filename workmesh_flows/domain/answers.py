@@ -47,6 +47,7 @@ _MISCONFIGURED = {
     405: "it does not allow POST on this endpoint",
     407: "the proxy named in its block asks for a user name and a password",
 }
+_KEY = 401
 _BUSY = frozenset({425, 429})
 """Status codes that a node gives to any request, whatever is in it."""
 _TIMEOUT = 408
@@ -105,7 +106,7 @@ def read_answer(answer: RawAnswer, *, path: str, scrub: Scrub, now: datetime) ->
     if code in _REDIRECTS:
         raise _redirected(answer, path, scrub)
     if code in _MISCONFIGURED:
-        raise NodeMisconfigured(f"{path} answers {code}: {_MISCONFIGURED[code]}")
+        raise NodeMisconfigured(f"{path} answers {code}: {_MISCONFIGURED[code]}", key=code == _KEY)
     if code == _TOO_LARGE:
         raise BatchTooLarge(f"{path} answers 413: the request is too large")
     if code == _STALE and (epoch := _epoch(answer)) is not None:

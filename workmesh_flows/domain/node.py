@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from enum import StrEnum
+from typing import TypeAlias
 from urllib.parse import unquote
 
 from pydantic import SecretStr
@@ -18,6 +19,8 @@ SHORTEST_SECRET = 6
 
 ALL_SERVICES = "*"
 """The key in ``max_entities`` of the cap over all services of a node."""
+Excluded: TypeAlias = Mapping[str, Mapping[str, str]]
+"""Nodes that get no new entities in a run: the reason by service, by the node's name."""
 
 
 class NodeState(StrEnum):
@@ -43,6 +46,9 @@ class Node:
 
     ``path`` stands before the path of each endpoint, ``headers`` are added to each request, and ``proxy`` is the address
     of the proxy that requests take; without one they take none.
+
+    ``excluded`` is why the node gets no new entities in this run although it is active, by service name: a check of
+    the run found that it does not work.
     """
 
     name: str
@@ -64,6 +70,7 @@ class Node:
     max_rate: Mapping[str, float] = field(default_factory=dict)
     state: NodeState = NodeState.ACTIVE
     tags: tuple[str, ...] = ()
+    excluded: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def address(self) -> str:
@@ -103,7 +110,7 @@ class Node:
 
     def takes_new(self, service: str) -> bool:
         """Whether new entities of the service may be assigned to this node."""
-        return self.state is NodeState.ACTIVE and self.runs(service)
+        return self.state is NodeState.ACTIVE and self.runs(service) and service not in self.excluded
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +125,22 @@ class Inventory:
         if name in self.nodes:
             return self.nodes[name]
         raise UnknownName("the mesh", "node", name, sorted(self.nodes))
+
+    def excluding(self, reasons: Excluded) -> Inventory:
+        """The same nodes; those in ``reasons`` take no new entities of the services that it names."""
+        nodes = {
+            name: replace(node, excluded=reasons[name]) if name in reasons else node
+            for name, node in self.nodes.items()
+        }
+        return Inventory(nodes, self.problems)
+
+    def excluded_from(self, service: str) -> dict[str, str]:
+        """The nodes that get no new entities of a service in this run, with the reason."""
+        return {
+            name: node.excluded[service]
+            for name, node in sorted(self.nodes.items())
+            if service in node.excluded
+        }
 
     def problem_with(self, name: str, service: str) -> str | None:
         """Return why no records of the service can be sent to this node, or None if they can."""

@@ -10,6 +10,8 @@ REASSIGN = (
 )
 REPUSH_ENTITIES = "Send all data of the named entities again, from the beginning."
 
+FORCE = "Also use nodes that do not work: unreachable, with a wrong API key, or without the service. Default: they get no entities."
+
 NODES = "Only lanes of these nodes. Default: all nodes that hold entities."
 PROTOCOLS = "Only these protocols. Default: all, in declared order."
 RECORD_LIMIT = (

@@ -13,6 +13,10 @@ SHOWN = 20
 """Number of reasons that a report keeps; all reasons are in the records' flags."""
 
 
+NAMED = 5
+"""Number of entities or nodes with the same reason that a line names."""
+
+
 def counted(number: int, word: str, plural: str = "") -> str:
     """A number with its word: ``1 record``, ``2,000 records``."""
     return f"{number:,} {word if number == 1 else plural or word + 's'}"
@@ -24,6 +28,22 @@ def first_reason(reasons: Sequence[tuple[Any, str]]) -> str:
         return ""
     key, reason = reasons[0]
     return f": {reason}" if len({why for _, why in reasons}) == 1 else f", for example {key}: {reason}"
+
+
+def excluded_in_words(excluded: Mapping[str, str]) -> str:
+    """Which nodes get no new entities and why, as the end of a sentence; empty if there are none."""
+    by_reason: dict[str, list[str]] = {}
+    for node, reason in excluded.items():
+        by_reason.setdefault(reason, []).append(node)
+    return "".join(
+        f"; {_named(nodes)} {'gets' if len(nodes) == 1 else 'get'} no entities: {reason}"
+        for reason, nodes in by_reason.items()
+    )
+
+
+def _named(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,12 +185,16 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class AssignReport:
-    """One assignment: entities assigned to each node, and entities that could not be assigned, and why."""
+    """One assignment: entities assigned to each node, and entities that could not be assigned, and why.
+
+    ``excluded`` are the nodes that got no entities because a check found that they do not work, with the reason.
+    """
 
     service: str
     assigned: Mapping[str, int] = field(default_factory=dict)
     unassigned: int = 0
     reasons: Sequence[tuple[str, str]] = ()
+    excluded: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def total(self) -> int:
@@ -183,7 +207,12 @@ class AssignReport:
         why = first_reason(self.reasons)
         rest = f"; {self.unassigned:,} could not be assigned{why}" if self.unassigned else ""
         word = "entity" if self.total == 1 else "entities"
-        return f"assigned {self.total:,} {word}" + (f" ({nodes})" if nodes else "") + rest
+        return (
+            f"assigned {self.total:,} {word}"
+            + (f" ({nodes})" if nodes else "")
+            + rest
+            + excluded_in_words(self.excluded)
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,8 @@ EntityLimit: TypeAlias = Annotated[Count, Field(description=texts.ENTITY_LIMIT)]
 Reassign: TypeAlias = Annotated[bool, Field(description=texts.REASSIGN)]
 RepushEntities: TypeAlias = Annotated[bool, Field(description=texts.REPUSH_ENTITIES)]
 
+Force: TypeAlias = Annotated[bool, Field(description=texts.FORCE)]
+
 Nodes: TypeAlias = Annotated[list[NodeName], Field(description=texts.NODES)]
 Protocols: TypeAlias = Annotated[list[ProtocolName], Field(description=texts.PROTOCOLS)]
 RecordLimit: TypeAlias = Annotated[Count, Field(description=texts.RECORD_LIMIT)]

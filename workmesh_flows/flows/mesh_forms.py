@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from workmesh_flows.domain.service import Mesh
 from workmesh_flows.flows import form_fields as fields
 from workmesh_flows.flows.factory import run
@@ -14,9 +16,9 @@ from workmesh_flows.runs.moves import MoveOptions
 from workmesh_flows.runs.result import RunResult
 
 
-def assign(mesh: Mesh) -> RunResult:
+def assign(mesh: Mesh, force: fields.Force = False) -> RunResult:
     """Assign each entity without a node to one, for all services together, so that they share the free capacity fairly."""
-    return run(assigning.assign_mesh, mesh, tags=_service_tags(mesh))
+    return run(partial(assigning.assign_mesh, force=force), mesh, tags=_service_tags(mesh))
 
 
 def drain(  # noqa: PLR0913, PLR0917 - each is a field of the form
@@ -29,12 +31,14 @@ def drain(  # noqa: PLR0913, PLR0917 - each is a field of the form
     max_moves: fields.MaxMoves = 0,
     at_once: fields.AtOnce = 0,
     repush: fields.RepushMoved = False,
+    force: fields.Force = False,
 ) -> RunResult:
     """Empty nodes, for all their services; a dry run only shows the plans."""
     if revoke:
         return run(moves.revoke, mesh, nodes, tags=_service_tags(mesh))
     asked = DrainRequest(nodes, pinned, max_moves or None, at_once or None)
-    return run(moves.drain, mesh, asked, plan, MoveOptions(dry_run, repush), tags=_service_tags(mesh))
+    options = MoveOptions(dry_run, repush, force)
+    return run(moves.drain, mesh, asked, plan, options, tags=_service_tags(mesh))
 
 
 def _service_tags(mesh: Mesh) -> list[str]:

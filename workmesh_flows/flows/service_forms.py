@@ -23,10 +23,11 @@ def assign(  # noqa: PLR0913, PLR0917 - each is a field of the form
     limit: fields.EntityLimit = 0,
     reassign: fields.Reassign = False,
     repush: fields.RepushEntities = False,
+    force: fields.Force = False,
 ) -> RunResult:
     """Assign each entity without a node to one, by the service's criterion and within the nodes' caps."""
     asked = assigning.AssignRequest(
-        entities, limit or None, reassign=reassign, repush=repush, dry_run=dry_run
+        entities, limit or None, reassign=reassign, repush=repush, dry_run=dry_run, force=force
     )
     return run(assigning.assign, mesh, service, asked)
 
@@ -97,12 +98,13 @@ def rebalance(  # noqa: PLR0913, PLR0917 - each is a field of the form
     max_moves: fields.MaxMoves = 0,
     at_once: fields.AtOnce = 0,
     repush: fields.RepushMoved = False,
+    force: fields.Force = False,
 ) -> RunResult:
     """Even out the nodes, moving as little weight as possible; a dry run only shows the plan."""
     asked = RebalanceRequest(
         tolerance, objective, emergency, sources, pinned, max_moves or None, at_once or None
     )
-    return run(moves.rebalance, mesh, service, asked, plan, MoveOptions(dry_run, repush))
+    return run(moves.rebalance, mesh, service, asked, plan, MoveOptions(dry_run, repush, force))
 
 
 def status(mesh: Mesh, service: str) -> RunResult:

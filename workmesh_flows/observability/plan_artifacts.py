@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from prefect.artifacts import create_table_artifact
 
+from workmesh_flows.domain.reports import excluded_in_words
 from workmesh_flows.settings import artifact_key
 
 if TYPE_CHECKING:
@@ -24,7 +25,10 @@ def publish_plans(plans: Sequence[StoredPlan], summary: str) -> None:
     from workmesh_flows.reporting.plan_tables import MOVE_COLUMNS, balance_table, moves_table
 
     parts = [f"**{summary}**"]
-    parts += [f"**{plan.service}, {plan.kind}**, plan `{plan.id}`: {plan.plan}" for plan in plans]
+    parts += [
+        f"**{plan.service}, {plan.kind}**, plan `{plan.id}`: {plan.plan}{excluded_in_words(plan.excluded)}"
+        for plan in plans
+    ]
     for plan in plans:
         if plan.plan.nodes:
             parts.append(f"**Nodes of {plan.service}, before and after**\n\n{as_text(balance_table(plan))}")
@@ -43,8 +47,11 @@ def publish_plans(plans: Sequence[StoredPlan], summary: str) -> None:
     )
 
 
-def publish_assignment(service: str, plan: AssignmentPlan) -> None:
-    """The plan of an assignment: the first ``ROWS`` entities with their nodes, and entities that fit on no node."""
+def publish_assignment(service: str, plan: AssignmentPlan, note: str = "") -> None:
+    """The plan of an assignment: the first ``ROWS`` entities with their nodes, and entities that fit on no node.
+
+    ``note`` ends the description.
+    """
     from workmesh_flows.reporting.artifact_rows import short
 
     rows = [{"entity": str(entity), "to": node, "why": ""} for entity, node in plan.assigned[:ROWS]]
@@ -56,7 +63,7 @@ def publish_assignment(service: str, plan: AssignmentPlan) -> None:
     create_table_artifact(
         key=artifact_key("plan"),
         table=rows,
-        description=f"**{service}.assign**, dry run: {plan}{shown}.",
+        description=f"**{service}.assign**, dry run: {plan}{shown}{note}.",
     )
 
 

@@ -11,6 +11,9 @@ from typing import Any
 
 from workmesh_flows.planning.moves import PlannerEntity, PlannerNode
 
+TAKES_NO_LONGER = "no longer takes entities"
+"""The change of a node to which entities could be moved when the plan was made."""
+
 
 @dataclass(frozen=True, slots=True)
 class NodeFacts:
@@ -68,7 +71,7 @@ def changes(then: Sequence[NodeFacts], now: Sequence[NodeFacts]) -> list[str]:
 def _changed(then: NodeFacts, now: NodeFacts) -> list[str]:
     found = []
     if then.takes != now.takes:
-        found.append("now takes entities" if now.takes else "no longer takes entities")
+        found.append("now takes entities" if now.takes else TAKES_NO_LONGER)
     if then.drain != now.drain:
         found.append("is now drained" if now.drain else "is no longer drained")
     for cap in ("max_entities", "max_weight"):

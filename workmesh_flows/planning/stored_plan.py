@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypeAlias
 
+from workmesh_flows.domain.reports import excluded_in_words
 from workmesh_flows.planning.moves import Move, MovePlan, NodeLoad
 from workmesh_flows.planning.plan_input import NodeFacts, fingerprint
 
@@ -18,7 +19,8 @@ class StoredPlan:
     """A plan of one service with its input: the options and the facts.
 
     ``options`` are those of the planner and of the hand-over, as JSON values. In a plan that was read back,
-    the keys of entities are strings.
+    the keys of entities are strings. ``excluded`` are the nodes that get no entities because a check found that they
+    do not work, with the reason.
     """
 
     service: str
@@ -26,6 +28,7 @@ class StoredPlan:
     plan: MovePlan
     facts: Sequence[NodeFacts]
     options: Mapping[str, Any] = field(default_factory=dict)
+    excluded: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -34,7 +37,8 @@ class StoredPlan:
 
     def __str__(self) -> str:
         """One line for people."""
-        return f"{self.kind} of {self.service}: {self.plan} (plan {self.id})"
+        excluded = excluded_in_words(self.excluded)
+        return f"{self.kind} of {self.service}: {self.plan}{excluded} (plan {self.id})"
 
     def to_json(self) -> str:
         """The plan as JSON with sorted keys; the database stores it, so the keys must not change."""
@@ -44,6 +48,7 @@ class StoredPlan:
             "kind": self.kind,
             "options": dict(self.options),
             "facts": [asdict(fact) for fact in self.facts],
+            "excluded": dict(self.excluded),
             "plan": {
                 **{name: getattr(plan, name) for name in ("busiest", "busiest_after", "note")},
                 "moves": [{**asdict(move), "entity": str(move.entity)} for move in plan.moves],
@@ -67,4 +72,5 @@ class StoredPlan:
             note=body["note"],
         )
         facts = tuple(NodeFacts(**fact) for fact in content["facts"])
-        return cls(content["service"], content["kind"], plan, facts, content["options"])
+        excluded = content.get("excluded", {})  # plans of earlier versions have none
+        return cls(content["service"], content["kind"], plan, facts, content["options"], excluded)

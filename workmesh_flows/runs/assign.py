@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from prefect import get_run_logger
 
-from workmesh_flows.domain.reports import AssignReport, MoveReport, counted
+from workmesh_flows.domain.node import Excluded
+from workmesh_flows.domain.reports import AssignReport, MoveReport, counted, excluded_in_words
 from workmesh_flows.domain.service import Mesh
 from workmesh_flows.errors import ConfigurationError, NoCapacity, RunFailed
 from workmesh_flows.observability.best_effort import best_effort
@@ -16,17 +17,22 @@ from workmesh_flows.runs.finish import finish_run
 from workmesh_flows.runs.result import RunResult, by_reason
 from workmesh_flows.tasks import assignment as tasks
 from workmesh_flows.tasks import moves as move_tasks
+from workmesh_flows.tasks import nodes as node_tasks
 
 
 @dataclass(frozen=True, slots=True)
 class AssignRequest:
-    """A request to assign all entities without a node, at most ``limit``, or the ``entities`` of these keys."""
+    """A request to assign all entities without a node, at most ``limit``, or the ``entities`` of these keys.
+
+    With ``force``, entities are also assigned to nodes that do not work.
+    """
 
     entities: Sequence[str] = ()
     limit: int | None = None
     reassign: bool = False
     repush: bool = False
     dry_run: bool = False
+    force: bool = False
 
     def __post_init__(self) -> None:
         """Raise ConfigurationError for options that cannot be combined."""
@@ -41,29 +47,42 @@ class AssignRequest:
 def assign(mesh: Mesh, name: str, request: AssignRequest) -> RunResult:
     """Assign as requested, then finish the run; a dry run only publishes the plan."""
     if request.dry_run:
-        plan = tasks.plan_assign(mesh, name, request.limit)
-        publish_assignment(name, plan)
-        return RunResult(f"dry run, nothing was assigned: {plan}")
+        excluded = excluded_targets(mesh, [name], force=request.force)
+        plan = tasks.plan_assign(mesh, name, request.limit, excluded)
+        note = excluded_in_words({node: reasons[name] for node, reasons in excluded.items()})
+        publish_assignment(name, plan, note)
+        return RunResult(f"dry run, nothing was assigned: {plan}{note}")
     if request.entities:
         return finish_run(mesh, _assign_named(mesh, name, request), name)
-    report = assign_all(mesh, name, request.limit)
+    report = assign_all(mesh, name, request.limit, force=request.force)
     return finish_run(mesh, RunResult(str(report), assigned=report, assigning=request.limit is None), name)
 
 
-def assign_mesh(mesh: Mesh) -> RunResult:
+def assign_mesh(mesh: Mesh, *, force: bool = False) -> RunResult:
     """Assign the entities of all services in one transaction, then finish the run."""
-    reports = tasks.assign_together(mesh)
+    excluded = excluded_targets(mesh, [service.name for service in mesh.services], force=force)
+    reports = tasks.assign_together(mesh, excluded)
     for name, report in reports.items():
         _log(name, report)
     summary = "; ".join(f"{name}: {report}" for name, report in reports.items())
     return finish_run(mesh, RunResult(summary, assigning=True))
 
 
-def assign_all(mesh: Mesh, name: str, limit: int | None = None) -> AssignReport:
+def assign_all(mesh: Mesh, name: str, limit: int | None = None, *, force: bool = False) -> AssignReport:
     """Assign the entities of a service that have no node, at most ``limit`` of them."""
-    report: AssignReport = tasks.assign_entities(mesh, name, limit)
+    excluded = excluded_targets(mesh, [name], force=force)
+    report: AssignReport = tasks.assign_entities(mesh, name, limit, excluded)
     _log(name, report)
     return report
+
+
+def excluded_targets(mesh: Mesh, services: Sequence[str], *, force: bool) -> Excluded:
+    """The nodes that must get no entities because they do not work; none with ``force``.
+
+    Nodes are checked only where entities have no node.
+    """
+    waiting = [] if force else tasks.unassigned_services(mesh, services)
+    return node_tasks.check_targets(mesh, waiting) if waiting else {}
 
 
 def _log(name: str, report: AssignReport) -> None:
@@ -78,13 +97,19 @@ def _assign_named(mesh: Mesh, name: str, request: AssignRequest) -> RunResult:
     Raises RunFailed after the last entity if one of them could not be assigned.
     """
     done, failed, moves = [], [], []
+    targets = request.reassign or not request.repush  # data that is only sent again stays at its node
+    check = targets and not request.force
+    excluded: Excluded = node_tasks.check_targets(mesh, [name]) if check else {}
     for entity in request.entities:
         try:
             if request.reassign or request.repush:
-                moves.append(move_tasks.reassign(mesh, name, entity, request.reassign, request.repush))
+                moves.append(
+                    move_tasks.reassign(mesh, name, entity, request.reassign, request.repush, excluded)
+                )
                 done.append(_summary(entity, moves[-1]))
             else:
-                done.append(f"entity {entity} is assigned to {tasks.assign_one(mesh, name, entity)}")
+                node = tasks.assign_one(mesh, name, entity, excluded)
+                done.append(f"entity {entity} is assigned to {node}")
         except NoCapacity as error:
             failed.append(str(error))
     if moves:

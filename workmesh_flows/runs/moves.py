@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from prefect import get_run_logger
 
-from workmesh_flows.domain.node import Inventory, NodeState
-from workmesh_flows.domain.reports import counted, first_reason
+from workmesh_flows.domain.node import Excluded, Inventory, NodeState
+from workmesh_flows.domain.reports import counted, excluded_in_words, first_reason
 from workmesh_flows.domain.service import Mesh
 from workmesh_flows.errors import ConfigurationError, RunFailed, UnknownName
 from workmesh_flows.inventory.documents import load_inventory
@@ -22,6 +22,7 @@ from workmesh_flows.runs.finish import finish_run
 from workmesh_flows.runs.result import RunResult, by_reason
 from workmesh_flows.runs.saved_plan import apply_saved_plan
 from workmesh_flows.tasks import moves as tasks
+from workmesh_flows.tasks import nodes as node_tasks
 
 DRY = (
     "A dry run: nothing was moved. To make exactly these moves, run it again with the id of the plan in `plan` and with "
@@ -31,35 +32,44 @@ DRY = (
 
 @dataclass(frozen=True, slots=True)
 class MoveOptions:
-    """How plans are applied: not at all in a dry run; with ``repush`` all data of a moved entity is sent again."""
+    """How plans are made and applied.
+
+    A dry run applies none. With ``repush`` all data of a moved entity is sent again. With ``force``, entities also move
+    to nodes that do not work.
+    """
 
     dry_run: bool = True
     repush: bool = False
+    force: bool = False
 
 
 def rebalance(
     mesh: Mesh, name: str, request: RebalanceRequest, plan_id: str, options: MoveOptions
 ) -> RunResult:
     """Make a plan, or load the saved plan of that id, and apply it unless the run is dry."""
-    plan = tasks.check(mesh, plan_id) if plan_id else tasks.plan_moves(mesh, name, request)
+    excluded = _excluded_targets(mesh, [name], options)
+    plan = (
+        tasks.check(mesh, plan_id, excluded) if plan_id else tasks.plan_moves(mesh, name, request, excluded)
+    )
     if (plan.service, plan.kind) != (name, "rebalance"):
         raise ConfigurationError(
             f"plan {plan_id} is a {plan.kind} of {plan.service}, not a rebalance of {name}"
         )
-    return _run_plans(mesh, [plan], options, name)
+    return _run_plans(mesh, [plan], options, excluded, name)
 
 
 def drain(mesh: Mesh, request: DrainRequest, plan_id: str, options: MoveOptions) -> RunResult:
     """Set nodes to draining, then move all entities that they hold; run it again to resume after a crash."""
     if not request.nodes:
         raise ConfigurationError("name the nodes to drain")
-    inventory = load_inventory()
+    excluded = _excluded_targets(mesh, [service.name for service in mesh.services], options, request.nodes)
+    inventory = load_inventory().excluding(excluded)
     plans: Iterable[StoredPlan]
     if not plan_id:
         # Lazily: the plan of a service has to see the capacity that the moves of the service before it have taken.
-        plans = (tasks.plan_moves(mesh, service.name, request) for service in mesh.services)
+        plans = (tasks.plan_moves(mesh, service.name, request, excluded) for service in mesh.services)
     else:
-        plan = tasks.check(mesh, plan_id)
+        plan = tasks.check(mesh, plan_id, excluded)
         if plan.kind != "drain" or set(plan.options["nodes"]) != set(request.nodes):
             raise ConfigurationError(f"plan {plan_id} is not a drain of {', '.join(request.nodes)}")
         plans = [plan]
@@ -72,15 +82,27 @@ def drain(mesh: Mesh, request: DrainRequest, plan_id: str, options: MoveOptions)
             if node in inventory.nodes and inventory.nodes[node].state is not NodeState.DISABLED:
                 tasks.set_state(node, NodeState.DRAINING.value)
     warning = f"; the drain would be refused: {refusal}; add a node, or drain fewer nodes" if refusal else ""
-    return _run_plans(mesh, plans, options, warning=warning)
+    return _run_plans(mesh, plans, options, excluded, warning=warning)
+
+
+def _excluded_targets(
+    mesh: Mesh, services: Sequence[str], options: MoveOptions, drained: Collection[str] = ()
+) -> Excluded:
+    """The nodes that must get no entities because they do not work; none with ``force``. No drained node is checked."""
+    return {} if options.force else node_tasks.check_targets(mesh, services, list(drained))
 
 
 def _no_targets_left(mesh: Mesh, nodes: Collection[str], inventory: Inventory) -> str:
     """Which service these nodes cannot be drained of, since no other node takes its entities; empty if none."""
     for service in mesh.services:
-        takers = {name for name, node in inventory.nodes.items() if node.takes_new(service.name)}
-        if takers and takers <= set(nodes):
-            return f"{service.name} would have no active node left to take entities"
+        excluded = inventory.excluded_from(service.name)
+        takers = {name for name, node in inventory.nodes.items() if node.takes_new(service.name)} | {
+            *excluded
+        }
+        if takers and takers <= {*nodes, *excluded}:
+            return (
+                f"{service.name} would have no active node left to take entities{excluded_in_words(excluded)}"
+            )
     return ""
 
 
@@ -97,10 +119,11 @@ def revoke(mesh: Mesh, nodes: Sequence[str]) -> RunResult:
     )
 
 
-def _run_plans(
+def _run_plans(  # noqa: PLR0913, PLR0917 - what a run of moves is about
     mesh: Mesh,
     made: Iterable[StoredPlan],
     options: MoveOptions,
+    excluded: Excluded,
     service: str | None = None,
     warning: str = "",
 ) -> RunResult:
@@ -119,7 +142,7 @@ def _run_plans(
         with best_effort("the plan"):
             publish_plans(plans, "This run applies it now.")
         if plan.plan.moves:
-            moves.add(apply_saved_plan(mesh, plan, repush=options.repush))
+            moves.add(apply_saved_plan(mesh, plan, excluded, repush=options.repush))
     if options.dry_run:
         listed = "; ".join(str(plan) for plan in plans)
         return RunResult(f"dry run, nothing was moved: {listed}{warning}", plans=plans)
@@ -168,5 +191,6 @@ def _summary(plans: Sequence[StoredPlan], made: MovesMade) -> str:
     if again := sum(report.records_to_push for report in made.reports):
         parts.append(f"{counted(again, 'record')} to push again")
     notes = [f"{plan.service}: {plan.plan.note}" for plan in plans if plan.plan.note]
+    notes += dict.fromkeys(text for plan in plans if (text := excluded_in_words(plan.excluded).lstrip("; ")))
     notes += dict.fromkeys(f"{report.source}: {report.note}" for report in made.reports if report.note)
     return "; ".join([", ".join(parts), *notes])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from workmesh_flows.domain.lane import Lane
-from workmesh_flows.domain.reports import AssignReport, MoveReport, PullReport, PushReport
+from workmesh_flows.domain.reports import NAMED, AssignReport, MoveReport, PullReport, PushReport
 from workmesh_flows.planning.stored_plan import StoredPlan
 
 LaneState: TypeAlias = Literal["done", "busy", "stopped", "behind", "disabled"]
@@ -56,10 +56,6 @@ class RunResult:
     plans: Sequence[StoredPlan] = ()
     moves: Sequence[MoveReport] = ()
     assigning: bool = False
-
-
-NAMED = 5
-"""Number of entities with the same reason that a line names."""
 
 
 def by_reason(reasons: Sequence[tuple[Any, str]]) -> list[tuple[str, str]]:

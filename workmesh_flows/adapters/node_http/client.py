@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -33,8 +34,10 @@ from workmesh_flows.errors import (
 PING = "/api/1.0/ping.json"
 VERSION = "/api/1.0/version.json"
 WORKLOAD = "/api/1.0/workload.json"
-_HEADERS = ("content-type", "retry-after")
+_HEADERS = ("content-type", "retry-after", "date")
 """The headers of an answer that are read, beside ``location``."""
+_ABOUT_KEY = re.compile(r"key|token|auth|credential|denied|forbidden|permission|\*\*\*", re.IGNORECASE)
+"""Texts with which nodes refuse an API key; ``***`` stands for the key itself."""
 USER_AGENT = f"workmesh-flows/{version('workmesh-flows')}"
 
 
@@ -61,6 +64,8 @@ class HttpNodeClient:
         """Largest payload that may be sent, in bytes; None for no limit."""
         self.before_request: Callable[[], None] = _do_nothing
         """Called before each request is sent."""
+        self.answered_at = ""
+        """The ``Date`` of the last answer, as the node sent it."""
         self._urls: dict[str, httpx.URL] = {}
         self._connected = False
 
@@ -121,7 +126,10 @@ class HttpNodeClient:
         try:
             return self.post(path, {})
         except RecordRefused as refusal:
-            raise NodeMisconfigured(f"{path} is refused: {refusal.reason}", node=self.name) from refusal
+            key = bool(_ABOUT_KEY.search(refusal.reason))
+            raise NodeMisconfigured(
+                f"{path} is refused: {refusal.reason}", node=self.name, key=key
+            ) from refusal
         except (
             RequestCrashed,
             UnreadableAnswer,
@@ -152,6 +160,7 @@ class HttpNodeClient:
         body, limit = bytearray(), self._limits.max_answer_bytes
         headers = {name: response.headers.get(name, "") for name in _HEADERS}
         headers["location"] = response.extensions.get("location", "")
+        self.answered_at = headers["date"]
         deadline = monotonic() + self._limits.read_timeout
         for piece in response.iter_bytes():
             body += piece

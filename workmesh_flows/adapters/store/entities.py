@@ -61,6 +61,14 @@ def weights_by_node(engine: Engine, service: Service) -> Weights:
         return read_weights(connection, service)
 
 
+def has_unassigned(engine: Engine, service: Service) -> bool:
+    """Whether an entity of the service has no node."""
+    entities = entity_table(service)
+    waiting = select(entities.key).where(entities.node.is_(None)).limit(1)
+    with translated_errors(), engine.connect() as connection:
+        return connection.execute(waiting).first() is not None
+
+
 def node_of_entity(engine: Engine, service: Service, key: Any) -> str | None:  # noqa: ANN401 - any key
     """The node of one entity, None where it has none; raises UnknownName."""
     with translated_errors(), engine.connect() as connection:

@@ -13,11 +13,17 @@ from workmesh_flows.adapters.store.assignment import AssignmentWriter
 from workmesh_flows.adapters.store.entities import node_of_entity
 from workmesh_flows.adapters.store.weights import Weighed
 from workmesh_flows.domain.node import Inventory
-from workmesh_flows.domain.reports import SHOWN, AssignReport
+from workmesh_flows.domain.reports import SHOWN, AssignReport, excluded_in_words
 from workmesh_flows.domain.service import Mesh, Service
 from workmesh_flows.errors import NoCapacity, StoreError
 from workmesh_flows.operations.assignment.loads import loads_of, sharing, totals_of_all, writing_together
-from workmesh_flows.planning.assignment.plan import AssignmentPlan, Part, plan_together
+from workmesh_flows.planning.assignment.plan import (
+    NO_NODE,
+    NO_WORKING_NODE,
+    AssignmentPlan,
+    Part,
+    plan_together,
+)
 
 
 def assign(  # noqa: PLR0913 - the last two narrow it down
@@ -72,7 +78,7 @@ def assign_entity(engine: Engine, mesh: Mesh, name: str, inventory: Inventory, k
             return node
         (plan,) = _plan([run], mesh, inventory, [run.weighed(key)])
         for _, reason in plan.unassigned:
-            raise NoCapacity(name, str(key), reason)
+            raise NoCapacity(name, str(key), reason + excluded_in_words(inventory.excluded_from(name)))
         _write(run, plan)
     return plan.assigned[0][1]
 
@@ -101,6 +107,7 @@ def _assign(  # noqa: PLR0913 - the parameters of assign
             Counter(node for _, node in plan.assigned),
             len(plan.unassigned),
             [(str(key), reason) for key, reason in plan.unassigned[:SHOWN]],
+            inventory.excluded_from(service.name),
         )
         for service, plan in zip(together, plans, strict=True)
     }
@@ -121,6 +128,7 @@ def _plan(
             weighed.entities,
             loads_of(run, inventory, total),
             run.position,
+            NO_WORKING_NODE if inventory.excluded_from(run.service.name) else NO_NODE,
         )
         for run, weighed in zip(runs, entities, strict=True)
     ]

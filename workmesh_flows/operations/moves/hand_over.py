@@ -118,14 +118,15 @@ def _fitting(
     """The steps whose target has free capacity now; the others are added to ``skipped`` with the reason."""
     total = totals_of_all(run.connection, context.mesh, [context.service], inventory)
     loads = {load.node: load for load in loads_of(run, inventory, total)}
-    fitting = []
+    excluded, fitting = inventory.excluded_from(context.service.name), []
     for step in steps:
         if step.target == step.source:
             fitting.append(step)
             continue
         load = loads.get(step.target)
         if load is None:
-            skipped.append((step, f"{step.target} takes no new entities"))
+            why = f": {excluded[step.target]}" if step.target in excluded else ""
+            skipped.append((step, f"{step.target} takes no new entities{why}"))
         elif reason := load.refusal(step.weight):
             skipped.append((step, reason))
         else:

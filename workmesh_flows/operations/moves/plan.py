@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from workmesh_flows.errors import ConfigurationError, StalePlan, UnknownName
 from workmesh_flows.operations.assignment.loads import writing_together
 from workmesh_flows.operations.moves.planner_input import read_planner_input
 from workmesh_flows.planning.moves import Objective
-from workmesh_flows.planning.plan_input import changes, facts_of
+from workmesh_flows.planning.plan_input import TAKES_NO_LONGER, changes, facts_of
 from workmesh_flows.planning.rebalance.plan import plan_drain, plan_rebalance
 from workmesh_flows.planning.stored_plan import Kind, StoredPlan
 
@@ -82,7 +82,8 @@ def make_plan(
     if found.unusable:
         plan = replace(plan, note="; ".join(filter(None, [plan.note, _counted_as_0(found.unusable)])))
     kind: Kind = "drain" if isinstance(request, DrainRequest) else "rebalance"
-    stored = StoredPlan(name, kind, plan, facts_of(found.entities, found.nodes), options)
+    facts, excluded = facts_of(found.entities, found.nodes), _excluded(inventory, name, request)
+    stored = StoredPlan(name, kind, plan, facts, options, excluded)
     save_plan(engine, stored, database_clock(engine)())
     return stored
 
@@ -160,7 +161,22 @@ def _check(connection: Connection, mesh: Mesh, saved: SavedPlan, inventory: Inve
     service = mesh.service(saved.plan.service)
     found = read_planner_input(connection, mesh, service, inventory, drained)
     if changed := changes(saved.plan.facts, facts_of(found.entities, found.nodes)):
-        raise StalePlan(saved.id, changed)
+        excluded = inventory.excluded_from(service.name)
+        raise StalePlan(saved.id, [_with_reason(change, excluded) for change in changed])
+
+
+def _with_reason(change: str, excluded: Mapping[str, str]) -> str:
+    """A change of a plan's facts, with the reason if it is that a node does not work any more."""
+    for node, reason in excluded.items():
+        if change == f"node {node} {TAKES_NO_LONGER}":
+            return f"{change}: {reason}"
+    return change
+
+
+def _excluded(inventory: Inventory, service: str, request: RebalanceRequest | DrainRequest) -> dict[str, str]:
+    """The nodes that the plan must not use as targets because they do not work, with the reason."""
+    found = inventory.excluded_from(service)
+    return {node: reason for node, reason in found.items() if node not in _drained(request)}
 
 
 def _drained(request: RebalanceRequest | DrainRequest) -> Collection[str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from workmesh_flows.adapters.store.assignment import writing_assignments
 from workmesh_flows.adapters.store.moves import Step
-from workmesh_flows.domain.reports import MoveReport
+from workmesh_flows.domain.reports import MoveReport, excluded_in_words
 from workmesh_flows.errors import NoCapacity
 from workmesh_flows.operations.assignment.loads import loads_of, totals_of_all, writing_together
 from workmesh_flows.operations.moves.hand_over import hand_over
@@ -27,11 +27,15 @@ def reassign(context: MoveContext, entity: Any, *, repush: bool = False) -> Move
             raise NoCapacity(context.service.name, str(entity), "it has no node yet: assign it")
         total = totals_of_all(run.connection, context.mesh, [context.service], inventory)
         loads = [load for load in loads_of(run, inventory, total) if load.node != source]
+        excluded = excluded_in_words(inventory.excluded_from(context.service.name))
         if not loads:
-            raise NoCapacity(context.service.name, str(entity), "no other active node runs the service")
+            reason = (
+                f"no other active node {'that runs the service works' if excluded else 'runs the service'}"
+            )
+            raise NoCapacity(context.service.name, str(entity), reason + excluded)
         plan = plan_assignment(context.service.criterion, [(entity, weight)], loads, run.position)
         if not plan.assigned:
-            raise NoCapacity(context.service.name, str(entity), plan.unassigned[0][1])
+            raise NoCapacity(context.service.name, str(entity), plan.unassigned[0][1] + excluded)
         run.save_position(plan.position)
     step = Step(entity, source, plan.assigned[0][1], weight, "reassign")
     report = hand_over(context, [step], repush=repush)

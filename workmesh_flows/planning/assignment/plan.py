@@ -16,6 +16,7 @@ from workmesh_flows.planning.assignment.packing import BUDGET
 from workmesh_flows.planning.assignment.repair import repair
 
 NO_NODE = "no active node runs the service"
+NO_WORKING_NODE = "no active node that runs the service works"
 ALL_FULL = "every node is at its max_entities"
 ALL_SHARED = 'every node is at its max_entities, of this service or of all services ("*")'
 
@@ -48,7 +49,7 @@ class Load:
 class Part:
     """One service of a plan: its entities without a node, as (key, weight), and the nodes that may get them.
 
-    ``position`` is the node that round robin used last.
+    ``position`` is the node that round robin used last; ``no_node`` is the reason if there are no nodes.
     """
 
     service: str
@@ -56,6 +57,7 @@ class Part:
     entities: Iterable[tuple[Any, int]]
     loads: Sequence[Load]
     position: str | None = None
+    no_node: str = NO_NODE
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +118,8 @@ def plan_together(
     if budget and any(one.unplaced for one in in_order):
         repair(in_order, lists, nodes, budget)
     return [
-        AssignmentPlan(one.assigned, _reasons(one.unplaced, row), one.position)
-        for one, row in zip(in_order, nodes, strict=True)
+        AssignmentPlan(one.assigned, _reasons(one.unplaced, row, part.no_node), one.position)
+        for one, row, part in zip(in_order, nodes, parts, strict=True)
     ]
 
 
@@ -136,12 +138,14 @@ def _capacities(part: Part, slots: dict[str, Slots]) -> list[Capacity]:
     ]
 
 
-def _reasons(unplaced: Sequence[tuple[Any, int]], nodes: Sequence[Capacity]) -> list[tuple[Any, str]]:
+def _reasons(
+    unplaced: Sequence[tuple[Any, int]], nodes: Sequence[Capacity], no_node: str
+) -> list[tuple[Any, str]]:
     """Each unplaced entity with the cap that prevents its assignment."""
     if not unplaced:
         return []
     if not nodes:
-        return [(key, NO_NODE) for key, _ in unplaced]
+        return [(key, no_node) for key, _ in unplaced]
     largest = max(nodes, key=lambda node: node.max_weight)
     full = ALL_SHARED if any(node.slots.free < 1 for node in nodes) else ALL_FULL
     most = max((node.free_weight for node in nodes if node.free_entities >= 1), default=None)

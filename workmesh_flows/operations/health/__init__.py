@@ -1,0 +1,1 @@
+"""Whether the parts of a mesh work: its nodes, its database."""
