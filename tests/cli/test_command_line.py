@@ -115,6 +115,7 @@ def test_help_lists_the_commands(workmesh: Workmesh) -> None:
         "failed",
         "replay",
         "check",
+        "doctor",
         "verify",
     )
     for command in (*commands, "microservice"):

@@ -24,7 +24,7 @@ from tests.support.prefect_api import api_client, post
 from workmesh_flows.scaffold import PORT
 
 ROOT = Path(__file__).parents[2]
-OPERATE = (ROOT / "README.md").read_text().partition("## Operate it")[2].partition("\n## ")[0]
+OPERATE = (ROOT / "README.md").read_text().partition("## Operate the mesh")[2].partition("\n## ")[0]
 FIVE = [
     line.partition("#")[0].strip()
     for line in re.findall(r"```bash\n(.*?)```", OPERATE, flags=re.DOTALL)[0].splitlines()
@@ -32,6 +32,7 @@ FIVE = [
 LEADS = 1_000
 ENDS = {
     "my-saas-assign": "leads.scoring: assigned 0 entities",
+    "my-saas-doctor": "",
     "my-saas-drain": "dry run, nothing was moved: ",
     "scoring-assign": "assigned 0 entities",
     "scoring-pull": "pulled 0 records on 1 lane",

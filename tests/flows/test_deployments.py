@@ -29,6 +29,7 @@ def test_all_flows_are_deployed_and_load_from_their_entrypoints(
         assert set(deployments) == {
             *(f"timeline-{action}" for action in ACTIONS),
             "mesh-assign",
+            "mesh-doctor",
             "mesh-drain",
         }
         for deployment in deployments.values():

@@ -20,7 +20,7 @@ from workmesh_flows.flows.binding import bind_form
 from workmesh_flows.runs.result import RunResult
 
 SERVICE_ACTIONS = ("assign", "push", "pull", "sync", "replay", "rebalance", "status")
-MESH_ACTIONS = ("assign", "drain")
+MESH_ACTIONS = ("assign", "drain", "doctor")
 FORMS = [
     *(pytest.param("service", action, id=f"{action} of a service") for action in SERVICE_ACTIONS),
     *(pytest.param("mesh", action, id=f"{action} of the mesh") for action in MESH_ACTIONS),

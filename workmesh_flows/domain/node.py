@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from enum import StrEnum
@@ -151,6 +151,13 @@ class Inventory:
         if not self.nodes[name].runs(service):
             return f"it does not run {service}"
         return None
+
+
+def concerns(node: Node, services: Collection[str]) -> bool:
+    """Whether a node belongs to a mesh with these services: it names one of them, or a name that resembles one."""
+    return any(node.runs(service) for service in services) or bool(
+        likely_misspelling(node.services, services)
+    )
 
 
 def likely_misspelling(services: Iterable[str], known: Iterable[str]) -> str:

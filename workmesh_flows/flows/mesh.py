@@ -1,4 +1,4 @@
-"""The flows of a whole mesh: assign, drain."""
+"""The flows of a whole mesh: assign, drain, doctor."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ class MeshFlows:
 
     assign: ServiceFlow
     drain: ServiceFlow
+    doctor: ServiceFlow
 
 
 def mesh_flows(mesh: Mesh, *, module: str) -> MeshFlows:
     """The flows of a mesh; assign each to its name in ``module`` (pass ``__name__``), where Prefect looks for it."""
     return MeshFlows(
-        assign=as_flow(forms.assign, mesh, module=module), drain=as_flow(forms.drain, mesh, module=module)
+        assign=as_flow(forms.assign, mesh, module=module),
+        drain=as_flow(forms.drain, mesh, module=module),
+        doctor=as_flow(forms.doctor, mesh, module=module),
     )

@@ -11,6 +11,7 @@ from workmesh_flows.flows.form_types import EMPTY
 from workmesh_flows.observability.tags import service_tag
 from workmesh_flows.operations.moves.plan import DrainRequest
 from workmesh_flows.runs import assign as assigning
+from workmesh_flows.runs import doctor as examining
 from workmesh_flows.runs import moves
 from workmesh_flows.runs.moves import MoveOptions
 from workmesh_flows.runs.result import RunResult
@@ -39,6 +40,11 @@ def drain(  # noqa: PLR0913, PLR0917 - each is a field of the form
     asked = DrainRequest(nodes, pinned, max_moves or None, at_once or None)
     options = MoveOptions(dry_run, repush, force)
     return run(moves.drain, mesh, asked, plan, options, tags=_service_tags(mesh))
+
+
+def doctor(mesh: Mesh) -> RunResult:
+    """Check settings, server, deployments, workers, database and nodes; the run fails if there is a problem."""
+    return run(examining.doctor, mesh, tags=_service_tags(mesh))
 
 
 def _service_tags(mesh: Mesh) -> list[str]:

@@ -13,6 +13,7 @@ from workmesh_flows.settings import artifact_key
 
 if TYPE_CHECKING:
     from workmesh_flows.adapters.store.refused_list import RefusedRecord
+    from workmesh_flows.operations.health.diagnosis import Diagnosis
     from workmesh_flows.operations.status import Status
 
 ROWS = 1_000
@@ -55,6 +56,23 @@ def publish_status(status: Status) -> None:
         key=artifact_key("services"),
         table=rows_of(services, SERVICE_COLUMNS),
         description="**Services.** `in flight` is pushed and not pulled yet; `pending` includes `failed`.",
+    )
+
+
+def publish_doctor(found: Sequence[Diagnosis]) -> None:
+    """The table of the doctor: problems first; a list below it has their texts in full."""
+    from workmesh_flows.operations.health.diagnosis import Result, count_diagnoses
+    from workmesh_flows.reporting.artifact_rows import listed, rows_of, short
+    from workmesh_flows.reporting.doctor_table import DOCTOR_COLUMNS, doctor_table
+
+    order = [Result.PROBLEM, Result.WARNING, Result.OK]
+    rows = sorted(found, key=lambda one: order.index(one.result))
+    table = rows_of(doctor_table(rows[:ROWS]), DOCTOR_COLUMNS)
+    wrong = listed(str(one) for one in rows if one.result is not Result.OK)
+    create_table_artifact(
+        key=artifact_key("doctor"),
+        table=[{name: short(text) for name, text in row.items()} for row in table],
+        description=f"**Doctor.** {count_diagnoses(found)}.{wrong}",
     )
 
 

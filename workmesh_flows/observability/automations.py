@@ -71,6 +71,11 @@ DEAD_SECONDS = 1_200.0
 minutes, while it waits for an event that such a run never has: with a shorter time, a completed run looks dead."""
 
 
+def automation_names() -> list[str]:
+    """The names of all automations that :func:`install` creates."""
+    return [*(name for name, *_ in NOTIFIED), UNREACHABLE, DEAD]
+
+
 def install(
     *, notify: str | None = None, unreachable_after: float = 600.0, dead_after: float = DEAD_SECONDS
 ) -> list[str]:

@@ -33,7 +33,7 @@ from workmesh_flows.settings import artifact_key
 
 ROOT = "../.."
 _PREFIX = re.compile(r"^Flow run encountered an exception: (?:\w+: )?")
-MESH_FLOWS = ["mesh.assign", "mesh.drain"]
+MESH_FLOWS = ["mesh.assign", "mesh.doctor", "mesh.drain"]
 RUNS = 10
 """Number of runs that a page lists."""
 MESSAGE = 160

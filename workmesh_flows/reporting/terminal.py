@@ -31,7 +31,8 @@ def as_table(title: str, frame: pd.DataFrame) -> Group:
     for column, number in zip(frame.columns, numeric, strict=True):
         table.add_column(str(column), justify="right" if number else "left", no_wrap=number, overflow="fold")
     for row in frame.itertuples(index=False, name=None):
-        table.add_row(*(_cell(value) for value in row))
+        # Text: rich would read "[api]" in a plain string as markup, and fail on "[/]".
+        table.add_row(*(Text(_cell(value)) for value in row))
     return Group(
         Text(title, style="table.title"), table
     )  # the table's own title would be as narrow as the table
