@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from workmesh_flows.domain.service import Mesh
@@ -26,18 +27,26 @@ __all__ = [
 ]
 
 
-def node_status(mesh: Mesh) -> pd.DataFrame:
-    """One row for each node: its state, its entities, and its pending, failed and processed records."""
-    from workmesh_flows.reporting.status_tables import nodes_table
+def node_status(mesh: Mesh, *, all_meshes: bool = False) -> pd.DataFrame:
+    """One row for each node of the mesh: its state, its entities, and its pending, failed and processed records.
 
-    return nodes_table(_read(mesh, probe=True))
+    The nodes of a mesh name one of its services or hold its entities; with ``all_meshes``, the table has all nodes of the
+    Prefect server.
+    """
+    from workmesh_flows.reporting.status_tables import foreign_nodes, nodes_table, own_nodes_table
+
+    status = _read(mesh)
+    left_out = set() if all_meshes else foreign_nodes(status)
+    asked = [node for name, node in status.inventory.nodes.items() if name not in left_out]
+    status = replace(status, probes=probe_nodes(asked))
+    return nodes_table(status) if all_meshes else own_nodes_table(status)
 
 
 def service_status(mesh: Mesh) -> pd.DataFrame:
     """One row for each service: its nodes and entities, and its pending, in-flight, failed and processed records."""
     from workmesh_flows.reporting.status_tables import services_table
 
-    return services_table(_read(mesh, probe=False))
+    return services_table(_read(mesh))
 
 
 def lane_status(mesh: Mesh) -> pd.DataFrame:
@@ -65,8 +74,7 @@ def moves_made(mesh: Mesh, *, limit: int = 1_000) -> pd.DataFrame:
         return move_log(engine, limit=limit)
 
 
-def _read(mesh: Mesh, *, probe: bool) -> Status:
+def _read(mesh: Mesh) -> Status:
     inventory = load_inventory()
-    probes = probe_nodes(inventory.nodes.values()) if probe else None
     with mesh_engine(mesh) as engine:
-        return read_status(engine, mesh, inventory, probes)
+        return read_status(engine, mesh, inventory)

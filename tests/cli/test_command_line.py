@@ -193,7 +193,7 @@ def test_tables_and_flows_work_from_the_command_line(prefect: str, folder: Path,
         services = workmesh("services", "--all", **environment).stdout
     engine.dispose()
     rows = {line.split()[0]: line.split() for line in nodes.splitlines() if line.strip()}
-    assert rows["n1"] == ["n1", "active", "yes", "1", "1", "0", "0", "1"]
+    assert rows["n1"] == ["n1", "active", "yes", "1", "1", "0", "0", "1", "shop.orders"]
     assert rows["ghost"][:2] == ["ghost", "unknown"]
     assert "ghost: it is not in the inventory, but entities are assigned to it: add its block" in nodes
     assert "nan" not in nodes
@@ -216,7 +216,7 @@ def test_drain_shows_its_plan_and_applies_it_only_with_apply(
         "PREFECT_INTEGRATIONS_WORKMESH_DATABASE_URL": url,
         "PREFECT_INTEGRATIONS_WORKMESH_MESH": "shop_mesh:mesh",
     }
-    shown = workmesh("drain", "n1", **environment)
+    shown = workmesh("drain", "n1", "--force", **environment)
     assert shown.returncode == 0, shown.stderr
     assert "dry run, nothing was moved: drain of shop.orders: 2 moves, from 1 node to 1 node" in shown.stdout
     assert [line.split()[:6] for line in shown.stdout.splitlines() if line.startswith(("1 ", "2 "))] == [
@@ -224,7 +224,7 @@ def test_drain_shows_its_plan_and_applies_it_only_with_apply(
         ["2", "n1", "n2", "1", "drain", "2.00"],
     ]
     assert nodes_of_shops(engine) == {1: "n1", 2: "n1", 3: "n2"}
-    applied = workmesh("drain", "n1", "--apply", **environment)
+    applied = workmesh("drain", "n1", "--apply", "--force", **environment)
     assert "moved 2 entities" in applied.stdout
     assert set(nodes_of_shops(engine).values()) == {"n2"}
     log = workmesh("moves", **environment)

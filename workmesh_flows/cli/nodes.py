@@ -29,22 +29,34 @@ PruneOption = Annotated[
         help="Also delete the mesh's nodes that the file does not name; none of them may hold entities.",
     ),
 ]
+AllMeshesOption = Annotated[
+    bool,
+    typer.Option(
+        "--all-meshes", help="Also show nodes of other meshes, which name none of this mesh's services."
+    ),
+]
 TargetArgument = Annotated[
     Path | None, typer.Argument(help="File to write. Default: standard output.", show_default=False)
 ]
 
 
 @nodes_app.callback()
-def nodes(context: typer.Context, mesh: MeshOption = None, every: AllOption = False) -> None:
-    """Show the nodes: state, entities, pending, failed and processed records."""
+def nodes(
+    context: typer.Context,
+    mesh: MeshOption = None,
+    every: AllOption = False,
+    all_meshes: AllMeshesOption = False,
+) -> None:
+    """Show the nodes of the mesh: state, entities, pending, failed and processed records, services."""
     if context.invoked_subcommand:
         return
     from workmesh_flows.reporting.status_tables import NODE_COLUMNS
     from workmesh_flows.status import node_status
 
     require_server()
-    table = node_status(mesh_of(mesh))
-    show("Nodes", table, None if every else NODE_COLUMNS)
+    table = node_status(mesh_of(mesh), all_meshes=all_meshes)
+    shown = table if every else table[[*NODE_COLUMNS, "services"]]
+    show("Nodes", shown.drop(columns="problem", errors="ignore"))
     for node, problem in table.loc[table["problem"].notna(), ["node", "problem"]].itertuples(index=False):
         typer.echo(f"{node}: {problem}")
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 
 from workmesh_flows.adapters.store.refused_list import RefusedRecord
-from workmesh_flows.domain.node import Node, likely_misspelling
+from workmesh_flows.domain.node import Node, concerns, likely_misspelling
 from workmesh_flows.operations.status import Count, Status
 
 NODE_COLUMNS = (
@@ -70,6 +70,29 @@ def refused_table(records: Sequence[RefusedRecord]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(REFUSED_COLUMNS))
 
 
+def own_nodes_table(status: Status) -> pd.DataFrame:
+    """The rows of :func:`nodes_table` that belong to the mesh, with its own services only."""
+    frame, foreign = nodes_table(status), foreign_nodes(status)
+    frame = frame[~frame["node"].isin(foreign)].reset_index(drop=True)
+    frame["services"] = [_own_services(status, name) for name in frame["node"]]
+    return frame
+
+
+def foreign_nodes(status: Status) -> set[str]:
+    """The nodes of other meshes on the same Prefect server.
+
+    A node belongs to this mesh if it names one of its services, or a name that resembles one, or if it holds entities.
+    """
+    held = {node for totals in status.held.values() for node in totals}
+    nodes = status.inventory.nodes.items()
+    return {name for name, node in nodes if name not in held and not concerns(node, status.held)}
+
+
+def _own_services(status: Status, name: str) -> str | None:
+    node = status.inventory.nodes.get(name)
+    return None if node is None else ", ".join(service for service in node.services if service in status.held)
+
+
 def nodes_table(status: Status) -> pd.DataFrame:
     """One row per node: of the inventory, with an invalid block, or named only by entities.
 
@@ -125,7 +148,10 @@ def _problem(status: Status, name: str) -> str | None:
     if name in status.inventory.problems:
         return status.inventory.problems[name]
     if name not in status.inventory.nodes:
-        return "it is not in the inventory, but entities are assigned to it: add its block, or reassign them"
+        return (
+            "it is not in the inventory, but entities are assigned to it: add its block, or: "
+            f"workmesh drain {name} --apply"
+        )
     probe = status.probes.get(name)
     found = [
         likely_misspelling(status.inventory.nodes[name].services, status.held),

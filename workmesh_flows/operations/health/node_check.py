@@ -76,7 +76,7 @@ def check_node(
                 seconds=seconds,
             )
     except NodeError as error:
-        return NodeCheck(_fault(error), _reason(error))
+        return NodeCheck(_fault(error), reason_of(error))
     except Exception as error:  # noqa: BLE001 - an invalid host name may raise anything
         return NodeCheck(Fault.SETUP, f"its address cannot be used: {type(error).__name__}")
 
@@ -151,7 +151,8 @@ def _fault(error: NodeError) -> Fault:
     return Fault.UNREACHABLE
 
 
-def _reason(error: NodeError) -> str:
+def reason_of(error: NodeError) -> str:
+    """Why a node failed; says of a refused key that it is the key."""
     if isinstance(error, NodeMisconfigured) and error.key and REFUSES_KEY not in error.reason:
         return f"{REFUSES_KEY} ({error.reason})"
     return error.reason

@@ -28,6 +28,10 @@ _CONNECTION = (
 """Parts of the reasons why a node is unreachable, in lower case, with what to do."""
 _START = "start the node, or fix host and port in its block"
 _CERTIFICATE = (
+    (
+        "client certificate",
+        "fix the client certificate and its key in the block, or put both on this machine",
+    ),
     ("expired", "renew the node's certificate, or that of its CA"),
     ("mismatch", "fix the host in its block, or give the node a certificate for this host"),
     ("not valid for", "fix the host in its block, or give the node a certificate for this host"),
@@ -114,9 +118,11 @@ def _fault(subject: str, fault: Fault, reason: str) -> Diagnosis:
     if "certificate" in text or "ca file" in text:
         to_do = next((fix for part, fix in _CERTIFICATE if part in text), _TRUST)
         return Diagnosis(subject, "TLS certificate", Result.PROBLEM, reason, to_do)
+    if "proxy" in text:
+        return Diagnosis(subject, "proxy", Result.PROBLEM, reason, "fix the proxy in its block")
     if "is refused" in text:
         return Diagnosis(subject, "ping", Result.PROBLEM, reason, "read the node's log: it refuses a ping")
-    to_do = "fix host and port in its block: another server, or another version of the micro-service, answers there"
+    to_do = "fix host, port and path in its block: another server, or another version of the micro-service, answers there"
     return Diagnosis(subject, "address", Result.PROBLEM, reason, to_do)
 
 
