@@ -86,10 +86,11 @@ def _result(flow: ServiceFlow, parameters: dict[str, Any], run_tags: Sequence[st
     from prefect import tags
     from rich.console import Console
 
+    from workmesh_flows.cli.console_log import errors_logged_once
     from workmesh_flows.cli.progress_bars import progress_shown
 
     require_server()
-    with tags(*run_tags), progress_shown(Console(stderr=True)):
+    with tags(*run_tags), progress_shown(Console(stderr=True)), errors_logged_once():
         try:
             result: RunResult = flow(**parameters)
         except httpx.TransportError as error:  # only Prefect's own client lets it through

@@ -83,10 +83,22 @@ def _node_names(mesh: Mesh, service: Service, inventory: Inventory, wanted: Sequ
 def _not_started(inventory: Inventory, lane: Lane) -> LaneResult | None:
     """The result of a lane that cannot start because of its node's state; None where it can."""
     if problem := inventory.problem_with(lane.node, lane.service):
-        return LaneResult(lane, "stopped", reason=problem)
+        return LaneResult(lane, "stopped", reason=f"{problem}: {_remedy(inventory, lane)}")
     if inventory.nodes[lane.node].state is NodeState.DISABLED:
         return LaneResult(lane, "disabled", reason="the node is disabled")
     return None
+
+
+def _remedy(inventory: Inventory, lane: Lane) -> str:
+    """What to do about a node to which no records of the lane can be sent."""
+    if lane.node in inventory.problems:
+        return f"correct its block in the UI (Blocks, {lane.node})"
+    block = (
+        f"add {lane.service} to the services in its block"
+        if lane.node in inventory.nodes
+        else "add its block again"
+    )
+    return f"{block}, or move its entities to other nodes: workmesh drain {lane.node} --apply"
 
 
 def _lane_result(lane: Lane, future: PrefectFuture[Any]) -> LaneResult:
