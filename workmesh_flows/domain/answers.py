@@ -41,13 +41,15 @@ MASK = "***"
 
 _OK, _REDIRECTS = range(200, 300), range(300, 400)
 _MISCONFIGURED = {
-    401: "it refuses the API key",
-    403: "it forbids the request",
     404: "it has no such endpoint",
     405: "it does not allow POST on this endpoint",
     407: "the proxy named in its block asks for a user name and a password",
 }
-_KEY = 401
+_KEY_REJECTED = frozenset({401, 403})
+_ABOUT_KEY = re.compile(
+    r"api.?key|\bkey\b|token|auth|credential|denied|forbidden|permission|\*\*\*", re.IGNORECASE
+)
+"""Texts with which nodes reject an API key; ``***`` stands for the key itself."""
 _BUSY = frozenset({425, 429})
 """Status codes that a node gives to any request, whatever is in it."""
 _TIMEOUT = 408
@@ -105,8 +107,10 @@ def read_answer(answer: RawAnswer, *, path: str, scrub: Scrub, now: datetime) ->
         return _read_envelope(answer, path, scrub)
     if code in _REDIRECTS:
         raise _redirected(answer, path, scrub)
+    if code in _KEY_REJECTED:
+        raise NodeMisconfigured(f"{path} answers {code}", key=True)
     if code in _MISCONFIGURED:
-        raise NodeMisconfigured(f"{path} answers {code}: {_MISCONFIGURED[code]}", key=code == _KEY)
+        raise NodeMisconfigured(f"{path} answers {code}: {_MISCONFIGURED[code]}")
     if code == _TOO_LARGE:
         raise BatchTooLarge(f"{path} answers 413: the request is too large")
     if code == _STALE and (epoch := _epoch(answer)) is not None:
@@ -119,6 +123,18 @@ def read_answer(answer: RawAnswer, *, path: str, scrub: Scrub, now: datetime) ->
         interrupted = code not in _BUSY and (retry_at is None or retry_at <= now)
         raise NodeUnavailable(f"{path} answers {code}", retry_at=retry_at, interrupted=interrupted)
     raise RecordRefused(f"{path} answers {code}: {_text(answer, scrub) or NO_REASON}")
+
+
+def refused_without_record(path: str, reason: str, node: str) -> NodeMisconfigured:
+    """The error for a refused request that has no record, such as a ping: the node rejects the API key, or the request."""
+    if _ABOUT_KEY.search(reason):
+        return NodeMisconfigured(rejected_key(node, f"{path} is refused: {reason}"), node=node, key=True)
+    return NodeMisconfigured(f"{path} is refused: {reason}", node=node)
+
+
+def rejected_key(node: str, why: str) -> str:
+    """The reason of an error about a rejected API key: what to do, then ``why``, the answer."""
+    return f"the node rejects the API key; write the node's key into its block (workmesh-node/{node}): {why}"
 
 
 def _read_envelope(answer: RawAnswer, path: str, scrub: Scrub) -> Any:  # noqa: ANN401 - any JSON

@@ -43,8 +43,8 @@ def redirect(code: int, to: str) -> Callable[[Asked], Answer]:
 CODES = [
     *((code, NodeUnavailable, f"answers {code}") for code in (408, 425, 429, 501, 502, 503, 504, 599)),
     (500, RequestCrashed, "answers 500"),
-    (401, NodeMisconfigured, "refuses the API key"),
-    (403, NodeMisconfigured, "forbids"),
+    (401, NodeMisconfigured, "rejects the API key"),
+    (403, NodeMisconfigured, "rejects the API key"),
     (404, NodeMisconfigured, "no such endpoint"),
     (405, NodeMisconfigured, "does not allow POST"),
     (413, BatchTooLarge, "too large"),

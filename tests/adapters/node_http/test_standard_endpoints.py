@@ -10,6 +10,10 @@ from tests.support.secrecy import assert_secret, texts_of
 from workmesh_flows.adapters.node_http.client import PING, VERSION, WORKLOAD, node_client
 from workmesh_flows.errors import NodeError, NodeMisconfigured, NodeUnavailable
 
+WRONG_KEY = (
+    "n1: the node rejects the API key; write the node's key into its block (workmesh-node/n1): /api/1.0/"
+)
+
 
 def test_a_healthy_node_answers_ping_version_and_workload() -> None:
     values = {PING: "", VERSION: "1.0.1", WORKLOAD: 7}
@@ -27,11 +31,11 @@ def test_a_healthy_node_answers_ping_version_and_workload() -> None:
 @pytest.mark.parametrize(
     ("answer", "kind", "text"),
     [
-        pytest.param(
-            failure("Wrong api_key"), NodeMisconfigured, "is refused: Wrong api_key", id="a wrong key"
-        ),
-        pytest.param(Answer(b"no", 400), NodeMisconfigured, "is refused", id="400"),
-        pytest.param(Answer(b"", 401), NodeMisconfigured, "refuses the API key", id="401"),
+        pytest.param(failure("Wrong api_key"), NodeMisconfigured, WRONG_KEY, id="a wrong key"),
+        pytest.param(failure(API_KEY), NodeMisconfigured, WRONG_KEY, id="a refusal that repeats the key"),
+        pytest.param(Answer(b"", 401), NodeMisconfigured, WRONG_KEY, id="401"),
+        pytest.param(Answer(b"", 403), NodeMisconfigured, WRONG_KEY, id="403"),
+        pytest.param(Answer(b"no", 400), NodeMisconfigured, "json is refused: /api/1.0/", id="400"),
         pytest.param(Answer(b"", 302, {"Location": "/404"}), NodeMisconfigured, "/404", id="a redirect"),
         pytest.param(Answer(b"", 303, {"Location": "/500"}), NodeUnavailable, "error page", id="a crash"),
         pytest.param(Answer(b"", 500), NodeUnavailable, "500", id="500"),

@@ -30,7 +30,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 50
 
 ERRORS = [
     pytest.param(Answer(code=302, headers={"Location": "/404"}), False, "redirects to /404", id="a redirect"),
-    pytest.param(Answer(code=401), False, "refuses the API key", id="401"),
+    pytest.param(Answer(code=401), False, "the node rejects the API key", id="401"),
     pytest.param(Answer(code=404), False, "no such endpoint", id="404"),
     pytest.param(Answer(code=405), False, "does not allow POST", id="405"),
     pytest.param(Answer(code=429), True, "answers 429", id="429"),

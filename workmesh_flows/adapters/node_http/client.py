@@ -18,7 +18,14 @@ from workmesh_flows.adapters.node_http.encoding import encode
 from workmesh_flows.adapters.node_http.errors import is_closed_unanswered, translated_http_errors
 from workmesh_flows.adapters.node_http.log_filter import keep_answers_out_of_logs
 from workmesh_flows.adapters.store.engine import Clock, utc_now
-from workmesh_flows.domain.answers import RawAnswer, Scrub, read_answer, scrubber
+from workmesh_flows.domain.answers import (
+    RawAnswer,
+    Scrub,
+    read_answer,
+    refused_without_record,
+    rejected_key,
+    scrubber,
+)
 from workmesh_flows.domain.limits import Limits
 from workmesh_flows.domain.node import Node
 from workmesh_flows.errors import (
@@ -126,10 +133,7 @@ class HttpNodeClient:
         try:
             return self.post(path, {})
         except RecordRefused as refusal:
-            key = bool(_ABOUT_KEY.search(refusal.reason))
-            raise NodeMisconfigured(
-                f"{path} is refused: {refusal.reason}", node=self.name, key=key
-            ) from refusal
+            raise refused_without_record(path, refusal.reason, self.name) from refusal
         except (
             RequestCrashed,
             UnreadableAnswer,
@@ -208,6 +212,8 @@ def _named(node: Node) -> Iterator[None]:
         yield
     except NodeError as error:
         error.node = error.node or node.name
+        if isinstance(error, NodeMisconfigured) and error.key:
+            error.reason = rejected_key(node.name, error.reason)
         raise
 
 

@@ -12,6 +12,7 @@ from workmesh_flows.adapters.store.keys import parse_key
 from workmesh_flows.adapters.store.lanes import LaneLease
 from workmesh_flows.adapters.store.protocol_tables import PullTables
 from workmesh_flows.adapters.store.pullable_records import PullableReader
+from workmesh_flows.domain.answers import refused_without_record
 from workmesh_flows.domain.calls import Get
 from workmesh_flows.errors import (
     BatchTooLarge,
@@ -40,7 +41,7 @@ def ask_latest(client: HttpNodeClient, tables: PullTables) -> Any:  # noqa: ANN4
     try:
         return client.post(status, {})
     except RecordRefused as refusal:
-        raise NodeMisconfigured(f"{status} is refused: {refusal.reason}", node=client.name) from refusal
+        raise refused_without_record(status, refusal.reason, client.name) from refusal
     except (RequestCrashed, UnreadableAnswer, BatchTooLarge) as error:  # no record is involved
         raise NodeUnavailable(error.reason, node=client.name) from error
 
