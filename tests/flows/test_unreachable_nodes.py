@@ -60,7 +60,11 @@ def test_a_paused_lane_reports_the_reason_and_runs_with_now(
         for reason in ("no connection", "circuit breaker is open until .* the last one: no connection"):
             with pytest.raises(RunFailed, match=reason) as failed:
                 flows.push()
-            assert str(failed.value).endswith("Fix the cause; rerun with --now to skip back-off.")
+            assert str(failed.value).endswith(
+                "a later run continues by itself. If you fix the cause before, rerun with --now to skip the back-off."
+            )
+        with pytest.raises(RunFailed, match=r"UTC; a later run continues by itself\.$"):
+            flows.push(now=True)
         node.start()
         assert flows.push(now=True).message == "pushed 5 records on 1 lane"
         assert flows.pull(now=True).lanes[0].state == "done"

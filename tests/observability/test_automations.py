@@ -75,8 +75,9 @@ def test_a_stopped_lane_sends_a_notification_with_the_reason_and_the_remedy(
     message = received.get(timeout=PATIENCE)
     assert message["title"] == "Workmesh: lane stopped"
     assert message["text"] == (
-        "Lane shop.orders/order/n1/push stopped: /api/1.0/ping.json answers 403: it forbids the request\n"
-        "Nothing is lost: records that were not sent stay pending. Fix the cause; the next run continues."
+        "Lane shop.orders/order/n1/push stopped: the node rejects the API key; write the node's key into its block "
+        "(workmesh-node/n1): /api/1.0/ping.json answers 403\n"
+        "Nothing is lost. Fix the cause; the next run continues."
     )
 
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime
 from time import monotonic, sleep
 from typing import Any
@@ -96,6 +97,9 @@ def test_a_stopped_lane_is_reported_once_and_again_when_it_resumes(fleet: Fleet,
     assert related(lane) == {"workmesh.node.n1", "workmesh.service.shop.orders"}
     assert lane["payload"]["state"] == "stopped"
     assert "403" in lane["payload"]["reason"]
+    (resumed,) = (event for event in events if event["event"] == "workmesh.lane.resumed")
+    assert resumed["payload"]["state"] == "done"
+    assert "reason" not in resumed["payload"], "the reason of the stop is over"
     assert API_KEY not in str(events)
 
 
@@ -113,7 +117,16 @@ def test_conditions_of_a_deleted_node_are_resolved(fleet: Fleet, seen: Any) -> N
     assert names(seen(4))[0::2] == ["workmesh.lane.resumed", "workmesh.node.recovered"]
 
 
-def test_parked_records_are_reported_and_so_is_the_decision(fleet: Fleet, seen: Any) -> None:
+@pytest.mark.parametrize(
+    "decide",
+    [
+        pytest.param(lambda flows: flows.replay(records=["3"], skip=True), id="skipped"),
+        pytest.param(lambda flows: flows.replay(push=False), id="replayed"),
+    ],
+)
+def test_parked_records_are_reported_and_so_is_the_decision(
+    fleet: Fleet, seen: Any, decide: Callable[[Any], object]
+) -> None:
     write_shops(fleet.engine, ["n1", "n1"])
     write_orders(fleet.engine, [1, 2] * 3)
     flows = flows_of(fleet, attempts=1)
@@ -126,8 +139,14 @@ def test_parked_records_are_reported_and_so_is_the_decision(fleet: Fleet, seen: 
         assert parked["resource"]["prefect.resource.id"] == "workmesh.record.shop.orders/order/3"
         assert parked["payload"] == {"reason": "no good", "attempts": 1, "waiting": 1, "entity": "1"}
         assert related(parked) == {"workmesh.node.n1", "workmesh.service.shop.orders"}
-        flows.replay(records=["3"], skip=True)
+        decide(flows)
     assert names(seen(2)) == ["workmesh.record.parked", "workmesh.record.released"]
+    (_, released) = seen(2)
+    assert {name: released["payload"][name] for name in ("attempts", "entity")} == {
+        "attempts": 1,
+        "entity": "1",
+    }
+    assert related(released) == {"workmesh.node.n1", "workmesh.service.shop.orders"}
 
 
 def test_unassigned_entities_are_reported_only_by_runs_that_assign(fleet: Fleet, seen: Any) -> None:

@@ -7,7 +7,7 @@ import pytest
 from tests.operations.moves.movers import move_log, nodes_of_shops
 from tests.runs.shop_flows import api, flows_of, mesh_flows_of, nodes
 from tests.support.fleet import Fleet
-from tests.support.prefect_api import latest_table
+from tests.support.prefect_api import latest_run, latest_table, wait_for_log
 from tests.support.shop import with_push_success, write_orders, write_shops
 from workmesh_flows.blocks import ServiceLimits
 from workmesh_flows.errors import ConfigurationError, RunFailed
@@ -55,6 +55,20 @@ def test_a_dry_run_of_an_assignment_shows_the_node_of_each_entity(fleet: Fleet) 
         ("2", "n2"),
         ("3", ""),
     ]
+
+
+def test_a_run_that_reached_its_limit_advises_to_assign_again(fleet: Fleet, prefect: str) -> None:
+    write_shops(fleet.engine, [None] * 3)
+    write_orders(fleet.engine, [1, 2, 3])
+    with nodes(fleet, "n1", limits=[ServiceLimits(service="shop.orders", max_entities=2)]):
+        flows = flows_of(fleet)
+        for limit, remedy in (
+            (1, "run assign"),
+            (0, "add a node, or raise a cap"),
+            (1, "add a node, or raise a cap"),
+        ):
+            assert "assigned" in flows.assign(limit=limit).message
+            wait_for_log(prefect, latest_run(prefect)["id"], f"their entities have no node: {remedy}")
 
 
 def test_all_services_are_assigned_together(fleet: Fleet) -> None:

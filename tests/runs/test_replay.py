@@ -44,7 +44,9 @@ def test_a_push_publishes_parked_records_and_a_replay_sends_them(fleet: Fleet, p
     assert flows.replay.name == "shop.orders.replay"
     with scripted_node(refusing_these(3, answer=ECHO)) as node:
         fleet.register("n1", node.port, API_KEY)
-        assert flows.push().message == "pushed 4 records on 1 lane, 1 parked, 1 waiting"
+        waits = "1 record waits behind 1 parked record: workmesh replay"
+        assert flows.push().message == f"pushed 4 records on 1 lane, 1 parked, 1 waiting; {waits}"
+        assert flows.push().message == f"pushed 0 records on 1 lane; {waits}"
         (row,) = latest_table(prefect, "workmesh-parked")
         assert row.pop("since")
         assert row == {
@@ -128,6 +130,7 @@ def test_the_commands_list_replay_and_skip_refused_records(
     assert refused_records(engine) == {"1": ("skipped", 1), "2": ("parked", 1)}
     replayed = CliRunner().invoke(app, ["replay", "--entity", "2", "--no-push"])
     assert replayed.exit_code == 0, replayed.output
+    assert "released 1 record for the next push" in replayed.output
     assert refused_records(engine) == {"1": ("skipped", 1)}
     engine.dispose()
 

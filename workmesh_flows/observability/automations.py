@@ -38,7 +38,7 @@ NOTIFIED = (
         "A push or a pull stopped for one protocol of one node.",
         (
             "Lane {{ event.resource.name }} stopped: {{ event.payload.reason }}\n"
-            "Nothing is lost: records that were not sent stay pending. Fix the cause; the next run continues."
+            "Nothing is lost. Fix the cause; the next run continues."
         ),
     ),
     (

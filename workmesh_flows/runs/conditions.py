@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from prefect import get_run_logger
 
@@ -48,7 +48,7 @@ def report_conditions(
     changes = [
         _report_lanes(engine, result.lanes, status),
         _report_nodes(engine, status),
-        _report_parked(engine, refused),
+        _report_parked(engine, refused, result.decided),
     ]
     if result.assigning:
         changes.append(_report_unassigned(engine, status))
@@ -94,7 +94,7 @@ def _report_lanes(engine: Engine, results: Sequence[LaneResult], status: Status)
             f"lane/{subject}",
             node=lane.node,
             service=lane.service,
-            payload={"reason": reason, **figures},
+            payload=figures if subject in found.resolved else {"reason": reason, **figures},
         )
     return found
 
@@ -109,29 +109,35 @@ def _report_nodes(engine: Engine, status: Status) -> ConditionChanges:
     return found
 
 
-def _report_parked(engine: Engine, refused: Sequence[RefusedRecord]) -> ConditionChanges:
+def _report_parked(
+    engine: Engine, refused: Sequence[RefusedRecord], decided: Sequence[RefusedRecord]
+) -> ConditionChanges:
+    """``decided`` has the records that are not refused any more since this run decided about them, among others."""
+    known = {_subject(record): record for record in [*decided, *refused]}
     parked = {
-        RecordKey(record.service, record.protocol, record.record).subject: record
-        for record in refused
+        subject: record
+        for subject, record in ((_subject(record), record) for record in refused)
         if record.state in {RefusalState.PARKED, RefusalState.BLOCKING}
     }
     reasons = {subject: record.reason for subject, record in parked.items()}
     found = compare_conditions(engine, "record parked", reasons)
     for subject, reason, event in _events(found):
-        record = parked.get(subject)
+        record = known.get(subject)
+        payload: dict[str, Any] = {"reason": reason}
+        if record is not None:
+            payload |= {"attempts": record.attempts, "waiting": record.waiting, "entity": record.entity}
         emit(
             event,
             f"record/{subject}",
             node=record.node if record else None,
             service=RecordKey.from_subject(subject).service,
-            payload={
-                "reason": reason,
-                "attempts": record.attempts if record else 0,
-                "waiting": record.waiting if record else 0,
-                "entity": record.entity if record else "",
-            },
+            payload=payload,
         )
     return found
+
+
+def _subject(record: RefusedRecord) -> str:
+    return RecordKey(record.service, record.protocol, record.record).subject
 
 
 def _report_unassigned(engine: Engine, status: Status) -> ConditionChanges:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from prefect import get_run_logger
 from prefect.futures import PrefectFuture
 
+from workmesh_flows.adapters.store.refused_list import RefusedRecord
+from workmesh_flows.domain.lane import Lane
 from workmesh_flows.domain.reports import counted
 from workmesh_flows.domain.service import Mesh
 from workmesh_flows.errors import RunFailed
@@ -22,7 +26,9 @@ from workmesh_flows.observability.best_effort import best_effort
 from workmesh_flows.observability.pages import run_pages
 from workmesh_flows.operations.delivery.replay import list_refused
 from workmesh_flows.operations.status import Status, read_status
+from workmesh_flows.planning.refusals import RefusalState
 from workmesh_flows.runs.conditions import report_conditions
+from workmesh_flows.runs.failure_message import failure_message
 from workmesh_flows.runs.result import RunResult
 from workmesh_flows.tasks.nodes import probe
 
@@ -40,14 +46,16 @@ def finish_run(mesh: Mesh, result: RunResult, service: str | None = None) -> Run
     Raises RunFailed, with the reason of each stopped lane, where a lane stopped.
     """
     with best_effort("the status at its end"):
-        _publish(mesh, result, service)
+        refused = _publish(mesh, result, service)
+        result = replace(result, message=result.message + _waiting_behind(result, refused))
     if any(lane.state == "stopped" for lane in result.lanes):
-        raise RunFailed(_failure_message(result))
+        raise RunFailed(failure_message(result))
     get_run_logger().info("%s", result.message)
     return result
 
 
-def _publish(mesh: Mesh, result: RunResult, service: str | None) -> None:
+def _publish(mesh: Mesh, result: RunResult, service: str | None) -> list[RefusedRecord]:
+    """Publish tables, pages and events; return the refused records of the mesh."""
     for direction in dict.fromkeys(each.lane.direction for each in result.lanes):
         lanes = [each for each in result.lanes if each.lane.direction == direction]
         publish_lanes(lanes[0].lane.service, direction, [each.row() for each in lanes])
@@ -64,11 +72,31 @@ def _publish(mesh: Mesh, result: RunResult, service: str | None) -> None:
         services = [known.name for known in mesh.services] if service is None else [service]
         for key, page in run_pages(engine, mesh, status, refused, services).items():
             publish_page(key, page)
+    return refused
+
+
+def _waiting_behind(result: RunResult, refused: Sequence[RefusedRecord]) -> str:
+    """The end of a push's summary: how many records wait behind parked ones of its lanes; empty if none does."""
+    pushed = {each.lane for each in result.lanes if each.lane.direction == "push"}
+    parked = [
+        each
+        for each in refused
+        if each.state is RefusalState.PARKED
+        and each.waiting
+        and each.node is not None
+        and Lane(each.service, each.protocol, each.node, "push") in pushed
+    ]
+    waiting = sum({(each.protocol, each.entity): each.waiting for each in parked}.values())
+    if not waiting:
+        return ""
+    wait = f"{counted(waiting, 'record')} {'waits' if waiting == 1 else 'wait'}"
+    return f"; {wait} behind {counted(len(parked), 'parked record')}: workmesh replay"
 
 
 def _warn_of_unassigned(status: Status, result: RunResult) -> None:
     """Warn of pending records that no run can send because their entities have no node."""
-    remedy = "add a node, or raise a cap" if result.assigned or result.assigning else "run assign"
+    assigned_all = result.assigning or (result.assigned is not None and result.assigned.unassigned)
+    remedy = "add a node, or raise a cap" if assigned_all else "run assign"
     for service in sorted({each.lane.service for each in result.lanes} or set(status.held)):
         pending = sum(c.pending for c in status.counts if c.service == service and c.owned and c.node is None)
         if pending:
@@ -78,27 +106,6 @@ def _warn_of_unassigned(status: Status, result: RunResult) -> None:
                 service,
                 remedy,
             )
-
-
-def _failure_message(result: RunResult) -> str:
-    """Which lanes failed and why, the total of the run, and what to do."""
-    failed = [each for each in result.lanes if each.state == "stopped"]
-    skipped = sum(each.state == "behind" for each in result.lanes)
-    rest = f", {skipped:,} skipped" if skipped else ""
-    remedy = "Fix the cause, then rerun"
-    if all(each.asked for each in failed):
-        remedy = "Rerun after the pause"
-    elif any(each.paused and not each.asked for each in failed):
-        remedy = "Fix the cause; rerun with --now to skip back-off"
-    reasons = "\n".join(
-        f"  {each.lane.direction} of {each.lane.protocol}, node {each.lane.node}: {each.reason.rstrip('.')}."
-        for each in failed
-    )
-    return (
-        f"{counted(len(failed), 'lane')} failed{rest}:\n{reasons}\n"
-        f"Total: {result.message}. "
-        f"Nothing is lost: unsent records stay pending. {remedy}."
-    )
 
 
 def task_error(future: PrefectFuture[Any]) -> object:

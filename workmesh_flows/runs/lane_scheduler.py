@@ -122,5 +122,5 @@ def _lane_result(lane: Lane, future: PrefectFuture[Any]) -> LaneResult:
     if isinstance(error, LaneBusy):
         return LaneResult(lane, "busy", partial, error.reason)
     reason = (getattr(error, "reason", "") or str(error)).removeprefix(f"node {lane.node}: ")
-    paused = getattr(error, "until", None) is not None
-    return LaneResult(lane, "stopped", partial, reason, paused, asked=getattr(error, "asked", False))
+    until, asked = getattr(error, "until", None), getattr(error, "asked", False)
+    return LaneResult(lane, "stopped", partial, reason, until, asked)

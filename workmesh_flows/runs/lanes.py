@@ -13,7 +13,9 @@ from workmesh_flows.domain.protocol import Protocol
 from workmesh_flows.domain.reports import counted
 from workmesh_flows.domain.service import Mesh, Service
 from workmesh_flows.inventory.documents import inventory_read_once
+from workmesh_flows.mesh_database import mesh_engine
 from workmesh_flows.operations.delivery.limits import RunLimits
+from workmesh_flows.operations.delivery.replay import list_refused
 from workmesh_flows.runs.assign import assign_all
 from workmesh_flows.runs.finish import finish_run
 from workmesh_flows.runs.lane_scheduler import run_lanes
@@ -44,13 +46,13 @@ class ReplayRequest:
 def push(mesh: Mesh, name: str, selection: LaneSelection, limits: RunLimits) -> RunResult:
     """Push the selected lanes, then finish the run."""
     lanes = _push(mesh, name, selection, limits)
-    return finish_run(mesh, RunResult(_summary("push", lanes), lanes), name)
+    return finish_run(mesh, RunResult(_summary("push", lanes), lanes, now=selection.now), name)
 
 
 def pull(mesh: Mesh, name: str, selection: LaneSelection) -> RunResult:
     """Pull the selected lanes, then finish the run."""
     lanes = _pull(mesh, name, selection)
-    return finish_run(mesh, RunResult(_summary("pull", lanes), lanes), name)
+    return finish_run(mesh, RunResult(_summary("pull", lanes), lanes, now=selection.now), name)
 
 
 def sync(mesh: Mesh, name: str, selection: LaneSelection, limits: RunLimits) -> RunResult:
@@ -60,18 +62,23 @@ def sync(mesh: Mesh, name: str, selection: LaneSelection, limits: RunLimits) -> 
         pushed = _push(mesh, name, selection, limits)
         pulled = _pull(mesh, name, selection)
     message = "; ".join([str(assigned), _summary("push", pushed), _summary("pull", pulled)])
-    return finish_run(mesh, RunResult(message, [*pushed, *pulled], assigned, assigning=True), name)
+    lanes = [*pushed, *pulled]
+    return finish_run(mesh, RunResult(message, lanes, assigned, assigning=True, now=selection.now), name)
 
 
 def replay(mesh: Mesh, name: str, request: ReplayRequest) -> RunResult:
     """Replay or skip refused records, push the records that are free again, then finish the run."""
     decision: Decision = "skip" if request.skip else "replay"
+    with mesh_engine(mesh) as engine:
+        before = list_refused(engine, mesh, [name])
     number = tasks.decide_refused(mesh, name, decision, request.records, request.entities, request.protocols)
-    summary = f"{'skipped' if request.skip else 'replayed'} {counted(number, 'record')}"
+    records = counted(number, "record")
     if not request.push:
-        return finish_run(mesh, RunResult(summary), name)
+        summary = f"skipped {records}" if request.skip else f"released {records} for the next push"
+        return finish_run(mesh, RunResult(summary, decided=before), name)
     lanes = _push(mesh, name, LaneSelection(protocols=request.protocols), RunLimits())
-    return finish_run(mesh, RunResult(f"{summary}; {_summary('push', lanes)}", lanes), name)
+    summary = f"{'skipped' if request.skip else 'replayed'} {records}; {_summary('push', lanes)}"
+    return finish_run(mesh, RunResult(summary, lanes, decided=before), name)
 
 
 def _push(mesh: Mesh, name: str, selection: LaneSelection, limits: RunLimits) -> list[LaneResult]:

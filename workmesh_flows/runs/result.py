@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
+from workmesh_flows.adapters.store.refused_list import RefusedRecord
 from workmesh_flows.domain.lane import Lane
 from workmesh_flows.domain.reports import NAMED, AssignReport, MoveReport, PullReport, PushReport
 from workmesh_flows.planning.stored_plan import StoredPlan
@@ -18,15 +20,15 @@ LaneReport: TypeAlias = PushReport | PullReport
 class LaneResult:
     """How a lane ended; ``behind``: it did not start, because the lane before it on its node is not done.
 
-    ``report`` is None where the lane did not start. ``paused``: the lane makes no request until its back-off is over;
-    ``asked``: the node asked for it.
+    ``report`` is None where the lane did not start. ``until``: the lane makes no request before this time;
+    ``asked``: the node asked for this pause, otherwise it is the back-off of the circuit breaker.
     """
 
     lane: Lane
     state: LaneState
     report: LaneReport | None = None
     reason: str = ""
-    paused: bool = False
+    until: datetime | None = None
     asked: bool = False
 
     def row(self) -> dict[str, Any]:
@@ -47,7 +49,8 @@ class LaneResult:
 class RunResult:
     """What a run did: ``message`` is its summary in one sentence, the other fields have the figures.
 
-    ``assigning``: the run tried to assign all entities without a node.
+    ``assigning``: the run tried to assign all entities without a node. ``now``: it ended the pauses of its lanes.
+    ``decided``: the refused records as they were before the run decided about some of them.
     """
 
     message: str
@@ -56,6 +59,8 @@ class RunResult:
     plans: Sequence[StoredPlan] = ()
     moves: Sequence[MoveReport] = ()
     assigning: bool = False
+    now: bool = False
+    decided: Sequence[RefusedRecord] = ()
 
 
 def by_reason(reasons: Sequence[tuple[Any, str]]) -> list[tuple[str, str]]:
