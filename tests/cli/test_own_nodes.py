@@ -58,7 +58,7 @@ def test_a_refused_key_is_printed_once_and_not_as_a_lost_connection(shop: Fleet)
         shop.register("holding", node.port, API_KEY)
         for more in ([], ["--all"]):
             output = CliRunner().invoke(app, ["nodes", *more]).output
-            assert output.count("it refuses the API key") == 1, output
+            assert output.count("the node rejects the API key") == 1, output
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,10 @@ from workmesh_flows.inventory.documents import load_inventory
 
 pytestmark = pytest.mark.usefixtures("_no_long_waits")
 
-KEY_REFUSED = "it refuses the API key (/api/1.0/ping.json is refused: Wrong api_key)"
+KEY_REFUSED = (
+    "the node rejects the API key; write the node's key into its block (workmesh-node/n2): /api/1.0/ping.json is "
+    "refused: Wrong api_key"
+)
 
 
 def wrong_key(asked: Asked) -> Answer:
@@ -66,7 +69,7 @@ def test_without_a_working_node_nothing_is_assigned_and_each_node_has_its_reason
             "assigned 0 entities; 1 could not be assigned: no active node that runs the service works"
         )
         for part in (
-            f"n1 gets no entities: {KEY_REFUSED}",
+            f"n1 gets no entities: {KEY_REFUSED.replace('n2', 'n1')}",
             f"n2 gets no entities: it does not run shop.orders: {STATUS} answers 404",
             "n3 gets no entities: no connection",
         ):

@@ -10,7 +10,6 @@ from workmesh_flows.adapters.node_http.client import node_client
 from workmesh_flows.domain.limits import Limits
 from workmesh_flows.domain.node import Node, NodeState
 from workmesh_flows.errors import NodeError
-from workmesh_flows.operations.health.node_check import reason_of
 
 PROBED_AT_ONCE = 32
 """Nodes that are pinged in parallel."""
@@ -45,6 +44,6 @@ def _probe(node: Node, limits: Limits) -> Probe:
             pinged = True
             return Probe(reachable=True, version=client.scrub(client.version()))
     except NodeError as error:
-        return Probe(reachable=pinged, problem=reason_of(error))
+        return Probe(reachable=pinged, problem=error.reason)
     except Exception as error:  # noqa: BLE001 - an invalid host name may raise anything
         return Probe(reachable=False, problem=f"its address cannot be used: {type(error).__name__}")

@@ -58,7 +58,7 @@ def test_a_real_node_works_for_the_service_that_it_runs(tmp_path: Path) -> None:
 def test_a_node_that_refuses_the_key_is_not_reported_as_unreachable(answer: Answer) -> None:
     found = only_ping(answer)
     assert found.fault is Fault.KEY
-    assert "it refuses the API key" in found.reason
+    assert "the node rejects the API key" in found.reason
     assert API_KEY not in found.reason
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -43,8 +42,6 @@ VERSION = "/api/1.0/version.json"
 WORKLOAD = "/api/1.0/workload.json"
 _HEADERS = ("content-type", "retry-after", "date")
 """The headers of an answer that are read, beside ``location``."""
-_ABOUT_KEY = re.compile(r"key|token|auth|credential|denied|forbidden|permission|\*\*\*", re.IGNORECASE)
-"""Texts with which nodes refuse an API key; ``***`` stands for the key itself."""
 USER_AGENT = f"workmesh-flows/{version('workmesh-flows')}"
 
 

@@ -20,7 +20,6 @@ from workmesh_flows.errors import BatchTooLarge, NodeError, NodeMisconfigured, R
 
 CHECKED_AT_ONCE = 256
 """Nodes that are checked in parallel: hundreds of nodes that do not answer cost one timeout together."""
-REFUSES_KEY = "it refuses the API key"
 
 
 class Fault(StrEnum):
@@ -76,7 +75,7 @@ def check_node(
                 seconds=seconds,
             )
     except NodeError as error:
-        return NodeCheck(_fault(error), reason_of(error))
+        return NodeCheck(_fault(error), error.reason)
     except Exception as error:  # noqa: BLE001 - an invalid host name may raise anything
         return NodeCheck(Fault.SETUP, f"its address cannot be used: {type(error).__name__}")
 
@@ -149,13 +148,6 @@ def _fault(error: NodeError) -> Fault:
     if isinstance(error, NodeMisconfigured):
         return Fault.KEY if error.key else Fault.SETUP
     return Fault.UNREACHABLE
-
-
-def reason_of(error: NodeError) -> str:
-    """Why a node failed; says of a refused key that it is the key."""
-    if isinstance(error, NodeMisconfigured) and error.key and REFUSES_KEY not in error.reason:
-        return f"{REFUSES_KEY} ({error.reason})"
-    return error.reason
 
 
 def _clock_difference(date: str) -> timedelta | None:

@@ -108,7 +108,7 @@ def node_diagnoses(
 def _fault(subject: str, fault: Fault, reason: str) -> Diagnosis:
     text = reason.lower()
     if fault is Fault.KEY:
-        detail = f"the node rejects the API key: {reason}"
+        detail = reason
         return Diagnosis(
             subject, "API key", Result.PROBLEM, detail, "write the node's key into its block (field API key)"
         )
