@@ -95,6 +95,16 @@ def test_entities_with_an_unusable_weight_are_listed() -> None:
     )
 
 
+def test_nodes_with_missing_records_are_listed_with_what_to_do() -> None:
+    data = page_data()
+    counts = [replace(data.status.counts[0], missing=2)]
+    page = overview_page(replace(data, status=replace(data.status, counts=counts)), Anywhere())
+    assert (
+        f"records missing: **[{S}/lead/n1/pull](page/{S})**, the node does not have 2 of the records" in page
+    )
+    assert "Pull from all nodes; workmesh check lists what is left" in page
+
+
 def test_an_unreachable_node_is_listed_once_without_its_lanes() -> None:
     lanes = [
         Condition("lane stopped", f"{S}/lead/{node}/push", NOW, "no connection") for node in ("n1", "n2")

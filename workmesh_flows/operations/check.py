@@ -13,6 +13,7 @@ from workmesh_flows.adapters.store.check.column_checks import column_findings, t
 from workmesh_flows.adapters.store.check.finding import Finding, Level
 from workmesh_flows.adapters.store.check.index_checks import index_findings, key_findings, path_key_findings
 from workmesh_flows.adapters.store.check.live_schema import LiveSchema
+from workmesh_flows.adapters.store.check.missing_findings import missing_findings
 from workmesh_flows.adapters.store.check.own_tables import own_findings
 from workmesh_flows.adapters.store.check.required_columns import (
     RequiredColumn,
@@ -37,6 +38,7 @@ from workmesh_flows.adapters.store.check.unreadable_findings import unreadable_e
 from workmesh_flows.adapters.store.check.update_checks import changing_sort_findings, trigger_findings
 from workmesh_flows.adapters.store.engine import naming_database, translated_errors
 from workmesh_flows.adapters.store.protocol_tables import push_tables
+from workmesh_flows.adapters.store.schema import missing
 from workmesh_flows.domain.columns import column_of, table_of
 from workmesh_flows.domain.protocol import Protocol
 from workmesh_flows.domain.service import Mesh, Service
@@ -121,6 +123,8 @@ def _protocol_findings(  # noqa: PLR0913 - each is one fact
     if sound and not broken:
         yield from key_form_findings(engine, demands[0].column, demands[0].title)
         yield from owner_findings(engine, service, protocol)
+        if catalogue.table(missing) is not None:
+            yield from missing_findings(engine, service, protocol)
         yield from changing_sort_findings(protocol)
         yield from trigger_findings(catalogue, record, demands)
         if protocol.push is not None:

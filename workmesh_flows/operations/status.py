@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,9 +11,12 @@ from sqlalchemy import Engine
 
 from workmesh_flows.adapters.store.engine import translated_errors
 from workmesh_flows.adapters.store.entities import NodeTotals, totals_by_node, weights_by_node
+from workmesh_flows.adapters.store.missing_records import missing_records
+from workmesh_flows.adapters.store.protocol_tables import pull_tables
 from workmesh_flows.adapters.store.statements.counts import flag_counts
 from workmesh_flows.domain.criteria import EntityWeight
 from workmesh_flows.domain.node import Inventory
+from workmesh_flows.domain.protocol import Protocol
 from workmesh_flows.domain.service import Mesh, Service
 from workmesh_flows.operations.probe import Probe
 
@@ -23,7 +27,8 @@ class Count:
 
     ``node`` is None where their entity has no node; ``owned`` is false where they have no entity.
     ``records`` = ``pending`` + ``in_flight`` + ``processed``. ``failed`` records are also counted as pending or in
-    flight; ``unprocessed`` are the failed ones in flight, which their node could not process.
+    flight; ``unprocessed`` are the failed ones in flight, which their node could not process. ``missing`` are those in
+    flight that their node did not have at the last pull, although it processed later ones.
     """
 
     service: str
@@ -36,6 +41,7 @@ class Count:
     in_flight: int
     processed: int
     unprocessed: int = 0
+    missing: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +81,7 @@ def _counts(engine: Engine, service: Service) -> list[Count]:
     for protocol in service.protocols:
         with translated_errors(), engine.connect() as connection:
             rows = connection.execute(flag_counts(service, protocol)).all()
+        missing = _missing(engine, service, protocol)
         counts += [
             Count(
                 service.name,
@@ -87,7 +94,15 @@ def _counts(engine: Engine, service: Service) -> list[Count]:
                 int(row.in_flight),
                 int(row.processed),
                 int(row.unprocessed),
+                missing[row.node],
             )
             for row in rows
         ]
     return counts
+
+
+def _missing(engine: Engine, service: Service, protocol: Protocol) -> Counter[str | None]:
+    """The number of missing records by node."""
+    if protocol.push is None or protocol.pull is None:
+        return Counter()
+    return Counter(record.node for record in missing_records(engine, pull_tables(service, protocol)))

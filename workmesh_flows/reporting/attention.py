@@ -47,6 +47,7 @@ def attention_list(
         _unusable_weights(data, links, services),
         lines["record parked"],
         _missing_results(data, links, services),
+        _missing_records(data, links, services),
     ]
     number = sum(len(group) for group in groups)
     if not number:
@@ -101,6 +102,17 @@ def _missing_results(data: PageData, links: Links, services: Collection[str]) ->
         "Fix the micro-service or the records, then reassign their entities."
         for count in data.status.counts
         if count.service in services and count.node is not None and count.unprocessed
+    ]
+
+
+def _missing_records(data: PageData, links: Links, services: Collection[str]) -> list[str]:
+    """Records that were pushed, but that their node does not have: pulls repair these, unless a node cannot be asked."""
+    return [
+        f"- records missing: **{linked(_pull_lane(count.service, count.protocol, count.node), links.service(count.service))}**, "
+        f"the node does not have {count.missing:,} of the records that were pushed to it, or to a former node of their entities. "
+        "Pull from all nodes; workmesh check lists what is left, with the command that sends it again."
+        for count in data.status.counts
+        if count.service in services and count.node is not None and count.missing
     ]
 
 

@@ -34,7 +34,7 @@ SERVICE_COLUMNS = (
     "processed",
 )
 """Columns of the services table shown by default; the DataFrame has more."""
-MORE_SERVICE_COLUMNS = ("records", "ownerless")
+MORE_SERVICE_COLUMNS = ("records", "ownerless", "missing")
 REFUSED_COLUMNS = (
     "service",
     "protocol",
@@ -106,7 +106,10 @@ def nodes_table(status: Status) -> pd.DataFrame:
 
 
 def services_table(status: Status) -> pd.DataFrame:
-    """One row per service. Records without an entity are ``ownerless``: never sent, and not counted as pending."""
+    """One row per service. Records without an entity are ``ownerless``: never sent, and not counted as pending.
+
+    ``missing`` records are in flight, but their node does not have them.
+    """
     rows = []
     for service, held in status.held.items():
         counts = [count for count in status.counts if count.service == service]
@@ -120,6 +123,7 @@ def services_table(status: Status) -> pd.DataFrame:
                 **_totals(owned),
                 "records": sum(count.records for count in counts),
                 "ownerless": sum(count.records for count in counts if not count.owned),
+                "missing": sum(count.missing for count in counts),
             }
         )
     return pd.DataFrame(rows, columns=[*SERVICE_COLUMNS, *MORE_SERVICE_COLUMNS])

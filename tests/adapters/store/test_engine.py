@@ -29,6 +29,7 @@ OWN = {
     "workmesh_conditions",
     "workmesh_former_pushes",
     "workmesh_lanes",
+    "workmesh_missing",
     "workmesh_moves",
     "workmesh_parked",
     "workmesh_plans",

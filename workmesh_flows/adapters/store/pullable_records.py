@@ -80,9 +80,18 @@ class PullableReader:
 
         return read_page(self._session, self._layout, statement)[0]
 
-    def pushed_at(self, record_id: Any) -> tuple[datetime | None, bool] | None:  # noqa: ANN401 - any key
-        """Push time of one record and whether it is flagged as pushed; None where it is not in the lane."""
-        statement = statements.pushed_at(self._tables, self._node, record_id)
+    def pushed_at(
+        self,
+        record_id: Any,  # noqa: ANN401 - any key
+        *,
+        anywhere: bool = False,
+    ) -> tuple[datetime | None, bool] | None:
+        """Push time of one record and whether it is flagged as pushed; None where it is not in the lane.
+
+        With ``anywhere``, its entity may be assigned to another node, or be missing.
+        """
+        node = None if anywhere else self._node
+        statement = statements.pushed_at(self._tables, node, record_id)
         with translated_errors():
             try:
                 row = self._session.execute(statement).one_or_none()

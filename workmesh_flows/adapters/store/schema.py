@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Engine,
     Identity,
@@ -104,6 +105,26 @@ former_pushes = Table(
     Column("push_time", UtcDateTime, nullable=False, comment="when it was pushed to that node"),
 )
 """Records that were in flight when their entity moved: the node that it left may still name them as processed."""
+
+missing = Table(
+    "workmesh_missing",
+    own,
+    Column("service", String(NAME_LENGTH), primary_key=True),
+    Column("protocol", String(NAME_LENGTH), primary_key=True),
+    Column("node", String(NAME_LENGTH), primary_key=True, comment="the node that does not have it"),
+    Column(
+        "record", String(NAME_LENGTH), primary_key=True, comment="its id, as the database casts it to text"
+    ),
+    Column("push_time", UtcDateTime, nullable=False, comment="of the push that the node does not have"),
+    Column(
+        "again",
+        Boolean,
+        nullable=False,
+        default=False,
+        comment="whether the record was made pending again for this node, which happens once",
+    ),
+)
+"""Records that were pushed, and that a node was asked for and does not have, although it processed later ones."""
 
 moves = Table(
     "workmesh_moves",

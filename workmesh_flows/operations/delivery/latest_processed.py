@@ -10,6 +10,7 @@ from workmesh_flows.adapters.node_http.client import HttpNodeClient
 from workmesh_flows.adapters.store.former_pushes import former_push_time, save_latest, saved_latest_time
 from workmesh_flows.adapters.store.keys import parse_key
 from workmesh_flows.adapters.store.lanes import LaneLease
+from workmesh_flows.adapters.store.missing_records import last_push_times, was_asked_for
 from workmesh_flows.adapters.store.protocol_tables import PullTables
 from workmesh_flows.adapters.store.pullable_records import PullableReader
 from workmesh_flows.domain.answers import refused_without_record
@@ -65,7 +66,8 @@ def latest_push_time(
     """When the latest processed record was pushed; None where the push that sent it has not flagged it yet.
 
     For a record that left the node with its entity the hand-over saved this time, for a deleted record the last pull
-    did. NEVER is returned where the record left the node and no push to it is known: that push's answer was lost.
+    did. Where the record left the node in another way, its push flag has the time. NEVER is returned where the record
+    left the node and no push to it is known: that push's answer was lost.
     Raises NodeMisconfigured for a record that was never sent to the node.
     """
     before = former_push_time(context.engine, lease.lane, record_id)
@@ -79,6 +81,10 @@ def latest_push_time(
             return saved
         if found is None and isinstance(tables.pull.fetch, Get) and reader.has_left(record_id):
             return NEVER
+        if found is None and (elsewhere := _pushed_elsewhere(context, tables, reader, lease, record_id)):
+            if elsewhere > NEVER:
+                save_latest(context.engine, lease, record_id, elsewhere)
+            return elsewhere
         if found is None:
             reason = f"its status names record {str(record_id)[:80]!r}, which is not one of those sent to it"
             raise NodeMisconfigured(reason, node=context.node.name)
@@ -88,3 +94,24 @@ def latest_push_time(
             return time
         sleep(LOOK_SECONDS)
     return None
+
+
+def _pushed_elsewhere(
+    context: LaneContext,
+    tables: PullTables,
+    reader: PullableReader,
+    lease: LaneLease,
+    record_id: Any,  # noqa: ANN401 - any key
+) -> datetime | None:
+    """When a record was pushed whose entity left the node, or was deleted, without a hand-over.
+
+    None where it cannot have been pushed to this node: after the last push to it, or not at all.
+    """
+    found = reader.pushed_at(record_id, anywhere=True)
+    if found is None:
+        return None
+    (time, pushed), node = found, lease.lane.node
+    if pushed and time is not None and time <= last_push_times(context.engine, lease.lane).get(node, NEVER):
+        return time
+    by_id = isinstance(tables.pull.fetch, Get)
+    return NEVER if by_id and was_asked_for(context.engine, tables, node, record_id) else None

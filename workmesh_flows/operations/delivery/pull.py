@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from itertools import chain
 from time import monotonic
 
@@ -26,6 +27,7 @@ from workmesh_flows.operations.delivery.latest_processed import (
     latest_id,
     latest_push_time,
 )
+from workmesh_flows.operations.delivery.missing import handle_missing
 from workmesh_flows.operations.delivery.results import fetch
 from workmesh_flows.planning.bisection import Unreadable
 
@@ -62,10 +64,13 @@ def collect_processed(
         context.client(lease, clock) as client,
     ):
         client.before_request = reader.transactions.end
+        collection = _Collection(context, tables, lease, clock, client, tally)
+        ask = partial(collection.collect, certain=False) if by_id else None
         latest, before = ask_latest(client, tables), lease.latest
         save_recovery(context.engine, lease)
         if latest is None:
             notes.append("the node has processed nothing yet")
+            notes += handle_missing(context, tables, lease, NEVER, ask)
             return
         record_id = latest_id(context, tables, latest)
         upto = latest_push_time(context, tables, reader, lease, record_id)
@@ -79,7 +84,6 @@ def collect_processed(
                 NEVER  # a parked record is never flagged: results of the pushed ones are asked for without it
             )
         total = reader.count(upto=upto)
-        collection = _Collection(context, tables, lease, clock, client, tally)
         for page in chain(
             reader.pages(upto=upto, size=page_size(size)),
             _returned(context, tables, reader, lease, upto),
@@ -94,6 +98,7 @@ def collect_processed(
         forget_former_pushes(
             context.engine, lease.lane, tables, upto=upto, latest=None if by_id else record_id
         )
+        notes += handle_missing(context, tables, lease, upto, ask)
 
 
 def _returned(

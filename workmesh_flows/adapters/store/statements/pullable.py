@@ -48,13 +48,15 @@ def returned(
     return statement.where(tables.id.in_(ids), time > after).order_by(time, tables.id)
 
 
-def pushed_at(tables: PushTables, node: str, record_id: Any) -> Select[Any]:  # noqa: ANN401 - any key
-    """Push time and push success of one record of the lane; no row where the record is not in the lane."""
-    return (
-        select(tables.push_flags.time, tables.push_flags.success)
-        .select_from(tables.joined.source)
-        .where(tables.joined.node == node, tables.id == record_id)
-    )
+def pushed_at(tables: PushTables, node: str | None, record_id: Any) -> Select[Any]:  # noqa: ANN401 - any key
+    """Push time and push success of one record of the lane; no row where the record is not in the lane.
+
+    Without a node, the record may belong to any entity, or to none.
+    """
+    statement = select(tables.push_flags.time, tables.push_flags.success).where(tables.id == record_id)
+    if node is None:
+        return statement
+    return statement.select_from(tables.joined.source).where(tables.joined.node == node)
 
 
 def _in_flight(tables: PullTables, node: str, columns: Collection[Any]) -> Select[Any]:
