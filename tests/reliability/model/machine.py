@@ -179,6 +179,15 @@ class Shops(RuleBasedStateMachine):
                 if other == record or (whole and whose == owner):
                     self.scene.guarantees.reset(other)
 
+    @rule(owner=owners, other=owners)
+    def merge(self, owner: int, other: int) -> None:
+        """The application gives the records of an owner that are in flight to another one."""
+        with self.environment.engine.begin() as connection:
+            in_flight = Order.push_success.is_(True), Order.pull_success.is_(None)
+            connection.execute(
+                update(Order).where(Order.shop_id == owner, *in_flight).values({Order.shop_id: other})
+            )
+
     @precondition(lambda self: self.scene.killed)
     @rule()
     def expire_leases(self) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import cast
 
-from tests.reliability.model.environment import LIMITS, NODES, Environment
+from tests.reliability.model.environment import LIMITS, NODES, OWNERS, Environment
 from tests.reliability.model.events import during_run
 from tests.reliability.model.guarantees import Guarantees
 from tests.reliability.model.model_node import Faults, ModelNode
 from tests.reliability.model.watched_calls import Killed, Moment, watched_service
 from workmesh_flows import Mesh
+from workmesh_flows.adapters.store.missing_records import missing_records
+from workmesh_flows.adapters.store.protocol_tables import pull_tables
 from workmesh_flows.domain.node import Inventory
 from workmesh_flows.domain.protocol import Policy
 from workmesh_flows.domain.reports import PullReport, PushReport
@@ -23,7 +25,7 @@ from workmesh_flows.operations.delivery.replay import decide_refused
 from workmesh_flows.operations.moves.move_context import MoveContext
 from workmesh_flows.operations.moves.reassign import repush
 
-QUIET_CYCLES = 2
+QUIET_CYCLES = 3
 """Number of cycles without a change after which no change is expected."""
 
 EventAt = tuple[int, bool, str]
@@ -204,8 +206,19 @@ class Scene:
             node.faults = Faults()
         self.expire_leases()
         self.replay_all()
-        for owner in sorted(self.guarantees.missing()):
+        for owner in OWNERS:  # a node that processes a newer record should have had all older ones
+            self.write_now(owner, [9])
+        self.run_until_quiet()
+        for owner in sorted(self.missing()):
             self.send_again(owner)
+        self.run_until_quiet()
+
+    def missing(self) -> set[int]:
+        """The owners of the records that their node does not have, as `workmesh check` lists them."""
+        tables = pull_tables(self.service, self.service.protocols[0])
+        return {record.entity for record in missing_records(self.environment.engine, tables)}
+
+    def run_until_quiet(self) -> None:
         quiet, before = 0, self.environment.rows()
         while quiet < QUIET_CYCLES:
             for name in NODES:
@@ -226,9 +239,9 @@ class Scene:
         if any(not row.pushed for row in own):
             self.push_once(name, RunLimits())
         self.nodes[name].process(1000)
-        if all(row.pulled for row in own):
+        if all(row.pulled for row in own) and not self.missing():
             return
-        if self.named_deleted_record(name):  # the next record corrects this
+        if own and self.named_deleted_record(name):  # the next record corrects this
             self.write_now(own[0].owner, [9])
             self.push_once(name, RunLimits())
             self.nodes[name].process(1000)

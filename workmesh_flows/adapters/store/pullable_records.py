@@ -107,7 +107,7 @@ class PullableReader:
         return (None if time is None else as_utc(time)), success is True
 
     def has_left(self, record_id: Any) -> bool:  # noqa: ANN401 - any key
-        """Whether the entity of a record was moved away from this node at some time."""
+        """Whether the entity of a record was moved to another node at some time, or its data sent to another one again."""
         with translated_errors():
             owner = self._session.scalar(moves.owner_of(self._tables, record_id))
             moved = moves.moves_away(self._tables.service, self._node, owner)

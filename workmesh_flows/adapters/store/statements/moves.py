@@ -61,9 +61,9 @@ def owner_of(tables: PushTables, record_id: Any) -> Select[Any]:  # noqa: ANN401
 
 
 def moves_away(service: Service, node: str, entity: Any) -> Select[Any]:  # noqa: ANN401 - any key
-    """The ids of the logged moves of an entity away from a node."""
+    """The ids of the logged moves of an entity to other nodes, or of those where its data was sent to another node again."""
     entity_moves = moves.c.service == service.name, moves.c.entity == str(entity)
-    return select(moves.c.id).where(*entity_moves, moves.c.source == node, moves.c.target != node)
+    return select(moves.c.id).where(*entity_moves, moves.c.target != node)
 
 
 def _is_pulled(tables: PushTables) -> ColumnElement[bool]:
