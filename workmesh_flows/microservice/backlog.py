@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from time import time_ns
 
 from workmesh_flows.microservice.database import Database
 
@@ -12,7 +13,8 @@ from workmesh_flows.microservice.database import Database
 NEXT_PENDING = """
 SELECT seq, protocol, id, body FROM records INDEXED BY records_waiting WHERE processed_at IS NULL AND seq > ?
 """
-STORE_RESULT = "UPDATE records SET processed_at = ?, result = ?, error = ? WHERE seq = ?"
+STORE_RESULT = "UPDATE records SET processed_at = ?, result = ?, error = ?, failure = ? WHERE seq = ?"
+LAST_FAILURE = "SELECT max(failure) FROM records INDEXED BY records_failed WHERE failure IS NOT NULL"
 
 
 @dataclass(frozen=True)
@@ -47,10 +49,22 @@ def next_pending(database: Database, protocols: Sequence[str], *, after: int = 0
 
 
 def store_results(database: Database, results: Sequence[ProcessingResult]) -> None:
-    """Store the results of a chunk of records in one transaction."""
+    """Store the results of a chunk of records in one transaction.
+
+    A record that was replaced meanwhile has another number, and is processed again. The number of a failure is at least
+    the time in microseconds: it also rises where an older copy of the database was restored.
+    """
     now = datetime.now(UTC).isoformat(timespec="microseconds")
     with database.transaction() as cursor:
-        cursor.executemany(STORE_RESULT, [(now, item.result, item.error, item.seq) for item in results])
+        number = 0
+        if any(item.error is not None for item in results):
+            ((last,),) = cursor.execute(LAST_FAILURE).fetchall()
+            number = max((last or 0) + 1, time_ns() // 1000)
+        rows = [
+            (now, item.result, item.error, None if item.error is None else number + at, item.seq)
+            for at, item in enumerate(results)
+        ]
+        cursor.executemany(STORE_RESULT, rows)
 
 
 def workload(database: Database) -> int:

@@ -26,6 +26,8 @@ CREATE TABLE IF NOT EXISTS records (
     result TEXT,                            -- JSON object; null if processing failed
     error TEXT,                             -- the reason of a failure
     body TEXT NOT NULL,                     -- the record as JSON
+    idempotency_key TEXT,                   -- of the push that stored this content
+    failure INTEGER,                        -- rises with each failure; null if processing has not failed
     UNIQUE (protocol, id)
 );
 CREATE INDEX IF NOT EXISTS records_waiting ON records (seq, protocol) WHERE processed_at IS NULL;
@@ -44,6 +46,20 @@ CREATE TABLE IF NOT EXISTS epochs (
 """
 
 
+ADDED = {
+    "idempotency_key": ("ALTER TABLE records ADD COLUMN idempotency_key TEXT",),
+    "failure": (
+        "ALTER TABLE records ADD COLUMN failure INTEGER",
+        # Lower than all later numbers, which are made of times.
+        "UPDATE records SET failure = seq WHERE processed_at IS NOT NULL AND result IS NULL",
+    ),
+}
+"""Columns of `records` that earlier versions did not create, and the statements that add each."""
+ADDED_INDEX = """
+CREATE INDEX IF NOT EXISTS records_failed ON records (failure, protocol) WHERE failure IS NOT NULL
+"""
+
+
 class Database:
     """One connection that all threads may use, one at a time."""
 
@@ -57,9 +73,18 @@ class Database:
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.executescript(SCHEMA)
+            self._add_missing_columns()
         except sqlite3.Error as error:
             message = f"the database {path} cannot be used: {error}"
             raise StartError(message) from error
+
+    def _add_missing_columns(self) -> None:
+        with self.transaction() as cursor:
+            known = {name for _, name, *_ in cursor.execute("PRAGMA table_info(records)").fetchall()}
+            for column, statements in ADDED.items():
+                for statement in statements if column not in known else ():
+                    cursor.execute(statement)
+            cursor.execute(ADDED_INDEX)
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Return all rows of a query."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
@@ -14,11 +15,13 @@ from workmesh_flows.microservice.envelope import RequestDenied
 from workmesh_flows.microservice.epochs import read_sender, save_epoch
 from workmesh_flows.microservice.incoming import check_records, read_records
 from workmesh_flows.microservice.protocol import ID_LIMIT, Protocol, RecordId, is_id
-from workmesh_flows.microservice.results import latest_processed, results_of
-from workmesh_flows.microservice.store_push import known_ids, saved_answer, store_batch
+from workmesh_flows.microservice.results import failed_records, latest_processed, results_of
+from workmesh_flows.microservice.store_push import known_records, saved_answer, store_batch
 
 Handler: TypeAlias = Callable[[Call], object]
 """Returns the value of a successful answer, or raises `RequestDenied`; several threads may call it at a time."""
+
+MARK = re.compile(r"[0-9]{1,18}")
 
 
 def endpoints(
@@ -46,8 +49,12 @@ def _protocol_endpoints(
         save_epoch(database, sender)  # before a saved answer is returned: a replaced sender must get an error
         if value is None:
             arriving = read_records(protocol, call.payload)
-            check_records(protocol, arriving, known_ids(database, protocol.name, arriving))
-            value = store_batch(database, protocol.name, arriving, key=key, sender=sender)
+            known = known_records(database, protocol.name, arriving, key)
+            check_records(protocol, arriving, known.settled)
+            has_known = bool(known.settled or known.replaced)
+            value = store_batch(
+                database, protocol.name, arriving, key=key, sender=sender, has_known=has_known
+            )
             on_stored()
         return orjson.Fragment(value)
 
@@ -57,7 +64,23 @@ def _protocol_endpoints(
     def pull(call: Call) -> object:
         return results_of(database, protocol.name, _ids(call.payload))
 
-    return {f"{path}/push.json": push, f"{path}/status.json": status, f"{path}/pull.json": pull}
+    def failed(call: Call) -> object:
+        return failed_records(database, protocol.name, _mark(call.payload))
+
+    return {
+        f"{path}/push.json": push,
+        f"{path}/status.json": status,
+        f"{path}/pull.json": pull,
+        f"{path}/failed.json": failed,
+    }
+
+
+def _mark(payload: dict[str, Any]) -> str | None:
+    mark = payload.get("after")
+    if mark is not None and not (isinstance(mark, str) and MARK.fullmatch(mark)):
+        message = "after must be null or the mark that the last answer gave as next"
+        raise RequestDenied(message)
+    return mark
 
 
 def _ids(payload: dict[str, Any]) -> list[RecordId]:
