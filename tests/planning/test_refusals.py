@@ -36,5 +36,5 @@ def test_no_policy_retries_after_the_last_attempt(policy: Policy) -> None:
 
 
 def test_stored_states_fit_their_column() -> None:
-    assert sorted(RefusalState) == ["blocking", "parked", "skipped", "trying"]
+    assert sorted(RefusalState) == ["blocking", "failed", "parked", "replayed", "skipped", "trying"]
     assert max(len(state) for state in RefusalState) <= 8

@@ -53,5 +53,5 @@ def lanes_of_node(service: Service, node: str) -> Iterator[Lane]:
     for protocol in service.protocols:
         if protocol.push is not None:
             yield Lane(service.name, protocol.name, node, "push")
-        if protocol.pull is not None:
+        if protocol.is_asked:
             yield Lane(service.name, protocol.name, node, "pull")

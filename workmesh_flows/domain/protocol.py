@@ -18,6 +18,9 @@ Policy: TypeAlias = Literal["park_entity", "block", "skip_record"]
 continue.
 """
 
+PUSH_PATH, FAILED_PATH = "push.json", "failed.json"
+"""The last parts of two endpoints of a protocol, by convention."""
+
 PushFunction: TypeAlias = Post | Callable[[Any, NodeClient], Mapping[Any, str] | None]
 PullFunction: TypeAlias = Get | Callable[[Any, NodeClient], Values | Mapping[Any, Values | str | None] | None]
 
@@ -51,6 +54,10 @@ class Push:
 
     A refused record is sent again by the next push, and later records of its entity wait behind it. After
     ``max_attempts`` refusals (None: the number in the settings) the ``policy`` applies: see `Policy`.
+
+    ``failed`` is the endpoint that lists the records which a node accepted and could not process. If it is omitted, it
+    is the path of `post` with ``failed.json`` in place of ``push.json``; a node without this endpoint works, too. With
+    ``""``, nodes are not asked.
     """
 
     send: PushFunction
@@ -58,6 +65,15 @@ class Push:
     batch_size: int | None = None
     max_attempts: int | None = None
     policy: Policy = "park_entity"
+    failed: str | None = None
+
+    @property
+    def failed_path(self) -> str | None:
+        """The endpoint that lists failed records; None where nodes are not asked for them."""
+        if self.failed is not None:
+            return self.failed or None
+        path = self.send.path if isinstance(self.send, Post) else ""
+        return path.removesuffix(PUSH_PATH) + FAILED_PATH if path.endswith(PUSH_PATH) else None
 
     @property
     def size(self) -> int | None:
@@ -141,6 +157,11 @@ class Protocol:
     def flags(self) -> tuple[Flags, ...]:
         """The flags of its push and its pull, as far as declared."""
         return tuple(direction.flags for direction in (self.push, self.pull) if direction is not None)
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether pulls ask nodes about its records: for results, or for failures only."""
+        return self.pull is not None or (self.push is not None and self.push.failed_path is not None)
 
     def __repr__(self) -> str:
         """Name and record class."""

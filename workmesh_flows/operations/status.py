@@ -11,8 +11,9 @@ from sqlalchemy import Engine
 
 from workmesh_flows.adapters.store.engine import translated_errors
 from workmesh_flows.adapters.store.entities import NodeTotals, totals_by_node, weights_by_node
+from workmesh_flows.adapters.store.failures import count_failures
 from workmesh_flows.adapters.store.missing_records import missing_records
-from workmesh_flows.adapters.store.protocol_tables import pull_tables
+from workmesh_flows.adapters.store.protocol_tables import pull_tables, push_tables
 from workmesh_flows.adapters.store.statements.counts import flag_counts
 from workmesh_flows.domain.criteria import EntityWeight
 from workmesh_flows.domain.node import Inventory
@@ -27,8 +28,9 @@ class Count:
 
     ``node`` is None where their entity has no node; ``owned`` is false where they have no entity.
     ``records`` = ``pending`` + ``in_flight`` + ``processed``. ``failed`` records are also counted as pending or in
-    flight; ``unprocessed`` are the failed ones in flight, which their node could not process. ``missing`` are those in
-    flight that their node did not have at the last pull, although it processed later ones.
+    flight; ``unprocessed`` are the failed ones in flight, which their node could not process: those whose result is the
+    reason, or of a protocol without results those that the node lists. ``missing`` are those in flight that their node
+    did not have at the last pull, although it processed later ones.
     """
 
     service: str
@@ -82,6 +84,10 @@ def _counts(engine: Engine, service: Service) -> list[Count]:
         with translated_errors(), engine.connect() as connection:
             rows = connection.execute(flag_counts(service, protocol)).all()
         missing = _missing(engine, service, protocol)
+        listed = Counter[tuple[str | None, bool]]()
+        if protocol.push is not None and protocol.pull is None:
+            listed = count_failures(engine, push_tables(service, protocol))
+        failed = [min(listed[row.node, bool(row.owned)], int(row.processed)) for row in rows]
         counts += [
             Count(
                 service.name,
@@ -90,13 +96,13 @@ def _counts(engine: Engine, service: Service) -> list[Count]:
                 bool(row.owned),
                 row.records,
                 int(row.pending),
-                int(row.failed),
-                int(row.in_flight),
-                int(row.processed),
-                int(row.unprocessed),
+                int(row.failed) + listed_here,
+                int(row.in_flight) + listed_here,
+                int(row.processed) - listed_here,
+                int(row.unprocessed) + listed_here,
                 missing[row.node],
             )
-            for row in rows
+            for row, listed_here in zip(rows, failed, strict=True)
         ]
     return counts
 

@@ -15,7 +15,7 @@ SUSPICIOUS_LATER = 10
 
 
 class RefusalState(StrEnum):
-    """The state of a refused record; the values are stored in the database."""
+    """The state of a refused or failed record; the values are stored in the database."""
 
     RETRYING = "trying"
     """It is sent again by the next push; later records of its entity wait behind it."""
@@ -25,11 +25,19 @@ class RefusalState(StrEnum):
     """It was refused for the last time; all records of its lane wait for a decision."""
     SKIPPED = "skipped"
     """It was refused for the last time and is not sent again; later records of its entity are sent."""
+    FAILED = "failed"
+    """Its node accepted it and could not process it; no record waits behind it."""
+    REPLAYED = "replayed"
+    """It failed, and the next push sends it again."""
 
     @property
     def label(self) -> str:
         """The state as tables and pages show it; the database keeps ``trying`` for a record that is retried."""
         return "retrying" if self is RefusalState.RETRYING else self.value
+
+
+REFUSED = (RefusalState.RETRYING, RefusalState.PARKED, RefusalState.BLOCKING, RefusalState.SKIPPED)
+"""The states of records whose node's last answer was no; records in the other states are failed ones."""
 
 
 def state_after(attempts: int, *, most: int, policy: Policy) -> RefusalState:

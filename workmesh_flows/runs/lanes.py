@@ -93,9 +93,7 @@ def _push(mesh: Mesh, name: str, selection: LaneSelection, limits: RunLimits) ->
 
 def _pull(mesh: Mesh, name: str, selection: LaneSelection) -> list[LaneResult]:
     protocols = [
-        protocol
-        for protocol in _protocols(mesh.service(name), selection.protocols)
-        if protocol.pull is not None
+        protocol for protocol in _protocols(mesh.service(name), selection.protocols) if protocol.is_asked
     ]
     with inventory_read_once():
         return run_lanes(mesh, name, "pull", selection.nodes, protocols, now=selection.now)

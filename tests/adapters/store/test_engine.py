@@ -27,12 +27,14 @@ PASSWORD = "pa55-w0rd"
 
 OWN = {
     "workmesh_conditions",
+    "workmesh_failure_marks",
     "workmesh_former_pushes",
     "workmesh_lanes",
     "workmesh_missing",
     "workmesh_moves",
     "workmesh_parked",
     "workmesh_plans",
+    "workmesh_replays",
     "workmesh_services",
 }
 

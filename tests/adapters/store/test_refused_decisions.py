@@ -86,7 +86,7 @@ def test_unknown_names_change_nothing(engine: Engine) -> None:
     there.bad.add(kind.key(101))
     run(engine, there)
     known = str(kind.key(101))
-    with pytest.raises(UnknownName, match="service orders has no refused record 'no uuid'"):
+    with pytest.raises(UnknownName, match="service orders has no refused or failed record 'no uuid'"):
         decide_refused(engine, there.service, "replay", records=[known, "no uuid"])
     with pytest.raises(
         UnknownName, match=f"service orders has no entity with refused records '{kind.key(2)}'"

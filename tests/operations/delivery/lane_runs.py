@@ -31,6 +31,7 @@ from workmesh_flows.operations.delivery.push import push_lane
 PING = "/api/1.0/ping.json"
 PUSH = "/api/1.0/order/push.json"
 STATUS = "/api/1.0/order/status.json"
+FAILED = "/api/1.0/order/failed.json"
 PULL = "/api/1.0/order/pull.json"
 QUICK = Limits(connect_timeout=1, read_timeout=5)
 

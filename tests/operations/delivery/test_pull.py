@@ -14,6 +14,7 @@ from sqlalchemy import Engine, text, update
 from sqlalchemy.orm import Session
 
 from tests.operations.delivery.lane_runs import (
+    FAILED,
     PULL,
     STATUS,
     as_node,
@@ -70,7 +71,7 @@ def test_a_node_that_has_processed_nothing_gives_nothing(engine: Engine) -> None
         report = pull(engine, shop_service(), node.node())
     assert counts(report) == NOTHING
     assert report.note == "the node has processed nothing yet"
-    assert node.paths() == [STATUS]
+    assert node.paths() == [STATUS, FAILED]
 
 
 @pytest.mark.parametrize("latest", [13, "13"])
@@ -176,7 +177,7 @@ def test_pulling_again_changes_nothing(engine: Engine) -> None:
         before = {number: (order.pull_time, order.score) for number, order in orders(engine).items()}
         node.asked.clear()
         assert counts(pull(engine, shop_service(), node.node())) == NOTHING
-    assert node.paths() == [STATUS]
+    assert node.paths() == [STATUS, FAILED]
     assert {number: (order.pull_time, order.score) for number, order in orders(engine).items()} == before
 
 

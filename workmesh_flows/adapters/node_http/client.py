@@ -70,6 +70,8 @@ class HttpNodeClient:
         """Called before each request is sent."""
         self.answered_at = ""
         """The ``Date`` of the last answer, as the node sent it."""
+        self.replay: str = ""
+        """A text that makes the Idempotency-Keys differ from those of the same requests before; "" for none."""
         self._urls: dict[str, httpx.URL] = {}
         self._connected = False
 
@@ -81,8 +83,8 @@ class HttpNodeClient:
     def post(self, path: str, payload: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any JSON
         """Post ``payload`` together with the API key and return the answer's ``value``.
 
-        The Idempotency-Key is derived from the lane, the path and the payload: a request that is sent again has the
-        same key. Raises NodeUnavailable, NodeMisconfigured, RequestCrashed, UnreadableAnswer, StaleEpoch, BatchTooLarge
+        The Idempotency-Key is derived from the lane, the path, the payload and ``replay``: a request that is sent again
+        has the same key. Raises NodeUnavailable, NodeMisconfigured, RequestCrashed, UnreadableAnswer, StaleEpoch, BatchTooLarge
         or RecordRefused.
         """
         content = encode(payload)
@@ -180,7 +182,10 @@ class HttpNodeClient:
 
     def _idempotency_key(self, path: str, content: bytes) -> str:
         lane = self._sender.lane if self._sender else ""
-        return hashlib.sha256(b"\0".join([lane.encode(), path.encode(), content])).hexdigest()
+        parts = [lane.encode(), path.encode(), content]
+        if self.replay:
+            parts.append(self.replay.encode())
+        return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
 
 @contextmanager

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Column
+from sqlalchemy import Column, ColumnElement, String, TypeDecorator, cast
 
 from workmesh_flows.domain.columns import python_type
 
@@ -29,3 +30,13 @@ def parse_key(column: Column[Any], value: Any) -> Any:  # noqa: ANN401 - any JSO
     if isinstance(key, int) and abs(key) > LARGEST_KEY:
         raise ValueError(f"{value!r} is no key")
     return key
+
+
+def is_one_of(key: Column[Any], texts: Sequence[str]) -> ColumnElement[bool]:
+    """The condition on records with one of these keys; compares the column itself, for its index, where possible."""
+    if isinstance(key.type, TypeDecorator):  # a user-defined type: which values it takes is unknown
+        return cast(key, String).in_(texts)
+    try:
+        return key.in_([parse_key(key, text) for text in texts])
+    except ValueError:
+        return cast(key, String).in_(texts)

@@ -16,6 +16,7 @@ from workmesh_flows.adapters.store.engine import translated_errors
 from workmesh_flows.adapters.store.former_pushes import write_former_pushes
 from workmesh_flows.adapters.store.protocol_tables import PushTables, all_pull_tables, all_push_tables
 from workmesh_flows.adapters.store.refused_records import forget_refusals_of_owners
+from workmesh_flows.adapters.store.replays import replay_moved
 from workmesh_flows.adapters.store.schema import moves, services
 from workmesh_flows.adapters.store.statements import moves as statements
 from workmesh_flows.adapters.store.statements.flags import reset_flags
@@ -59,7 +60,7 @@ def move(
     """
     again = Counter[Any]()
     for tables in all_push_tables(run.service):
-        again += _reset(run, tables, steps, repush=repush)
+        again += _reset(run, tables, steps, now, repush=repush)
     if repush:
         forget_refusals_of_owners(run.connection, run.service, [step.entity for step in steps])
     by_target = sorted(steps, key=lambda step: step.target)
@@ -118,8 +119,10 @@ def _write_node(
             )
 
 
-def _reset(run: AssignmentWriter, tables: PushTables, steps: Sequence[Step], *, repush: bool) -> Counter[Any]:
-    """Make records pending again; return their number by entity."""
+def _reset(
+    run: AssignmentWriter, tables: PushTables, steps: Sequence[Step], now: datetime, *, repush: bool
+) -> Counter[Any]:
+    """Make records pending again, failed ones as replays; return their number by entity."""
     again = Counter[Any]()
     if tables.pull_flags is None and not repush:
         return again  # without a pull, a pushed record is finished
@@ -133,7 +136,8 @@ def _reset(run: AssignmentWriter, tables: PushTables, steps: Sequence[Step], *, 
             write_former_pushes(run.connection, lane, [(row.id, as_utc(row.time)) for row in left])
         for rows in _some(pushed):
             ids = [row.id for row in rows]
-            run.connection.execute(reset_flags(tables, ids, pulled=repush))
+            run.connection.execute(reset_flags(tables, ids))
+            replay_moved(run.connection, tables, ids, now)
     return again
 
 

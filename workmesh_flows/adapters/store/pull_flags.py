@@ -32,6 +32,7 @@ from sqlalchemy.exc import StatementError
 from sqlalchemy.types import TypeEngine
 
 from workmesh_flows.adapters.store.engine import refuses_value, translated_errors
+from workmesh_flows.adapters.store.failures import save_failed_results
 from workmesh_flows.adapters.store.flag_rows import flag_row, write_rows
 from workmesh_flows.adapters.store.lanes import LaneLease
 from workmesh_flows.adapters.store.protocol_tables import PullTables
@@ -120,6 +121,7 @@ def _write_results(
             columns = [column_of(getattr(record, key)) for key in keys]
             write_rows(connection, write_flags(tables, flags, columns), rows)
             _read_back(connection, tables, columns, [row["workmesh_id"] for row in rows])
+        save_failed_results(connection, tables, results, time)
 
 
 def _read_back(

@@ -28,6 +28,7 @@ from workmesh_flows.adapters.store.refused_records import (
     read_refusals,
     save_refusals,
 )
+from workmesh_flows.adapters.store.replays import forget_replays
 from workmesh_flows.adapters.store.schema import lanes
 from workmesh_flows.adapters.store.statements.accepted import (
     DIVISION_BY_ZERO,
@@ -72,7 +73,9 @@ class PushFlags:
         lease = self._lease
         times = push_times(now, lease.last_push_time, len(pushed))
         retrying = self.refusals.retrying
-        recovered = [record_id for record_id in pushed if record_id in retrying] if retrying else []
+        replayed = self.refusals.replayed
+        again = {**retrying, **replayed} if replayed else retrying
+        recovered = [record_id for record_id in pushed if record_id in again] if again else []
         plain = not (refused or recovered) and answered and bool(pushed)
         if not (plain and self._write_in_one_statement(pushed, times)):
             self._write_in_transaction(pushed, times, refused, now, recovered, answered=answered)
@@ -81,7 +84,8 @@ class PushFlags:
         if answered:
             lease.failures, lease.breaker = 0, "closed"
         for record_id in recovered:
-            del retrying[record_id]
+            retrying.pop(record_id, None)
+            replayed.pop(record_id, None)
         for record_id, refusal in refused.items():
             retrying.pop(record_id, None)
             if refusal.state is RefusalState.RETRYING:
@@ -144,7 +148,9 @@ class PushFlags:
             if refused:
                 save_refusals(connection, tables, refused)
             if recovered:
-                forget_refusals(connection, tables, recovered)
+                # A row in this state is of a failure that was read from the node after it got the record again.
+                forget_refusals(connection, tables, recovered, keep=RefusalState.FAILED)
+                forget_replays(connection, tables, recovered)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The list of refused records, each with its node and the number of records that wait behind it."""
+"""The list of refused and failed records, each with its node and the number of records that wait behind it."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ from workmesh_flows.adapters.store.keys import parse_key
 from workmesh_flows.adapters.store.protocol_tables import PushTables
 from workmesh_flows.adapters.store.schema import parked
 from workmesh_flows.adapters.store.statements.pending import count_pending
-from workmesh_flows.adapters.store.statements.refused import refused_in
+from workmesh_flows.adapters.store.statements.refused import listed_in, refused_in
 from workmesh_flows.planning.refusals import RefusalState
+
+HOLDS_NOTHING = (RefusalState.SKIPPED, RefusalState.FAILED, RefusalState.REPLAYED)
+"""The states of records behind which no record waits."""
 
 
 @dataclass(frozen=True, slots=True)
 class RefusedRecord:
-    """A refused record.
+    """A refused or failed record.
 
     ``waiting`` counts the records that wait behind it: those of its entity, or all of its lane where it blocks that.
     ``node`` is the node to which its entity is assigned now, None where it has none.
@@ -39,12 +42,12 @@ class RefusedRecord:
 
 
 def refused_records(engine: Engine, tables: PushTables) -> list[RefusedRecord]:
-    """The records of a protocol that were refused and not pushed since; the earliest refused is first."""
+    """The records of a protocol that were refused and not pushed since, or have failed; the earliest is first."""
     entities = tables.entities
     query = (
         select(parked, entities.node.label("node"))
         .join(entities.table, cast(entities.key, String) == parked.c.owner, isouter=True)
-        .where(refused_in(tables))
+        .where(listed_in(tables))
         .order_by(parked.c.since, parked.c.record)
     )
     with translated_errors(), engine.connect() as connection:
@@ -54,10 +57,10 @@ def refused_records(engine: Engine, tables: PushTables) -> list[RefusedRecord]:
         pending: dict[str, int] = dict(connection.execute(_pending_of_owners(tables)).all())
         blocked = {row.node for row in rows if row.state == RefusalState.BLOCKING and row.node is not None}
         lanes = {node: connection.scalar(count_pending(tables, node)) or 0 for node in blocked}
-    refused = Counter(row.owner for row in rows)
+    refused = Counter(row.owner for row in rows if row.state != RefusalState.FAILED)
 
     def count_behind(row: Any) -> int:  # noqa: ANN401 - a result row
-        if row.state == RefusalState.SKIPPED:
+        if row.state in HOLDS_NOTHING:
             return 0
         if row.state == RefusalState.BLOCKING and row.node is not None:
             return lanes[row.node] - 1

@@ -8,12 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
-    Column,
-    ColumnElement,
     Connection,
     Engine,
     String,
-    TypeDecorator,
     and_,
     bindparam,
     cast,
@@ -24,13 +21,14 @@ from sqlalchemy import (
 )
 
 from workmesh_flows.adapters.store.engine import translated_errors
-from workmesh_flows.adapters.store.keys import parse_key
+from workmesh_flows.adapters.store.keys import is_one_of
 from workmesh_flows.adapters.store.protocol_tables import PushTables, entity_table
+from workmesh_flows.adapters.store.replays import read_replays, replay_pending
 from workmesh_flows.adapters.store.schema import parked
-from workmesh_flows.adapters.store.statements.refused import refused_in
+from workmesh_flows.adapters.store.statements.refused import listed_in, refused_in
 from workmesh_flows.adapters.store.values import as_utc, stored_text
 from workmesh_flows.domain.service import Service
-from workmesh_flows.planning.refusals import RefusalState
+from workmesh_flows.planning.refusals import REFUSED, RefusalState
 
 AT_ONCE = 500
 """Keys in one statement."""
@@ -51,11 +49,13 @@ class Refusals:
     """The refused records of one protocol on one node, as a run over a lane knows them.
 
     ``retrying`` has the records that are sent again, by id; ``has_parked`` is true where the protocol has other refused
-    records, on whichever node, which must not be read.
+    records, on whichever node, which must not be read. ``replayed`` has the failed records that are pending again, and
+    when each was replayed.
     """
 
     retrying: dict[Any, RetryingRecord] = field(default_factory=dict)
     has_parked: bool = False
+    replayed: dict[Any, datetime] = field(default_factory=dict)
 
     def counted_since(self, time: datetime | None) -> dict[Any, RetryingRecord]:
         """The retrying records whose last refusal was counted at this time or later; none where it is None."""
@@ -80,7 +80,12 @@ class Refusal:
 
 
 def read_refusals(engine: Engine, tables: PushTables, node: str) -> Refusals:
-    """Read the refused records of a lane; first deletes those of the protocol that are no longer pending."""
+    """Read the refused records of a lane; first deletes those of the protocol that are no longer pending.
+
+    A failed record that somebody else made pending again is replayed.
+    """
+    replay_pending(engine, tables, node)
+    replayed = read_replays(engine, tables)
     ids = forget_settled(engine, tables)
     query = select(parked.c.record, parked.c.attempts, parked.c.since).where(
         refused_in(tables), parked.c.state == RefusalState.RETRYING
@@ -96,7 +101,7 @@ def read_refusals(engine: Engine, tables: PushTables, node: str) -> Refusals:
             record_id: RetryingRecord(owner, *rows[record_id], last=as_utc(last or rows[record_id][1]))
             for record_id, owner, last in _owners(connection, tables, node, list(rows))
         }
-        return Refusals(retrying, has_parked=connection.scalar(others) is not None)
+        return Refusals(retrying, connection.scalar(others) is not None, replayed)
 
 
 def _owners(
@@ -123,7 +128,7 @@ def forget_settled(engine: Engine, tables: PushTables) -> dict[str, Any]:
         texts = list(connection.scalars(select(parked.c.record).where(rows)))
         for start in range(0, len(texts), AT_ONCE):
             query = select(cast(key, String), key).where(success.is_not(True))
-            some = query.where(_is_one_of(key, texts[start : start + AT_ONCE]))
+            some = query.where(is_one_of(key, texts[start : start + AT_ONCE]))
             ids.update(connection.execute(some).all())
     gone = [text for text in texts if text not in ids]
     if gone:
@@ -133,16 +138,6 @@ def forget_settled(engine: Engine, tables: PushTables) -> dict[str, Any]:
                     delete(parked).where(rows, parked.c.record.in_(gone[start : start + AT_ONCE]))
                 )
     return ids
-
-
-def _is_one_of(key: Column[Any], texts: Sequence[str]) -> ColumnElement[bool]:
-    """The condition on records with one of these keys; compares the column itself, for its index, where possible."""
-    if isinstance(key.type, TypeDecorator):  # a user-defined type: which values it takes is unknown
-        return cast(key, String).in_(texts)
-    try:
-        return key.in_([parse_key(key, text) for text in texts])
-    except ValueError:
-        return cast(key, String).in_(texts)
 
 
 def blocking_record(engine: Engine, tables: PushTables, node: str) -> tuple[str, str] | None:
@@ -164,7 +159,7 @@ def save_refusals(connection: Connection, tables: PushTables, refused: Mapping[A
 
     A record that was skipped by a person while it was being sent stays skipped.
     """
-    forget_refusals(connection, tables, list(refused), keep_skipped=True)
+    forget_refusals(connection, tables, list(refused), keep=RefusalState.SKIPPED)
     key = tables.id
     names = ("service", "protocol", "record", "owner", "state", "attempts", "reason", "since")
     row = select(
@@ -174,7 +169,7 @@ def save_refusals(connection: Connection, tables: PushTables, refused: Mapping[A
         cast(tables.joined.owner, String),
         *(bindparam(f"workmesh_{name}", type_=parked.c[name].type) for name in names[4:]),
     )
-    skipped = select(parked.c.record).where(refused_in(tables), parked.c.record == cast(key, String))
+    skipped = select(parked.c.record).where(listed_in(tables), parked.c.record == cast(key, String))
     found = row.select_from(tables.joined.source).where(
         key == bindparam("workmesh_id", type_=key.type), ~skipped.exists()
     )
@@ -194,12 +189,10 @@ def save_refusals(connection: Connection, tables: PushTables, refused: Mapping[A
 
 
 def forget_refusals(
-    connection: Connection, tables: PushTables, ids: Sequence[Any], *, keep_skipped: bool = False
+    connection: Connection, tables: PushTables, ids: Sequence[Any], *, keep: RefusalState
 ) -> None:
-    """Delete the refusals of these records; with ``keep_skipped`` not those that were skipped."""
-    rows = refused_in(tables)
-    if keep_skipped:
-        rows = and_(rows, parked.c.state != RefusalState.SKIPPED)
+    """Delete the rows of these records, except those in the state to ``keep``."""
+    rows = and_(listed_in(tables), parked.c.state != keep)
     for start in range(0, len(ids), AT_ONCE):
         some = [
             cast(literal(record_id, tables.id.type), String) for record_id in ids[start : start + AT_ONCE]
@@ -208,10 +201,13 @@ def forget_refusals(
 
 
 def forget_refusals_of_owners(connection: Connection, service: Service, owners: Collection[Any]) -> None:
-    """Delete the refusals of all records of these entities: their attempts are counted from zero again."""
+    """Delete the refusals of all records of these entities: their attempts are counted from zero again.
+
+    Failed records are not concerned.
+    """
     key = entity_table(service).key
     listed = list(owners)
     for start in range(0, len(listed), AT_ONCE):
         some = [cast(literal(owner, key.type), String) for owner in listed[start : start + AT_ONCE]]
-        rows = parked.c.service == service.name
+        rows = and_(parked.c.service == service.name, parked.c.state.in_(REFUSED))
         connection.execute(delete(parked).where(rows, parked.c.owner.in_(some)))

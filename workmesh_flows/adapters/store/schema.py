@@ -88,12 +88,37 @@ parked = Table(
         "record", String(NAME_LENGTH), primary_key=True, comment="its id, as the database casts it to text"
     ),
     Column("owner", String(NAME_LENGTH), nullable=False, comment="the key of its entity, cast likewise"),
-    Column("state", String(8), nullable=False, comment="trying, parked, blocking or skipped"),
-    Column("attempts", Integer, nullable=False, comment="number of refusals"),
-    Column("reason", Text, nullable=False, comment="of the last refusal"),
-    Column("since", UtcDateTime, nullable=False, comment="of the first refusal"),
+    Column(
+        "state",
+        String(8),
+        nullable=False,
+        comment="trying, parked, blocking or skipped; failed or replayed",
+    ),
+    Column("attempts", Integer, nullable=False, comment="number of refusals, 1 for a failed record"),
+    Column("reason", Text, nullable=False, comment="of the last refusal or failure"),
+    Column("since", UtcDateTime, nullable=False, comment="of the first refusal, the failure or the replay"),
 )
-"""Records that were refused and not pushed since: the number of refusals, the last reason, and the state."""
+"""Refused records that were not pushed since, and records that their node could not process: state and last reason."""
+
+replays = Table(
+    "workmesh_replays",
+    own,
+    Column("service", String(NAME_LENGTH), primary_key=True),
+    Column("protocol", String(NAME_LENGTH), primary_key=True),
+    Column("record", String(NAME_LENGTH), primary_key=True, comment="its id, as in workmesh_parked"),
+    Column("replayed_at", UtcDateTime, nullable=False, comment="part of the Idempotency-Key"),
+)
+"""Failed records that are pending again: until its node has accepted one, it is sent with a key of its replay."""
+
+failure_marks = Table(
+    "workmesh_failure_marks",
+    own,
+    Column("service", String(NAME_LENGTH), primary_key=True),
+    Column("protocol", String(NAME_LENGTH), primary_key=True),
+    Column("node", String(NAME_LENGTH), primary_key=True),
+    Column("mark", String(NAME_LENGTH), nullable=False, comment="as the node gave it"),
+)
+"""How far the failures of each lane were read from its node."""
 
 former_pushes = Table(
     "workmesh_former_pushes",

@@ -18,6 +18,8 @@ def push_call_problems(push: Push) -> Iterator[str]:
     if push.policy not in get_args(Policy):
         choices = ", ".join(map(repr, get_args(Policy)))
         yield f"push policy must be one of {choices}, not {described(push.policy)}"
+    if push.failed is not None and push.failed != "":
+        yield from _path_problems("push failed", push.failed)
     yield from _sending_problems("push", push.send, push.batch_size, ready_made=Post)
     if not isinstance(push.send, Post):
         return

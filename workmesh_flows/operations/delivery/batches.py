@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from time import monotonic
 from typing import Any
 
@@ -72,6 +73,7 @@ class BatchDelivery:
             batch = self._up_to_retried(
                 self._up_to_dependent(fresh[at : at + min(allowed, self.tally.not_reached)])
             )
+            batch = self._of_one_replay(batch)
             at += len(batch)
             self.tally.not_reached -= len(batch)
             yield batch
@@ -160,17 +162,29 @@ class BatchDelivery:
         at = next((at for at, item in enumerate(batch) if item.id in retrying), len(batch))
         return batch[: max(at, 1)]
 
+    def _of_one_replay(self, batch: Sequence[Sendable]) -> Sequence[Sendable]:
+        """The batch up to a record that was replayed at another time than the first one, or was not replayed."""
+        replayed = self.results.flags.refusals.replayed
+        if not replayed:
+            return batch
+        time = replayed.get(batch[0].id)
+        return list(takewhile(lambda item: replayed.get(item.id) == time, batch))
+
     def _send(self, part: Sequence[Sendable], *, doubted: bool) -> SendResult:
         """Send a part. Where the node did not answer but answers a ping, the part is at fault, or too much at once."""
         limits = self.context.limits
         self.rate.wait(len(part), self.lease.lost)
         self.lease.check(self.context.engine, self.clock, limits.lease_seconds)
+        replayed = self.results.flags.refusals.replayed.get(part[0].id)
+        self.client.replay = replayed.isoformat() if replayed else ""
         try:
             return send(self.tables, part, self.client, doubted=doubted, at_most=limits.max_request_bytes)
         except NodeUnavailable as error:
             if not error.interrupted:
                 raise
             return self._not_answered(part, error)
+        finally:
+            self.client.replay = ""
 
     def _not_answered(self, part: Sequence[Sendable], error: NodeUnavailable) -> SendResult:
         """Ping the node; one accident with a single record counts against nothing, so it is sent again."""

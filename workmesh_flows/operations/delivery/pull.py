@@ -1,4 +1,4 @@
-"""Pull: request the results of the records that a node has processed."""
+"""Pull: request the results of the records that a node has processed, and what it could not process."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from workmesh_flows.adapters.store.pullable_records import PullableReader, readi
 from workmesh_flows.adapters.store.record_pages import Page
 from workmesh_flows.domain.calls import Get
 from workmesh_flows.domain.reports import PullReport, Tally
+from workmesh_flows.operations.delivery.failures import read_failures
 from workmesh_flows.operations.delivery.lane_context import LaneContext, page_size, stop_on_errors
 from workmesh_flows.operations.delivery.latest_processed import (
     NEVER,
@@ -37,7 +38,8 @@ def pull_lane(context: LaneContext) -> PullReport:
 
     Results and flags of a batch are written in one transaction: after a crash between fetching and writing they are
     only fetched again. Raises LaneBusy, LanePaused, LaneLost, or LaneStopped where the node or the database stops the
-    run; a node that names a record which was never sent to it is misconfigured, and nothing is pulled.
+    run; a node that names a record which was never sent to it is misconfigured, and nothing is pulled. Where the
+    protocol has no pull, only the node's failures are read.
     """
     lane, clock = context.lane("pull"), context.clock()
     start, tally, notes = monotonic(), Tally(), list[str]()
@@ -47,22 +49,31 @@ def pull_lane(context: LaneContext) -> PullReport:
         seconds = monotonic() - start
         return PullReport(lane.protocol, lane.node, *figures, seconds, tally.reasons, "; ".join(notes))
 
-    with context.lease(lane, clock) as lease, stop_on_errors(context, lease, clock, tally, report):
-        collect_processed(context, lease, clock, tally, notes)
+    with (
+        context.lease(lane, clock) as lease,
+        stop_on_errors(context, lease, clock, tally, report),
+        context.client(lease, clock) as client,
+    ):
+        if context.protocol.pull is not None:
+            collect_processed(context, lease, clock, client, tally, notes)
+        read_failures(context, lease, clock, client, tally)
+        save_recovery(context.engine, lease)
     tally.check(str(lane))
     return report()
 
 
-def collect_processed(
-    context: LaneContext, lease: LaneLease, clock: Clock, tally: Tally, notes: list[str]
+def collect_processed(  # noqa: PLR0913, PLR0917 - each is one fact of the run
+    context: LaneContext,
+    lease: LaneLease,
+    clock: Clock,
+    client: HttpNodeClient,
+    tally: Tally,
+    notes: list[str],
 ) -> None:
     """Collect what the node has processed, in a leased lane; ``notes`` receives sentences for the report."""
     tables = pull_tables(context.service, context.protocol)
     size, by_id = tables.pull.page, isinstance(tables.pull.fetch, Get)
-    with (
-        reading_pullable(context.engine, tables, context.node.name) as reader,
-        context.client(lease, clock) as client,
-    ):
+    with reading_pullable(context.engine, tables, context.node.name) as reader:
         client.before_request = reader.transactions.end
         collection = _Collection(context, tables, lease, clock, client, tally)
         ask = partial(collection.collect, certain=False) if by_id else None

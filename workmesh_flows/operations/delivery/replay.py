@@ -1,4 +1,4 @@
-"""Replay: list refused records, and decide about them."""
+"""Replay: list refused and failed records, and decide about them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from workmesh_flows.errors import ConfigurationError
 
 
 def list_refused(engine: Engine, mesh: Mesh, names: Sequence[str] = ()) -> list[RefusedRecord]:
-    """The refused records of the named services, or of all, those that are retrying included; raises UnknownName."""
+    """The refused and failed records of the named services, or of all; raises UnknownName."""
     chosen = [mesh.service(name) for name in names] or mesh.services
     return [
         record
@@ -33,11 +33,17 @@ def decide_refused(  # noqa: PLR0913 - each narrows the choice
     protocols: Sequence[Protocol] = (),
     records: Sequence[str] = (),
     entities: Sequence[str] = (),
+    failed: bool = False,
 ) -> int:
-    """Replay or skip refused records; return their number. Skipping needs named records or entities: it loses data.
+    """Replay or skip refused records, or replay ``failed`` ones; return their number.
 
-    Raises ConfigurationError where none are named to be skipped, UnknownName where a named one was not refused.
+    Skipping needs named records or entities: it loses data. Raises ConfigurationError where none are named to be skipped, or ``failed`` ones are to be, UnknownName where a named
+    one was not refused, or has not failed.
     """
+    if decision == "skip" and failed:
+        raise ConfigurationError(
+            "a failed record cannot be skipped: its node has it already; replay it, or leave it"
+        )
     if decision == "skip" and not (records or entities):
         raise ConfigurationError(
             "name the records or entities to skip: a skipped record is not sent any more (workmesh failed lists them)"
@@ -47,4 +53,4 @@ def decide_refused(  # noqa: PLR0913 - each narrows the choice
         for protocol in protocols or service.protocols
         if protocol.push is not None
     ]
-    return decide(engine, service, chosen, decision, records=records, entities=entities)
+    return decide(engine, service, chosen, decision, records=records, entities=entities, failed=failed)

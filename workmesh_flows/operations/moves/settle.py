@@ -67,6 +67,8 @@ def _pull(context: MoveContext, source: str, pulls: Sequence[LaneLease]) -> None
     node = context.inventory().node(source)
     for lease in pulls:
         protocol = context.service.protocol(lease.lane.protocol)
+        if protocol.pull is None:
+            continue
         lane_context = LaneContext(
             context.engine, context.service, protocol, node, context.holder, context.limits
         )
@@ -75,7 +77,8 @@ def _pull(context: MoveContext, source: str, pulls: Sequence[LaneLease]) -> None
             until = f"it asked for a pause until {lease.retry_at:%Y-%m-%d %H:%M:%S} UTC"
             raise NodeUnavailable(until, node=source, retry_at=lease.retry_at)
         tally = Tally()
-        collect_processed(lane_context, lease, clock, tally, [])
+        with lane_context.client(lease, clock) as client:
+            collect_processed(lane_context, lease, clock, client, tally, [])
         tally.check(str(lease.lane))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -18,7 +19,13 @@ from sqlalchemy import (
     select,
 )
 
-from workmesh_flows.adapters.store.protocol_tables import entity_table, join_owner, protocol_tables
+from workmesh_flows.adapters.store.keys import is_one_of
+from workmesh_flows.adapters.store.protocol_tables import (
+    PushTables,
+    entity_table,
+    join_owner,
+    protocol_tables,
+)
 from workmesh_flows.domain.protocol import Protocol
 from workmesh_flows.domain.service import Service
 
@@ -45,6 +52,18 @@ def flag_counts(service: Service, protocol: Protocol) -> Select[Any]:
             _count(and_(pushed.is_(True), pulled.is_(True))).label("processed"),
         )
         .select_from(joined.source)
+        .group_by(joined.node, owned)
+    )
+
+
+def failed_counts(tables: PushTables, texts: Sequence[str]) -> Select[Any]:
+    """One row per node with the number of those of these records, by their keys as text, that were pushed."""
+    joined = join_owner(tables.entities, tables.protocol, outer=True)
+    owned = joined.owner.is_not(null())
+    return (
+        select(joined.node.label("node"), owned.label("owned"), func.count().label("failed"))
+        .select_from(joined.source)
+        .where(is_one_of(tables.id, texts), tables.push_flags.success.is_(True))
         .group_by(joined.node, owned)
     )
 

@@ -29,10 +29,10 @@ def write_flags(tables: ProtocolTables, flags: FlagColumns, values: Collection[C
     )
 
 
-def reset_flags(tables: PushTables, ids: Collection[Any], *, pulled: bool) -> Update:
-    """Make records pending again; with ``pulled`` their results are pulled again as well."""
+def reset_flags(tables: PushTables, ids: Collection[Any]) -> Update:
+    """Make records pending again; their results are pulled again as well."""
     columns = [*tables.push_flags.all]
-    if pulled and tables.pull_flags is not None:
+    if tables.pull_flags is not None:
         columns += tables.pull_flags.all
     table = written_table(tables.record)
     nulls = {table.c[column.key]: None for column in columns}

@@ -47,11 +47,15 @@ def pushed(tables: PushTables, owners: Collection[Any], *, everything: bool) -> 
 
 
 def count_in_flight(tables: PullTables, owners: Collection[Any]) -> Select[Any]:
-    """The number of records of these entities that were pushed and are not pulled."""
+    """The number of records of these entities that were pushed and are not pulled, without those that failed."""
     return (
         select(func.count())
         .select_from(tables.joined.source)
-        .where(tables.joined.owner.in_(owners), tables.push_flags.success.is_(True), ~_is_pulled(tables))
+        .where(
+            tables.joined.owner.in_(owners),
+            tables.push_flags.success.is_(True),
+            tables.pull_flags.success.is_(None),
+        )
     )
 
 

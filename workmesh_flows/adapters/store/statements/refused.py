@@ -6,12 +6,22 @@ from sqlalchemy import ColumnElement, String, and_, cast, select
 
 from workmesh_flows.adapters.store.protocol_tables import ProtocolTables
 from workmesh_flows.adapters.store.schema import parked
-from workmesh_flows.planning.refusals import RefusalState
+from workmesh_flows.planning.refusals import REFUSED, RefusalState
+
+
+def listed_in(tables: ProtocolTables) -> ColumnElement[bool]:
+    """The condition that selects the rows of one protocol in the table of refused and failed records."""
+    return and_(parked.c.service == tables.service.name, parked.c.protocol == tables.protocol.name)
 
 
 def refused_in(tables: ProtocolTables) -> ColumnElement[bool]:
-    """The condition that selects the rows of one protocol in the table of refused records."""
-    return and_(parked.c.service == tables.service.name, parked.c.protocol == tables.protocol.name)
+    """The condition that selects the refused records of one protocol."""
+    return and_(listed_in(tables), parked.c.state.in_(REFUSED))
+
+
+def failed_in(tables: ProtocolTables) -> ColumnElement[bool]:
+    """The condition that selects the failed records of one protocol."""
+    return and_(listed_in(tables), parked.c.state == RefusalState.FAILED)
 
 
 def not_parked(tables: ProtocolTables) -> ColumnElement[bool]:

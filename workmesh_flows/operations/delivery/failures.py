@@ -1,0 +1,90 @@
+"""Failures at a node: reading the records that it accepted and could not process, where it lists them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from workmesh_flows.adapters.node_http.client import HttpNodeClient
+from workmesh_flows.adapters.store.engine import Clock
+from workmesh_flows.adapters.store.failures import forget_ended_failures, read_mark, save_listed_failures
+from workmesh_flows.adapters.store.lanes import LaneLease
+from workmesh_flows.adapters.store.protocol_tables import push_tables
+from workmesh_flows.adapters.store.schema import NAME_LENGTH
+from workmesh_flows.domain.calls import NO_REASON
+from workmesh_flows.domain.reports import Tally
+from workmesh_flows.errors import (
+    BatchTooLarge,
+    NodeMisconfigured,
+    NodeUnavailable,
+    RecordRefused,
+    RequestCrashed,
+    UnreadableAnswer,
+)
+from workmesh_flows.operations.delivery.lane_context import LaneContext
+
+logger = logging.getLogger(__name__)
+
+MOST_PAGES = 200
+"""Pages that one run reads of a lane, so that it ends; the next run reads the rest."""
+
+
+def read_failures(
+    context: LaneContext, lease: LaneLease, clock: Clock, client: HttpNodeClient, tally: Tally
+) -> None:
+    """Read what a node lists as failed since the last time, and save it page by page.
+
+    A node that has no such list is not at fault: nothing is said. Raises NodeUnavailable where the node does not answer a
+    ping either, unless the protocol has results: these were pulled.
+    """
+    tables = push_tables(context.service, context.protocol)
+    path = tables.push.failed_path
+    forget_ended_failures(context.engine, tables)
+    if path is None:
+        return
+    mark = read_mark(context.engine, lease.lane)
+    for _ in range(MOST_PAGES):
+        lease.check(context.engine, clock, context.limits.lease_seconds)
+        try:
+            page = _ask(client, path, mark)
+        except NodeUnavailable:
+            if context.protocol.pull is None:
+                raise
+            return
+        if page is None:
+            return
+        reasons, following = page
+        new = mark if following is None else following
+        if reasons or new != mark:
+            saved = save_listed_failures(context.engine, lease, tables, reasons, following, clock())
+            tally.selected += len(saved)
+            tally.add_failed(saved)
+        if not reasons or new == mark:
+            return
+        mark = new
+
+
+def _ask(client: HttpNodeClient, path: str, mark: str | None) -> tuple[dict[Any, str], str | None] | None:
+    """A page of failures, as reasons by id, and the mark behind it; None where the node offers none."""
+    try:
+        value = client.post(path, {"after": mark})
+    except (NodeMisconfigured, RecordRefused, RequestCrashed, UnreadableAnswer, BatchTooLarge) as error:
+        logger.debug("node %s does not list failures: %s", client.name, error)
+        return None
+    except NodeUnavailable as error:
+        if error.retry_at is not None:
+            raise
+        client.ping()
+        return None
+    entries = value.get("failed") if isinstance(value, Mapping) else None
+    if not isinstance(entries, list):
+        return None
+    reasons = {
+        entry["id"]: client.scrub(str(entry.get("reason") or "")) or NO_REASON
+        for entry in entries
+        if isinstance(entry, Mapping) and isinstance(entry.get("id"), str | int)
+    }
+    following = value.get("next")
+    is_mark = isinstance(following, str) and 0 < len(following) <= NAME_LENGTH
+    return reasons, following if is_mark else None
