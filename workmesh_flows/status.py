@@ -58,7 +58,7 @@ def lane_status(mesh: Mesh) -> pd.DataFrame:
 
 
 def refused_records(mesh: Mesh, services: Sequence[str] = ()) -> pd.DataFrame:
-    """One row for each refused record of these services, or of all, in the order of the first refusal; raises UnknownName."""
+    """One row for each refused or failed record of these services, or of all, the earliest first; raises UnknownName."""
     from workmesh_flows.operations.delivery.replay import list_refused
     from workmesh_flows.reporting.status_tables import refused_table
 

@@ -29,6 +29,7 @@ from workmesh_flows.observability import tags as tag_module
         ("assign", {"entities": ["17"], "repush": True}, "repush 17 of s"),
         ("assign", {"entities": ["1", "2"], "reassign": True, "repush": True}, "reassign and repush 1, 2 of s"),
         ("replay", {}, "replay refused records of s"),
+        ("replay", {"failed": True}, "replay failed records of s"),
         ("replay", {"records": ["3"], "skip": True}, "skip 3 of s"),
         ("replay", {"entities": ["9"]}, "replay records of 9 of s"),
         ("rebalance", {"dry_run": True, "plan": None}, "rebalance s (dry run)"),

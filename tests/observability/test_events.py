@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, update
 
+from tests.operations.delivery.lane_runs import FAILED
 from tests.operations.delivery.refusals import few_attempts, refusing_these
 from tests.support.fleet import Fleet
 from tests.support.prefect_api import post
-from tests.support.scripted_node import API_KEY, Answer, scripted_node
+from tests.support.scripted_node import API_KEY, Answer, Asked, scripted_node, success
 from tests.support.serving_process import ROOT
 from tests.support.shop import Shop, write_orders, write_shops
 from workmesh_flows import Mesh
@@ -200,3 +201,27 @@ def test_a_run_ends_although_the_event_queue_does_not_empty(monkeypatch: pytest.
     assert not flush_events(0.05)
     stuck.set()
     assert flush_events()
+
+
+def test_failed_records_are_reported_once_and_again_when_they_are_replayed(fleet: Fleet, seen: Any) -> None:
+    write_shops(fleet.engine, ["n1"])
+    write_orders(fleet.engine, [1] * 3)
+    flows = flows_of(fleet)
+
+    def script(asked: Asked) -> Answer:
+        if asked.path == FAILED:
+            return success({"failed": [{"id": 2, "reason": "a bug"}], "next": "1"})
+        return success(None)
+
+    with scripted_node(script) as node:
+        fleet.register("n1", node.port, API_KEY)
+        flows.push()
+        flows.pull()
+        flows.pull()
+        (failed,) = seen(1)
+        assert failed["event"] == "workmesh.record.failed"
+        assert failed["resource"]["prefect.resource.id"] == "workmesh.record.shop.orders/order/2"
+        assert failed["payload"] == {"reason": "a bug", "attempts": 1, "waiting": 0, "entity": "1"}
+        assert related(failed) == {"workmesh.node.n1", "workmesh.service.shop.orders"}
+        flows.replay(failed=True)
+    assert names(seen(2)) == ["workmesh.record.failed", "workmesh.record.recovered"]

@@ -154,7 +154,7 @@ def test_records_that_a_node_could_not_process_need_attention() -> None:
         text = page(replace(data, status=status), Anywhere())
         assert "**One problem needs attention.**" in text
         assert (
-            f"results missing: **[{S}/lead/n1/pull](page/{S})**, the node could not process 2 of its records"
+            f"records failed: **[{S}/lead/n1/pull](page/{S})**, the node could not process 2 of its records"
             in text
         )
 

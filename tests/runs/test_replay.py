@@ -77,7 +77,7 @@ def test_a_blocking_record_fails_runs_until_it_is_skipped(fleet: Fleet) -> None:
             flows.push()
         with pytest.raises(
             UnknownName,
-            match=r"service shop\.orders has no refused record '2'; workmesh failed lists the refused records",
+            match=r"service shop\.orders has no refused record '2'; workmesh failed lists these records",
         ):
             flows.replay(records=["1", "2"], skip=True)
         with pytest.raises(ConfigurationError, match="name the records or entities to skip"):
@@ -120,7 +120,7 @@ def test_the_commands_list_replay_and_skip_refused_records(
     monkeypatch.syspath_prepend(tmp_path)
     listed = workmesh(tmp_path, "failed")
     assert listed.returncode == 0, listed.stderr
-    assert "Refused records" in listed.stdout
+    assert "Refused and failed records" in listed.stdout
     assert "no good" in listed.stdout
     refused = CliRunner().invoke(app, ["replay", "--skip", "--no-push"])
     assert refused.exit_code == 1

@@ -1,4 +1,4 @@
-"""Commands about refused records: list them, send them again, or skip them."""
+"""Commands about refused and failed records: list them, send them again, or skip them."""
 
 from __future__ import annotations
 
@@ -15,20 +15,24 @@ RecordOption = Annotated[list[str] | None, typer.Option("--record", help=f"{text
 EntityOption = Annotated[
     list[str] | None, typer.Option("--entity", help=f"{texts.REFUSED_ENTITIES} {REPEATABLE}")
 ]
+FailedOption = Annotated[bool, typer.Option("--failed", help=texts.FAILED)]
 SkipOption = Annotated[bool, typer.Option("--skip", help=texts.SKIP)]
 PushOption = Annotated[bool, typer.Option("--push/--no-push", help=texts.PUSH_AFTERWARDS)]
 
 
 @app.command()
 def failed(service: ServiceArgument = None, mesh: MeshOption = None) -> None:
-    """Show refused records: state (retrying, parked, blocking, skipped), attempts, records waiting behind, reason."""
+    """Show refused and failed records: state, attempts, records waiting behind, reason.
+
+    Refused by their node: retrying, parked, blocking, skipped. Accepted, but not processed: failed, or replayed (pending).
+    """
     from workmesh_flows.status import refused_records
 
     frame = refused_records(mesh_of(mesh), [service] if service else [])
     if frame.empty:
-        typer.echo("no record is refused")
+        typer.echo("no record is refused or failed")
         return
-    show("Refused records (retrying, parked, blocking, skipped)", frame)
+    show("Refused and failed records (retrying, parked, blocking, skipped; failed, replayed)", frame)
 
 
 @app.command()
@@ -38,12 +42,13 @@ def replay(  # noqa: PLR0913, PLR0917 - each is an option
     record: RecordOption = None,
     entity: EntityOption = None,
     protocol: ProtocolOption = None,
+    failed: FailedOption = False,
     skip: SkipOption = False,
     push: PushOption = True,
 ) -> None:
     """Send parked and blocking records again, all or the named ones; with --record or --entity also retrying ones.
 
-    Or skip the named ones.
+    With --failed, send records again that a node accepted and could not process. Or skip the named refused ones.
     """
     run(
         "replay",
@@ -52,6 +57,7 @@ def replay(  # noqa: PLR0913, PLR0917 - each is an option
         records=record or [],
         entities=entity or [],
         protocols=protocol or [],
+        failed=failed,
         skip=skip,
         push=push,
     )

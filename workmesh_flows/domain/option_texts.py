@@ -20,8 +20,12 @@ RECORD_LIMIT = (
 SECONDS = "Start no batch in a lane after this many seconds of pushing. 0: no limit."
 NOW = "Skip back-off: also run lanes that are paused by a circuit breaker or at the request of their node."
 
-RECORDS = "Only these records, given by id. Default, if no entities are named either: all parked and blocking records."
-REFUSED_ENTITIES = "Only the refused records of these entities, given by key."
+RECORDS = "Only these records, given by id. Default, if no entities are named either: all parked and blocking records, or all failed ones."
+REFUSED_ENTITIES = "Only the refused records (with failed: the failed ones) of these entities, given by key."
+FAILED = (
+    "Send failed records again, all or the named ones: their nodes accepted them and could not process them. "
+    "A node processes a record once for each replay."
+)
 SKIP = "Skip the named records: they are never sent again, and records waiting behind them are released."
 PUSH_AFTERWARDS = "Push all lanes of these protocols afterwards."
 

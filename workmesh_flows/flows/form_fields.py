@@ -32,6 +32,7 @@ Records: TypeAlias = Annotated[list[str], Field(description=f"{texts.RECORDS} On
 RefusedEntities: TypeAlias = Annotated[
     list[str], Field(description=f"{texts.REFUSED_ENTITIES} One key per item.")
 ]
+FailedRecords: TypeAlias = Annotated[bool, Field(description=texts.FAILED)]
 Skip: TypeAlias = Annotated[bool, Field(description=texts.SKIP)]
 PushAfterwards: TypeAlias = Annotated[bool, Field(description=texts.PUSH_AFTERWARDS)]
 

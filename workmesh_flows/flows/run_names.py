@@ -35,7 +35,7 @@ def _of_service(action: str, subject: str, parameters: Mapping[str, Any]) -> str
         if records or entities:
             what = _listed(records, "records") if records else f"records of {_listed(entities, 'entities')}"
             return f"{verb} {what} of {subject}"
-        return f"{verb} refused records of {subject}"
+        return f"{verb} {'failed' if parameters.get('failed') else 'refused'} records of {subject}"
     where = f"{PREPOSITIONS[action]}{_listed(nodes, 'nodes')}" if nodes else ""
     what = _listed(protocols, "protocols") if protocols else subject
     return f"{action} {what}{where}"

@@ -77,11 +77,12 @@ def replay(  # noqa: PLR0913, PLR0917 - each is a field of the form
     records: fields.Records = EMPTY,
     entities: fields.RefusedEntities = EMPTY,
     protocols: fields.Protocols[str] = EMPTY,
+    failed: fields.FailedRecords = False,
     skip: fields.Skip = False,
     push: fields.PushAfterwards = True,
 ) -> RunResult:
-    """Send parked and blocking records again, all or the named ones, which may also be retrying; or skip the named ones."""
-    asked = lanes.ReplayRequest(records, entities, protocols, skip=skip, push=push)
+    """Send parked and blocking records, or failed ones, again, all or the named ones; or skip the named refused ones."""
+    asked = lanes.ReplayRequest(records, entities, protocols, failed=failed, skip=skip, push=push)
     return run(lanes.replay, mesh, service, asked)
 
 

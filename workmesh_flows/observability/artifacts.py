@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from workmesh_flows.operations.status import Status
 
 ROWS = 1_000
-"""Rows of refused records; the page of a table gets slow with thousands."""
+"""Rows of refused and failed records; the page of a table gets slow with thousands."""
 REFUSED_SHOWN = (
     "record",
     "state",
@@ -30,7 +30,7 @@ REFUSED_SHOWN = (
     "protocol",
     "service",
 )
-"""Columns of refused records, the most important first: the UI cuts the table on the right."""
+"""Columns of refused and failed records, the most important first: the UI cuts the table on the right."""
 
 
 def publish_status(status: Status) -> None:
@@ -92,12 +92,14 @@ def publish_page(key: str, page: str) -> None:
 
 
 def publish_refused(records: Sequence[RefusedRecord]) -> None:
-    """The table of refused records, in the order given."""
+    """The table of refused and failed records, in the order given."""
     from workmesh_flows.reporting.artifact_rows import rows_of, short
     from workmesh_flows.reporting.status_tables import refused_table
 
     if not records:
-        create_table_artifact(key=artifact_key("parked"), table=[], description="**No record is refused.**")
+        create_table_artifact(
+            key=artifact_key("parked"), table=[], description="**No record is refused or failed.**"
+        )
         return
     shown = f" The first {ROWS:,} of {len(records):,} are shown." if len(records) > ROWS else ""
     frame = refused_table(records[:ROWS])
@@ -107,8 +109,10 @@ def publish_refused(records: Sequence[RefusedRecord]) -> None:
         key=artifact_key("parked"),
         table=[{**row, "reason": short(row["reason"])} for row in table],
         description=(
-            "**Refused records.** `retrying` are sent again by the next push; `parked` and `blocking` wait for your decision: "
-            "fix them and run `replay`, or skip them; `skipped` are not sent any more. `waiting` is the number of records "
+            "**Refused and failed records.** `retrying` are sent again by the next push; `parked` and `blocking` wait for your decision: "
+            "fix them and run `replay`, or skip them; `skipped` are not sent any more. Nodes could not process `failed` ones: fix the "
+            "micro-service or the record and run `replay` with `failed`; `replayed` are sent again by the next push. `waiting` "
+            "is the number of records "
             f"that wait behind each.{shown}"
         ),
     )

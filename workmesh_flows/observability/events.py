@@ -19,6 +19,8 @@ Name: TypeAlias = Literal[
     "workmesh.lane.resumed",
     "workmesh.record.parked",
     "workmesh.record.released",
+    "workmesh.record.failed",
+    "workmesh.record.recovered",
     "workmesh.entity.unassigned",
     "workmesh.entity.assigned",
     "workmesh.node.unreachable",

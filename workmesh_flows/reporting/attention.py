@@ -63,7 +63,7 @@ def service_of(condition: Condition) -> str | None:
             return None
         case "lane stopped":
             return Lane.from_subject(condition.subject).service
-        case "record parked":
+        case "record parked" | "record failed":
             return RecordKey.from_subject(condition.subject).service
         case "entities unassigned":
             return condition.subject
@@ -95,11 +95,11 @@ def _unusable_weights(data: PageData, links: Links, services: Collection[str]) -
 
 
 def _missing_results(data: PageData, links: Links, services: Collection[str]) -> list[str]:
-    """Records that a node accepted and could not process: no later run repairs these."""
+    """Records that a node accepted and could not process: no later run repairs these by itself."""
     return [
-        f"- results missing: **{linked(_pull_lane(count.service, count.protocol, count.node), links.service(count.service))}**, "
-        f"the node could not process {count.unprocessed:,} of its records; the table of the pull gives the reasons. "
-        "Fix the micro-service or the records, then reassign their entities."
+        f"- records failed: **{linked(_pull_lane(count.service, count.protocol, count.node), links.service(count.service))}**, "
+        f"the node could not process {count.unprocessed:,} of its records; the page of the service and `workmesh failed` give the reasons. "
+        "Fix the micro-service or the records, then run replay with `failed`."
         for count in data.status.counts
         if count.service in services and count.node is not None and count.unprocessed
     ]

@@ -16,6 +16,9 @@ from workmesh_flows.reporting.markdown import brief, escaped, link, linked, pict
 from workmesh_flows.reporting.page_data import Links, PageData, Run
 from workmesh_flows.reporting.status_tables import NODE_COLUMNS, SERVICE_COLUMNS, nodes_table, services_table
 
+SHOWN_RECORDS = 200
+"""Refused and failed records on the page of a service."""
+
 
 def overview_page(data: PageData, links: Links) -> str:
     """The page of the whole mesh."""
@@ -125,7 +128,8 @@ def _this_day(time: datetime | None, now: datetime) -> str | datetime | None:
 
 
 def _refused(name: str, data: PageData) -> Iterable[str]:
-    """The refused records except skipped ones; the ids come last, since they are long."""
+    """The refused and failed records except skipped ones; the ids come last, since they are long."""
+    shown = [r for r in data.refused if r.service == name and r.state is not RefusalState.SKIPPED]
     rows = [
         (
             r.state.label,
@@ -137,14 +141,15 @@ def _refused(name: str, data: PageData) -> Iterable[str]:
             r.protocol,
             r.record,
         )
-        for r in data.refused
-        if r.service == name and r.state is not RefusalState.SKIPPED
+        for r in shown[:SHOWN_RECORDS]
     ]
     if rows:
-        yield "## Refused records"
+        more = f" The first {len(rows):,} of {len(shown):,} are shown." if len(shown) > len(rows) else ""
+        yield "## Refused and failed records"
         yield (
-            "The next push sends retrying records again; parked and blocking ones wait for your decision. Skipped records are "
-            "not listed here, but by `workmesh failed`."
+            "The next push sends retrying and replayed records again; parked and blocking ones wait for your decision. Nodes "
+            "could not process failed ones: run replay with `failed` after a fix. Skipped records are not listed here, but by "
+            f"`workmesh failed`.{more}"
         )
         yield table(("state", "reason", "attempts", "waiting", "since", "node", "protocol", "record"), rows)
 

@@ -1,4 +1,4 @@
-"""Nodes, services and refused records as tables, for artifacts, the command line and notebooks."""
+"""Nodes, services, and refused and failed records as tables, for artifacts, the command line and notebooks."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ REFUSED_COLUMNS = (
     "since",
     "reason",
 )
-"""Columns of the table of refused records."""
+"""Columns of the table of refused and failed records."""
 
 
 def refused_table(records: Sequence[RefusedRecord]) -> pd.DataFrame:
-    """One row per refused record: its state, its attempts, the number of records behind it, since when and why."""
+    """One row per refused or failed record: its state, its attempts, the number of records behind it, since when and why."""
     rows = [
         (
             r.service,

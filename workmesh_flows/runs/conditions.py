@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from prefect import get_run_logger
@@ -22,10 +22,13 @@ from workmesh_flows.runs.result import LaneResult, RunResult
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+UNDECIDED = {RefusalState.PARKED, RefusalState.BLOCKING}
+"""States of records that wait for a decision."""
 STARTED: dict[Kind, Name] = {
     "lane stopped": "workmesh.lane.stopped",
     "node unreachable": "workmesh.node.unreachable",
     "record parked": "workmesh.record.parked",
+    "record failed": "workmesh.record.failed",
     "entities unassigned": "workmesh.entity.unassigned",
 }
 """The event of a condition that starts."""
@@ -33,6 +36,7 @@ RESOLVED: dict[Kind, Name] = {
     "lane stopped": "workmesh.lane.resumed",
     "node unreachable": "workmesh.node.recovered",
     "record parked": "workmesh.record.released",
+    "record failed": "workmesh.record.recovered",
     "entities unassigned": "workmesh.entity.assigned",
 }
 """The event of a condition that is resolved."""
@@ -48,7 +52,8 @@ def report_conditions(
     changes = [
         _report_lanes(engine, result.lanes, status),
         _report_nodes(engine, status),
-        _report_parked(engine, refused, result.decided),
+        _report_records(engine, "record parked", refused, result.decided, UNDECIDED),
+        _report_records(engine, "record failed", refused, result.decided, {RefusalState.FAILED}),
     ]
     if result.assigning:
         changes.append(_report_unassigned(engine, status))
@@ -109,18 +114,25 @@ def _report_nodes(engine: Engine, status: Status) -> ConditionChanges:
     return found
 
 
-def _report_parked(
-    engine: Engine, refused: Sequence[RefusedRecord], decided: Sequence[RefusedRecord]
+def _report_records(
+    engine: Engine,
+    kind: Kind,
+    refused: Sequence[RefusedRecord],
+    decided: Sequence[RefusedRecord],
+    states: Collection[RefusalState],
 ) -> ConditionChanges:
-    """``decided`` has the records that are not refused any more since this run decided about them, among others."""
+    """Report the records in these states.
+
+    ``decided`` has the records that are not listed any more since this run decided about them, among others.
+    """
     known = {_subject(record): record for record in [*decided, *refused]}
-    parked = {
+    listed = {
         subject: record
         for subject, record in ((_subject(record), record) for record in refused)
-        if record.state in {RefusalState.PARKED, RefusalState.BLOCKING}
+        if record.state in states
     }
-    reasons = {subject: record.reason for subject, record in parked.items()}
-    found = compare_conditions(engine, "record parked", reasons)
+    reasons = {subject: record.reason for subject, record in listed.items()}
+    found = compare_conditions(engine, kind, reasons)
     for subject, reason, event in _events(found):
         record = known.get(subject)
         payload: dict[str, Any] = {"reason": reason}

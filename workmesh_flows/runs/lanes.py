@@ -34,11 +34,12 @@ class LaneSelection:
 
 @dataclass(frozen=True, slots=True)
 class ReplayRequest:
-    """A decision about refused records: about all that are parked or blocking, or about those named."""
+    """A decision about refused or ``failed`` records: all that are parked or blocking, or have failed, or those named."""
 
     records: Sequence[str] = ()
     entities: Sequence[str] = ()
     protocols: Sequence[str] = ()
+    failed: bool = False
     skip: bool = False
     push: bool = True
 
@@ -67,11 +68,13 @@ def sync(mesh: Mesh, name: str, selection: LaneSelection, limits: RunLimits) -> 
 
 
 def replay(mesh: Mesh, name: str, request: ReplayRequest) -> RunResult:
-    """Replay or skip refused records, push the records that are free again, then finish the run."""
+    """Replay or skip refused or failed records, push the records that are free again, then finish the run."""
     decision: Decision = "skip" if request.skip else "replay"
     with mesh_engine(mesh) as engine:
         before = list_refused(engine, mesh, [name])
-    number = tasks.decide_refused(mesh, name, decision, request.records, request.entities, request.protocols)
+    number = tasks.decide_refused(
+        mesh, name, decision, request.records, request.entities, request.protocols, request.failed
+    )
     records = counted(number, "record")
     if not request.push:
         summary = f"skipped {records}" if request.skip else f"released {records} for the next push"

@@ -58,7 +58,7 @@ def pull(mesh: Mesh, service: str, protocol: str, node: str, now: bool) -> PullR
 
 @task(
     name="decide",
-    task_run_name="{decision} refused records of {service}",
+    task_run_name="{decision} records of {service}",
     persist_result=True,
     cache_key_fn=key_in_run,
 )
@@ -69,11 +69,18 @@ def decide_refused(  # noqa: PLR0913, PLR0917 - each narrows the selection
     records: Sequence[str],
     entities: Sequence[str],
     protocols: Sequence[str],
+    failed: bool,
 ) -> int:
-    """Replay or skip refused records, and return their number; cached, since a second call would no longer find them."""
+    """Replay or skip refused or failed records; return their number, cached, since a second call would not find them."""
     declared = mesh.service(service)
     selected = [declared.protocol(protocol) for protocol in protocols]
     with mesh_engine(mesh) as engine:
         return replay.decide_refused(
-            engine, declared, decision, protocols=selected, records=records, entities=entities
+            engine,
+            declared,
+            decision,
+            protocols=selected,
+            records=records,
+            entities=entities,
+            failed=failed,
         )

@@ -15,7 +15,9 @@ from workmesh_flows.adapters.store.engine import translated_errors
 from workmesh_flows.adapters.store.schema import NAME_LENGTH, conditions
 from workmesh_flows.adapters.store.values import stored_text
 
-Kind: TypeAlias = Literal["lane stopped", "node unreachable", "record parked", "entities unassigned"]
+Kind: TypeAlias = Literal[
+    "lane stopped", "node unreachable", "record parked", "record failed", "entities unassigned"
+]
 MOST_REPORTED = 100
 """Conditions of each sort (started, resolved, changed) that one run reports; the next run reports the rest."""
 
