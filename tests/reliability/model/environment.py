@@ -28,7 +28,11 @@ LIMITS = Limits(connect_timeout=5, read_timeout=10, lease_seconds=3600, breaker_
 
 RECORDS = 'SELECT id, "Group", "where", push_success, push_time, pull_success, score FROM "select"'
 SHOPS = 'SELECT "ShopId", "order" FROM "Shop"'
-PARKED = "SELECT record, owner, state, attempts FROM workmesh_parked"
+PARKED = (
+    "SELECT record, owner, state, attempts FROM workmesh_parked WHERE state NOT IN ('failed', 'replayed')"
+)
+FAILED = "SELECT record FROM workmesh_parked WHERE state IN ('failed', 'replayed')"
+REPLAYS = "SELECT record FROM workmesh_replays"
 TRUE = {True}
 
 
@@ -94,6 +98,14 @@ class Environment:
     def refused(self) -> dict[int, tuple[int, str, int]]:
         """Owner, state and attempts of each refused record."""
         return {int(row[0]): (int(row[1]), row[2], row[3]) for row in self._read(PARKED)}
+
+    def failed(self) -> set[int]:
+        """The records that are listed as failed or replayed."""
+        return {int(row[0]) for row in self._read(FAILED)}
+
+    def replays(self) -> set[int]:
+        """The records that are sent with a key of their replay."""
+        return {int(row[0]) for row in self._read(REPLAYS)}
 
     def _read(self, sql: str) -> Sequence[Any]:
         """Rows of the driver, without conversion: the model reads many, and only compares the times."""

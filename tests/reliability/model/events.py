@@ -28,6 +28,7 @@ def during_run(scene: Scene, name: str) -> dict[str, Callable[[], None]]:
         "an entity is moved away": lambda: move_away(scene, name),
         "records are written": lambda: scene.write_now(1 + scene.written % 3, [scene.written % 4, 2]),
         "all parked records are replayed": scene.replay_all,
+        "failed records are replayed": scene.replay_failed,
         "the node processes records": lambda: scene.nodes[name].process(3),
         "a record is deleted": lambda: delete_pending(scene),
     }

@@ -204,4 +204,6 @@ class Guarantees:
         rows = [row for row in self.environment.rows().values() if row.id not in skipped]
         assert [row.id for row in rows if not row.pushed] == [], "not pushed at the end"
         assert [row.id for row in rows if not row.pulled] == [], "not pulled at the end"
+        listed = self.environment.failed() | self.environment.replays()
+        assert listed.isdisjoint(row.id for row in rows), "failed at the end"
         assert set(self.environment.assignments().values()) <= set(NODES)

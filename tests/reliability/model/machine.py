@@ -32,6 +32,7 @@ EVENTS = (
     "an entity is moved away",
     "records are written",
     "all parked records are replayed",
+    "failed records are replayed",
     "the node processes records",
     "a record is deleted",
 )
@@ -100,6 +101,21 @@ class Shops(RuleBasedStateMachine):
             faults = node.faults
             faults.refuses_alone = how == "alone"
             {"crash": faults.crashes, "die": faults.dies}.get(how, faults.refuses).add(record)
+
+    @rule(pick=picks)
+    def fail(self, pick: int) -> None:
+        """From now on both nodes accept a record and cannot process it."""
+        if (record := one_of(self.environment.rows(), pick)) is not None:
+            for node in self.scene.nodes.values():
+                node.faults.fails.add(record)
+
+    @rule(fixed=st.booleans())
+    def replay_failed(self, fixed: bool) -> None:
+        """The bug is fixed, or not, and the failed records are sent again."""
+        if fixed:
+            for node in self.scene.nodes.values():
+                node.faults.fails.clear()
+        self.scene.replay_failed()
 
     @rule(
         name=nodes,

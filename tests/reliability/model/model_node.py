@@ -7,17 +7,22 @@ from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 
-from tests.operations.delivery.lane_runs import PULL, PUSH, STATUS
+from tests.operations.delivery.lane_runs import FAILED, PULL, PUSH, STATUS
 from tests.support.scripted_node import Answer, Asked, failure, success
 
 
 @dataclass
 class Store:
-    """The contents of a backup: records by id in the order of arrival, the number of processed ones, epochs by lane."""
+    """The contents of a backup: records by id in the order of arrival, the number of processed ones, epochs by lane.
+
+    ``failed`` are those of the processed ones that it could not process; ``keys`` are the requests that had an effect.
+    """
 
     records: dict[int, str] = field(default_factory=dict)
     processed: int = 0
     epochs: dict[str, int] = field(default_factory=dict)
+    failed: set[int] = field(default_factory=set)
+    keys: set[str] = field(default_factory=set)
 
     @property
     def done(self) -> list[int]:
@@ -41,6 +46,8 @@ class Faults:
     dying: int = 0
     """Pings that fail from now on."""
     down: bool = False
+    fails: set[int] = field(default_factory=set)
+    """Records that it accepts and cannot process."""
 
 
 @dataclass
@@ -64,7 +71,9 @@ class ModelNode:
             return success(done[-1] if done else None)
         if asked.path == PULL:
             done = self.store.done
-            return success({str(id_): {"score": self.score(id_)} for id_ in asked.body["ids"] if id_ in done})
+            return success({str(id_): self.result(id_) for id_ in asked.body["ids"] if id_ in done})
+        if asked.path == FAILED:
+            return success({"failed": [{"id": id_, "reason": "a bug"} for id_ in sorted(self.store.failed)]})
         if self.faults.dying:
             self.faults.dying -= 1
             return Answer(raw=b"")
@@ -74,12 +83,18 @@ class ModelNode:
         """The result of a record, which shows the node that processed it."""
         return 10 * record + self.number
 
+    def result(self, record: int) -> dict[str, int] | str:
+        return "a bug" if record in self.store.failed else {"score": self.score(record)}
+
     def process(self, count: int) -> None:
         """Process ``count`` more records in the order of arrival."""
         before = self.store.processed
         self.store.processed = min(before + count, len(self.store.records))
-        self.effects += self.store.done[before:]
-        self.ever_done.update(self.store.done)
+        new = self.store.done[before:]
+        self.store.failed.update(self.faults.fails.intersection(new))
+        done = [id_ for id_ in new if id_ not in self.store.failed]
+        self.effects += done
+        self.ever_done.update(done)
 
     def back_up(self) -> None:
         self.backup = deepcopy(self.store)
@@ -87,7 +102,7 @@ class ModelNode:
     def restore(self) -> None:
         """Restore the last backup: lose all later records and their effects."""
         self.store = deepcopy(self.backup)
-        self.effects = self.store.done
+        self.effects = [id_ for id_ in self.store.done if id_ not in self.store.failed]
 
     def _push(self, asked: Asked) -> Answer:
         lane, epoch = asked.headers["workmesh-lane"], int(asked.headers["workmesh-epoch"])
@@ -97,15 +112,18 @@ class ModelNode:
             return Answer(json.dumps(stale).encode(), 412)
         self.store.epochs[lane] = epoch
         orders = asked.body["orders"] if "orders" in asked.body else [asked.body["order"]]
-        answer = self._accept([order["id"] for order in orders], batch="orders" in asked.body)
+        ids, key = [order["id"] for order in orders], asked.headers["idempotency-key"]
+        answer = self._accept(ids, key, batch="orders" in asked.body)
         if self.faults.answers_lost:
             self.faults.answers_lost -= 1
             self.faults.dying = self.faults.pings_lost
             return Answer(raw=b"")
         return answer
 
-    def _accept(self, ids: Sequence[int], *, batch: bool) -> Answer:
-        faults, new = self.faults, [id_ for id_ in ids if id_ not in self.store.records]
+    def _accept(self, ids: Sequence[int], key: str, *, batch: bool) -> Answer:
+        faults, store = self.faults, self.store
+        again = [] if key in store.keys else [id_ for id_ in ids if id_ in store.failed]
+        new = [id_ for id_ in ids if id_ not in store.records or id_ in again]
         if faults.at_most is not None and len(ids) > faults.at_most:
             return Answer(code=413)
         if faults.dies.intersection(ids):
@@ -116,6 +134,11 @@ class ModelNode:
         if refused and not (batch and faults.refuses_alone):
             return failure(f"refused: {min(refused)}")
         accepted = [id_ for id_ in new if id_ not in refused]
-        self.store.records.update(dict.fromkeys(accepted, ""))
+        for id_ in store.failed.intersection(accepted):  # it gets a new place in the order of arrival
+            del store.records[id_]
+            store.processed -= 1
+        store.failed.difference_update(accepted)
+        store.keys.add(key)
+        store.records.update(dict.fromkeys(accepted, ""))
         self.ever.update(accepted)
         return success({"refused": {str(id_): "no" for id_ in refused}} if refused else "")

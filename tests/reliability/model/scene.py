@@ -193,6 +193,12 @@ class Scene:
             if refused_records[record][1] in {"parked", "blocking"}:
                 self.guarantees.reset(record)
 
+    def replay_failed(self) -> None:
+        """A run that goes on may have passed their places."""
+        self.guarantees.decided = True
+        self.guarantees.late |= self.environment.failed()
+        decide_refused(self.environment.engine, self.service, "replay", failed=True)
+
     def expire_leases(self) -> None:
         if self.killed:
             self.environment.expire()
@@ -221,6 +227,7 @@ class Scene:
     def run_until_quiet(self) -> None:
         quiet, before = 0, self.environment.rows()
         while quiet < QUIET_CYCLES:
+            self.replay_failed()
             for name in NODES:
                 self.finish(name)
             rows = self.environment.rows()
