@@ -65,7 +65,7 @@ def pending_of(tables: PullTables, texts: Collection[str]) -> Select[Any]:
 
 def make_pending(tables: PullTables, ids: Collection[Any]) -> Update:
     """Make those of these records pending again that were pushed and have no result."""
-    reset = reset_flags(tables, ids, pulled=False)
+    reset = reset_flags(tables, ids)
     columns, push, pull = reset.table.c, tables.push_flags.success.key, tables.pull_flags.success.key
     return reset.where(columns[push].is_(True), columns[pull].is_(None))
 
