@@ -50,7 +50,8 @@ def replay_failed(
         query = select(cast(key, String), key).where(is_one_of(key, some), success.is_(True))
         ids: dict[str, Any] = dict(connection.execute(query).all())
         if ids:
-            connection.execute(reset_flags(tables, ids.values()).where(success.is_(True)))
+            reset = reset_flags(tables, ids.values())
+            connection.execute(reset.where(reset.table.c[success.key].is_(True)))
             _mark_replayed(connection, tables, list(ids), now)
             count += len(ids)
     return count
