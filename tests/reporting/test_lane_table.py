@@ -22,7 +22,7 @@ def test_a_lane_has_its_record_counts_and_the_failures_of_its_node(engine: Engin
     write_orders(engine, [1] * 12)
 
     def unavailable_after_the_first_batch(asked: Asked) -> Answer:
-        return Answer(code=503) if asked.path != PING and len(node.asked) > 2 else success()
+        return Answer(code=429) if asked.path != PING and len(node.asked) > 2 else success()
 
     with scripted_node(unavailable_after_the_first_batch) as node, pytest.raises(LaneStopped):
         push(engine, shop_service(), node.node())
@@ -34,7 +34,13 @@ def test_a_lane_has_its_record_counts_and_the_failures_of_its_node(engine: Engin
         "n1",
         "push",
     )
-    assert (row["processed"], row["failed"], row["failures"], row["breaker"], row["holder"]) == (
+    assert (
+        row["processed"],
+        row["failed answers"],
+        row["failures in a row"],
+        row["breaker"],
+        row["holder"],
+    ) == (
         10,
         0,
         1,

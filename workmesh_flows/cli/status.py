@@ -37,7 +37,7 @@ def report(
 
 @app.command()
 def lanes(mesh: MeshOption = None, every: AllOption = False) -> None:
-    """Show the lanes: the run that holds each, its circuit breaker, and its processed and failed records."""
+    """Show the lanes: the run that holds each, its circuit breaker, processed records and failed answers."""
     from workmesh_flows.reporting.lane_table import LANE_COLUMNS
     from workmesh_flows.status import lane_status
 

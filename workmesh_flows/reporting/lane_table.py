@@ -18,10 +18,10 @@ _TITLES = {
     "direction": "direction",
     "holder": "holder",
     "breaker": "breaker",
-    "failures": "failures",
+    "failures": "failures in a row",
     "retry_at": "retry at",
     "done": "processed",
-    "refused": "failed",
+    "refused": "failed answers",
     "last_push_time": "last push",
     "last_failure": "last failure",
     "epoch": "epoch",
@@ -38,7 +38,8 @@ LANE_COLUMNS = tuple(_TITLES.values())[:11]
 def lanes_table(engine: Engine) -> pd.DataFrame:
     """One row for each lane and direction that ever ran.
 
-    ``processed`` counts pushed or pulled records, ``failed`` refused ones or those that their node could not process,
-    both over the lane's whole life; ``failures`` are consecutive failures of the lane.
+    ``processed`` counts pushed or pulled records, ``failed answers`` how often the node refused a record, or a result
+    said that it could not process one: each push and pull that meets the record counts. Both over the lane's whole
+    life. ``failures in a row`` are those of its circuit breaker.
     """
     return pd.DataFrame(read_lanes(engine), columns=list(_TITLES), dtype=object).rename(columns=_TITLES)

@@ -94,13 +94,16 @@ def _lanes(name: str, data: PageData, links: Links) -> str:
         "breaker",
         "pending",
         "processed",
-        "failed",
+        "failed answers",
         "last push",
         "holder",
     )
     lanes = sorted(
         (lane for lane in data.lanes.to_dict("records") if lane["service"] == name),
-        key=lambda lane: (lane["breaker"] == "closed", not lane["failed"]),  # lanes with problems come first
+        key=lambda lane: (
+            lane["breaker"] == "closed",
+            not lane["failed answers"],
+        ),  # lanes with problems come first
     )
     rows: list[tuple[object, ...]] = [
         (
@@ -110,7 +113,7 @@ def _lanes(name: str, data: PageData, links: Links) -> str:
             "" if lane["breaker"] == "closed" else lane["breaker"],
             pending.get((lane["protocol"], lane["node"]), 0) if lane["direction"] == "push" else None,
             lane["processed"],
-            lane["failed"],
+            lane["failed answers"],
             _this_day(lane["last push"], data.now),
             lane["holder"],
         )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console, Group
+from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.table import Table
 from rich.text import Text
 
@@ -15,27 +18,85 @@ if TYPE_CHECKING:
 
 
 PLAIN_WIDTH = 120
-"""Width in characters where the output is not a terminal."""
+"""Width in characters where the output is not a terminal, and COLUMNS is not set."""
+TEXT_WIDTH = 20
+"""Characters to which a column of longer texts may shrink."""
+WORD_WIDTH = 36
+"""Characters of a word, such as a UUID, that is never cut."""
 
 
 def console() -> Console:
-    """The console for tables: as wide as the terminal, or 120 characters for a file or a pipe."""
+    """The console for tables: as wide as COLUMNS says, as the terminal, or 120 characters for a file or a pipe."""
     terminal = Console()
-    return terminal if terminal.is_terminal else Console(width=PLAIN_WIDTH)
+    return terminal if terminal.is_terminal or "COLUMNS" in os.environ else Console(width=PLAIN_WIDTH)
 
 
 def as_table(title: str, frame: pd.DataFrame) -> Group:
-    """A frame as a table: numbers aligned right with thousands separators, missing values as empty cells."""
-    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0)
+    """A frame as a table: numbers aligned right with thousands separators, missing values as empty cells.
+
+    Where the columns do not fit side by side, each row is a block with a line for each column that is not empty.
+    """
     numeric = [bool(frame[column].map(_is_number).all()) for column in frame.columns]
-    for column, number in zip(frame.columns, numeric, strict=True):
-        table.add_column(str(column), justify="right" if number else "left", no_wrap=number, overflow="fold")
-    for row in frame.itertuples(index=False, name=None):
-        # Text: rich would read "[api]" in a plain string as markup, and fail on "[/]".
-        table.add_row(*(Text(_cell(value)) for value in row))
+    rows = [[_cell(value) for value in row] for row in frame.itertuples(index=False, name=None)]
+    fitting = _FittingTable([str(column) for column in frame.columns], numeric, rows)
     return Group(
-        Text(title, style="table.title"), table
+        Text(title, style="table.title"), fitting
     )  # the table's own title would be as narrow as the table
+
+
+@dataclass(frozen=True, slots=True)
+class _FittingTable:
+    """A table, or one block per row where the console is too narrow for it."""
+
+    columns: Sequence[str]
+    numeric: Sequence[bool]
+    rows: Sequence[Sequence[str]]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Called by rich, which knows the width."""
+        widths = self._widths(options.max_width)
+        yield self._blocks() if widths is None else self._table(widths)
+
+    def _widths(self, most: int) -> list[int] | None:
+        """The width of each column, the widest shrunk until the table fits; None if it does not fit without cut words."""
+        columns = [[column, *(row[at] for row in self.rows)] for at, column in enumerate(self.columns)]
+        widths = [max(map(len, column)) for column in columns]
+        least = [max(map(_least_width, column)) for column in columns]
+        excess = sum(widths) + len(widths) - 1 - most
+        if excess > sum(widths) - sum(least):
+            return None
+        for _ in range(excess):
+            widths[
+                max((at for at in range(len(widths)) if widths[at] > least[at]), key=widths.__getitem__)
+            ] -= 1
+        return widths
+
+    def _table(self, widths: Sequence[int]) -> Table:
+        table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0)
+        for column, number, width in zip(self.columns, self.numeric, widths, strict=True):
+            table.add_column(column, justify="right" if number else "left", width=width, overflow="fold")
+        for row in self.rows:
+            # Text: rich would read "[api]" in a plain string as markup, and fail on "[/]".
+            table.add_row(*(Text(cell) for cell in row))
+        return table
+
+    def _blocks(self) -> Text:
+        """Each row as lines of a column's name and its value."""
+        wide = max(map(len, self.columns))
+        return Text("\n\n").join(
+            Text("\n").join(
+                Text(f"{column:{wide}}  {cell}", overflow="fold")
+                for column, cell in zip(self.columns, row, strict=True)
+                if cell
+            )
+            for row in self.rows
+        )
+
+
+def _least_width(cell: str) -> int:
+    """The width to which a cell may shrink: to its longest word, and a longer text to a width in which it is readable."""
+    word = max(map(len, cell.split()), default=0)
+    return max(min(word, WORD_WIDTH), TEXT_WIDTH if len(cell) > TEXT_WIDTH else 0)
 
 
 def _is_number(value: object) -> bool:
