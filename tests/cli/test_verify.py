@@ -47,9 +47,17 @@ def test_each_violation_of_a_history_is_reported_in_a_sentence(tmp_path: Path) -
     ]
 
 
+def test_an_empty_file_is_an_error(tmp_path: Path) -> None:
+    ended = verify(tmp_path, [])
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == "workmesh: history.jsonl: the file has no events\n"
+
+
 def test_an_unreadable_file_is_reported_in_one_line_with_the_line_number(tmp_path: Path) -> None:
     (tmp_path / "history.jsonl").write_text('{"event":"lost"}\n')
     ended = verify(tmp_path, CLEAN)
     assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr.startswith("workmesh: history.jsonl, line 1: Input tag 'lost'")
+    assert ended.stderr.startswith(
+        "workmesh: history.jsonl, line 1: an event 'lost' is not known; known are record,"
+    )
     assert len(ended.stderr.splitlines()) == 1

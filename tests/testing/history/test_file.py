@@ -82,17 +82,30 @@ def test_lines_of_several_processes_and_threads_do_not_mix_in_one_file(tmp_path:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        pytest.param("no JSON", "Invalid JSON", id="not JSON"),
-        pytest.param("[1]", "should be an object", id="not an object"),
-        pytest.param("{}", "Unable to extract tag using discriminator 'event'", id="no event"),
-        pytest.param('{"event":"x"}', "does not match any of the expected tags", id="an unknown event"),
+        pytest.param("no JSON", "the line is not JSON; was it cut off?", id="not JSON"),
+        pytest.param("[1]", "the line is JSON, but not an object", id="not an object"),
+        pytest.param("{}", 'the object has no "event" that names its kind', id="no event"),
         pytest.param(
-            '{"event":"accepted","service":"s"}', "accepted.protocol: Field required", id="a missing field"
+            '{"event":"x"}',
+            "an event 'x' is not known; known are record, deleted, sent, accepted, arrivals, moved, resumed, report, state",
+            id="an unknown event",
         ),
-        pytest.param('{"event":"moved","service":"s","owner":1', "Invalid JSON: EOF", id="a truncated line"),
+        pytest.param('{"event":["x"]}', "an event ['x'] is not known; known are record", id="an odd event"),
+        pytest.param('{"event":null}', "an event None is not known; known are record", id="an event of null"),
+        pytest.param(
+            '{"event":"accepted","service":"s"}',
+            "the event 'accepted' has no 'protocol' (and 4 more)",
+            id="missing fields",
+        ),
+        pytest.param(
+            '{"event":"moved","service":"s","owner":1',
+            "the line is not JSON; was it cut off?",
+            id="a truncated line",
+        ),
+        pytest.param("\udcff", "the line is not JSON; was it cut off?", id="bytes that are no text"),
         pytest.param(
             '{"event":"arrivals","service":"s","node":"n","records":"3"}',
-            "arrivals.records: Input should be a valid integer",
+            "records of the event 'arrivals' is wrong: Input should be a valid integer",
             id="a field of another type",
         ),
     ],
@@ -103,12 +116,19 @@ def test_a_line_that_is_not_an_event_raises_an_error_with_its_number(
     path = tmp_path / "history.jsonl"
     with History(path) as history:
         history.write(record(1))
-    with path.open("a") as file:
-        file.write(f"\n{line}\n")
+    with path.open("ab") as file:
+        file.write(f"\n{line}\n".encode(errors="surrogateescape"))
     with pytest.raises(BrokenHistory, match=r"history\.jsonl, line 3: ") as caught:
         list(read_history(path))
     assert words in str(caught.value)
     assert caught.value.line == 3
+
+
+@pytest.mark.parametrize("text", ["", "\n \n"])
+def test_a_file_without_events_raises_an_error(tmp_path: Path, text: str) -> None:
+    (tmp_path / "history.jsonl").write_text(text)
+    with pytest.raises(BrokenHistory, match=r"history\.jsonl: the file has no events$"):
+        list(read_history(tmp_path / "history.jsonl"))
 
 
 def test_a_missing_file_raises_an_error_that_names_it(tmp_path: Path) -> None:

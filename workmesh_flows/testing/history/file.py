@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, get_args
 
 import orjson
 from pydantic import Field, TypeAdapter, ValidationError
@@ -63,14 +63,21 @@ class History:
 
 
 def read_history(path: str | Path) -> Iterator[Event]:
-    """Yield the events of a file, in order; raises BrokenHistory at the first line that is not an event."""
+    """Yield the events of a file, in order.
+
+    Raises BrokenHistory at the first line that is not an event, and for a file without events.
+    """
+    empty = True
     try:
         with Path(path).open("rb") as lines:
             for number, line in enumerate(lines, start=1):
                 if line.strip():
+                    empty = False
                     yield _event(str(path), number, line)
     except OSError as error:
         raise BrokenHistory(str(path), None, error.strerror or str(error)) from error
+    if empty:
+        raise BrokenHistory(str(path), None, "the file has no events")
 
 
 def _event(path: str, number: int, line: bytes) -> Event:
@@ -86,8 +93,27 @@ def _events() -> TypeAdapter[Event]:
 
 
 def _reason(error: ValidationError) -> str:
-    first: Any = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    where = ".".join(str(part) for part in first["loc"])
+    """The first problem of a line in a plain sentence, without the words of pydantic about its own types."""
+    first: Any = error.errors(include_url=False, include_context=False)[0]
+    given = first["input"]
+    match first["type"]:
+        case "json_invalid":
+            text = "the line is not JSON; was it cut off?"
+        case "union_tag_not_found" if isinstance(given, dict):
+            text = 'the object has no "event" that names its kind'
+        case "union_tag_invalid":
+            text = f"an event {given['event']!r} is not known; known are {', '.join(_names())}"
+        case "missing":
+            text = f"the event {first['loc'][0]!r} has no {first['loc'][-1]!r}"
+        case _ if len(first["loc"]) > 1:
+            event, *where = first["loc"]
+            text = f"{'.'.join(map(str, where))} of the event {event!r} is wrong: {first['msg']}"
+        case _:
+            text = "the line is JSON, but not an object"
     more = error.error_count() - 1
-    rest = f" (and {more} more)" if more else ""
-    return f"{where + ': ' if where else ''}{first['msg']}{rest}"[:_REASON_LENGTH]
+    return f"{text}{f' (and {more} more)' if more else ''}"[:_REASON_LENGTH]
+
+
+def _names() -> list[str]:
+    """The names of all events."""
+    return [str(kind.__dataclass_fields__["event"].default) for kind in get_args(Event)]
