@@ -51,6 +51,12 @@ def test_the_demo_processes_every_record_and_assigns_every_account(
     assert rows[3][1:] == ["3", "200", "0", "0", "0", "0", "20,000"]
 
 
+def test_the_demo_names_files_that_exist(on_sqlite: subprocess.CompletedProcess[str]) -> None:
+    (code,) = re.findall(r"the code +(\S+) declares", on_sqlite.stdout)
+    assert Path(code).is_file()
+    assert "Mesh(" in Path(code).read_text()
+
+
 def test_the_demo_shows_no_key_and_no_trace(on_sqlite: subprocess.CompletedProcess[str]) -> None:
     assert "Traceback" not in on_sqlite.stderr
     assert "api_key" not in on_sqlite.stdout + on_sqlite.stderr

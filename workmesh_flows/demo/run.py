@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -24,7 +25,7 @@ from workmesh_flows.errors import RunFailed
 from workmesh_flows.microservice import NodeProcess
 from workmesh_flows.reporting.status_tables import NODE_COLUMNS, SERVICE_COLUMNS
 from workmesh_flows.reporting.terminal import as_table, console
-from workmesh_flows.settings import PREFIX
+from workmesh_flows.settings import PREFIX, artifact_key
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,9 +36,9 @@ NODES = ("demo-1", "demo-2", "demo-3")
 MAX_WEIGHT = 1_500
 WHAT_NOW = """
 Look at
-  the code     workmesh_flows/demo/mesh.py declares this mesh, models.py its tables, micro.py the micro-service
-  the UI       workmesh demo --serve keeps server, nodes and deployments up: run flows, read artifacts, edit blocks
-  PostgreSQL   workmesh demo --database postgresql+psycopg://user@host/an_empty_database
+  the code     {code}/mesh.py declares this mesh, models.py its tables, micro.py the micro-service
+  the UI       {command} demo --serve keeps server, nodes and deployments up: run flows, read artifacts, edit blocks
+  PostgreSQL   {command} demo --database postgresql+psycopg://user@host/an_empty_database
 """
 PULLS, PAUSE = 30, 1.0
 """Maximum number of pulls until all records are processed, and the seconds between two pulls."""
@@ -69,9 +70,9 @@ def run_demo(*, database: str | None = None, serve: bool = False) -> None:
         stack.enter_context(_registered(nodes))
         _run_flows(print_line)
         _show(out)
-        out.print(WHAT_NOW, soft_wrap=True, highlight=False)
+        out.print(_what_now(), soft_wrap=True, highlight=False, markup=False)
         if serve:
-            _serve(out, api)
+            _serve(out)
     print_line("cleaned up")
 
 
@@ -185,13 +186,24 @@ def _show(out: Console) -> None:
     out.print(as_table("Services", _services()[list(SERVICE_COLUMNS)]))
 
 
-def _serve(out: Console, api: str) -> None:
+def _what_now() -> str:
+    """What to look at next, with paths and commands as they can be typed here."""
+    code = Path(__file__).parent
+    here = code.relative_to(Path.cwd()) if code.is_relative_to(Path.cwd()) else code
+    started = (
+        sys.argv[0] if Path(sys.argv[0]).name == "workmesh" else f"{sys.executable} -m workmesh_flows.cli"
+    )
+    return WHAT_NOW.format(code=here, command="workmesh" if shutil.which("workmesh") else started)
+
+
+def _serve(out: Console) -> None:
     """Serve the flows as deployments until Ctrl-C."""
     from prefect import serve
 
     from workmesh_flows.flows.serving import deployments
+    from workmesh_flows.observability.links import ui_address
+    from workmesh_flows.observability.pages import OVERVIEW
 
-    out.print(
-        f"\nOpen {api.removesuffix('/api')} and look at Deployments, Blocks and Artifacts. Ctrl-C stops everything."
-    )
+    page = f"{ui_address()}/artifacts/key/{artifact_key(OVERVIEW)}"
+    out.print(f"The page of the mesh: {page}\nCtrl-C stops everything.", soft_wrap=True, highlight=False)
     serve(*deployments(mesh))

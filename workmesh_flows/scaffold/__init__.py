@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from keyword import iskeyword
 from pathlib import Path
 from shlex import quote
+from urllib.parse import urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -55,8 +56,7 @@ Now, in a terminal:
 
 {enter}pip install -e .
 export WORKMESH_API_KEY=choose-a-long-one
-prefect server start > prefect.log 2>&1 &
-workmesh setup
+{_server(api)}workmesh setup
 python -m {package}.sample
 workmesh microservice {package}.micro:app --port {PORT} > node.log 2>&1 &
 workmesh nodes import nodes.yaml
@@ -64,10 +64,19 @@ prefect deploy --all --no-prompt
 workmesh automations install
 prefect worker start --pool workmesh
 
-The worker runs a sync each minute. After the first one look at
-{api.removesuffix("/").removesuffix("/api")}/v2/artifacts/key/workmesh-overview, or in another terminal: workmesh nodes.
+The worker runs a sync each minute. After the first one, look at the page of the mesh,
+{api.removesuffix("/").removesuffix("/api")}/v2/artifacts/key/workmesh-overview, or type in another terminal: workmesh nodes.
 Then put your own tables into {package}/models.py and declare them in {package}/mesh.py.
 Run the test in tests/ with: pip install -e '.[test]' && pytest"""
+
+
+def _server(api: str) -> str:
+    """The line that starts a Prefect server on this machine; empty if the API is on another one."""
+    address = urlsplit(api)
+    if address.hostname not in {"127.0.0.1", "localhost"} or address.scheme != "http":
+        return ""
+    port = f" --port {address.port}" if address.port != urlsplit(API).port else ""
+    return f"prefect server start{port} > prefect.log 2>&1 &\n"
 
 
 def _package(name: str, *, asked: str | None) -> str:
