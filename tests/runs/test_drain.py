@@ -138,8 +138,15 @@ def test_a_drain_is_revoked_by_making_its_nodes_active_again(fleet: Fleet) -> No
         drain = mesh_flows_of(fleet).drain
         drain(["n1"], dry_run=False, max_moves=1)
         assert drain(["n1"], revoke=True).message == "active again: n1; moved entities stay where they are"
+        assert sorted(str(node) for node in nodes_of_shops(fleet.engine).values()) == ["n1", "n2"]
+        assert drain(["n1"], revoke=True).message == "n1 is active: nothing to undo"
+        drain(["n1"], dry_run=False, max_moves=1)
+        fleet.register("n3", 1, API_KEY, state="disabled")
+        assert drain(["n3", "n1"], revoke=True).message == (
+            "active again: n1; moved entities stay where they are; n3 is disabled: nothing to undo"
+        )
+    assert load_inventory().node("n3").state is NodeState.DISABLED
     assert load_inventory().node("n1").state is NodeState.ACTIVE
-    assert sorted(str(node) for node in nodes_of_shops(fleet.engine).values()) == ["n1", "n2"]
 
 
 def test_a_node_whose_lanes_are_held_fails_the_drain_by_name_while_other_nodes_are_drained(

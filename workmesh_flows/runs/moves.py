@@ -107,16 +107,22 @@ def _no_targets_left(mesh: Mesh, nodes: Collection[str], inventory: Inventory) -
 
 
 def revoke(mesh: Mesh, nodes: Sequence[str]) -> RunResult:
-    """Set draining nodes to active; a drain that is running stops, and moved entities stay where they are."""
+    """Set draining nodes to active; a drain that is running stops, and moved entities stay where they are.
+
+    Other nodes stay as they are, and the summary says so.
+    """
     inventory = load_inventory()
     for node in nodes:
         if node not in inventory.nodes:
             raise UnknownName("the mesh", "node", node, sorted(inventory.nodes))
-        if inventory.nodes[node].state is NodeState.DRAINING:
-            tasks.set_state(node, NodeState.ACTIVE.value)
-    return finish_run(
-        mesh, RunResult(f"active again: {', '.join(nodes)}; moved entities stay where they are")
-    )
+    states = {node: inventory.nodes[node].state for node in nodes}
+    draining = [node for node, state in states.items() if state is NodeState.DRAINING]
+    for node in draining:
+        tasks.set_state(node, NodeState.ACTIVE.value)
+    parts = [f"{node} is {state}: nothing to undo" for node, state in states.items() if node not in draining]
+    if draining:
+        parts.insert(0, f"active again: {', '.join(draining)}; moved entities stay where they are")
+    return finish_run(mesh, RunResult("; ".join(parts)))
 
 
 def _run_plans(  # noqa: PLR0913, PLR0917 - what a run of moves is about
