@@ -105,10 +105,11 @@ def show_mesh_events(page: Page) -> None:
     page.keyboard.press("Escape")
 
 
-def read_rows(page: Page) -> list[dict[str, str]]:
-    """The rows of the table of the open artifact."""
+def read_rows(page: Page, *headings: str) -> list[dict[str, str]]:
+    """The rows of the table of the open artifact, once it has these headings: the table of the page before may show yet."""
     table = page.locator("table").first
+    for heading in headings:
+        expect(table.get_by_role("columnheader", name=heading, exact=True)).to_be_visible()
     expect(table.locator("tbody tr").first).to_be_visible()
-    names = table.locator("thead th").all_inner_texts()
-    rows = table.locator("tbody tr").all()
+    names, rows = table.locator("thead th").all_inner_texts(), table.locator("tbody tr").all()
     return [dict(zip(names, row.locator("td").all_inner_texts(), strict=True)) for row in rows]

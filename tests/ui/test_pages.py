@@ -55,18 +55,18 @@ def test_pages_and_tables_of_runs_show_the_right_numbers(
         shot(page, "service-page")
 
         assert open_table(page, "parked") == 3, "one version per run that counts"
-        (parked,) = read_rows(page)
+        (parked,) = read_rows(page, "record", "state")
         assert (parked["record"], parked["state"], parked["waiting"]) == ("3", "parked", "6")
         assert parked["reason"] == "no good"
 
         open_table(page, "plan")
         expect(page.get_by_text("Applied: moved 1 entity.")).to_be_visible()
-        (move,) = read_rows(page)
+        (move,) = read_rows(page, "from", "why")
         assert (move["from"], move["to"], move["why"]) == ("n2", "n1", "drain")
         shot(page, "plan")
 
         open_table(page, "moves")
-        (handed,) = read_rows(page)
+        (handed,) = read_rows(page, "from", "moved")
         assert (handed["from"], handed["moved"], handed["not moved"]) == ("n2", "1", "0")
 
         page.goto(f"runs/flow-run/{pushed}?tab=Artifacts")

@@ -60,7 +60,7 @@ def test_a_push_from_the_form_sends_to_the_chosen_node_and_shows_its_result(
             shot(page, "run")
             page.get_by_role("heading", name=f"{PREFIX}-shop-orders-push", exact=True).click()
             page.wait_for_url(re.compile(r"/artifacts/artifact/"))
-            (lane,) = read_rows(page)
+            (lane,) = read_rows(page, "node", "pushed")
             assert (lane["node"], lane["state"], lane["pushed"], lane["not reached"]) == (
                 "n1",
                 "done",
