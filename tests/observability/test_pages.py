@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,10 @@ from tests.support.fleet import Fleet
 from tests.support.prefect_api import post
 from tests.support.scripted_node import API_KEY, scripted_node
 from tests.support.shop import write_orders, write_shops
+from workmesh_flows.adapters.store.engine import utc_now
+from workmesh_flows.errors import UnknownName
 from workmesh_flows.flows import service_flows
+from workmesh_flows.observability.failed_runs import failed_runs
 from workmesh_flows.observability.pages import html_report
 from workmesh_flows.status import node_history, service_history
 
@@ -58,3 +62,19 @@ def test_runs_publish_pages_with_a_history_and_the_report_has_the_same_content(
     assert '<section id="pages-test-shop-orders">\n<h1>shop.orders</h1>' in report
     assert '<a href="#pages-test-shop-orders">shop.orders</a>' in report
     assert API_KEY not in overview + service + report
+
+
+@pytest.mark.usefixtures("_own_prefix")
+def test_a_failed_run_is_listed_on_the_pages_of_the_next_run(fleet: Fleet, prefect: str) -> None:
+    write_shops(fleet.engine, ["n1"])
+    flows: Any = service_flows(fleet.mesh, S, module=__name__)
+    with scripted_node(refusing_these()) as node:
+        fleet.register("n1", node.port, API_KEY)
+        with pytest.raises(UnknownName):
+            flows.push.with_options(flow_run_name="an odd push")(nodes=["n9"])
+        flows.status()
+    line = r"- run failed: \*\*\[an odd push\]\(\.\./\.\./runs/flow-run/[-0-9a-f]+\)\*\* at .*: the mesh has no node 'n9'"
+    for key in ("overview", "shop-orders"):
+        assert re.search(line, page(prefect, f"pages-test-{key}"))
+    assert failed_runs(["another"], utc_now()) == []
+    assert failed_runs([S], utc_now() + timedelta(hours=1)) == []

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from workmesh_flows.adapters.store.conditions import Condition
 from workmesh_flows.adapters.store.refused_list import RefusedRecord
-from workmesh_flows.domain.node import Inventory, Node
+from workmesh_flows.domain.node import Inventory, Node, NodeState
 from workmesh_flows.operations.status import Count, Status
 from workmesh_flows.planning.refusals import RefusalState
 from workmesh_flows.reporting.backlog import Backlog
@@ -22,7 +22,7 @@ from workmesh_flows.reporting.charts import history_chart, load_chart
 from workmesh_flows.reporting.html import as_html
 from workmesh_flows.reporting.lane_table import LANE_COLUMNS
 from workmesh_flows.reporting.markdown import link, table
-from workmesh_flows.reporting.page_data import PageData, Run
+from workmesh_flows.reporting.page_data import FailedRun, PageData, Run
 from workmesh_flows.reporting.pages import overview_page, service_page
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -212,21 +212,94 @@ def test_a_long_table_is_cut_with_a_note() -> None:
     assert "The first 50 of 1,200 are shown." in table(("a",), [(n,) for n in range(1_200)])
 
 
+def failed_run(flow: str, minute: int = 0, message: str = "1 lane failed") -> FailedRun:
+    name = f"{flow.rpartition('.')[2]} {flow.rpartition('.')[0]}"
+    return FailedRun(flow, name, f"run/{minute}", NOW - timedelta(minutes=minute), message)
+
+
+def test_a_failed_run_needs_attention_and_runs_of_one_flow_share_a_line() -> None:
+    failed = [
+        failed_run(f"{S}.push", 1),
+        failed_run("mesh.drain", 2, "no [node] left."),
+        failed_run(f"{S}.push", 3),
+    ]
+    data = replace(page_data(), failed_runs=[*failed, failed_run("another.push", 4)])
+    overview = overview_page(data, Anywhere())
+    assert "Nothing needs attention" not in overview
+    assert "**2 problems need attention.**" in overview
+    assert (
+        f"- run failed: **[push {S}](run/1)** at 2026-11-24 11:59:00, and 1 more of this flow in the last hour: "
+        "1 lane failed.\n"
+    ) in overview
+    line = r"- run failed: **[drain mesh](run/2)** at 2026-11-24 11:58:00: no \[node\] left."
+    assert line in overview
+    assert line in service_page(S, data, Anywhere()), "a run of the mesh is one of each service"
+
+
+def with_held(held: dict[str, int], caps: dict[str, int] | None = None, **states: NodeState) -> PageData:
+    """Entities on each node, with caps; the states of other nodes than active ones are given by name."""
+    nodes = {
+        name: Node(
+            name,
+            "h",
+            SecretStr("k"),
+            (S,),
+            max_entities={S: caps[name]} if caps else {},
+            state=states.get(name, NodeState.ACTIVE),
+        )
+        for name in ("n1", "n2", "n3")
+    }
+    status = Status(Inventory(nodes), frozenset(), {S: {name: (n, n) for name, n in held.items()}}, [])
+    return replace(page_data(), status=status)
+
+
+@pytest.mark.parametrize(
+    ("data", "line"),
+    [
+        pytest.param(with_held({"n1": 30, "n2": 10, "n3": 11}), "n1 holds 30 entities, n2 10.", id="3 times"),
+        pytest.param(with_held({"n1": 29, "n2": 10, "n3": 11}), "", id="less than 3 times"),
+        pytest.param(with_held({"n1": 12, "n2": 12}), "n1 holds 12 entities, n3 0.", id="an empty node"),
+        pytest.param(with_held({"n1": 10}), "", id="few entities"),
+        pytest.param(
+            with_held({"n1": 40, "n2": 12, "n3": 20}, {"n1": 100, "n2": 30, "n3": 50}),
+            "",
+            id="shares of caps are even",
+        ),
+        pytest.param(
+            with_held({"n1": 20, "n2": 20, "n3": 20}, {"n1": 100, "n2": 20, "n3": 50}),
+            "n2 holds 20 entities, n1 20.",
+            id="shares of caps are uneven",
+        ),
+        pytest.param(
+            with_held({"n1": 20}, n2=NodeState.DRAINING, n3=NodeState.DISABLED), "", id="a single active node"
+        ),
+        pytest.param(with_held({"n1": 20, "n2": 20}, n3=NodeState.STANDBY), "", id="an empty standby node"),
+    ],
+)
+def test_a_node_three_times_as_full_as_another_needs_attention(data: PageData, line: str) -> None:
+    for page in (overview_page(data, Anywhere()), service_page(S, data, Anywhere())):
+        if line:
+            assert f"- uneven load: **[{S}](page/{S})**, {line} Run rebalance." in page
+        else:
+            assert "uneven load" not in page
+
+
 def test_throughput_is_records_processed_between_two_runs_and_never_negative() -> None:
-    minutes = [0, 2, 2, 3, 4]
+    minutes = [0, 0.1, 2, 3, 4]
     history = pd.DataFrame(
         {
             "time": [NOW + timedelta(minutes=m) for m in minutes],
             "service": S,
             "pending": [10, 4, 4, 0, 9],
-            "processed": [0, 6, 6, 16, 2],
+            "processed": [5, 373, 373, 383, 2],
         }
     )
-    found = Backlog.of(S, history)
+    found = Backlog.of(S, history, complete=True)
     assert list(found.pending) == [10, 4, 4, 0, 9]
-    assert list(found.per_minute) == [0, 3, 0, 10, 0]
-    assert not Backlog.of("another", history).times
-    assert not Backlog.of(S, pd.DataFrame()).times
+    assert list(found.processed) == [5, 368, 0, 10, 0], "no extrapolation from the seconds between two runs"
+    assert Backlog.of(S, history, complete=False).processed == [0, 368, 0, 10, 0]
+    assert not Backlog.of("another", history, complete=True).times
+    assert not Backlog.of(S, pd.DataFrame(), complete=True).times
 
 
 def test_charts_of_different_data_are_different_pictures() -> None:
@@ -235,15 +308,29 @@ def test_charts_of_different_data_are_different_pictures() -> None:
         load_chart(["n1"], [6], [None], "entities"),
         load_chart(["n1"], [6], [8], "entities"),
         load_chart([], [], [], "entities"),
-        history_chart([NOW, NOW + timedelta(hours=1)], [1, 2], [0.0, 0.0]),
-        history_chart([NOW, NOW + timedelta(hours=1)], [1, 2], [0.0, 3.0]),
+        history_chart([NOW, NOW + timedelta(hours=1)], [1, 2], [0, 0]),
+        history_chart([NOW, NOW + timedelta(hours=1)], [1, 2], [0, 3]),
     }
     assert len(charts) == 6
     assert all(chart.startswith(b"\x89PNG") and len(chart) < 60_000 for chart in charts)
 
 
-def test_a_rate_is_drawn_over_the_time_before_its_measurement() -> None:
+def test_processed_records_are_drawn_as_bars_at_their_run() -> None:
     times = [NOW, NOW + timedelta(minutes=1), NOW + timedelta(minutes=10)]
-    picture = imread(BytesIO(history_chart(times, [0, 0, 0], [0.0, 60.0, 0.0])))
-    filled = (picture[..., 2] - picture[..., 0] > 0.1).sum(axis=0) > 20  # columns with more blue than a line
-    assert 0.05 < filled.sum() / picture.shape[1] < 0.2
+    picture = imread(BytesIO(history_chart(times, [0, 0, 0], [0, 60, 0])))
+    blue = (picture[..., 2] - picture[..., 0] > 0.2) & (picture[..., 3] > 0.5)
+    bar = blue.sum(axis=0) > 20  # columns with more blue than a line
+    assert 2 <= bar.sum() <= 8
+
+
+def test_charts_are_legible_on_dark_and_on_light_pages() -> None:
+    for chart in (
+        load_chart(["n1"], [6], [8], "entities"),
+        history_chart([NOW, NOW + timedelta(hours=1)], [1, 2], [0, 3]),
+    ):
+        picture = imread(BytesIO(chart))
+        assert (picture[..., 3] == 0).mean() > 0.3, "the page's own ground shows"
+        solid = picture[picture[..., 3] == 1][:, :3]
+        assert solid.min(axis=0).max() < 0.75, "nothing is drawn in white only"
+        bright = solid @ [0.2126, 0.7152, 0.0722]
+        assert 0.25 < bright.min() < bright.max() < 0.75, "neither as dark nor as bright as a page"

@@ -31,6 +31,11 @@ def node_history(*, limit: int = VERSIONS) -> pd.DataFrame:
     return _versions("nodes", limit)
 
 
+def is_complete(history: pd.DataFrame) -> bool:
+    """Whether a history that was read without a limit starts with the first run."""
+    return len(history) > 0 and history["time"].nunique() < VERSIONS
+
+
 def _versions(table: str, limit: int) -> pd.DataFrame:
     import pandas as pd
 

@@ -102,13 +102,13 @@ def _runs(service: str, root: str) -> list[Run]:
             f"{root}/runs/flow-run/{run.id}",
             run.state_name or "",
             run.start_time,
-            _message(run.state.message or "") if run.state else "",
+            message_of(run.state.message or "") if run.state else "",
         )
         for run in found
     ]
 
 
-def _message(message: str) -> str:
+def message_of(message: str) -> str:
     """A state's message on one line, without the prefix that Prefect puts before an error's text."""
     text = " ".join(_PREFIX.sub("", message).split())
     return text if len(text) <= MESSAGE else text[: MESSAGE - 1] + "…"

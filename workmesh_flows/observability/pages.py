@@ -1,4 +1,4 @@
-"""The pages about a mesh: for the artidata of a run, and as one HTML file for people without access to Prefect."""
+"""The pages about a mesh: for the artifacts of a run, and as one HTML file for people without access to Prefect."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from workmesh_flows.adapters.store.engine import utc_now
 from workmesh_flows.domain.service import Mesh
 from workmesh_flows.inventory.documents import load_inventory
 from workmesh_flows.mesh_database import mesh_engine
-from workmesh_flows.observability.history import service_history
+from workmesh_flows.observability.history import is_complete, service_history
 from workmesh_flows.operations.delivery.replay import list_refused
 from workmesh_flows.operations.probe import probe_nodes
 from workmesh_flows.operations.status import Status, read_status
@@ -31,10 +31,10 @@ def run_pages(
     engine: Engine, mesh: Mesh, status: Status, refused: Sequence[RefusedRecord], services: Sequence[str]
 ) -> dict[str, str]:
     """The pages that a run publishes, by key: of the mesh, and of the services that the run was about."""
-    from workmesh_flows.observability.links import read_links
+    from workmesh_flows.observability.links import ROOT, read_links
     from workmesh_flows.reporting.pages import overview_page, service_page
 
-    data = _page_data(engine, status, refused)
+    data = _page_data(engine, mesh, status, refused, ROOT)
     links = read_links([service.name for service in mesh.services], services)
     pages = {service: service_page(service, data, links) for service in services}
     return {OVERVIEW: overview_page(data, links), **pages}
@@ -50,7 +50,7 @@ def html_report(mesh: Mesh) -> str:
     inventory = load_inventory()
     with mesh_engine(mesh) as engine:
         status = read_status(engine, mesh, inventory, probe_nodes(inventory.nodes.values()))
-        data = _page_data(engine, status, list_refused(engine, mesh))
+        data = _page_data(engine, mesh, status, list_refused(engine, mesh), ui_address())
     places = {name: artifact_key(name) for name in names}
     links = replace(
         read_links(names, names, root=ui_address()),
@@ -61,10 +61,21 @@ def html_report(mesh: Mesh) -> str:
     return as_html("Workmesh", pages)
 
 
-def _page_data(engine: Engine, status: Status, refused: Sequence[RefusedRecord]) -> PageData:
+def _page_data(
+    engine: Engine, mesh: Mesh, status: Status, refused: Sequence[RefusedRecord], root: str
+) -> PageData:
+    from workmesh_flows.observability.failed_runs import failed_runs
     from workmesh_flows.reporting.lane_table import lanes_table
     from workmesh_flows.reporting.page_data import PageData
 
+    now, history = utc_now(), service_history()
     return PageData(
-        utc_now(), status, all_conditions(engine), lanes_table(engine), refused, service_history()
+        now,
+        status,
+        all_conditions(engine),
+        lanes_table(engine),
+        refused,
+        history,
+        history_complete=is_complete(history),
+        failed_runs=failed_runs([service.name for service in mesh.services], now, root=root),
     )

@@ -8,8 +8,9 @@ from workmesh_flows.adapters.store.conditions import Condition
 from workmesh_flows.domain.lane import Lane
 from workmesh_flows.domain.node import likely_misspelling
 from workmesh_flows.domain.record_key import RecordKey
-from workmesh_flows.reporting.markdown import brief, escaped, linked, moment
-from workmesh_flows.reporting.page_data import Links, PageData
+from workmesh_flows.reporting.markdown import brief, escaped, link, linked, moment
+from workmesh_flows.reporting.page_data import FailedRun, Links, PageData
+from workmesh_flows.reporting.uneven_load import uneven_load
 
 SHOWN = 10
 """Number of lines shown of each kind of problem."""
@@ -48,6 +49,8 @@ def attention_list(
         lines["record parked"],
         _missing_results(data, links, services),
         _missing_records(data, links, services),
+        _uneven_loads(data, links, services),
+        _failed_runs(data, services),
     ]
     number = sum(len(group) for group in groups)
     if not number:
@@ -114,6 +117,34 @@ def _missing_records(data: PageData, links: Links, services: Collection[str]) ->
         for count in data.status.counts
         if count.service in services and count.node is not None and count.missing
     ]
+
+
+def _uneven_loads(data: PageData, links: Links, services: Collection[str]) -> list[str]:
+    """Services of which one node is much fuller than another."""
+    found = [uneven_load(data.status, service) for service in sorted(services)]
+    return [
+        f"- uneven load: **{linked(each.service, links.service(each.service))}**, {escaped(each.fullest)} holds "
+        f"{each.most:,} {each.unit}, {escaped(each.emptiest)} {each.least:,}. Run rebalance."
+        for each in found
+        if each is not None
+    ]
+
+
+def _failed_runs(data: PageData, services: Collection[str]) -> list[str]:
+    """Runs of these services and of the mesh that failed in the last hour; runs of the same flow share a line."""
+    by_flow: dict[str, list[FailedRun]] = {}
+    for run in data.failed_runs:
+        if run.service is None or run.service in services:
+            by_flow.setdefault(run.flow, []).append(run)
+    lines = []
+    for last, *earlier in by_flow.values():
+        others = f", and {len(earlier):,} more of this flow in the last hour" if earlier else ""
+        why = brief(last.message)
+        stop = "" if why.endswith("…") else "."
+        lines.append(
+            f"- run failed: **{link(last.name, last.address)}** at {moment(last.ended)}{others}: {why}{stop}"
+        )
+    return lines
 
 
 def _pull_lane(service: str, protocol: str, node: str) -> str:

@@ -1,4 +1,4 @@
-"""Charts as PNG, with their own background, so that they are legible on dark and light pages.
+"""Charts as PNG without a background, in colors that are legible on dark and light pages.
 
 They are drawn without pyplot, whose global state is shared between threads.
 """
@@ -19,15 +19,18 @@ if TYPE_CHECKING:
 
 WIDTH, DPI = 7.2, 110
 """Inches, and dots per inch: as wide as a page in Prefect's UI."""
-GROUND, INK, FAINT = "#ffffff", "#1f2933", "#d9e2ec"
-HELD, CAP, PENDING, PROCESSED = "#2f6f9f", "#c0392b", "#d98324", "#2f6f9f"
+INK, FAINT = "#7b8591", "#7b859155"
+"""Of middle brightness: texts and lines have about the same contrast on white and on black."""
+HELD, CAP, PENDING, PROCESSED = "#3d8bc4", "#d9534f", "#d98324", "#3d8bc4"
 ROW = 0.32
 """Height of a bar's row in inches."""
+BAR = 3.0
+"""Width of a bar of the processed records, in points."""
 
 
 def load_chart(nodes: Sequence[str], held: Sequence[int], caps: Sequence[int | None], unit: str) -> bytes:
     """One bar per node for what it holds, with a mark at its cap if it has one; the first node on top."""
-    figure = Figure(figsize=(WIDTH, 0.9 + ROW * max(len(nodes), 1)), dpi=DPI, facecolor=GROUND)
+    figure = _figure(0.9 + ROW * max(len(nodes), 1))
     axes = _axes(figure)
     places = range(len(nodes))
     axes.barh(places, held, height=0.6, color=HELD)
@@ -45,18 +48,23 @@ def load_chart(nodes: Sequence[str], held: Sequence[int], caps: Sequence[int | N
     return _png(figure)
 
 
-def history_chart(times: Sequence[datetime], pending: Sequence[int], rate: Sequence[float]) -> bytes:
-    """Pending records, and records processed per minute, over time; one time for each value."""
-    figure = Figure(figsize=(WIDTH, 3.4), dpi=DPI, facecolor=GROUND)
+def history_chart(times: Sequence[datetime], pending: Sequence[int], processed: Sequence[int]) -> bytes:
+    """Pending records over time, and as bars the records processed since the time before; one time for each value."""
+    figure = _figure(3.4)
     above, below = figure.subplots(2, 1, sharex=True)
-    for axes, values, color, title, way in (
-        (above, pending, PENDING, "records pending", "post"),  # a state lasts until the next measurement
-        (below, rate, PROCESSED, "records processed per minute", "pre"),  # a rate applies to the time before
+    moments: list[Any] = list(times)
+    above.fill_between(moments, list(pending), color=PENDING, alpha=0.25, step="post")
+    above.step(
+        moments, list(pending), color=PENDING, where="post", linewidth=1.6
+    )  # it lasts until the next run
+    below.vlines(
+        moments, 0, list(processed), color=PROCESSED, linewidth=BAR
+    )  # no area: runs may be far apart
+    for axes, values, title in (
+        (above, pending, "records pending"),
+        (below, processed, "records processed, counted at the end of each run"),
     ):
         _plain(axes)
-        moments: list[Any] = list(times)
-        axes.fill_between(moments, list(values), color=color, alpha=0.25, step=way)
-        axes.step(moments, list(values), color=color, where=way, linewidth=1.6)
         axes.set_title(title, loc="left", fontsize=10, color=INK)
         axes.set_ylim(0, max(1.1 * max(values, default=0), 1))
         axes.yaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
@@ -65,7 +73,12 @@ def history_chart(times: Sequence[datetime], pending: Sequence[int], rate: Seque
     locator = AutoDateLocator()
     below.xaxis.set_major_locator(locator)
     below.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    below.xaxis.get_offset_text().set_color(INK)
     return _png(figure)
+
+
+def _figure(height: float) -> Figure:
+    return Figure(figsize=(WIDTH, height), dpi=DPI, facecolor="none")
 
 
 def _axes(figure: Figure) -> Axes:
@@ -75,7 +88,7 @@ def _axes(figure: Figure) -> Axes:
 
 
 def _plain(axes: Axes) -> None:
-    axes.set_facecolor(GROUND)
+    axes.set_facecolor("none")
     axes.set_axisbelow(True)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
@@ -86,5 +99,5 @@ def _plain(axes: Axes) -> None:
 def _png(figure: Figure) -> bytes:
     figure.tight_layout()
     written = BytesIO()
-    figure.savefig(written, format="png", facecolor=GROUND)
+    figure.savefig(written, format="png", transparent=True)
     return written.getvalue()

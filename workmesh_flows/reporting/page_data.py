@@ -36,8 +36,29 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class FailedRun:
+    """A flow run that failed: its flow, ``<service>.<action>`` or ``mesh.<action>``, and why it failed."""
+
+    flow: str
+    name: str
+    address: str
+    ended: datetime
+    message: str
+
+    @property
+    def service(self) -> str | None:
+        """The service of the flow; None for a flow of the mesh."""
+        service, _, _ = self.flow.rpartition(".")
+        return None if service == "mesh" else service
+
+
+@dataclass(frozen=True, slots=True)
 class PageData:
-    """The input of all pages; ``history`` has the services tables of earlier runs, oldest first."""
+    """The input of all pages.
+
+    ``history`` has the services tables of earlier runs, oldest first; a complete one starts with the first run.
+    ``failed_runs`` are the runs of the mesh that failed in the last hour, newest first.
+    """
 
     now: datetime
     status: Status
@@ -45,3 +66,5 @@ class PageData:
     lanes: pd.DataFrame
     refused: Sequence[RefusedRecord]
     history: pd.DataFrame
+    history_complete: bool = False
+    failed_runs: Sequence[FailedRun] = ()

@@ -58,7 +58,7 @@ def service_page(name: str, data: PageData, links: Links) -> str:
         attention_list(data, of_service, links, [name]),
         table(SERVICE_COLUMNS[1:], [[figures[column] for column in SERVICE_COLUMNS[1:]]]),
         _actions(links.actions(name)),
-        *_backlog(name, data.history),
+        *_backlog(name, data),
         *_load(data.status, name),
         *_refused(name, data),
         *_runs(links.runs(name), data.now),
@@ -194,12 +194,11 @@ def _load(status: Status, service: str | None) -> Iterable[str]:
         yield picture(chart, f"{unit} held by each node")
 
 
-def _backlog(name: str, history: pd.DataFrame) -> Iterable[str]:
-    backlog = Backlog.of(name, history)
+def _backlog(name: str, data: PageData) -> Iterable[str]:
+    backlog = Backlog.of(name, data.history, complete=data.history_complete)
     if len(backlog.times) > 1:
-        yield picture(
-            history_chart(backlog.times, backlog.pending, backlog.per_minute), "backlog and throughput"
-        )
+        chart = history_chart(backlog.times, backlog.pending, backlog.processed)
+        yield picture(chart, "backlog and throughput")
 
 
 def _joined(*parts: str) -> str:
