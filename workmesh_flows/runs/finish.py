@@ -47,7 +47,7 @@ def finish_run(mesh: Mesh, result: RunResult, service: str | None = None) -> Run
     """
     with best_effort("the status at its end"):
         refused = _publish(mesh, result, service)
-        result = replace(result, message=result.message + _waiting_behind(result, refused))
+        result = replace(result, message=result.message + _waiting_behind(mesh, result, refused))
     if any(lane.state == "stopped" for lane in result.lanes):
         raise RunFailed(failure_message(result))
     get_run_logger().info("%s", result.message)
@@ -75,7 +75,7 @@ def _publish(mesh: Mesh, result: RunResult, service: str | None) -> list[Refused
     return refused
 
 
-def _waiting_behind(result: RunResult, refused: Sequence[RefusedRecord]) -> str:
+def _waiting_behind(mesh: Mesh, result: RunResult, refused: Sequence[RefusedRecord]) -> str:
     """The end of a push's summary: how many records wait behind parked ones of its lanes; empty if none does."""
     pushed = {each.lane for each in result.lanes if each.lane.direction == "push"}
     parked = [
@@ -90,7 +90,8 @@ def _waiting_behind(result: RunResult, refused: Sequence[RefusedRecord]) -> str:
     if not waiting:
         return ""
     wait = f"{counted(waiting, 'record')} {'waits' if waiting == 1 else 'wait'}"
-    return f"; {wait} behind {counted(len(parked), 'parked record')}: workmesh replay"
+    service = f" {parked[0].service}" if len(mesh.services) > 1 else ""
+    return f"; {wait} behind {counted(len(parked), 'parked record')}: workmesh replay{service}"
 
 
 def _warn_of_unassigned(status: Status, result: RunResult) -> None:
