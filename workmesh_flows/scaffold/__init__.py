@@ -1,6 +1,7 @@
 """The project that ``workmesh init`` writes: it works at once, and the user replaces its tables.
 
-Each file of the folder ``templates`` is a Jinja template; ``package`` in a path stands for the name of the Python package.
+Each file of the folder ``templates`` is a Jinja template; ``package`` in a path stands for the name of the Python
+package.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ SUFFIX = ".jinja"
 API = "http://127.0.0.1:4200/api"
 """The API of a server that `prefect server start` starts without options."""
 RESERVED = {"tests", "prefect", *sys.stdlib_module_names}
+OVERVIEW = "workmesh-overview"
+"""The key of the artifact with the mesh's page."""
 PORT = 8081
 """The port of the sample's node."""
 
@@ -65,9 +68,15 @@ workmesh automations install
 prefect worker start --pool workmesh
 
 The worker runs a sync each minute. After the first one, look at the page of the mesh,
-{api.removesuffix("/").removesuffix("/api")}/v2/artifacts/key/workmesh-overview, or type in another terminal: workmesh nodes.
+{_overview(api)}, or type in another terminal: workmesh nodes.
 Then put your own tables into {package}/models.py and declare them in {package}/mesh.py.
 Run the test in tests/ with: pip install -e '.[test]' && pytest"""
+
+
+def _overview(api: str) -> str:
+    """The address of the mesh's page; for Prefect Cloud, whose API is not below its UI, the name of the artifact."""
+    server, _, rest = api.removesuffix("/").rpartition("/api")
+    return f"{server}/v2/artifacts/key/{OVERVIEW}" if server and not rest else f"the artifact {OVERVIEW}"
 
 
 def _server(api: str) -> str:
