@@ -1,4 +1,4 @@
-"""Workmesh Flows: a Prefect plugin that sends records to nodes, machines that run micro-services, in order and without loss.
+"""Workmesh Flows: a Prefect plugin that sends records to nodes (machines with micro-services) in order, without loss.
 
 This module has everything that declares a mesh. Importing it loads no prefect, httpx, paramiko or pandas.
 

@@ -42,7 +42,7 @@ def unprepared_engine(mesh: Mesh) -> Iterator[Engine]:
 
 
 def database_of(mesh: Mesh) -> Database:
-    """The database of a mesh, from its declaration or the settings; raises ConfigurationError for none or two settings."""
+    """The database that a mesh or the settings declare; raises ConfigurationError for none or two settings."""
     if mesh.database is not None:
         return mesh.database
     settings = read_settings()

@@ -1,4 +1,7 @@
-"""Settings, read as Prefect reads its own: environment (``PREFECT_INTEGRATIONS_WORKMESH_*``), ``.env``, ``prefect.toml``, profile."""
+"""Settings, read as Prefect reads its own.
+
+They are in the environment (``PREFECT_INTEGRATIONS_WORKMESH_*``), in ``.env`` or ``prefect.toml``, or in a profile.
+"""
 
 from __future__ import annotations
 

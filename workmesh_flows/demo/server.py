@@ -50,7 +50,7 @@ class ServerProcess:
         return f"http://127.0.0.1:{self._port}/api"
 
     def start(self) -> None:
-        """Start the server and wait until it answers; raises ConfigurationError with its last log lines if it does not."""
+        """Start the server; raises ConfigurationError with its last log lines if it does not answer."""
         environment = {
             **os.environ,
             "PREFECT_HOME": str(self.home),

@@ -21,7 +21,7 @@ class RecordKey:
 
     @classmethod
     def from_subject(cls, subject: str) -> Self:
-        """The key that ``subject`` names; an id may contain slashes, or be empty. Raises ValueError for any other text."""
+        """The key that ``subject`` names; an id may have slashes, or be empty. Raises ValueError for any other text."""
         match subject.split("/", maxsplit=2):
             case [service, protocol, record] if service and protocol:
                 return cls(service, protocol, record)

@@ -19,7 +19,7 @@ from workmesh_flows.settings import PREFIX, WorkmeshSettings
 AnyRunner: TypeAlias = TaskRunner[Any]
 
 RAY_OBJECT_BYTES = 100 * 1024 * 1024
-"""Ray's shared memory on a local cluster. Small: lanes pass only names and reports, and /dev/shm of a container is small."""
+"""Ray's shared memory on a local cluster: lanes pass only names and reports, and a container's /dev/shm is small."""
 
 
 def make_runner(settings: WorkmeshSettings, mesh: Mesh) -> AnyRunner:

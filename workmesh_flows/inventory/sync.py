@@ -20,7 +20,10 @@ from workmesh_flows.operations.status import assigned_nodes
 
 @dataclass(frozen=True, slots=True)
 class NodeChange:
-    """A node to write under its name, or to delete; ``action`` is "added", "fixed", "deleted" or "changed: <fields with old and new values>"."""
+    """A node to write under its name, or to delete.
+
+    ``action`` is "added", "fixed", "deleted" or "changed: <fields with old and new values>".
+    """
 
     name: str
     action: str
@@ -59,7 +62,7 @@ class SyncPlan:
         return replace(self, occupied={name: services for name, services in found.items() if services})
 
     def require_allowed(self) -> None:
-        """Raise ConfigurationError if nodes to be deleted hold entities: deleting one would leave its entities behind."""
+        """Raise ConfigurationError if nodes to be deleted hold entities, which would be left behind."""
         lines = [
             f"  {name} holds entities of {', '.join(services)}: workmesh drain {name} --apply"
             for name, services in self.occupied.items()

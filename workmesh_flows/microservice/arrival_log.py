@@ -21,7 +21,7 @@ FROM records WHERE seq > ? ORDER BY seq
 
 @dataclass(frozen=True)
 class Arrival:
-    """A stored record; `result` is None until it is processed and if that failed, `error` is the reason of a failure."""
+    """A stored record; `result` is None until it is processed, or if that failed: then `error` is the reason."""
 
     seq: int
     protocol: str

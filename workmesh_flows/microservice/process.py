@@ -88,7 +88,7 @@ class NodeProcess:
         return self._process.pid if self._process is not None and self._process.poll() is None else None
 
     def start(self) -> Self:
-        """Start and wait for the answer to a ping; raises `StartError` with the last lines of the log if there is none."""
+        """Start and wait for the answer to a ping; raises `StartError` with the last log lines if there is none."""
         if self.pid is not None:
             return self
         with self.log.open("ab") as log:
@@ -101,7 +101,7 @@ class NodeProcess:
         return self
 
     def stop(self) -> int | None:
-        """Send SIGTERM, as a supervisor does, and kill the node if it does not stop in time; returns the exit status."""
+        """Send SIGTERM, as a supervisor does; kill the node if it does not stop in time. Returns the exit status."""
         return self._end(signal.SIGTERM)
 
     def kill(self) -> int | None:

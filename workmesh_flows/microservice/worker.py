@@ -68,7 +68,7 @@ class Worker:
                 self._awake.wait()
 
     def _process_chunk(self) -> bool:
-        """Process records, then store their results in one transaction; after a crash in between they are processed again."""
+        """Process records, then store their results in one transaction; a crash in between processes them again."""
         results: list[ProcessingResult] = []
         names = tuple(self._protocols)
         end = monotonic() + CHUNK_SECONDS

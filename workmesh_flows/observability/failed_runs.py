@@ -29,7 +29,7 @@ MESH_ACTIONS = ("assign", "drain", "doctor")
 
 
 def failed_runs(services: Collection[str], now: datetime, *, root: str = ROOT) -> list[FailedRun]:
-    """The runs of the flows of these services, and of their mesh, that failed or crashed in the last hour, newest first.
+    """The runs of these services, and of their mesh, that failed or crashed in the last hour, newest first.
 
     Two requests to the server, and none for the flows where no run failed.
     """
@@ -60,6 +60,6 @@ def failed_runs(services: Collection[str], now: datetime, *, root: str = ROOT) -
 
 
 def _is_of_mesh(run: FlowRun, tags: Collection[str]) -> bool:
-    """Whether a run is of this mesh: another mesh on the server has flows of the same names, and services of its own."""
+    """Whether a run is of this mesh: another mesh on the server has flows of the same names, but other services."""
     services = {tag for tag in run.tags if tag.startswith(service_tag(""))}
     return not services or bool(services & set(tags))

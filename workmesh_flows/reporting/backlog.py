@@ -24,8 +24,8 @@ class Backlog:
     def of(cls, service: str, history: pd.DataFrame, *, complete: bool) -> Backlog:
         """Compute it from rows with ``time``, ``service``, ``pending`` and ``processed``, oldest first.
 
-        In a ``complete`` history, which starts with the first run, no record was processed before it. Otherwise the first
-        number is 0, since it is unknown what was processed before.
+        In a ``complete`` history, which starts with the first run, no record was processed before it. Otherwise the
+        first number is 0, since it is unknown what was processed before.
         """
         rows = history[history["service"] == service] if len(history) else history
         if not len(rows):

@@ -72,7 +72,7 @@ EARLIER_ATTEMPTS = 1_000
 
 
 def with_attempts(empty: R, clock: Clock, attempt: Callable[[R, datetime], R]) -> R:
-    """Run an attempt of a lane; its report, also that of an error it raises, includes earlier attempts of this task run.
+    """Run an attempt of a lane; its report, or that of its error, includes earlier attempts of this task run.
 
     ``attempt`` gets the report of the earlier attempts, and when the first one began; ``empty`` is the report of an
     attempt that did nothing. A pause of the lane that is shorter than the retries of the run would take is waited for,

@@ -11,7 +11,7 @@ from workmesh_flows.errors import NodeMisconfigured
 
 
 def verification_of(node: Node) -> ssl.SSLContext | bool:
-    """What httpx takes as ``verify``: also with the client certificate; raises NodeMisconfigured for unreadable files."""
+    """What httpx takes as ``verify``, with the client certificate; raises NodeMisconfigured for unreadable files."""
     if node.scheme != "https":
         return False  # there is no certificate, and loading the CA bundle takes 0.1 s per client
     if not node.verify and not node.client_certificate:

@@ -17,7 +17,7 @@ from workmesh_flows.errors import (
 
 @contextmanager
 def translated_http_errors() -> Iterator[None]:
-    """Raise NodeUnavailable or NodeMisconfigured for every httpx error, with it as the cause unless it quotes the answer."""
+    """Raise NodeUnavailable or NodeMisconfigured for every httpx error; it is the cause unless it quotes the answer."""
     try:
         yield
     except (httpx.RemoteProtocolError, httpx.ProxyError) as error:
@@ -65,7 +65,7 @@ def _translation(error: Exception) -> NodeError:  # noqa: PLR0911 - a table of c
 
 
 def _of_proxy(detail: str) -> NodeError:
-    """The error for a proxy that opens no connection; only the code of its answer, since the text may quote the request."""
+    """The error for a proxy that opens no connection; only the answer's code, since the text may quote the request."""
     code = detail[:3] if detail[:3].isdecimal() else ""
     if code in {"403", "407"}:
         return NodeMisconfigured(f"its proxy refuses the connection: it answers {code}")

@@ -46,7 +46,7 @@ _POOLED = frozenset({"26000", "42P05"})
 """SQLSTATE: a prepared statement does not exist, or exists already: another connection of a pooler prepared it."""
 _POOLED_HINT = "; behind PgBouncer in transaction mode add ?prepare_threshold=None to the database address"
 _OPERATIONAL = frozenset({"08", "40", "53", "55", "57", "58"})
-"""SQLSTATE classes: no connection, a conflict with another transaction, no resources, a lock, an administrator, the disk."""
+"""SQLSTATE classes: no connection, a conflict of transactions, no resources, a lock, an administrator, the disk."""
 
 Clock = Callable[[], datetime]
 """Returns the time, in UTC."""

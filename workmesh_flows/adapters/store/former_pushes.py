@@ -68,7 +68,8 @@ def forget_former_pushes(
 ) -> None:
     """Delete those up to a time whose records are pulled, from whichever node: they are not needed any more.
 
-    ``latest``, the record that the node names as its latest, is not deleted: the time of its first push is the node's progress.
+    ``latest``, the record that the node names as its latest, is not deleted: the time of its first push is the node's
+    progress.
     """
     for ids in former_pages(engine, lane, tables, upto=upto):
         pulled = select(tables.id).where(tables.id.in_(ids), tables.pull_flags.success.is_(True))

@@ -40,7 +40,7 @@ def row_of(lane: Lane) -> ColumnElement[bool]:
 
 @dataclass(slots=True)
 class LaneLease:
-    """A lane that this run holds as long as the epoch is its own, and the values of the lane's row when it was acquired.
+    """A lane that this run holds while the epoch is its own, and the values of the lane's row when it was acquired.
 
     ``latest`` is the record that the node named last as processed, and its push time. ``failures`` counts consecutive
     failures of the node, ``next_batch`` is the size of the next batch after one with which the connection was lost.
@@ -89,7 +89,7 @@ class LaneLease:
         self.fresh_until = fresh_until
 
     def check(self, engine: Engine, clock: Clock, lease_seconds: float) -> None:
-        """Call before a request: a run that resumes after its lease has expired renews it, or learns that it lost the lane.
+        """Call before a request: a run that resumes after its lease has expired renews it, or learns of its loss.
 
         The node's epoch check alone is not enough: the run that holds the lane now may have sent nothing to this node,
         and have moved entities away. Raises LaneLost or StoreError.
@@ -207,7 +207,10 @@ def node_fails_elsewhere(engine: Engine, lane: Lane) -> bool:
 
 
 def read_lanes(engine: Engine) -> list[dict[str, Any]]:
-    """The rows of all lanes that ever ran, each as a dictionary of its columns, ordered by service, node and protocol; push before pull."""
+    """The rows of all lanes that ever ran, each as a dictionary of its columns.
+
+    They are ordered by service, node and protocol; push is before pull.
+    """
     ordered = select(lanes).order_by(
         lanes.c.service, lanes.c.node, lanes.c.protocol, lanes.c.direction.desc()
     )

@@ -43,7 +43,7 @@ class OpenTransactions:
 
 
 def _roll_back(connection: Connection) -> None:
-    """Roll back the driver's transaction. The session's remains: its next statement begins another one of the driver."""
+    """Roll back the driver's transaction. The session's remains: its next statement begins another of the driver."""
     raw = connection.connection
     if connection.dialect.name == "sqlite" and getattr(raw.dbapi_connection, "isolation_level", None) is None:
         return  # the application begins transactions itself: the next statement would begin none, and be saved

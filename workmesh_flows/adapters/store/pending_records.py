@@ -94,7 +94,7 @@ class PendingReader:
                 session.rollback()
 
     def revision(self) -> int:
-        """A number that rises each time an entity of the service gets another node or a refused record is decided on."""
+        """A number that rises when an entity of the service gets another node or a refused record is decided on."""
         own_row = services.c.service == self._tables.service.name
         return int(self._scalar(select(services.c.revision).where(own_row)) or 0)
 

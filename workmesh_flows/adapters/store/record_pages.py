@@ -31,7 +31,7 @@ class RowContent:
         return select(self.key, *self.selected).where(self.key.in_(ids))
 
     def rows(self, result: Result[Any]) -> Sequence[Row[Any]]:
-        """The rows of a result; an object whose model loads a collection by a join comes in several rows, and is one."""
+        """The rows of a result; an object whose model loads a collection by a join comes in several, and is one."""
         return (result.unique() if self.objects else result).all()
 
     def record(self, values: Sequence[Any]) -> Any:  # noqa: ANN401 - a dictionary, or a user's object

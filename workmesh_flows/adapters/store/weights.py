@@ -31,7 +31,7 @@ SHOWN_CHARACTERS = 40
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
-    """Entities with a usable weight, as (key, weight), and all others, as (key, reason), each in the order of their keys."""
+    """Entities with a usable weight, as (key, weight), and all others, as (key, reason), both ordered by key."""
 
     entities: list[tuple[Any, int]] = field(default_factory=list)
     unusable: list[tuple[Any, str]] = field(default_factory=list)
@@ -102,7 +102,7 @@ def _add(found: Weighed, key: Any, weight: int | UnusableWeight) -> None:  # noq
 def weighed_by_function(
     connection: Connection, service: Service, condition: ColumnElement[bool] | None = None
 ) -> Iterator[tuple[Any, str | None, int | UnusableWeight]]:
-    """Each entity as (key, node, weight), weighed by the user's function; what that changes on an entity is not saved."""
+    """Each entity as (key, node, weight), weighed by the user's function, whose changes of an entity are not saved."""
     assert isinstance(service.criterion, EntityWeight)  # noqa: S101 - only a weight can be a function
     weigh: Any = service.criterion.weight
     entities = entity_table(service)

@@ -20,7 +20,7 @@ from workmesh_flows.planning.assignment.plan import Load
 def writing_together(
     engine: Engine, mesh: Mesh, together: Sequence[Service], inventory: Inventory
 ) -> Iterator[Sequence[AssignmentWriter]]:
-    """Assignment runs of these services in one transaction; runs of services with which they share a cap wait as well."""
+    """Assignment runs of these services in one transaction; runs of services that share a cap with them wait, too."""
     names = {name for node in sharing(together, inventory) for name in node.services}
     beside = [service for service in mesh.services if service.name in names]
     with writing_all_assignments(engine, together, beside) as runs:
@@ -48,7 +48,7 @@ def totals_of_all(
 
 
 def loads_of(run: AssignmentWriter, inventory: Inventory, total: Counter[str | None]) -> list[Load]:
-    """The loads and caps of the nodes that take new entities of a service; ``total`` as :func:`totals_of_all` returns it."""
+    """The loads and caps of the nodes that take new entities of a service; ``total`` is from :func:`totals_of_all`."""
     totals, service = run.node_totals(), run.service.name
     weighs = isinstance(run.service.criterion, EntityWeight)
     loads = []

@@ -27,7 +27,7 @@ SINGLES = 100
 
 
 MOST_BUSY = 1_000
-"""Owners with slices of their own in one run: each query of the others names them. Further owners stay with the others."""
+"""Owners with slices of their own in one run: each query of the others names them. More owners stay with the others."""
 FEW = 4
 """Busy owners that may read ahead where records are mapped objects, whose open pages each keep a connection."""
 

@@ -9,7 +9,7 @@ from time import monotonic
 
 @dataclass(frozen=True, slots=True)
 class RunLimits:
-    """Where a run over one lane ends, between two batches: after a number of records or of seconds; None is no limit."""
+    """Where a run over a lane ends, between two batches: after a number of records or of seconds; None is no limit."""
 
     records: int | None = None
     seconds: float | None = None

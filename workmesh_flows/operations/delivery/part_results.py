@@ -67,7 +67,7 @@ class PartResults:
         return self.tally.decided + len(self.withheld)
 
     def hold_back(self, counted: Mapping[Any, RetryingRecord]) -> None:
-        """Do not send these records, nor what waits behind them: an earlier attempt of this run counted their refusals."""
+        """Do not send these records, nor those behind them: an earlier attempt of the run counted their refusals."""
         self.refused.update(counted)
         self.held.update(record.owner for record in counted.values())
 
@@ -93,7 +93,7 @@ class PartResults:
             self.withheld |= {key: one for key, one in no.items() if key not in unread}
 
     def finish(self) -> None:
-        """The run has sent everything: count the withheld refusals, unless the node accepts nothing in other lanes either."""
+        """The run has sent everything: count the withheld refusals, unless the node accepts nothing in other lanes."""
         proven = self.accepted or not node_fails_elsewhere(self.context.engine, self.lease.lane)
         if self.withheld and proven:
             withheld, self.withheld = self.withheld, {}

@@ -16,7 +16,7 @@ LARGEST_SUM = 2**52
 
 @dataclass(slots=True)
 class Placement:
-    """Which entity is on which node. Weights are in units of ``unit``, their greatest common divisor or a multiple of it.
+    """Which entity is on which node; weights in units of ``unit``, their greatest common divisor or a multiple of it.
 
     ``node_of`` is the node of each entity, ``entities_on`` the entities of each node, ``load`` the weight of
     each node. ``movable`` is whether an entity may move, ``max_load`` the cap on each node's weight. Entities

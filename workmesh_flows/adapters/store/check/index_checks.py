@@ -21,7 +21,7 @@ def index_findings(
     coming: Collection[Column[Any]],
     every: Collection[RequiredIndex] = (),
 ) -> Iterator[Finding]:
-    """Findings for required indexes without an equivalent. ``coming`` are missing columns that other findings' DDL adds.
+    """Findings for required indexes without an equivalent. ``coming`` are missing columns that other findings add.
 
     An index that another one of ``every``, those of the whole mesh, covers is not proposed beside it.
     """
