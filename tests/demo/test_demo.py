@@ -91,7 +91,7 @@ def test_the_demo_does_not_touch_an_existing_table(postgresql_server: str, tmp_p
     ("address", "message"),
     [
         pytest.param(
-            "postgresql+psycopg2://me:hush@127.0.0.1/name",
+            "postgresql+psycopg2cffi://me:hush@127.0.0.1/name",
             "and write postgresql+psycopg://",
             id="a driver that is not installed",
         ),

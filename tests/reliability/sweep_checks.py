@@ -114,14 +114,19 @@ def _check_refusals(play: Play, killed: int) -> None:
     So may a run that ends because its node is lost.
     """
     found = {(row.protocol, int(row.record)): (row.state, row.attempts) for row in _rows(play, parked)}
-    assert found == {
+    refused_records = {
         ("delivery", BAD): ("parked", MAX_ATTEMPTS),
         ("open", SKIPPED_OPEN): ("skipped", MAX_ATTEMPTS),
     }
+    failed = {record for record, (state, _) in found.items() if state == "failed"}
+    assert failed == {("delivery", number) for number in FAILED}
+    assert {record: found[record] for record in found.keys() - failed} == refused_records
     attempts = Counter(_sent_alone(play))
-    for refused in found:
+    for refused in refused_records:
         assert MAX_ATTEMPTS <= attempts[refused] <= MAX_ATTEMPTS + TIMES_LOST[refused[0]] + 2 * killed
-    assert attempts["open", DROPPED_OPEN] <= MAX_ATTEMPTS + 1 + killed
+    assert attempts["open", DROPPED_OPEN] <= 2 * TIMES_LOST["open"] + 1 + 2 * killed, (
+        "each loss costs two requests"
+    )
 
 
 def _sent_alone(play: Play) -> Iterator[tuple[str, int]]:

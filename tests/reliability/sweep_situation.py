@@ -94,10 +94,12 @@ TIMES_LOST = {"delivery": 1, "open": 2}
 class NetworkFaults:
     """A policy of the proxy: the number of faults left for each kind of request, over all masters.
 
-    After a lost answer to a push the next ping is lost, too, as where the node has died.
+    After a lost answer to a push, the answers to its repetition and to the next ping are lost, too, as where the node has
+    died.
     """
 
     left: dict[str, int] = field(default_factory=lambda: {**TIMES_LOST, "status": 1})
+    repeats: bool = False
     lost: bool = False
 
     def __call__(self, request: Request) -> Fault | None:
@@ -105,8 +107,8 @@ class NetworkFaults:
         if content.direction == "push" and {DROPPED: "delivery", DROPPED_OPEN: "open"}.items() & {
             (number, content.protocol) for number in content.ids
         }:
-            self.lost = self._use(str(content.protocol))
-            return DropAnswer() if self.lost else None
+            self.lost, self.repeats = self.repeats, not self.repeats and self._use(str(content.protocol))
+            return DropAnswer() if self.lost or self.repeats else None
         if self.lost and request.path.endswith("/ping.json"):
             self.lost = False
             return DropAnswer()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
@@ -28,7 +29,10 @@ class LostCommit:
 
     def _lose(self) -> None:
         self.lost += 1
-        raise self._error("the connection was lost")
+        error = self._error("the connection was lost")
+        if isinstance(error, sqlite3.Error):
+            error.sqlite_errorname = "SQLITE_IOERR"
+        raise error
 
     def _executed(self, connection: Any, cursor: Any, statement: str, *more: Any) -> None:
         if "workmesh_flagged" in statement and not self.lost:

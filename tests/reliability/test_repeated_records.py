@@ -15,7 +15,8 @@ from workmesh_flows.testing import DropAnswer, FaultyProxy, Request, inventory_n
 
 
 def dropping_the_first_push(request: Request) -> DropAnswer | None:
-    return DropAnswer() if request.number == 2 else None  # the first request is the ping
+    """The first request is a ping; then the push, its repetition and another ping stay without an answer."""
+    return DropAnswer() if request.number in {2, 3, 4} else None
 
 
 def test_a_record_is_pulled_whose_answer_was_lost_and_that_others_overtook(

@@ -131,7 +131,7 @@ class Shops(RuleBasedStateMachine):
             case "lose two":
                 faults.answers_lost = 2
             case "die once":
-                faults.answers_lost = faults.pings_lost = 1
+                faults.answers_lost, faults.pings_lost = 2, 1
             case "accept small requests":
                 faults.at_most = 1
             case "go down":
