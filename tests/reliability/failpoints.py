@@ -36,7 +36,15 @@ WRITES = {
     "write results": r"UPDATE deliveries( AS workmesh_written)? SET pull_time=",
     "delete refusals": r"DELETE FROM workmesh_parked",
     "save refusals": r"INSERT INTO workmesh_parked",
+    "update refusals": r"UPDATE workmesh_parked",
     "delete former pushes": r"DELETE FROM workmesh_former_pushes",
+    "delete the failure mark": r"DELETE FROM workmesh_failure_marks",
+    "save the failure mark": r"INSERT INTO workmesh_failure_marks",
+    "delete replays": r"DELETE FROM workmesh_replays",
+    "save replays": r"INSERT INTO workmesh_replays",
+    "save missing records": r"INSERT INTO workmesh_missing",
+    "update missing records": r"UPDATE workmesh_missing",
+    "delete missing records": r"DELETE FROM workmesh_missing",
 }
 READS = {
     "count pending records": r"SELECT count\(\*\)",
