@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from tests.support.fleet import Fleet
 
 
+os.environ.pop("COLUMNS", None)  # set by pytest-xdist: tables would be narrower than in a run without it
+
+
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[str]:
     """The address of a running PostgreSQL server."""

@@ -15,6 +15,7 @@ from sqlalchemy import create_engine, make_url
 from tests.docs.running import Reader
 from tests.docs.shell import wait_for_nodes
 from tests.support.prefect_api import api_client, post
+from tests.testing.history.event_makers import accepted, record, state
 from workmesh_flows.adapters.store.engine import open_engine
 from workmesh_flows.blocks import WorkmeshNode
 from workmesh_flows.demo.models import Base
@@ -115,9 +116,10 @@ def on_postgresql(reader: Reader) -> None:
 
 
 def recorded(reader: Reader) -> None:
-    """Write an empty history, and create the demo's tables."""
-    with History(reader.folder / "history.jsonl"):
-        pass
+    """Write a short history, and create the demo's tables."""
+    with History(reader.folder / "history.jsonl") as history:
+        for event in (record(1), accepted(1, 1), state(1)):
+            history.write(event)
     on_sqlite(reader)
 
 

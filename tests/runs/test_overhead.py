@@ -22,8 +22,8 @@ from workmesh_flows.observability.progress import STEP
 logger = logging.getLogger(__name__)
 LANES = 20
 TASKS = 2 * LANES + 10
-CALLS = 30
-"""The run and its states 6, artifacts 7, the inventory 4, queries of the pages 3, first calls of Prefect's client 10."""
+CALLS = 31
+"""The run and its states 6, artifacts 7, the inventory 4, queries of the pages 4, first calls of Prefect's client 10."""
 EVENTS_A_TASK, OTHER_EVENTS = 3, 15
 """A task emits pending, running and completed; the other events are those of the run and of Workmesh."""
 ARTIFACT, UPDATE, LOGS = "POST /api/artifacts/", "PATCH /api/artifacts/ID", "POST /api/logs/"

@@ -58,18 +58,19 @@ class _FittingTable:
         yield self._blocks() if widths is None else self._table(widths)
 
     def _widths(self, most: int) -> list[int] | None:
-        """The width of each column, the widest shrunk until the table fits; None if it does not fit without cut words."""
-        columns = [[column, *(row[at] for row in self.rows)] for at, column in enumerate(self.columns)]
-        widths = [max(map(len, column)) for column in columns]
-        least = [max(map(_least_width, column)) for column in columns]
+        """The width of each column, shrunk until the table fits; None if it does not fit without cut words.
+
+        Titles wrap before values do; the widest column shrinks first.
+        """
+        values = [[row[at] for row in self.rows] for at in range(len(self.columns))]
+        titles = [_least_width(title) for title in self.columns]
+        whole = [max(title, *map(len, column)) for title, column in zip(titles, values, strict=True)]
+        least = [max(title, *map(_least_width, column)) for title, column in zip(titles, values, strict=True)]
+        widths = [max(len(title), wide) for title, wide in zip(self.columns, whole, strict=True)]
         excess = sum(widths) + len(widths) - 1 - most
-        if excess > sum(widths) - sum(least):
-            return None
-        for _ in range(excess):
-            widths[
-                max((at for at in range(len(widths)) if widths[at] > least[at]), key=widths.__getitem__)
-            ] -= 1
-        return widths
+        for floor in (whole, least):
+            excess = _shrink(widths, floor, excess)
+        return widths if excess <= 0 else None
 
     def _table(self, widths: Sequence[int]) -> Table:
         table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0)
@@ -91,6 +92,14 @@ class _FittingTable:
             )
             for row in self.rows
         )
+
+
+def _shrink(widths: list[int], floor: Sequence[int], excess: int) -> int:
+    """Shrink the widest column by one until nothing is in excess, or all are at their floor; return what is left."""
+    while excess > 0 and (above := [at for at, wide in enumerate(widths) if wide > floor[at]]):
+        widths[max(above, key=widths.__getitem__)] -= 1
+        excess -= 1
+    return excess
 
 
 def _least_width(cell: str) -> int:
