@@ -157,6 +157,7 @@ def check_tables(master: Engine, inventory: Inventory, data: Data, owned: int) -
         "processed": owned,
         "records": len(data.flights),
         "ownerless": len(data.flights) - owned,
+        "missing": 0,
     }
     nodes = nodes_table(status)
     assert nodes["processed"].sum() == owned

@@ -36,12 +36,14 @@ PAGE = Path(__file__).parents[2] / "docs" / "postgresql.md"
 SERVICE = mesh.services[0]
 ONCE = replace(QUICK, max_attempts=1)
 
+ROLE = "granted_role"
+
 
 def grants() -> list[str]:
-    """The statements of the page's first block of SQL."""
+    """The statements of the page's first block of SQL, about a role that no other test creates."""
     block = re.search(r"```sql\n(.*?)```", PAGE.read_text(), re.DOTALL)
     assert block is not None
-    return [statement.strip() for statement in block[1].split(";")]
+    return [re.sub(r"\bworkmesh\b", ROLE, statement.strip()) for statement in block[1].split(";")]
 
 
 @pytest.fixture
@@ -53,14 +55,14 @@ def owner(postgresql_server: str) -> Iterator[Engine]:
             run(engine, *grants())
             yield engine
         finally:
-            run(engine, "DROP OWNED BY workmesh", "DROP ROLE workmesh")
+            run(engine, f"DROP OWNED BY {ROLE}", f"DROP ROLE {ROLE}")
             engine.dispose()
 
 
 @pytest.fixture
 def granted(owner: Engine) -> Iterator[Engine]:
     """The database as the granted role opens it."""
-    url = owner.url.set(username="workmesh", password="a-long-one")
+    url = owner.url.set(username=ROLE, password="a-long-one")
     engine = open_engine(url)
     yield engine
     engine.dispose()
@@ -124,11 +126,11 @@ def test_the_granted_role_cannot_write_other_columns_of_the_entity(granted: Engi
 
 
 def test_a_role_that_may_create_no_tables_uses_those_that_check_prints(owner: Engine) -> None:
-    run(owner, "REVOKE CREATE ON SCHEMA public FROM workmesh")
+    run(owner, f"REVOKE CREATE ON SCHEMA public FROM {ROLE}")
     run(owner, *missing_ddl(check_mesh(owner, mesh)))
     tables = [name for name in inspect(owner).get_table_names() if name.startswith("workmesh_")]
-    run(owner, f"GRANT ALL ON {', '.join(tables)} TO workmesh")
-    granted = open_engine(owner.url.set(username="workmesh", password="a-long-one"))
+    run(owner, f"GRANT ALL ON {', '.join(tables)} TO {ROLE}")
+    granted = open_engine(owner.url.set(username=ROLE, password="a-long-one"))
     with scripted_node() as one, scripted_node() as two:
         nodes = [one.node("micro.emails.timeline"), two.node("micro.emails.timeline", name="n2")]
         assign_all(granted, mesh, Inventory({"n1": nodes[0]}))

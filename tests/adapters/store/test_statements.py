@@ -86,7 +86,7 @@ def test_pushed_at_selects_only_records_of_the_lane(dialect: Dialect) -> None:
     text = sql(pullable_statements.pushed_at(TABLES, "n1", 5), dialect)
     assert text.startswith('SELECT "select"."push Time", "select"."push Success" FROM')
     assert hops(dialect) in text
-    assert text.endswith('WHERE "Account_1"."order" = ? AND "select"."Id of it" = ?')
+    assert text.endswith('WHERE "select"."Id of it" = ? AND "Account_1"."order" = ?')
 
 
 def test_flags_and_values_are_written_by_id(dialect: Dialect) -> None:
