@@ -51,7 +51,9 @@ def reader(
             server = request.getfixturevalue("postgresql_server")
             return stage.enter_context(empty_postgresql(server))
 
-        replaced = {SERVER: prefect.removesuffix("/api")}
+        server = prefect.removesuffix("/api")
+        start = "prefect server start >"
+        replaced = {SERVER: server, start: f"{start[:-1]}--port {server.rpartition(':')[2]} >"}
         yield Reader(tmp_path, module, shell, stage, postgresql, replaced=replaced)
     fresh(prefect)
     forget_modules(known, tmp_path)
