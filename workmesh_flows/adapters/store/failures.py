@@ -29,19 +29,16 @@ from sqlalchemy import (
 from sqlalchemy.exc import StatementError
 
 from workmesh_flows.adapters.store.engine import refuses_value, translated_errors
-from workmesh_flows.adapters.store.keys import is_one_of, parse_key
+from workmesh_flows.adapters.store.keys import as_texts, in_parts, is_one_of, parse_key
 from workmesh_flows.adapters.store.lanes import LaneLease
 from workmesh_flows.adapters.store.protocol_tables import PullTables, PushTables
 from workmesh_flows.adapters.store.schema import failure_marks, parked
 from workmesh_flows.adapters.store.statements.counts import failed_counts
-from workmesh_flows.adapters.store.statements.refused import failed_in, listed_in
+from workmesh_flows.adapters.store.statements.refused import failed_in, list_record, listed_in
 from workmesh_flows.adapters.store.values import stored_text
 from workmesh_flows.domain.lane import Lane
 from workmesh_flows.planning.failures import after_listed
 from workmesh_flows.planning.refusals import RefusalState
-
-AT_ONCE = 500
-"""Keys in one statement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +60,20 @@ def save_failed_results(
     reasons = {record_id: reason for record_id, reason in results.items() if isinstance(reason, str)}
     known = connection.execute(select(literal(1)).where(failed_in(tables)).limit(1)).first() is not None
     if known and (done := [record_id for record_id in results if record_id not in reasons]):
-        for some in _some(done):
-            texts = [cast(literal(record_id, tables.id.type), String) for record_id in some]
-            connection.execute(delete(parked).where(failed_in(tables), parked.c.record.in_(texts)))
+        for some in in_parts(done):
+            named = parked.c.record.in_(as_texts(tables.id, some))
+            connection.execute(delete(parked).where(failed_in(tables), named))
     if not reasons:
         return
-    key = tables.id
-    given = bindparam("workmesh_id", type_=key.type)
+    given = bindparam("workmesh_id", type_=tables.id.type)
     values = [
-        {"workmesh_id": record_id, "workmesh_reason": stored_text(reason), "workmesh_since": now}
+        {
+            "workmesh_id": record_id,
+            "workmesh_state": RefusalState.FAILED,
+            "workmesh_attempts": 1,
+            "workmesh_reason": stored_text(reason),
+            "workmesh_since": now,
+        }
         for record_id, reason in reasons.items()
     ]
     if known:
@@ -79,23 +81,7 @@ def save_failed_results(
         connection.execute(
             update(parked).where(failed_in(tables), same).values(reason=bindparam("workmesh_reason")), values
         )
-    names = ("service", "protocol", "record", "owner", "state", "attempts", "reason", "since")
-    listed = select(parked.c.record).where(listed_in(tables), parked.c.record == cast(key, String))
-    row = (
-        select(
-            literal(tables.service.name),
-            literal(tables.protocol.name),
-            cast(key, String),
-            cast(tables.joined.owner, String),
-            literal(RefusalState.FAILED.value),
-            literal(1),
-            bindparam("workmesh_reason", type_=parked.c.reason.type),
-            bindparam("workmesh_since", type_=parked.c.since.type),
-        )
-        .select_from(tables.joined.source)
-        .where(key == given, tables.push_flags.success.is_(True), ~listed.exists())
-    )
-    connection.execute(insert(parked).from_select(names, row), values)
+    connection.execute(list_record(tables, tables.push_flags.success.is_(True)), values)
 
 
 def read_mark(engine: Engine, lane: Lane) -> str | None:
@@ -120,7 +106,7 @@ def save_listed_failures(  # noqa: PLR0913, PLR0917 - each is one fact of the pa
     """
     by_id = dict(_parsed(tables, reasons))
     found: dict[Any, _Listed] = {}
-    for some in _some(list(by_id)):
+    for some in in_parts(list(by_id)):
         found |= _find_listed(engine, tables, lease.lane.node, some)
     with translated_errors(), engine.begin() as connection:
         lease.advance(connection)
@@ -138,7 +124,7 @@ def forget_ended_failures(engine: Engine, tables: PushTables) -> None:
     with translated_errors(), engine.connect() as connection:
         texts = list(connection.scalars(select(parked.c.record).where(failed_in(tables))))
     pulled = tables.pull_flags
-    for some in _some(texts):
+    for some in in_parts(texts):
         here = select(cast(tables.id, String)).where(is_one_of(tables.id, some))
         if pulled is not None:
             here = here.where(pulled.success.is_not(True))
@@ -228,16 +214,12 @@ def _mark_of(lane: Lane) -> ColumnElement[bool]:
     )
 
 
-def _some(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    return (items[start : start + AT_ONCE] for start in range(0, len(items), AT_ONCE))
-
-
 def count_failures(engine: Engine, tables: PushTables) -> Counter[tuple[str | None, bool]]:
     """The number of failed records that were pushed, by node and by whether they have an owner."""
     counts = Counter[tuple[str | None, bool]]()
     with translated_errors(), engine.connect() as connection:
         texts = list(connection.scalars(select(parked.c.record).where(failed_in(tables))))
-        for some in _some(texts):
+        for some in in_parts(texts):
             for row in connection.execute(failed_counts(tables, some)):
                 counts[row.node, bool(row.owned)] += row.failed
     return counts

@@ -1,16 +1,20 @@
-"""Keys as nodes, users and plans write them, parsed into a column's own type."""
+"""Keys: parsed into a column's own type as nodes, users and plans write them, and as statements name them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeVar
 
-from sqlalchemy import Column, ColumnElement, String, TypeDecorator, cast
+from sqlalchemy import Column, ColumnElement, String, TypeDecorator, cast, literal
 
 from workmesh_flows.domain.columns import python_type
 
+T = TypeVar("T")
+
 LARGEST_KEY = 2**63 - 1
 """The largest whole number that a database column stores."""
+AT_ONCE = 500
+"""Keys in one statement."""
 
 
 def parse_key(column: Column[Any], value: Any) -> Any:  # noqa: ANN401 - any JSON in, any key out
@@ -40,3 +44,13 @@ def is_one_of(key: Column[Any], texts: Sequence[str]) -> ColumnElement[bool]:
         return key.in_([parse_key(key, text) for text in texts])
     except ValueError:
         return cast(key, String).in_(texts)
+
+
+def as_texts(column: Column[Any], keys: Iterable[Any]) -> list[ColumnElement[str]]:
+    """Keys in the form in which the Workmesh tables store them: the database's own text."""
+    return [cast(literal(key, column.type), String) for key in keys]
+
+
+def in_parts(items: Sequence[T], size: int = AT_ONCE) -> Iterator[Sequence[T]]:
+    """The items in parts of at most ``size``, one for each statement."""
+    return (items[start : start + size] for start in range(0, len(items), size))

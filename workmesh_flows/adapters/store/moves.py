@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine, insert, select
 from workmesh_flows.adapters.store.assignment import AssignmentWriter
 from workmesh_flows.adapters.store.engine import translated_errors
 from workmesh_flows.adapters.store.former_pushes import write_former_pushes
+from workmesh_flows.adapters.store.keys import in_parts
 from workmesh_flows.adapters.store.protocol_tables import PushTables, all_pull_tables, all_push_tables
 from workmesh_flows.adapters.store.refused_records import forget_refusals_of_owners
 from workmesh_flows.adapters.store.replays import replay_moved
@@ -44,7 +45,7 @@ class Step:
 def current_nodes(connection: Connection, service: Service, steps: Sequence[Step]) -> dict[Any, str | None]:
     """The nodes of the steps' entities by key; a deleted entity is left out."""
     nodes: dict[Any, str | None] = {}
-    for keys in _some([step.entity for step in steps]):
+    for keys in in_parts([step.entity for step in steps], KEYS_AT_ONCE):
         nodes.update(connection.execute(statements.nodes_of(service, keys)).all())
     return nodes
 
@@ -97,7 +98,7 @@ def count_in_flight(connection: Connection, service: Service, entities: Sequence
     return sum(
         connection.scalar(statements.count_in_flight(tables, keys)) or 0
         for tables in all_pull_tables(service)
-        for keys in _some(entities)
+        for keys in in_parts(entities, KEYS_AT_ONCE)
     )
 
 
@@ -111,7 +112,7 @@ def read_moves(engine: Engine, *, limit: int) -> list[dict[str, Any]]:
 def _write_node(
     connection: Connection, service: Service, entities: Sequence[Any], source: str, target: str
 ) -> None:
-    for keys in _some(entities):
+    for keys in in_parts(entities, KEYS_AT_ONCE):
         written = connection.execute(statements.write_node(service, keys, source, target)).rowcount
         if written != len(keys):
             raise StoreError(
@@ -128,18 +129,14 @@ def _reset(
         return again  # without a pull, a pushed record is finished
     source, leaving = steps[0].source, {step.entity for step in steps if step.target != step.source}
     lane = tables.lane(source, "pull")
-    for keys in _some([step.entity for step in steps]):
+    for keys in in_parts([step.entity for step in steps], KEYS_AT_ONCE):
         pushed = run.connection.execute(statements.pushed(tables, keys, everything=repush)).all()
         again.update(row.owner for row in pushed)
         if tables.pull_flags is not None:
             left = (row for row in pushed if row.owner in leaving and not row.pulled and row.time is not None)
             write_former_pushes(run.connection, lane, [(row.id, as_utc(row.time)) for row in left])
-        for rows in _some(pushed):
+        for rows in in_parts(pushed, KEYS_AT_ONCE):
             ids = [row.id for row in rows]
             run.connection.execute(reset_flags(tables, ids))
             replay_moved(run.connection, tables, ids, now)
     return again
-
-
-def _some(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    return (items[start : start + KEYS_AT_ONCE] for start in range(0, len(items), KEYS_AT_ONCE))

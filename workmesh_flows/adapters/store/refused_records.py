@@ -12,26 +12,21 @@ from sqlalchemy import (
     Engine,
     String,
     and_,
-    bindparam,
     cast,
     delete,
-    insert,
     literal,
     select,
 )
 
 from workmesh_flows.adapters.store.engine import translated_errors
-from workmesh_flows.adapters.store.keys import is_one_of
+from workmesh_flows.adapters.store.keys import as_texts, in_parts, is_one_of
 from workmesh_flows.adapters.store.protocol_tables import PushTables, entity_table
 from workmesh_flows.adapters.store.replays import read_replays, replay_pending
 from workmesh_flows.adapters.store.schema import parked
-from workmesh_flows.adapters.store.statements.refused import listed_in, refused_in
+from workmesh_flows.adapters.store.statements.refused import list_record, listed_in, refused_in
 from workmesh_flows.adapters.store.values import as_utc, stored_text
 from workmesh_flows.domain.service import Service
 from workmesh_flows.planning.refusals import REFUSED, RefusalState
-
-AT_ONCE = 500
-"""Keys in one statement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +105,8 @@ def _owners(
     """Id, owner and flag time of those of these records whose entity is assigned to the node."""
     joined, key = tables.joined, tables.id
     query = select(key, joined.owner, tables.push_flags.time).select_from(joined.source)
-    for start in range(0, len(ids), AT_ONCE):
-        some = query.where(joined.node == node, key.in_(ids[start : start + AT_ONCE]))
-        yield from connection.execute(some).all()
+    for some in in_parts(ids):
+        yield from connection.execute(query.where(joined.node == node, key.in_(some))).all()
 
 
 def forget_settled(engine: Engine, tables: PushTables) -> dict[str, Any]:
@@ -126,17 +120,14 @@ def forget_settled(engine: Engine, tables: PushTables) -> dict[str, Any]:
     ids: dict[str, Any] = {}
     with translated_errors(), engine.connect() as connection:
         texts = list(connection.scalars(select(parked.c.record).where(rows)))
-        for start in range(0, len(texts), AT_ONCE):
-            query = select(cast(key, String), key).where(success.is_not(True))
-            some = query.where(is_one_of(key, texts[start : start + AT_ONCE]))
-            ids.update(connection.execute(some).all())
+        for some in in_parts(texts):
+            query = select(cast(key, String), key).where(success.is_not(True), is_one_of(key, some))
+            ids.update(connection.execute(query).all())
     gone = [text for text in texts if text not in ids]
     if gone:
         with translated_errors(), engine.begin() as connection:
-            for start in range(0, len(gone), AT_ONCE):
-                connection.execute(
-                    delete(parked).where(rows, parked.c.record.in_(gone[start : start + AT_ONCE]))
-                )
+            for some in in_parts(gone):
+                connection.execute(delete(parked).where(rows, parked.c.record.in_(some)))
     return ids
 
 
@@ -160,21 +151,8 @@ def save_refusals(connection: Connection, tables: PushTables, refused: Mapping[A
     A record that was skipped by a person while it was being sent stays skipped.
     """
     forget_refusals(connection, tables, list(refused), keep=RefusalState.SKIPPED)
-    key = tables.id
-    names = ("service", "protocol", "record", "owner", "state", "attempts", "reason", "since")
-    row = select(
-        literal(tables.service.name),
-        literal(tables.protocol.name),
-        cast(key, String),
-        cast(tables.joined.owner, String),
-        *(bindparam(f"workmesh_{name}", type_=parked.c[name].type) for name in names[4:]),
-    )
-    skipped = select(parked.c.record).where(listed_in(tables), parked.c.record == cast(key, String))
-    found = row.select_from(tables.joined.source).where(
-        key == bindparam("workmesh_id", type_=key.type), ~skipped.exists()
-    )
     connection.execute(
-        insert(parked).from_select(names, found),
+        list_record(tables),
         [
             {
                 "workmesh_id": record_id,
@@ -193,11 +171,8 @@ def forget_refusals(
 ) -> None:
     """Delete the rows of these records, except those in the state to ``keep``."""
     rows = and_(listed_in(tables), parked.c.state != keep)
-    for start in range(0, len(ids), AT_ONCE):
-        some = [
-            cast(literal(record_id, tables.id.type), String) for record_id in ids[start : start + AT_ONCE]
-        ]
-        connection.execute(delete(parked).where(rows, parked.c.record.in_(some)))
+    for some in in_parts(ids):
+        connection.execute(delete(parked).where(rows, parked.c.record.in_(as_texts(tables.id, some))))
 
 
 def forget_refusals_of_owners(connection: Connection, service: Service, owners: Collection[Any]) -> None:
@@ -206,8 +181,6 @@ def forget_refusals_of_owners(connection: Connection, service: Service, owners: 
     Failed records are not concerned.
     """
     key = entity_table(service).key
-    listed = list(owners)
-    for start in range(0, len(listed), AT_ONCE):
-        some = [cast(literal(owner, key.type), String) for owner in listed[start : start + AT_ONCE]]
-        rows = and_(parked.c.service == service.name, parked.c.state.in_(REFUSED))
-        connection.execute(delete(parked).where(rows, parked.c.owner.in_(some)))
+    rows = and_(parked.c.service == service.name, parked.c.state.in_(REFUSED))
+    for some in in_parts(list(owners)):
+        connection.execute(delete(parked).where(rows, parked.c.owner.in_(as_texts(key, some))))

@@ -7,7 +7,7 @@ and released, or move to another node.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -26,15 +26,12 @@ from sqlalchemy import (
 )
 
 from workmesh_flows.adapters.store.engine import database_clock, translated_errors
-from workmesh_flows.adapters.store.keys import is_one_of
+from workmesh_flows.adapters.store.keys import as_texts, in_parts, is_one_of
 from workmesh_flows.adapters.store.protocol_tables import PushTables
 from workmesh_flows.adapters.store.schema import parked, replays
 from workmesh_flows.adapters.store.statements.flags import reset_flags
 from workmesh_flows.adapters.store.statements.refused import failed_in, listed_in
 from workmesh_flows.planning.refusals import RefusalState
-
-AT_ONCE = 500
-"""Keys in one statement."""
 
 
 def replay_failed(
@@ -46,7 +43,7 @@ def replay_failed(
     """
     texts = list(connection.scalars(select(parked.c.record).where(failed_in(tables), chosen)))
     count, key, success = 0, tables.id, tables.push_flags.success
-    for some in _some(texts):
+    for some in in_parts(texts):
         query = select(cast(key, String), key).where(is_one_of(key, some), success.is_(True))
         ids: dict[str, Any] = dict(connection.execute(query).all())
         if ids:
@@ -61,9 +58,9 @@ def replay_moved(connection: Connection, tables: PushTables, ids: Sequence[Any],
     """Mark those of these records as replayed that have failed; the caller makes them all pending again."""
     if connection.execute(select(literal(1)).where(failed_in(tables)).limit(1)).first() is None:
         return
-    for some in _some(ids):
-        texts = [cast(literal(record_id, tables.id.type), String) for record_id in some]
-        failed = select(parked.c.record).where(failed_in(tables), parked.c.record.in_(texts))
+    for some in in_parts(ids):
+        named = parked.c.record.in_(as_texts(tables.id, some))
+        failed = select(parked.c.record).where(failed_in(tables), named)
         _mark_replayed(connection, tables, list(connection.scalars(failed)), now)
 
 
@@ -83,7 +80,7 @@ def replay_pending(engine: Engine, tables: PushTables, node: str) -> None:
         .select_from(joined.source)
         .where(joined.node == node, tables.push_flags.success.is_not(True))
     )
-    for some in _some(texts):
+    for some in in_parts(texts):
         with translated_errors(), engine.begin() as connection:
             found = list(connection.scalars(pending.where(is_one_of(key, some))))
             _mark_replayed(connection, tables, found, now)
@@ -97,13 +94,13 @@ def read_replays(engine: Engine, tables: PushTables) -> dict[Any, datetime]:
             connection.execute(select(replays.c.record, replays.c.replayed_at).where(_replayed(tables))).all()
         )
         ids: dict[str, Any] = {}
-        for some in _some(list(times)):
+        for some in in_parts(list(times)):
             query = select(cast(key, String), key).where(success.is_not(True), is_one_of(key, some))
             ids.update(connection.execute(query).all())
     if gone := [text for text in times if text not in ids]:
         row = and_(listed_in(tables), parked.c.state == RefusalState.REPLAYED)
         with translated_errors(), engine.begin() as connection:
-            for some in _some(gone):
+            for some in in_parts(gone):
                 connection.execute(delete(replays).where(_replayed(tables), replays.c.record.in_(some)))
                 connection.execute(delete(parked).where(row, parked.c.record.in_(some)))
     return {ids[text]: time for text, time in times.items() if text in ids}
@@ -111,9 +108,9 @@ def read_replays(engine: Engine, tables: PushTables) -> dict[Any, datetime]:
 
 def forget_replays(connection: Connection, tables: PushTables, ids: Sequence[Any]) -> None:
     """Delete the replays of records that a node has accepted, in the transaction that flags them."""
-    for some in _some(ids):
-        texts = [cast(literal(record_id, tables.id.type), String) for record_id in some]
-        connection.execute(delete(replays).where(_replayed(tables), replays.c.record.in_(texts)))
+    for some in in_parts(ids):
+        named = replays.c.record.in_(as_texts(tables.id, some))
+        connection.execute(delete(replays).where(_replayed(tables), named))
 
 
 def _mark_replayed(connection: Connection, tables: PushTables, texts: Sequence[str], now: datetime) -> None:
@@ -130,7 +127,3 @@ def _mark_replayed(connection: Connection, tables: PushTables, texts: Sequence[s
 
 def _replayed(tables: PushTables) -> ColumnElement[bool]:
     return and_(replays.c.service == tables.service.name, replays.c.protocol == tables.protocol.name)
-
-
-def _some(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    return (items[start : start + AT_ONCE] for start in range(0, len(items), AT_ONCE))

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.types import NULLTYPE
 
 from workmesh_flows.adapters.store.engine import sqlstate, translated_errors
+from workmesh_flows.adapters.store.keys import in_parts
 from workmesh_flows.adapters.store.record_pages import Page, RowContent, RowLayout
 from workmesh_flows.adapters.store.statements.page_order import Mark
 from workmesh_flows.domain.columns import first_line
@@ -27,8 +28,6 @@ Statement: TypeAlias = Callable[[Collection[Any]], Select[Any]]
 
 _DATA = frozenset({"22", "P0", "XX"})
 """SQLSTATE classes: a value that cannot be converted or computed, an error raised by a function, damaged data."""
-AT_ONCE = 500
-"""Rows whose content one statement reads."""
 ATTEMPTS = 3
 """Attempts to read a page whose rows are changed or deleted meanwhile."""
 LONGEST_REASON = 300
@@ -123,7 +122,7 @@ def unreadable_rows(
     session: Session, content: RowContent, ids: Sequence[Any]
 ) -> Iterator[tuple[Any, Unreadable]]:
     """The ids of the rows that cannot be read, with reasons; halves are read until these rows are alone."""
-    parts = [ids[start : start + AT_ONCE] for start in range(0, len(ids), AT_ONCE)]
+    parts = list(in_parts(ids))
     while parts:
         part = parts.pop(0)
         error = _error_of(session, content.of(part), content)
@@ -173,9 +172,9 @@ def _reason(session: Session, content: RowContent, key: Any, error: Exception) -
 def _content(session: Session, content: RowContent, ids: Sequence[Any]) -> dict[Any, Any]:
     """The records with these ids, by id."""
     found: dict[Any, Any] = {}
-    for start in range(0, len(ids), AT_ONCE):
+    for some in in_parts(ids):
         with translated_errors():
-            rows = content.rows(session.execute(content.of(ids[start : start + AT_ONCE])))
+            rows = content.rows(session.execute(content.of(some)))
             session.commit()
         found.update((row[0], content.record(row[1:])) for row in rows)
     return found

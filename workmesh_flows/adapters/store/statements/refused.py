@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, String, and_, cast, select
+from sqlalchemy import ColumnElement, Insert, String, and_, bindparam, cast, insert, literal, select
 
 from workmesh_flows.adapters.store.protocol_tables import ProtocolTables
 from workmesh_flows.adapters.store.schema import parked
@@ -12,6 +12,27 @@ from workmesh_flows.planning.refusals import REFUSED, RefusalState
 def listed_in(tables: ProtocolTables) -> ColumnElement[bool]:
     """The condition that selects the rows of one protocol in the table of refused and failed records."""
     return and_(parked.c.service == tables.service.name, parked.c.protocol == tables.protocol.name)
+
+
+def list_record(tables: ProtocolTables, *conditions: ColumnElement[bool]) -> Insert:
+    """List a record that matches the conditions and is not listed yet.
+
+    Parameters: ``workmesh_id``, ``workmesh_state``, ``workmesh_attempts``, ``workmesh_reason``, ``workmesh_since``.
+    """
+    key, given = tables.id, ("state", "attempts", "reason", "since")
+    listed = select(parked.c.record).where(listed_in(tables), parked.c.record == cast(key, String))
+    row = (
+        select(
+            literal(tables.service.name),
+            literal(tables.protocol.name),
+            cast(key, String),
+            cast(tables.joined.owner, String),
+            *(bindparam(f"workmesh_{name}", type_=parked.c[name].type) for name in given),
+        )
+        .select_from(tables.joined.source)
+        .where(key == bindparam("workmesh_id", type_=key.type), ~listed.exists(), *conditions)
+    )
+    return insert(parked).from_select(["service", "protocol", "record", "owner", *given], row)
 
 
 def refused_in(tables: ProtocolTables) -> ColumnElement[bool]:
