@@ -17,7 +17,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from workmesh_flows import Flags, Protocol, Pull, Push, Service, get, post
+from tests.support.flag_columns import Pulled, pull_flags_of, push_flags_of
+from workmesh_flows import Protocol, Pull, Push, Service, get, post
 from workmesh_flows.domain.payload import payload_columns
 from workmesh_flows.domain.protocol import PushFunction
 
@@ -32,14 +33,8 @@ class Firm(Base):
     node: Mapped[str | None]
 
 
-class Flagged:
+class Flagged(Pulled):
     at: Mapped[datetime] = mapped_column("dtCreated", DateTime(timezone=True))
-    push_time: Mapped[datetime | None]
-    push_success: Mapped[bool | None]
-    push_error: Mapped[str | None]
-    pull_time: Mapped[datetime | None]
-    pull_success: Mapped[bool | None]
-    pull_error: Mapped[str | None]
     score: Mapped[int | None] = mapped_column("nScore")
 
 
@@ -91,13 +86,11 @@ def declared(record: Any, key: Any, send: PushFunction | None = None) -> Protoco
         record=record,
         id=key,
         sort=record.at,
-        push=Push(
-            send or post("/push.json"), flags=Flags(record.push_time, record.push_success, record.push_error)
-        ),
+        push=Push(send or post("/push.json"), flags=push_flags_of(record)),
         pull=Pull(
             "/status.json",
             get("/pull.json", into={"score": record.score}),
-            flags=Flags(record.pull_time, record.pull_success, record.pull_error),
+            flags=pull_flags_of(record),
         ),
     )
     Service("s", entity=Firm, assigned_to=Firm.node, protocols=[protocol])

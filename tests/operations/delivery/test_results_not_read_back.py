@@ -13,8 +13,9 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from tests.operations.delivery.lane_runs import pull, push
 from tests.support.counts import Counts, counts
+from tests.support.flag_columns import Pulled, pull_flags_of, push_flags_of
 from tests.support.scripted_node import Asked, ScriptedNode, scripted_node, success
-from workmesh_flows import Flags, Protocol, Pull, Push, Service, get, post
+from workmesh_flows import Protocol, Pull, Push, Service, get, post
 
 KNOWN = {"r": "red", "g": "green"}
 
@@ -39,7 +40,7 @@ class Garden(Base):
     node: Mapped[str | None]
 
 
-class Rose(Base):
+class Rose(Pulled, Base):
     __tablename__ = "roses"
     __table_args__ = (
         CheckConstraint("height < 100", name="low"),
@@ -54,12 +55,6 @@ class Rose(Base):
     beside: Mapped[int | None] = mapped_column(ForeignKey("gardens.id"))
     near: Mapped[int | None] = mapped_column(ForeignKey("gardens.id", deferrable=True, initially="DEFERRED"))
     name: Mapped[str] = mapped_column(default="rose")
-    push_time: Mapped[datetime | None]
-    push_success: Mapped[bool | None]
-    push_error: Mapped[str | None]
-    pull_time: Mapped[datetime | None]
-    pull_success: Mapped[bool | None]
-    pull_error: Mapped[str | None]
 
 
 def service() -> Service:
@@ -73,12 +68,12 @@ def service() -> Service:
         owner=Rose.garden_id,
         push=Push(
             post("/push.json", "roses", batch_size=10),
-            flags=Flags(Rose.push_time, Rose.push_success, Rose.push_error),
+            flags=push_flags_of(Rose),
         ),
         pull=Pull(
             "/status.json",
             get("/pull.json", into=into),
-            flags=Flags(Rose.pull_time, Rose.pull_success, Rose.pull_error),
+            flags=pull_flags_of(Rose),
         ),
     )
     return Service("gardens", entity=Garden, assigned_to=Garden.node, protocols=[protocol])

@@ -12,8 +12,9 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from tests.operations.delivery.lane_runs import as_node, order_node, pull, push, push_stops
 from tests.support.counts import Counts, counts
+from tests.support.flag_columns import Pulled, pull_flags_of, push_flags_of
 from tests.support.scripted_node import scripted_node, success
-from workmesh_flows import Flags, Mesh, Protocol, Pull, Push, Service, get, post
+from workmesh_flows import Mesh, Protocol, Pull, Push, Service, get, post
 from workmesh_flows.operations.check import check_mesh
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
@@ -45,7 +46,7 @@ class MoneyType(TypeDecorator[Money]):
         return None if value is None else Money(value)
 
 
-class Order(Base):
+class Order(Pulled, Base):
     __tablename__ = "order"
     number: Mapped[int] = mapped_column("ORDER_NO", primary_key=True)
     firm_id: Mapped[int] = mapped_column("FK_FIRM", ForeignKey("firm.firm_id"))
@@ -54,12 +55,6 @@ class Order(Base):
     price: Mapped[Money | None] = mapped_column(MoneyType)
     anything: Mapped[Any] = mapped_column(PickleType, nullable=True)
     score: Mapped[int | None] = mapped_column("nScore")
-    push_time: Mapped[datetime | None]
-    push_success: Mapped[bool | None]
-    push_error: Mapped[str | None]
-    pull_time: Mapped[datetime | None]
-    pull_success: Mapped[bool | None]
-    pull_error: Mapped[str | None]
 
 
 def service(**options: Any) -> Service:
@@ -70,13 +65,13 @@ def service(**options: Any) -> Service:
         sort=Order.at,
         push=Push(
             post("/api/1.0/order/push.json", "orders", batch_size=10, **options),
-            flags=Flags(Order.push_time, Order.push_success, Order.push_error),
+            flags=push_flags_of(Order),
             max_attempts=1,
         ),
         pull=Pull(
             "/api/1.0/order/status.json",
             get("/api/1.0/order/pull.json", into={"score": Order.score}),
-            flags=Flags(Order.pull_time, Order.pull_success, Order.pull_error),
+            flags=pull_flags_of(Order),
         ),
     )
     return Service("shop.orders", entity=Firm, assigned_to=Firm.node, protocols=[protocol])
