@@ -10,6 +10,7 @@ from typing import Any, TypeAlias, TypeGuard
 from sqlalchemy import JSON, Column, Index, Table, UniqueConstraint, inspect
 from sqlalchemy.exc import NoInspectionAvailable, SQLAlchemyError
 from sqlalchemy.orm import ColumnProperty, InstrumentedAttribute, Mapper
+from sqlalchemy.types import TypeEngine
 
 ColumnRef: TypeAlias = InstrumentedAttribute[Any]
 """A column of a mapped class, such as ``Account.name``."""
@@ -79,13 +80,21 @@ def belongs_to(attribute: ColumnRef, cls: type[Any]) -> bool:
 
 def python_type(column: Column[Any]) -> type | None:
     """The Python type of a column's values; None if SQLAlchemy does not know it."""
-    if isinstance(column.type, JSON):  # SQLAlchemy 2.1 knows no single type for it
+    return python_type_of(column.type)
+
+
+def python_type_of(kind: TypeEngine[Any]) -> type | None:
+    """The Python type of the values of a column type; None if SQLAlchemy does not know it.
+
+    For a type without one, SQLAlchemy 2.0 raises NotImplementedError, as its documentation says; 2.1 returns ``object``.
+    """
+    if isinstance(kind, JSON):  # SQLAlchemy 2.1 knows no single type for it
         return dict
     try:
-        known = column.type.python_type
-    except NotImplementedError:  # SQLAlchemy 2.0
+        known = kind.python_type
+    except NotImplementedError:
         return None
-    return None if known is object else known  # SQLAlchemy 2.1
+    return known if isinstance(known, type) and known is not object else None
 
 
 def are_unique(columns: Collection[Column[Any]]) -> bool:

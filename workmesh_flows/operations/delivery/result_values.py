@@ -33,7 +33,7 @@ from sqlalchemy.dialects.postgresql import INTERVAL
 from sqlalchemy.types import TypeEngine
 
 from workmesh_flows.adapters.node_http.encoding import encode
-from workmesh_flows.domain.columns import first_line
+from workmesh_flows.domain.columns import first_line, python_type_of
 from workmesh_flows.errors import RecordRefused
 from workmesh_flows.operations.delivery.value_forms import (
     Convert,
@@ -166,7 +166,7 @@ def _decorated(kind: Any, stored: TypeEngine[Any], dialect: Dialect) -> Convert:
         forms.insert(1, as_decimal)
     elif isinstance(stored, DateTime):
         forms.insert(0, datetime_form(DateTime(timezone=True)))
-    declared = _declared_type(kind)
+    declared = python_type_of(kind)
     if declared is not None and issubclass(declared, Enum):
         forms.insert(0, _enum(EnumType(declared), dialect))
     length = stored.length if isinstance(stored, String) and not isinstance(stored, Text) else None
@@ -188,11 +188,3 @@ def _decorated(kind: Any, stored: TypeEngine[Any], dialect: Dialect) -> Convert:
         raise ValueError(problem)
 
     return convert
-
-
-def _declared_type(kind: Any) -> type | None:  # noqa: ANN401 - a TypeDecorator
-    try:
-        found = kind.python_type
-    except NotImplementedError:
-        return None
-    return found if isinstance(found, type) and found is not object else None
