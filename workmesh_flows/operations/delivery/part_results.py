@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import datetime
+from typing import Any, TypeAlias
 
 from workmesh_flows.adapters.store.engine import Clock
 from workmesh_flows.adapters.store.lanes import LaneLease, node_fails_elsewhere
@@ -24,6 +25,9 @@ from workmesh_flows.planning.refusals import RefusalState, is_fault_of_node, sta
 
 REMEMBERED = 100_000
 """Ids of sent records kept in memory for records that depend on them; where dropped, those wait for the next run."""
+
+RefusedItems: TypeAlias = Mapping[Any, tuple[Sendable, str]]
+"""Refused records by id, each with the reason."""
 
 
 @dataclass(slots=True)
@@ -76,21 +80,20 @@ class PartResults:
         pushed = (
             [item.id for item in part if item.id not in refused] if refused else [item.id for item in part]
         )
-        no = {item.id: (item, refused[item.id]) for item in part if item.id in refused} if refused else {}
-        states = {record_id: self._next_state(record_id) for record_id in no} if no else {}
-        self.refused.update(no)
-        self.held.update(item.owner for item, _ in no.values())
+        items = {item.id: (item, refused[item.id]) for item in part if item.id in refused} if refused else {}
+        self.refused.update(items)
+        self.held.update(item.owner for item, _ in items.values())
         if pushed:
             self.accepted = True
             withheld, self.withheld = self.withheld, {}
-            self._write(pushed, withheld | no if withheld else no)
-        elif RefusalState.BLOCKING in states.values():  # it stops the lane: no later record can exonerate it
-            self._write([], no)
+            self._write(pushed, withheld | items if withheld else items)
+        elif RefusalState.BLOCKING in map(self._next_state, items):
+            self._write([], items)  # it stops the lane: no later record can show whose fault it is
         else:
-            unread = {key: one for key, one in no.items() if type(one[0].record) is Unreadable}
+            unread = {key: one for key, one in items.items() if type(one[0].record) is Unreadable}
             if unread:  # the node was not asked
                 self._write([], unread, answered=False)
-            self.withheld |= {key: one for key, one in no.items() if key not in unread}
+            self.withheld |= {key: one for key, one in items.items() if key not in unread}
 
     def finish(self) -> None:
         """The run has sent everything: count the withheld refusals, unless the node accepts nothing in other lanes."""
@@ -131,47 +134,41 @@ class PartResults:
             node=self.context.node.name,
         )
 
-    def _write(
-        self, pushed: Sequence[Any], no: Mapping[Any, tuple[Sendable, str]], *, answered: bool = True
-    ) -> None:
-        now, refusals = self.clock(), {}
-        for record_id, (item, reason) in no.items():
-            attempts, since = self._earlier(record_id, now)
-            refusals[record_id] = Refusal(
-                item.owner, reason, attempts + 1, since, self._next_state(record_id)
-            )
+    def _write(self, pushed: Sequence[Any], refused: RefusedItems, *, answered: bool = True) -> None:
+        now = self.clock()
+        refusals = self._refusals(refused, now, counted=True)
         self.flags.write(pushed, refusals, now, answered=answered)
         self.tally.succeeded += len(pushed)
         if self.keeps_sent:
             if len(self.sent) > REMEMBERED:
                 self.sent.clear()
             self.sent.update(pushed)
-        if refusals:
-            self._count(no, refusals)
-
-    def _count(self, no: Mapping[Any, tuple[Sendable, str]], refusals: Mapping[Any, Refusal]) -> None:
         for record_id, refusal in refusals.items():
             if refusal.state is RefusalState.BLOCKING:
                 self.blocked = self.blocked or (str(record_id), refusal.reason)
         parked = sum(refusal.state is not RefusalState.RETRYING for refusal in refusals.values())
-        self.tally.add_failed({record_id: reason for record_id, (_, reason) in no.items()}, parked=parked)
+        self.tally.add_failed({key: refusal.reason for key, refusal in refusals.items()}, parked=parked)
 
-    def _save_uncounted(self, no: Mapping[Any, tuple[Sendable, str]]) -> None:
-        now, refusals = self.clock(), {}
-        for record_id, (item, reason) in no.items():
+    def _save_uncounted(self, refused: RefusedItems) -> None:
+        now = self.clock()
+        self.flags.write([], self._refusals(refused, now, counted=False), now, answered=False)
+
+    def _refusals(self, refused: RefusedItems, now: datetime, *, counted: bool) -> dict[Any, Refusal]:
+        refusals = {}
+        for record_id, (item, reason) in refused.items():
             attempts, since = self._earlier(record_id, now)
-            state = RefusalState.RETRYING
-            refusals[record_id] = Refusal(item.owner, reason, attempts, since, state, counted=False)
-        self.flags.write([], refusals, now, answered=False)
+            state = self._next_state(record_id) if counted else RefusalState.RETRYING
+            refusals[record_id] = Refusal(item.owner, reason, attempts + counted, since, state, counted)
+        return refusals
 
     def _next_state(self, record_id: Any) -> RefusalState:  # noqa: ANN401 - any key
         """The state of the record if one more refusal is counted."""
-        attempts, _ = self._earlier(record_id, None)
-        push = self.tables.push
+        earlier, push = self.flags.refusals.retrying.get(record_id), self.tables.push
+        attempts = 0 if earlier is None else earlier.attempts
         most = push.max_attempts or self.context.limits.max_attempts
         return state_after(attempts + 1, most=most, policy=push.policy)
 
-    def _earlier(self, record_id: Any, now: Any) -> tuple[int, Any]:  # noqa: ANN401 - any key
+    def _earlier(self, record_id: Any, now: datetime) -> tuple[int, datetime]:  # noqa: ANN401 - any key
         """Attempts that were counted before, and the time of the first refusal."""
         earlier = self.flags.refusals.retrying.get(record_id)
         return (0, now) if earlier is None else (earlier.attempts, earlier.since)

@@ -28,10 +28,9 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The node refused the part as a whole or, with ``unsent``, a record in it cannot be read and nothing was sent."""
+    """The node refused the part as a whole, or a record in it cannot be read and nothing was sent."""
 
     reason: str
-    unsent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +112,13 @@ def _send_readable(  # noqa: PLR0913 - as send has them
     readable, owners = list[Sendable](), set[Any]()
     for item in part:
         if item.owner in owners:
-            return Refused(next(iter(reasons.values())), unsent=True)
+            return Refused(next(iter(reasons.values())))
         if item.id in reasons:
             owners.add(item.owner)
         else:
             readable.append(item)
     if not readable:
-        return Refused(reasons[part[0].id], unsent=True) if len(part) == 1 else Accepted(reasons)
+        return Refused(reasons[part[0].id]) if len(part) == 1 else Accepted(reasons)
     result = send(tables, readable, client, doubted=doubted, at_most=at_most)
     return Accepted({**reasons, **result.refused}) if isinstance(result, Accepted) else result
 
