@@ -8,6 +8,7 @@ from workmesh_flows.adapters.store.conditions import Condition
 from workmesh_flows.domain.lane import Lane
 from workmesh_flows.domain.node import likely_misspelling
 from workmesh_flows.domain.record_key import RecordKey
+from workmesh_flows.operations.status import Count
 from workmesh_flows.reporting.markdown import brief, escaped, link, linked, moment
 from workmesh_flows.reporting.page_data import FailedRun, Links, PageData
 from workmesh_flows.reporting.uneven_load import uneven_load
@@ -47,7 +48,7 @@ def attention_list(
         lines["entities unassigned"],
         _unusable_weights(data, links, services),
         lines["record parked"],
-        _missing_results(data, links, services),
+        _failed_records(data, links, services),
         _missing_records(data, links, services),
         _uneven_loads(data, links, services),
         _failed_runs(data, services),
@@ -97,26 +98,30 @@ def _unusable_weights(data: PageData, links: Links, services: Collection[str]) -
     ]
 
 
-def _missing_results(data: PageData, links: Links, services: Collection[str]) -> list[str]:
+def _failed_records(data: PageData, links: Links, services: Collection[str]) -> list[str]:
     """Records that a node accepted and could not process: no later run repairs these by itself."""
     return [
-        f"- records failed: **{linked(_pull_lane(count.service, count.protocol, count.node), links.service(count.service))}**, "
-        f"the node could not process {count.unprocessed:,} of its records; the page of the service and `workmesh failed` give the reasons. "
+        f"- records failed: **{_linked_lane(count, links)}**, the node could not process {count.unprocessed:,} of its records; "
+        "the page of the service and `workmesh failed` give the reasons. "
         "Fix the micro-service or the records, then run replay with `failed`."
-        for count in data.status.counts
-        if count.service in services and count.node is not None and count.unprocessed
+        for count in _counts_at_nodes(data, services)
+        if count.unprocessed
     ]
 
 
 def _missing_records(data: PageData, links: Links, services: Collection[str]) -> list[str]:
     """Records that were pushed, but that their node does not have: pulls repair these, unless a node cannot be asked."""
     return [
-        f"- records missing: **{linked(_pull_lane(count.service, count.protocol, count.node), links.service(count.service))}**, "
-        f"the node does not have {count.missing:,} of the records that were pushed to it, or to a former node of their entities. "
+        f"- records missing: **{_linked_lane(count, links)}**, the node does not have {count.missing:,} of the records that were "
+        "pushed to it, or to a former node of their entities. "
         "Pull from all nodes; workmesh check lists what is left, with the command that sends it again."
-        for count in data.status.counts
-        if count.service in services and count.node is not None and count.missing
+        for count in _counts_at_nodes(data, services)
+        if count.missing
     ]
+
+
+def _counts_at_nodes(data: PageData, services: Collection[str]) -> list[Count]:
+    return [count for count in data.status.counts if count.service in services and count.node is not None]
 
 
 def _uneven_loads(data: PageData, links: Links, services: Collection[str]) -> list[str]:
@@ -147,8 +152,10 @@ def _failed_runs(data: PageData, services: Collection[str]) -> list[str]:
     return lines
 
 
-def _pull_lane(service: str, protocol: str, node: str) -> str:
-    return Lane(service, protocol, node, "pull").subject
+def _linked_lane(count: Count, links: Links) -> str:
+    """The pull lane of a count, linked to the page of its service."""
+    lane = Lane(count.service, count.protocol, count.node or "", "pull")
+    return linked(lane.subject, links.service(count.service))
 
 
 def _first(lines: Sequence[str]) -> list[str]:
