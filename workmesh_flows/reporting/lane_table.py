@@ -38,8 +38,8 @@ LANE_COLUMNS = tuple(_TITLES.values())[:11]
 def lanes_table(engine: Engine) -> pd.DataFrame:
     """One row for each lane and direction that ever ran.
 
-    ``processed`` counts pushed or pulled records, ``failed answers`` how often the node refused a record, or a result
-    said that it could not process one: each push and pull that meets the record counts. Both over the lane's whole
-    life. ``failures in a row`` are those of its circuit breaker.
+    ``processed`` counts pushed or pulled records, ``failed answers`` the answers in which the node refused a record or
+    reported that it could not process one: a record counts once for each such push or pull. Both are totals since the
+    lane's first run. ``failures in a row`` are those of its circuit breaker.
     """
     return pd.DataFrame(read_lanes(engine), columns=list(_TITLES), dtype=object).rename(columns=_TITLES)

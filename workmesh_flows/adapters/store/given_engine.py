@@ -49,7 +49,10 @@ def require_transactions(engine: Engine) -> None:
 
 
 def require_transactions_of_driver(engine: Engine) -> None:
-    """The same for a driver that was told so by ``connect_args`` or an event; this connects."""
+    """Raise ConfigurationError for an engine whose driver is set to autocommit, by ``connect_args`` or an event.
+
+    Opens a connection, since only the driver's connection shows it.
+    """
     with engine.connect() as connection:
         if getattr(connection.connection.dbapi_connection, "autocommit", None) is True:
             raise ConfigurationError(

@@ -35,8 +35,8 @@ def read_failures(
 ) -> None:
     """Read what a node lists as failed since the last time, and save it page by page.
 
-    A node that has no such list is not at fault: nothing is said. Raises NodeUnavailable where the node does not answer a
-    ping either, unless the protocol has results: these were pulled.
+    A node without such a list is not at fault, and is not reported. Raises NodeUnavailable where the node does not
+    answer a ping either, unless the protocol has results: these were pulled.
     """
     tables = push_tables(context.service, context.protocol)
     path = tables.push.failed_path
