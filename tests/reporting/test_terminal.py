@@ -37,6 +37,12 @@ def test_a_table_that_fits_has_one_line_a_row() -> None:
     assert second.endswith("[/] is no markup")
 
 
+@pytest.mark.parametrize(("width", "below"), [(130, "protocol failures"), (20, "(no rows)")])
+def test_a_table_without_rows_is_shown(width: int, below: str) -> None:
+    title, first, *_ = shown(FRAME.head(0), width)
+    assert (title, first[: len(below)]) == ("Things", below)
+
+
 def test_texts_wrap_at_words_and_no_word_is_cut() -> None:
     for width in range(86, 130):
         lines = shown(FRAME, width)

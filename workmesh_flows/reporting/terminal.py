@@ -64,8 +64,8 @@ class _FittingTable:
         """
         values = [[row[at] for row in self.rows] for at in range(len(self.columns))]
         titles = [_least_width(title) for title in self.columns]
-        whole = [max(title, *map(len, column)) for title, column in zip(titles, values, strict=True)]
-        least = [max(title, *map(_least_width, column)) for title, column in zip(titles, values, strict=True)]
+        whole = [max([title, *map(len, column)]) for title, column in zip(titles, values, strict=True)]
+        least = [max([title, *map(_least_width, column)]) for title, column in zip(titles, values, strict=True)]
         widths = [max(len(title), wide) for title, wide in zip(self.columns, whole, strict=True)]
         excess = sum(widths) + len(widths) - 1 - most
         for floor in (whole, least):
@@ -83,6 +83,8 @@ class _FittingTable:
 
     def _blocks(self) -> Text:
         """Each row as lines of a column's name and its value."""
+        if not self.rows:
+            return Text("(no rows)")
         wide = max(map(len, self.columns))
         return Text("\n\n").join(
             Text("\n").join(
