@@ -144,9 +144,14 @@ class Guarantees:
         return [row.id for row in flagged]
 
     def eligible(self, rows: dict[int, Row], refused_records: dict[int, tuple[int, str, int]]) -> list[int]:
-        """The ids of records that are pending and neither parked nor waiting behind a parked one."""
+        """The ids of records that are pending and neither parked nor waiting behind a parked one.
+
+        Nothing waits behind a parked record that was deleted since: a run forgets it first.
+        """
         parked_owners = {
-            owner for owner, state, _ in refused_records.values() if state == RefusalState.PARKED
+            owner
+            for id_, (owner, state, _) in refused_records.items()
+            if state == RefusalState.PARKED and id_ in rows
         }
         skipped = {id_ for id_, (_, state, _) in refused_records.items() if state == RefusalState.SKIPPED}
         return [
