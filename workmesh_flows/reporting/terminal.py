@@ -65,7 +65,9 @@ class _FittingTable:
         values = [[row[at] for row in self.rows] for at in range(len(self.columns))]
         titles = [_least_width(title) for title in self.columns]
         whole = [max([title, *map(len, column)]) for title, column in zip(titles, values, strict=True)]
-        least = [max([title, *map(_least_width, column)]) for title, column in zip(titles, values, strict=True)]
+        least = [
+            max([title, *map(_least_width, column)]) for title, column in zip(titles, values, strict=True)
+        ]
         widths = [max(len(title), wide) for title, wide in zip(self.columns, whole, strict=True)]
         excess = sum(widths) + len(widths) - 1 - most
         for floor in (whole, least):
