@@ -32,6 +32,8 @@ WRITES = {
     "save the latest": r"UPDATE workmesh_lanes SET latest_id=",
     "advance the lane": r"UPDATE workmesh_lanes SET .*done=\(+workmesh_lanes\.done \+",
     "flag in one statement": r"WITH workmesh_mine AS",
+    "make pending again": r"UPDATE (deliveries|opens)( AS workmesh_written)? SET pu(sh|ll)_time=.* IN \(",
+    "raise the revision": r"UPDATE workmesh_services SET revision=",
     "flag as pushed or refused": r"UPDATE (deliveries|opens)( AS workmesh_written)? SET push_time=",
     "write results": r"UPDATE deliveries( AS workmesh_written)? SET pull_time=",
     "delete refusals": r"DELETE FROM workmesh_parked",

@@ -13,6 +13,7 @@ import time
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
 from pydantic import SecretStr
@@ -20,7 +21,7 @@ from sqlalchemy import Engine, NullPool, create_engine, event, select
 
 from tests.reliability.failpoints import Failpoints, watch_requests, watch_statements
 from tests.reliability.mail_mesh import SERVICE, Delivery, mesh
-from tests.reliability.sweep_situation import fix_deliveries
+from tests.reliability.sweep_situation import FIXED_BY_NODE, fix_deliveries
 from workmesh_flows.adapters.store.engine import open_engine
 from workmesh_flows.domain.limits import Limits
 from workmesh_flows.domain.node import Node
@@ -30,12 +31,14 @@ from workmesh_flows.microservice import arrivals
 from workmesh_flows.operations.delivery.lane_context import LaneContext
 from workmesh_flows.operations.delivery.pull import pull_lane
 from workmesh_flows.operations.delivery.push import push_lane
-from workmesh_flows.testing import History, record_report
+from workmesh_flows.operations.delivery.replay import decide_refused, list_refused
+from workmesh_flows.planning.refusals import RefusalState
+from workmesh_flows.testing import History, RecordReplayed, record_report
 
 LEASE = 0.3
 BREAKER = 0.005
 SECONDS = 150
-LANES = (("push", "delivery"), ("push", "open"), ("pull", "delivery"))
+LANES = (("push", "delivery"), ("push", "open"), ("pull", "delivery"), ("pull", "open"))
 
 
 @dataclass(slots=True)
@@ -49,15 +52,32 @@ class Master:
     history: History
 
     def run(self) -> None:
-        """Run all lanes in cycles, until a cycle has nothing to do."""
+        """Run all lanes in cycles, until a cycle has nothing to do, also after the replay of failed records."""
         end = time.monotonic() + SECONDS
         while True:
             fix_deliveries(self.unwatched)
             idle = [self._lane(*lane, end) for lane in LANES]
-            if all(idle) and not self._in_flight():
+            if all(idle) and not self._in_flight() and not self._replay():
                 return
             if time.monotonic() > end:
                 raise TimeoutError(f"work is left after {SECONDS} s")
+
+    def _replay(self) -> bool:
+        """Fix the node and replay all failed records, as a user would; False where the fixed ones have not failed."""
+        self.points.step = "replay"
+        listed = list_refused(self.unwatched, mesh)
+        failed = [
+            (record.protocol, int(record.record)) for record in listed if record.state is RefusalState.FAILED
+        ]
+        if not FIXED_BY_NODE.intersection(failed):
+            return False
+        Path(self.order["fixed"]).touch()
+        for protocol, number in failed:
+            self.history.write(
+                RecordReplayed(service=SERVICE, protocol=protocol, id=number, time=time.time())
+            )
+        decide_refused(self.engine, mesh.service(SERVICE), "replay", failed=True)
+        return True
 
     def _lane(self, direction: str, protocol: str, end: float) -> bool:
         """One run of one lane; returns whether it had nothing to do and did not stop."""

@@ -15,15 +15,18 @@ from tests.reliability.sweep_situation import (
     BEHIND,
     DELIVERED,
     DROPPED_OPEN,
+    FAILED,
+    FIXED_BY_NODE,
     IMPOSSIBLE,
     OF_RETURNED,
     OPENED,
+    RETURNED_IDS,
     SKIPPED_OPEN,
     TIMES_LOST,
     TOO_MUCH,
 )
 from tests.reliability.sweep_stage import LATER_EPOCH, Play
-from workmesh_flows.adapters.store.schema import former_pushes, lanes, parked
+from workmesh_flows.adapters.store.schema import former_pushes, lanes, parked, replays
 from workmesh_flows.testing import (
     RequestOutcome,
     RequestSent,
@@ -32,8 +35,6 @@ from workmesh_flows.testing import (
     record_arrivals,
     record_state,
 )
-
-FAILED = {IMPOSSIBLE, TOO_MUCH}
 
 
 def flagged(play: Play) -> set[tuple[str, int]]:
@@ -57,7 +58,10 @@ def check_after_kill(play: Play, point: str, which: str) -> None:
     if (point, which) == ("push delivery: push request, half sent", "first"):
         assert not not_flagged, "the node got the request"
     if (point, which) == ("push delivery: push request, answered", "last"):
-        assert not_flagged or len(at_node) == len(DELIVERED) + len(OPENED), "the node did not get the request"
+        last = max(play.node.arrivals(), key=lambda arrival: arrival.seq)
+        assert (last.protocol, last.id) == ("delivery", IMPOSSIBLE), (
+            "the node did not get the replayed record"
+        )
 
 
 def check_at_end(play: Play, *, killed: int) -> None:
@@ -68,6 +72,7 @@ def check_at_end(play: Play, *, killed: int) -> None:
     verdict = check_history(read_history(play.history.path), settled=True)
     assert verdict.clean, verdict
     _check_records(play)
+    _check_replays(play)
     _check_lanes(play)
     _check_refusals(play, killed)
 
@@ -84,10 +89,22 @@ def _check_records(play: Play) -> None:
     arrivals = Counter((arrival.protocol, arrival.id) for arrival in play.node.arrivals())
     assert arrivals == Counter([*(("delivery", n) for n in DELIVERED), *(("open", n) for n in OPENED)])
     for one in deliveries:
-        expected = None if one.id in BEHIND else one.id not in FAILED
+        expected = None if one.id in BEHIND else one.id != TOO_MUCH
         assert (one.id, one.pull_success) == (one.id, expected)
         assert (one.id, one.score) == (one.id, 10 * one.id if expected else None)
         assert (one.pull_error is None) == (expected is not False)
+
+
+def _check_replays(play: Play) -> None:
+    """The node has processed each record once, and those that it failed on once more, with one new key each."""
+    once = Counter(arrived(play) - {("delivery", number) for number in RETURNED_IDS})
+    assert play.processed() == once + Counter(FIXED_BY_NODE)
+    for protocol, number in FAILED:
+        before, after = (play.faults.keys[protocol, number, fixed] for fixed in (False, True))
+        assert len(after) == 1, f"{protocol} {number}"
+        assert before, f"{protocol} {number}"
+        assert not before & after, f"{protocol} {number}"
+    assert not _rows(play, replays)
 
 
 def _check_lanes(play: Play) -> None:
@@ -95,12 +112,13 @@ def _check_lanes(play: Play) -> None:
     for row in found.values():
         assert (row.holder, row.lease_until, row.retry_at) == (None, None, None)
         assert (row.breaker, row.failures) == ("closed", 0)
-    assert found["delivery", "push"].done == len(DELIVERED) + OF_RETURNED, (
-        "the records of the returned account count twice"
+    again = Counter(protocol for protocol, _ in FAILED)
+    assert found["delivery", "push"].done == len(DELIVERED) + OF_RETURNED + again["delivery"], (
+        "the records of the returned account and the replayed ones count twice"
     )
     assert found["delivery", "push"].refused == MAX_ATTEMPTS + 1
-    assert found["delivery", "pull"].done == len(DELIVERED) - len(FAILED)
-    assert found["open", "push"].done == len(OPENED)
+    assert found["delivery", "pull"].done == len(DELIVERED) - 1, "one fails again"
+    assert found["open", "push"].done == len(OPENED) + again["open"]
     assert found["open", "push"].refused - MAX_ATTEMPTS in {0, 1}, (
         "one refusal is of a record whose request was interrupted, unless the master was killed"
     )
@@ -119,7 +137,7 @@ def _check_refusals(play: Play, killed: int) -> None:
         ("open", SKIPPED_OPEN): ("skipped", MAX_ATTEMPTS),
     }
     failed = {record for record, (state, _) in found.items() if state == "failed"}
-    assert failed == {("delivery", number) for number in FAILED}
+    assert failed == FAILED - FIXED_BY_NODE
     assert {record: found[record] for record in found.keys() - failed} == refused_records
     attempts = Counter(_sent_alone(play))
     for refused in refused_records:

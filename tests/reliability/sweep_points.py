@@ -1,5 +1,7 @@
 """The failpoints of the sweep: each durable write, each commit and each request of the situation.
 
+The last pushes of the situation are those of replayed records.
+
 A new failpoint fails `test_an_undisturbed_master_passes_every_failpoint_of_the_sweep` until it is added here.
 """
 
@@ -79,6 +81,7 @@ COMMON = (
         "advance the lane",
         "commit (advance the lane + flag as pushed or refused + delete refusals + save refusals)",
         "commit (advance the lane + flag as pushed or refused + delete refusals + save refusals + delete replays)",
+        "commit (advance the lane + flag as pushed or refused + delete refusals + delete replays)",
         "commit (release the lane)",
         "commit (create the lane's row)",
         "commit (save a failure)",
@@ -150,6 +153,41 @@ COMMON = (
         "failed request",
     ),
     *_named(
+        "pull open",
+        STARTED,
+        "release the lane",
+        "create the lane's row",
+        "raise the epoch",
+        "acquire the lane",
+    ),
+    *_named(
+        "pull open",
+        WRITTEN,
+        "commit (raise the epoch + update refusals + save refusals + delete the failure mark + save the failure mark)",
+        "commit (release the lane)",
+        "commit (create the lane's row)",
+        "commit (acquire the lane)",
+        "save refusals",
+        "update refusals",
+        "delete the failure mark",
+        "save the failure mark",
+    ),
+    *_named(
+        "pull open",
+        SENT,
+        "failed request",
+    ),
+    *_named(
+        "replay",
+        WRITTEN,
+        "raise the revision",
+        "make pending again",
+        "update refusals",
+        "delete replays",
+        "save replays",
+        "commit (raise the revision + make pending again + update refusals + delete replays + save replays)",
+    ),
+    *_named(
         "at any time",
         STARTED,
         "renew the lease",
@@ -181,6 +219,7 @@ REPEATED = (
         "commit (advance the lane + flag as pushed or refused)",
     ),
     *_named("pull delivery", SENT[3:], "pull request"),
+    *_named("pull open", SENT[3:], "failed request"),
     *_named("pull delivery", WRITTEN, "commit (advance the lane + write results)"),
 )
 """Failpoints at which a master is also killed in the middle pass and in the last pass."""
@@ -192,6 +231,11 @@ SHORT = {
         ("push delivery: flag in one statement, before", "middle"),
         ("push delivery: flag in one statement, done", "last"),
         ("pull delivery: pull request, read", "first"),
+        (
+            "replay: commit (raise the revision + make pending again + update refusals + delete replays + save replays), before",
+            "first",
+        ),
+        ("push delivery: push request, answered", "last"),
     ),
     "sqlite": (
         ("push delivery: push request, half sent", "first"),
@@ -199,6 +243,11 @@ SHORT = {
         ("push delivery: commit (advance the lane + flag as pushed or refused), done", "last"),
         ("push delivery: save refusals, done", "first"),
         ("pull delivery: commit (advance the lane + write results), before", "middle"),
+        (
+            "replay: commit (raise the revision + make pending again + update refusals + delete replays + save replays), done",
+            "first",
+        ),
+        ("pull open: failed request, read", "last"),
     ),
 }
 """The cases of `make test`; the others are slow."""

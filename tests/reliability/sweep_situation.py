@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,7 +31,7 @@ BAD, CURABLE, IMPOSSIBLE, TOO_MUCH = of(REFUSED)[6], of(FIXED)[3], of(FAILING)[4
 DROPPED = of(MISFIT)[-2]
 """The delivery whose first request loses its answer."""
 BEHIND = [number for number in of(REFUSED) if number >= BAD]
-SKIPPED_OPEN, WAITING_OPEN, DROPPED_OPEN = 2, 4, 5
+SKIPPED_OPEN, WAITING_OPEN, DROPPED_OPEN, FAILING_OPEN = 2, 4, 5, 7
 OPENS = {
     1: BUSY_IDS[0],
     SKIPPED_OPEN: BUSY_IDS[1],
@@ -37,9 +39,15 @@ OPENS = {
     WAITING_OPEN: BAD,
     DROPPED_OPEN: of(MISFIT)[0],
     6: of(MISFIT)[1],
+    FAILING_OPEN: of(MISFIT)[2],
 }
+CLIENTS = {SKIPPED_OPEN: "", FAILING_OPEN: "unknown"}
 DELIVERED = sorted({*RETURNED_IDS, *BUSY_IDS, *(n for a in range(2, 6) for n in of(a))} - set(BEHIND))
 OPENED = sorted(OPENS.keys() - {SKIPPED_OPEN, WAITING_OPEN})
+FIXED_BY_NODE = {("delivery", IMPOSSIBLE), ("open", FAILING_OPEN)}
+"""Records that the node cannot process until its bugs are fixed; then they are replayed."""
+FAILED = FIXED_BY_NODE | {("delivery", TOO_MUCH)}
+"""Records that fail at first; the last of them fails again after its replay."""
 SUBJECTS = {IMPOSSIBLE: "impossible", TOO_MUCH: "too much"} | dict.fromkeys(BUSY_IDS[-LONG:], "x" * 2_000)
 
 
@@ -60,10 +68,14 @@ def write_others(engine: Engine) -> None:
         owners |= dict.fromkeys(BUSY_IDS, BUSY)
         session.execute(insert(Delivery), [_delivery(number, owner) for number, owner in owners.items()])
         opens = [
-            {"id": number, "delivery_id": of_delivery, "position": number, "client": "a client"}
+            {
+                "id": number,
+                "delivery_id": of_delivery,
+                "position": number,
+                "client": CLIENTS.get(number, "a client"),
+            }
             for number, of_delivery in OPENS.items()
         ]
-        opens[SKIPPED_OPEN - 1]["client"] = ""
         session.execute(insert(Open), opens)
 
 
@@ -94,16 +106,24 @@ TIMES_LOST = {"delivery": 1, "open": 2}
 class NetworkFaults:
     """A policy of the proxy: the number of faults left for each kind of request, over all masters.
 
+    ``keys`` are the Idempotency-Keys of the pushes of each failed record, from those before and after its replay.
+
     After a lost answer to a push, the answers to its repetition and to the next ping are lost, too, as where the node has
     died.
     """
 
+    is_fixed: Callable[[], bool]
     left: dict[str, int] = field(default_factory=lambda: {**TIMES_LOST, "status": 1})
+    keys: defaultdict[tuple[str, int, bool], set[str]] = field(default_factory=lambda: defaultdict(set))
     repeats: bool = False
     lost: bool = False
 
     def __call__(self, request: Request) -> Fault | None:
         content = parse_request(request)
+        if content.direction == "push":
+            for protocol, number in FAILED & {(str(content.protocol), int(one)) for one in content.ids}:
+                key = request.headers["idempotency-key"]
+                self.keys[protocol, number, self.is_fixed()].add(key)
         if content.direction == "push" and {DROPPED: "delivery", DROPPED_OPEN: "open"}.items() & {
             (number, content.protocol) for number in content.ids
         }:

@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ import httpx
 from sqlalchemy import Engine, NullPool, create_engine, delete, make_url, text
 
 from tests.reliability.mail_mesh import SERVICE, mesh
+from tests.reliability.mail_service import FIXED, FOLDER, PROCESSED
 from tests.reliability.sweep_situation import (
     BODY_LIMIT,
     RETURNED,
@@ -65,7 +67,7 @@ def master_program() -> Iterator[subprocess.Popen[str]]:
 
 @dataclass(slots=True)
 class Play:
-    """One play: a database of its own, and a history of all events."""
+    """One play: a database of its own, a history of all events, and the node's folder with its two files."""
 
     database: str
     node: NodeProcess
@@ -73,6 +75,8 @@ class Play:
     history: History
     program: subprocess.Popen[str]
     engine: Engine
+    faults: NetworkFaults
+    folder: Path
 
     def run_master(self, die_at: tuple[str, int] | None = None) -> Mapping[str, int] | None:
         """Run a master; returns how often it passed each failpoint, None if it was killed."""
@@ -85,6 +89,7 @@ class Play:
                 "port": self.proxy.port,
                 "database": str(self.node.database),
             },
+            "fixed": str(self.folder / FIXED),
             "die_at": die_at,
         }
         assert self.program.stdin is not None
@@ -96,6 +101,11 @@ class Play:
             return None
         assert ended["code"] == 0
         return ended["passed"]
+
+    def processed(self) -> Counter[tuple[str, int]]:
+        """How often the node has processed each record in this play, by protocol and id."""
+        lines = (line.split() for line in (self.folder / PROCESSED).read_text().splitlines())
+        return Counter((protocol, int(number)) for protocol, number in lines)
 
 
 @dataclass
@@ -132,12 +142,11 @@ class Stage:
             engine = create_engine(database, poolclass=NullPool)
             history = stack.enter_context(History(path))
             record_records(history, engine, mesh)
+            faults = NetworkFaults((self.folder / FIXED).exists)
             proxy = stack.enter_context(
-                FaultyProxy(
-                    self.node.url, NetworkFaults(), history=history, service=SERVICE, node=self.node.name
-                )
+                FaultyProxy(self.node.url, faults, history=history, service=SERVICE, node=self.node.name)
             )
-            yield Play(database, self.node, proxy, history, self.program, engine)
+            yield Play(database, self.node, proxy, history, self.program, engine, faults, self.folder)
 
     @cached_property
     def _template(self) -> str:
@@ -189,6 +198,8 @@ class Stage:
         assert answer.json()["status"] != "success", "the node refuses the record, and saves the epoch"
 
     def _reset_node(self) -> None:
+        (self.folder / FIXED).unlink(missing_ok=True)
+        (self.folder / PROCESSED).write_text("")
         with closing(sqlite3.connect(self.node.database, isolation_level=None)) as live:
             live.execute("ATTACH ? AS saved", (str(self._node_copy_path),))
             live.execute("BEGIN IMMEDIATE")
@@ -238,7 +249,8 @@ def open_stage(folder: Path, server: str | None) -> Iterator[Stage]:
     """A stage with its own node."""
     with (
         running_node(
-            "tests.reliability.mail_service:mails", environment={"WORKMESH_BODY_LIMIT": str(BODY_LIMIT)}
+            "tests.reliability.mail_service:mails",
+            environment={"WORKMESH_BODY_LIMIT": str(BODY_LIMIT), FOLDER: str(folder)},
         ) as node,
         master_program() as program,
     ):

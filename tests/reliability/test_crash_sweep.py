@@ -1,4 +1,4 @@
-"""A master is killed at every failpoint of push and pull and restarted: no loss, no disorder, no duplicates.
+"""A master is killed at every failpoint of push, pull and replay and restarted: no loss, no disorder, no duplicates.
 
 The processes, the kills (SIGKILL), the databases, the network and the node are real. `failpoints` defines the points,
 `sweep_situation` the records, and `sweep_checks` the checks.
