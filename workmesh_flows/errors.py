@@ -186,7 +186,7 @@ class LaneStopped(LaneError):
     the pause of the lane ends; None if it has none. ``asked`` is set where the node asked for this pause.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is one fact of the stop
         self,
         reason: str,
         *,
@@ -194,12 +194,13 @@ class LaneStopped(LaneError):
         report: object | None = None,
         transient: bool = False,
         until: datetime | None = None,
+        asked: bool = False,
     ) -> None:
         super().__init__(reason, lane=lane)
         self.report = report
         self.transient = transient
         self.until = until
-        self.asked = False
+        self.asked = asked
 
 
 class NodeError(WorkmeshError):

@@ -111,6 +111,7 @@ WHOLE = [
     errors.NodeUnavailable("connection lost", node="n1", retry_at=MOMENT, interrupted=True),
     errors.BatchTooLarge("too large to send", node="n1", unsent=True),
     errors.LaneStopped("it is down", lane="s/p/n", report=PullReport("p", "n", in_flight=2)),
+    errors.LaneStopped("it is full", lane="s/p/n", until=MOMENT, asked=True),
 ]
 
 

@@ -18,7 +18,6 @@ from workmesh_flows.domain.reports import PullReport, PushReport
 from workmesh_flows.errors import (
     LanePaused,
     LaneStopped,
-    NodeUnavailable,
     StoreError,
     StoreUnavailable,
     WorkmeshError,
@@ -117,9 +116,6 @@ def _retry_seconds() -> float:
 
 def _pause(error: WorkmeshError, clock: Clock) -> float | None:
     """Seconds until the pause of the lane ends, that the node asked for; None if it asked for none."""
-    if isinstance(error, LaneStopped):
-        cause = error.__cause__
-        error.asked = isinstance(cause, NodeUnavailable) and cause.retry_at == error.until is not None
     if not isinstance(error, LanePaused | LaneStopped) or not error.asked or error.until is None:
         return None
     with suppress(StoreError):

@@ -76,7 +76,7 @@ def test_a_breaker_opens_after_consecutive_failures_and_no_request_is_sent(order
             row = lane_row(orders)
             assert (row.breaker, row.failures, row.retry_at) == ("closed", failures, None)
         stopped = trial.stops()
-        assert not stopped.transient
+        assert (stopped.transient, stopped.asked) == (False, False)
         row = lane_row(orders)
         assert (row.breaker, row.failures) == ("open", 3)
         assert timedelta(seconds=20) <= row.retry_at - NOON <= timedelta(seconds=40)
@@ -109,7 +109,7 @@ def test_the_option_now_ends_the_pause_of_an_open_breaker(orders: Engine) -> Non
 def test_the_option_now_ends_a_pause_that_the_node_asked_for(orders: Engine) -> None:
     with scripted_node(lambda asked: Answer(code=503, headers={"Retry-After": "3600"})) as node:
         trial = Trial(orders, node.node(), Hour())
-        trial.stops()
+        assert trial.stops().asked
         assert "asked for a pause" in str(trial.waits())
         node.script = lambda asked: success()
         assert push_lane(replace(trial.work, now=True)).pushed == 25
@@ -178,12 +178,12 @@ def test_the_longer_of_two_pauses_counts(orders: Engine) -> None:
     with scripted_node(lambda asked: Answer(code=503, headers={"Retry-After": "300"})) as node:
         trial = Trial(orders, node.node(), Hour())
         for _ in range(3):
-            trial.stops()
+            assert trial.stops().asked
             assert lane_row(orders).retry_at == trial.hour.now + timedelta(seconds=300)
             trial.hour.now += timedelta(seconds=301)
         assert lane_row(orders).breaker == "open"
         node.script = lambda asked: Answer(code=503, headers={"Retry-After": "1"})
-        trial.stops()
+        assert not trial.stops().asked
         assert lane_row(orders).retry_at >= trial.hour.now + timedelta(seconds=20)
 
 

@@ -104,11 +104,12 @@ def stop_on_errors(
     except (NodeError, StoreError, DefinitionError) as error:
         tally.stop()
         transient = isinstance(error, NodeUnavailable | StoreUnavailable | NotFlagged)
-        reason, until = str(error), None
+        reason, until, asked = str(error), None, False
         match error:
             case NodeUnavailable():
                 with suppress(StoreError):  # the database is unreachable, too: the next run knows no pause
                     until = save_failure(context.engine, lease, context.limits, error, now=clock())
+                asked = until is not None and error.retry_at == until
                 if until is not None:  # a retry before that would only find the lane paused
                     transient = False
                     reason += f"; no request before {until:%Y-%m-%d %H:%M:%S} UTC"
@@ -122,5 +123,5 @@ def stop_on_errors(
                     "backup; if it happens again, another master sends to this node"
                 )
         raise LaneStopped(
-            reason, lane=str(lease.lane), report=report(), transient=transient, until=until
+            reason, lane=str(lease.lane), report=report(), transient=transient, until=until, asked=asked
         ) from error
