@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
@@ -15,12 +16,20 @@ from tests.support.fleet import Fleet
 from workmesh_flows.demo import flows
 from workmesh_flows.demo.mesh import SERVICE, mesh
 from workmesh_flows.errors import UnknownName
-from workmesh_flows.flows import mesh_flows, mesh_forms, service_flows, service_forms
+from workmesh_flows.flows import (
+    MeshFlows,
+    ServiceFlows,
+    mesh_flows,
+    mesh_forms,
+    service_flows,
+    service_forms,
+)
 from workmesh_flows.flows.binding import bind_form
+from workmesh_flows.observability import flow_names
 from workmesh_flows.runs.result import RunResult
 
-SERVICE_ACTIONS = ("assign", "push", "pull", "sync", "replay", "rebalance", "status")
-MESH_ACTIONS = ("assign", "drain", "doctor")
+SERVICE_ACTIONS = tuple(field.name for field in dataclasses.fields(ServiceFlows))
+MESH_ACTIONS = tuple(field.name for field in dataclasses.fields(MeshFlows))
 FORMS = [
     *(pytest.param("service", action, id=f"{action} of a service") for action in SERVICE_ACTIONS),
     *(pytest.param("mesh", action, id=f"{action} of the mesh") for action in MESH_ACTIONS),
@@ -40,6 +49,11 @@ def test_flows_are_named_after_service_and_action(fleet: Fleet) -> None:
     assert [getattr(found, action).name for action in SERVICE_ACTIONS] == [
         f"shop.orders.{action}" for action in SERVICE_ACTIONS
     ]
+
+
+def test_runs_and_deployments_of_all_flows_are_looked_for() -> None:
+    assert flow_names.SERVICE_ACTIONS == SERVICE_ACTIONS
+    assert flow_names.MESH_ACTIONS == MESH_ACTIONS
 
 
 def test_an_unknown_service_is_refused_with_the_known_ones(fleet: Fleet) -> None:

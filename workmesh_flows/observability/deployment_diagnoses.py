@@ -15,7 +15,7 @@ from prefect.exceptions import ObjectNotFound
 from workmesh_flows.domain.reports import counted
 from workmesh_flows.domain.service import Service
 from workmesh_flows.observability.automations import automation_names
-from workmesh_flows.observability.links import MESH_FLOWS
+from workmesh_flows.observability.flow_names import flow_names
 from workmesh_flows.operations.health.diagnosis import Diagnosis, Result
 
 DEPLOY = "prefect deploy --all --no-prompt, or workmesh serve"
@@ -51,9 +51,7 @@ def _deployments(
     client: SyncPrefectClient, services: Sequence[Service]
 ) -> dict[str, list[DeploymentResponse]]:
     """The deployments of all flows of the mesh, by the flow's name."""
-    actions = ("assign", "push", "pull", "sync", "replay", "rebalance", "status")
-    names = [f"{service.name}.{action}" for service in services for action in actions] + MESH_FLOWS
-    wanted = FlowFilter(name=FlowFilterName(any_=names))
+    wanted = FlowFilter(name=FlowFilterName(any_=flow_names(service.name for service in services)))
     flows = {flow.id: flow.name for flow in client.read_flows(flow_filter=wanted, sort=FlowSort.NAME_ASC)}
     found = defaultdict(list)
     for deployment in client.read_deployments(flow_filter=wanted):

@@ -17,6 +17,7 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.sorting import FlowRunSort
 
+from workmesh_flows.observability.flow_names import flow_names
 from workmesh_flows.observability.links import ROOT, message_of
 from workmesh_flows.observability.tags import service_tag
 from workmesh_flows.reporting.page_data import FailedRun
@@ -24,8 +25,6 @@ from workmesh_flows.reporting.page_data import FailedRun
 LATELY = timedelta(hours=1)
 MOST = 100
 """Number of failed runs that are read."""
-SERVICE_ACTIONS = ("assign", "push", "pull", "sync", "replay", "rebalance", "status")
-MESH_ACTIONS = ("assign", "drain", "doctor")
 
 
 def failed_runs(services: Collection[str], now: datetime, *, root: str = ROOT) -> list[FailedRun]:
@@ -33,9 +32,7 @@ def failed_runs(services: Collection[str], now: datetime, *, root: str = ROOT) -
 
     Two requests to the server, and none for the flows where no run failed.
     """
-    names = [f"{service}.{action}" for service in services for action in SERVICE_ACTIONS]
-    names += [f"mesh.{action}" for action in MESH_ACTIONS]
-    flows = FlowFilter(name=FlowFilterName(any_=names))
+    flows = FlowFilter(name=FlowFilterName(any_=flow_names(services)))
     wanted = FlowRunFilter(
         state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.FAILED, StateType.CRASHED])),
         end_time=FlowRunFilterEndTime.model_validate({"after_": now - LATELY}),

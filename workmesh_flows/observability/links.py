@@ -27,13 +27,13 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.settings import get_current_settings
 
 from workmesh_flows.inventory.documents import document_ids
+from workmesh_flows.observability.flow_names import MESH_FLOWS
 from workmesh_flows.observability.tags import service_tag
 from workmesh_flows.reporting.page_data import Run
 from workmesh_flows.settings import artifact_key
 
 ROOT = "../.."
 _PREFIX = re.compile(r"^Flow run encountered an exception: (?:\w+: )?")
-MESH_FLOWS = ["mesh.assign", "mesh.doctor", "mesh.drain"]
 RUNS = 10
 """Number of runs that a page lists."""
 MESSAGE = 160
@@ -121,7 +121,7 @@ def _forms_of(service: str, root: str) -> list[tuple[str, str]]:
 
 
 def _forms_of_mesh(root: str) -> list[tuple[str, str]]:
-    wanted = FlowFilter(name=FlowFilterName(any_=MESH_FLOWS))
+    wanted = FlowFilter(name=FlowFilterName(any_=list(MESH_FLOWS)))
     with get_client(sync_client=True) as client:
         return _forms(client.read_deployments(flow_filter=wanted), root)
 
