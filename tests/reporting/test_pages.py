@@ -46,7 +46,7 @@ class Anywhere:
         return [Run(f"push {service}", "run/1", "Failed", NOW, "1 lane stopped")]
 
     def actions(self, service: str | None) -> Sequence[tuple[str, str]]:
-        return [("scoring-push", f"form/{service}")]
+        return [("scoring-push", f"form/{service}"), ("scoring-replay", f"form/{service}/replay")]
 
 
 def page_data(*conditions: Condition, reason: str = "no good") -> PageData:
@@ -154,9 +154,19 @@ def test_records_that_a_node_could_not_process_need_attention() -> None:
         text = page(replace(data, status=status), Anywhere())
         assert "**One problem needs attention.**" in text
         assert (
-            f"records failed: **[{S}/lead/n1/pull](page/{S})**, the node could not process 2 of its records"
+            f"records failed: **[{S}/lead/n1/pull](page/{S})**, the node could not process 2 of its records: "
             in text
         )
+        assert f"then run [replay](form/{S}/replay) with `failed`." in text
+
+
+def test_a_long_list_of_failed_records_says_how_many_there_are() -> None:
+    data = page_data()
+    failed = [replace(data.refused[0], state=RefusalState.FAILED)] * 300
+    page = service_page(S, replace(data, refused=failed), Anywhere())
+    assert page.count("| failed | no good | ") == 50
+    assert page.count("The first 50 of 300 are shown.") == 1
+    assert "count failed ones as in flight, too" in page
 
 
 def test_a_long_reason_is_cut() -> None:

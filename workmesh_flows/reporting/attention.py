@@ -101,9 +101,10 @@ def _unusable_weights(data: PageData, links: Links, services: Collection[str]) -
 def _failed_records(data: PageData, links: Links, services: Collection[str]) -> list[str]:
     """Records that a node accepted and could not process: no later run repairs these by itself."""
     return [
-        f"- records failed: **{_linked_lane(count, links)}**, the node could not process {count.unprocessed:,} of its records; "
-        "the page of the service and `workmesh failed` give the reasons. "
-        "Fix the micro-service or the records, then run replay with `failed`."
+        f"- records failed: **{_linked_lane(count, links)}**, the node could not process {count.unprocessed:,} of its "
+        "records: the reasons are under *Refused and failed records* on the page of the service, and in "
+        f"`workmesh failed`. Fix the micro-service or the records, then run {_replay(count.service, links)} with "
+        "`failed`."
         for count in _counts_at_nodes(data, services)
         if count.unprocessed
     ]
@@ -194,6 +195,12 @@ def _line(similar: Sequence[Condition], links: Links) -> str:
     return (
         f"- {first.kind}: **{subject}**{others} since {moment(first.since)}, {brief(first.detail)}. {remedy}."
     )
+
+
+def _replay(service: str, links: Links) -> str:
+    """The word "replay", linked to the form of the service; its deployment may be called "leads-replay"."""
+    forms = (address for name, address in links.actions(service) if name.endswith("replay"))
+    return linked("replay", next(forms, ""))
 
 
 def _block(node: str, links: Links) -> str:

@@ -49,8 +49,11 @@ def picture(png: bytes, about: str) -> str:
     return f"![{escaped(about)}](data:image/png;base64,{b64encode(png).decode()})"
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A table with numbers aligned right; all cells except links are escaped. No rows give an empty text."""
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, total: int = 0) -> str:
+    """A table with numbers aligned right; all cells except links are escaped. No rows give an empty text.
+
+    ``total`` is the number of rows where it is larger than that of the given ones.
+    """
     cells = [list(row) for row in rows]
     if not cells:
         return ""
@@ -60,8 +63,8 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
         "|" + "|".join("---:" if number else "---" for number in right) + "|",
         *("| " + " | ".join(_cell(value) for value in row) + " |" for row in cells[:ROWS]),
     ]
-    if len(cells) > ROWS:
-        lines.append(f"\nThe first {ROWS} of {len(cells):,} are shown.")
+    if (number := max(len(cells), total)) > ROWS:
+        lines.append(f"\nThe first {ROWS} of {number:,} are shown.")
     return "\n".join(lines)
 
 

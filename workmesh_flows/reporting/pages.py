@@ -12,12 +12,9 @@ from workmesh_flows.planning.refusals import RefusalState
 from workmesh_flows.reporting.attention import attention_list, service_of
 from workmesh_flows.reporting.backlog import Backlog
 from workmesh_flows.reporting.charts import history_chart, load_chart
-from workmesh_flows.reporting.markdown import brief, escaped, link, linked, picture, table
+from workmesh_flows.reporting.markdown import ROWS, brief, escaped, link, linked, picture, table
 from workmesh_flows.reporting.page_data import Links, PageData, Run
 from workmesh_flows.reporting.status_tables import NODE_COLUMNS, SERVICE_COLUMNS, nodes_table, services_table
-
-SHOWN_RECORDS = 200
-"""Refused and failed records on the page of a service."""
 
 
 def overview_page(data: PageData, links: Links) -> str:
@@ -144,17 +141,18 @@ def _refused(name: str, data: PageData) -> Iterable[str]:
             r.protocol,
             r.record,
         )
-        for r in shown[:SHOWN_RECORDS]
+        for r in shown[:ROWS]
     ]
     if rows:
-        more = f" The first {len(rows):,} of {len(shown):,} are shown." if len(shown) > len(rows) else ""
         yield "## Refused and failed records"
         yield (
-            "The next push sends retrying and replayed records again; parked and blocking ones wait for your decision. Nodes "
-            "could not process failed ones: run replay with `failed` after a fix. Skipped records are not listed here, but by "
-            f"`workmesh failed`.{more}"
+            "The next push sends retrying and replayed records again; parked and blocking ones wait for your "
+            "decision. Nodes could not process failed ones: run replay with `failed` after a fix. The figures above "
+            "count failed ones as in flight, too, and all others as pending. Skipped records are not listed here, but "
+            "by `workmesh failed`."
         )
-        yield table(("state", "reason", "attempts", "waiting", "since", "node", "protocol", "record"), rows)
+        columns = ("state", "reason", "attempts", "waiting", "since", "node", "protocol", "record")
+        yield table(columns, rows, total=len(shown))
 
 
 def _runs(runs: Sequence[Run], now: datetime) -> Iterable[str]:
