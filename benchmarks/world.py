@@ -20,7 +20,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from workmesh_flows import Flags, Protocol, Push, RoundRobin, Service, post
 from workmesh_flows.adapters.store.engine import make_engine
-from workmesh_flows.adapters.store.schema import create_own_tables
+from workmesh_flows.adapters.store.own_tables import create_own_tables
 from workmesh_flows.domain.node import Node
 
 SERVICE = "bench"

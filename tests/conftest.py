@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Engine, NullPool, create_engine, event
 
 from tests.support.databases import KINDS, PREPARED, empty_postgresql, running_postgresql
-from workmesh_flows.adapters.store.schema import create_own_tables
+from workmesh_flows.adapters.store.own_tables import create_own_tables
 
 if TYPE_CHECKING:
     from tests.support.fleet import Fleet

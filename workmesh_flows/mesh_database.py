@@ -11,6 +11,7 @@ from prefect.blocks.core import Block
 from sqlalchemy import Engine
 
 from workmesh_flows.adapters.store.engine import make_engine, open_engine
+from workmesh_flows.adapters.store.schema import place_own_tables
 from workmesh_flows.domain.service import Database, Mesh
 from workmesh_flows.errors import ConfigurationError
 from workmesh_flows.settings import PREFIX, read_settings
@@ -22,6 +23,7 @@ CONNECTOR = "sqlalchemy-connector"
 @contextmanager
 def mesh_engine(mesh: Mesh) -> Iterator[Engine]:
     """Open the database of a mesh and close it at the end; an engine that the mesh provides stays open."""
+    place_own_tables(read_settings().tables_schema)
     engine = open_engine(database_of(mesh))
     try:
         yield engine
@@ -33,6 +35,7 @@ def mesh_engine(mesh: Mesh) -> Iterator[Engine]:
 @contextmanager
 def unprepared_engine(mesh: Mesh) -> Iterator[Engine]:
     """The mesh's database as `mesh_engine` gives it, but without creating the Workmesh tables."""
+    place_own_tables(read_settings().tables_schema)
     engine = make_engine(database_of(mesh))
     try:
         yield engine

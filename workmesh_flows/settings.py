@@ -45,6 +45,11 @@ class WorkmeshSettings(PrefectBaseSettings):
         default=None,
         description="Name of a SQLAlchemy Connector block (of prefect-sqlalchemy) that has the address; replaces DATABASE_URL.",
     )
+    tables_schema: str | None = Field(
+        default=None,
+        pattern="^[a-z_][a-z0-9_]*$",
+        description="Schema of the Workmesh tables on PostgreSQL; None is the default schema.",
+    )
     artifact_prefix: str = Field(
         default="workmesh",
         pattern="^[a-z0-9]+(-[a-z0-9]+)*$",

@@ -116,6 +116,7 @@ def test_help_lists_the_commands(workmesh: Workmesh) -> None:
         "replay",
         "check",
         "doctor",
+        "upgrade",
         "verify",
     )
     for command in (*commands, "microservice"):

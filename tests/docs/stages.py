@@ -14,13 +14,16 @@ from sqlalchemy import create_engine, make_url
 
 from tests.docs.running import Reader
 from tests.docs.shell import wait_for_nodes
+from tests.support.own_tables import create_release_0_1_0
 from tests.support.prefect_api import api_client, post
+from tests.support.schema_findings import run
 from tests.testing.history.event_makers import accepted, record, state
 from workmesh_flows.adapters.store.engine import open_engine
 from workmesh_flows.blocks import WorkmeshNode
 from workmesh_flows.demo.models import Base
 from workmesh_flows.domain.limits import Limits
 from workmesh_flows.inventory.documents import load_inventory
+from workmesh_flows.operations.check import check_mesh, missing_ddl
 from workmesh_flows.operations.delivery.lane_context import LaneContext
 from workmesh_flows.operations.delivery.pull import pull_lane
 from workmesh_flows.operations.delivery.push import push_lane
@@ -144,6 +147,17 @@ def contract(reader: Reader) -> None:
     reader.node = reader.stage.enter_context(process).url
 
 
+def upgraded(reader: Reader) -> None:
+    """Prepare a project with a node, whose database has the Workmesh tables of release 0.1.0 and the recommended indexes."""
+    project(reader)
+    running(reader, "n1")
+    engine = create_engine(reader.database)
+    create_release_0_1_0(engine)
+    with imported("my_saas.mesh") as module:
+        run(engine, *missing_ddl(check_mesh(engine, module.mesh)))
+    reader.module.__dict__["engine"] = engine
+
+
 STRICT = """
 from workmesh_flows.microservice import MicroService, RecordRefused
 
@@ -190,6 +204,7 @@ STAGES: dict[str, Callable[[Reader], None]] = {
     "docs/postgresql.md": on_postgresql,
     "docs/testing.md": recorded,
     "docs/tutorial.md": tutorial,
+    "docs/upgrading.md": upgraded,
     "docs/wire.md": contract,
 }
 

@@ -16,6 +16,7 @@ from tests.docs.running import KINDS, MAIN, Reader, new_main
 from tests.docs.shell import Shell, forget_modules
 from tests.docs.stages import SERVER, STAGES, fresh, nothing
 from tests.support.databases import empty_postgresql
+from workmesh_flows.adapters.store.schema import place_own_tables
 
 NOT_RUN = {
     "README.md": 3,
@@ -46,6 +47,9 @@ def reader(
     shell = Shell(tmp_path, {**os.environ, "PYTHONPATH": os.pathsep.join((str(tmp_path), str(ROOT)))})
     with ExitStack() as stage:
         stage.callback(shell.close)
+        stage.callback(
+            place_own_tables, None
+        )  # a page may set the schema; the shell runs commands in this process
 
         def postgresql() -> str:
             server = request.getfixturevalue("postgresql_server")

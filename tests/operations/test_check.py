@@ -22,7 +22,7 @@ from tests.domain.schemas import entity, new_base, record, serve, to
 from tests.support.schema_findings import create_shop, fixed, problems, run
 from tests.support.shop import PULL_FLAGS, PUSH_FLAGS, Order, Shop, shop_mesh, write_orders, write_shops
 from workmesh_flows import EntityWeight, Mesh, Protocol, Push, Service, post
-from workmesh_flows.adapters.store.schema import create_own_tables
+from workmesh_flows.adapters.store.own_tables import create_own_tables
 from workmesh_flows.demo.mesh import mesh as demo_mesh
 from workmesh_flows.demo.models import Base as DemoBase
 from workmesh_flows.errors import StoreUnavailable

@@ -18,6 +18,7 @@ from tests.support.schema_findings import run
 from tests.support.scripted_node import Answer, Asked, failure, scripted_node, success
 from workmesh_flows.adapters.store.engine import open_engine
 from workmesh_flows.adapters.store.moves import read_moves
+from workmesh_flows.adapters.store.schema import place_own_tables
 from workmesh_flows.demo.data import write_sample
 from workmesh_flows.demo.mesh import mesh
 from workmesh_flows.demo.models import Account, Delivery
@@ -39,11 +40,10 @@ ONCE = replace(QUICK, max_attempts=1)
 ROLE = "granted_role"
 
 
-def grants() -> list[str]:
-    """The statements of the page's first block of SQL, about a role that no other test creates."""
-    block = re.search(r"```sql\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    assert block is not None
-    return [re.sub(r"\bworkmesh\b", ROLE, statement.strip()) for statement in block[1].split(";")]
+def grants(position: int = 0) -> list[str]:
+    """The statements of one of the page's blocks of SQL, about a role that no other test creates."""
+    block = re.findall(r"```sql\n(.*?)```", PAGE.read_text(), re.DOTALL)[position]
+    return [re.sub(r"\bworkmesh\b", ROLE, statement.strip()) for statement in block.split(";")]
 
 
 @pytest.fixture
@@ -59,13 +59,21 @@ def owner(postgresql_server: str) -> Iterator[Engine]:
             engine.dispose()
 
 
-@pytest.fixture
-def granted(owner: Engine) -> Iterator[Engine]:
-    """The database as the granted role opens it."""
+@pytest.fixture(params=[None, "mesh"], ids=["in the default schema", "in a schema of their own"])
+def granted(owner: Engine, request: pytest.FixtureRequest) -> Iterator[Engine]:
+    """The database as the granted role opens it, with the Workmesh tables in either schema."""
+    if request.param is not None:
+        run(owner, f"REVOKE CREATE ON SCHEMA public FROM {ROLE}", *grants(1))
     url = owner.url.set(username=ROLE, password="a-long-one")
-    engine = open_engine(url)
-    yield engine
-    engine.dispose()
+    place_own_tables(request.param)
+    try:
+        engine = open_engine(url)
+        yield engine
+        own_tables = {name for name in inspect(owner).get_table_names() if name.startswith("workmesh_")}
+        assert bool(own_tables) == (request.param is None)
+        engine.dispose()
+    finally:
+        place_own_tables(None)
 
 
 def pushes(engine: Engine, node: Node) -> list[int]:

@@ -19,7 +19,7 @@ from tests.reliability.model.environment import Environment, open_environment
 from tests.reliability.model.machine import Shops
 from tests.reliability.model.socketless import answer_without_sockets
 from tests.support.databases import empty_postgresql
-from workmesh_flows.adapters.store.schema import create_own_tables
+from workmesh_flows.adapters.store.own_tables import create_own_tables
 
 STEPS = 50
 

@@ -18,7 +18,7 @@ from tests.support.prefect_api import everything, latest_run, latest_table
 from tests.support.scripted_node import API_KEY, Answer, scripted_node, success
 from tests.support.shop import with_push_success, write_orders, write_shops
 from workmesh_flows import Mesh
-from workmesh_flows.adapters.store.schema import create_own_tables
+from workmesh_flows.adapters.store.own_tables import create_own_tables
 from workmesh_flows.cli.typer_app import app
 from workmesh_flows.errors import ConfigurationError, RunFailed, UnknownName
 from workmesh_flows.flows import ServiceFlows, service_flows

@@ -17,6 +17,7 @@ from workmesh_flows.cli import (
     refused,
     server,
     status,
+    upgrade,
     verify,
 )
 from workmesh_flows.cli.typer_app import app
@@ -36,6 +37,7 @@ __all__ = [
     "refused",
     "server",
     "status",
+    "upgrade",
     "verify",
 ]
 

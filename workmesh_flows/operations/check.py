@@ -37,6 +37,7 @@ from workmesh_flows.adapters.store.check.row_checks import (
 from workmesh_flows.adapters.store.check.unreadable_findings import unreadable_entities, unreadable_records
 from workmesh_flows.adapters.store.check.update_checks import changing_sort_findings, trigger_findings
 from workmesh_flows.adapters.store.engine import naming_database, translated_errors
+from workmesh_flows.adapters.store.own_tables import is_stored, read_version, require_schemas
 from workmesh_flows.adapters.store.protocol_tables import push_tables
 from workmesh_flows.adapters.store.schema import missing
 from workmesh_flows.domain.columns import column_of, table_of
@@ -56,9 +57,10 @@ def check_mesh(engine: Engine, mesh: Mesh, nodes: Collection[str] | None = None)
     if engine.dialect.name not in DIALECTS:
         what = f"the database is {engine.dialect.name}, which is not supported"
         return [Finding(Level.PROBLEM, "the database", what, f"use one of {', '.join(DIALECTS)}")]
+    require_schemas(engine)
     with naming_database(engine), translated_errors(), engine.connect() as connection:
         catalogue, indexes = LiveSchema(connection), mesh_indexes(mesh)
-        found = list(own_findings(catalogue))
+        found = list(own_findings(catalogue, read_version(connection), stored=is_stored(connection)))
         for service in mesh.services:
             found += [
                 replace(finding, service=service.name)

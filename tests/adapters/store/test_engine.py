@@ -35,6 +35,7 @@ OWN = {
     "workmesh_parked",
     "workmesh_plans",
     "workmesh_replays",
+    "workmesh_schema",
     "workmesh_services",
 }
 
@@ -151,9 +152,11 @@ def test_opening_creates_the_workmesh_tables_and_no_others(database_url: str) ->
     again.dispose()
 
 
-def test_a_single_missing_table_is_created(database_url: str) -> None:
+def test_tables_that_a_first_run_did_not_finish_creating_are_created(database_url: str) -> None:
+    """Release 0.1.0 created them one by one, and stored no version."""
     first = open_engine(database_url)
-    own.tables["workmesh_services"].drop(first)
+    for name in ("workmesh_schema", "workmesh_services"):
+        own.tables[name].drop(first)
     first.dispose()
     second = open_engine(lambda: create_engine(database_url))
     assert set(inspect(second).get_table_names()) == OWN

@@ -15,7 +15,8 @@ from sqlalchemy import (
 )
 
 from tests.adapters.store.letters import NOW, Letters
-from workmesh_flows.adapters.store.schema import create_own_tables, lanes
+from workmesh_flows.adapters.store.own_tables import create_own_tables
+from workmesh_flows.adapters.store.schema import lanes
 from workmesh_flows.adapters.store.values import as_utc
 from workmesh_flows.errors import LaneLost, StoreError, StoreUnavailable
 

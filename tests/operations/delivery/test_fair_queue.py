@@ -26,7 +26,7 @@ from tests.support.shop import (
     write_shops,
 )
 from workmesh_flows import NodeClient, Push
-from workmesh_flows.adapters.store.schema import create_own_tables
+from workmesh_flows.adapters.store.own_tables import create_own_tables
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from tests.operations.delivery.parcels import parcel_id, parcel_service, write_p
 from tests.support.counts import Counts, counts
 from tests.support.scripted_node import Answer, Asked, scripted_node, success
 from tests.support.shop import Order, shop_service, with_push_success, write_orders, write_shops
-from workmesh_flows.adapters.store.schema import create_own_tables
+from workmesh_flows.adapters.store.own_tables import create_own_tables
 
 
 def deleted(engine: Engine, number: int) -> None:

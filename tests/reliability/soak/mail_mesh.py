@@ -20,7 +20,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from tests.support.flag_columns import Pulled, pull_flags_of, push_flags_of
 from workmesh_flows import Mesh, Protocol, Pull, Push, RoundRobin, Service, get, post
-from workmesh_flows.adapters.store.schema import create_own_tables
+from workmesh_flows.adapters.store.own_tables import create_own_tables
 from workmesh_flows.operations.check import check_mesh, missing_ddl
 
 SERVICE = "soak.mail"

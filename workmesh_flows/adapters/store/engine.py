@@ -26,7 +26,7 @@ from workmesh_flows.adapters.store.given_engine import (
     require_synchronous,
     require_transactions_of_driver,
 )
-from workmesh_flows.adapters.store.schema import create_own_tables
+from workmesh_flows.adapters.store.own_tables import prepare_own_tables
 from workmesh_flows.adapters.store.values import UtcDateTime
 from workmesh_flows.domain.columns import first_line
 from workmesh_flows.domain.service import Database
@@ -53,11 +53,16 @@ Clock = Callable[[], datetime]
 
 
 def open_engine(database: Database) -> Engine:
-    """An engine on the user's database, with the Workmesh tables created; raises ConfigurationError or StoreError."""
+    """An engine on the user's database with the Workmesh tables of this release; raises ConfigurationError or StoreError."""
     engine = make_engine(database)
-    with naming_database(engine), translated_errors():
-        require_transactions_of_driver(engine)
-        create_own_tables(engine)
+    try:
+        with naming_database(engine), translated_errors():
+            require_transactions_of_driver(engine)
+            prepare_own_tables(engine)
+    except BaseException:
+        if not callable(database):  # else it is the application's
+            engine.dispose()
+        raise
     return engine
 
 
@@ -67,7 +72,7 @@ def naming_database(engine: Engine) -> Iterator[None]:
     try:
         yield
     except StoreError as error:
-        place = _place(engine)
+        place = place_of(engine)
         to_do = (
             "check the address, and that the database runs; workmesh check tries it"
             if isinstance(error, StoreUnavailable) or engine.dialect.name == "sqlite"
@@ -108,7 +113,7 @@ def refuses_value(error: StatementError) -> bool:
     return not isinstance(error, OperationalError | InterfaceError)
 
 
-def _place(engine: Engine) -> str:
+def place_of(engine: Engine) -> str:
     """The file, or host and name, of a database."""
     url = engine.url
     if engine.dialect.name == "sqlite":

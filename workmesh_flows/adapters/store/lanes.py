@@ -18,19 +18,25 @@ from sqlalchemy import (
     Row,
     and_,
     case,
+    inspect,
     literal,
     not_,
     or_,
     select,
+    text,
     true,
     update,
 )
 
 from workmesh_flows.adapters.store.engine import Clock, translated_errors
 from workmesh_flows.adapters.store.given_engine import require_transactions
+from workmesh_flows.adapters.store.own_tables import schema_of
 from workmesh_flows.adapters.store.schema import ensure_row, lanes
 from workmesh_flows.domain.lane import Lane
 from workmesh_flows.errors import LaneBusy, LaneLost, LanePaused, StoreError
+
+LOCK_MILLISECONDS = 10_000
+"""How long an upgrade waits for the transactions that use the table of the lanes; other runs wait behind it."""
 
 
 def row_of(lane: Lane) -> ColumnElement[bool]:
@@ -216,6 +222,23 @@ def read_lanes(engine: Engine) -> list[dict[str, Any]]:
     )
     with translated_errors(), engine.connect() as connection:
         return [dict(row) for row in connection.execute(ordered).mappings()]
+
+
+def lock_held_lanes(connection: Connection, now: datetime) -> list[Row[Any]]:
+    """The lanes that runs hold; until the end of the transaction no run acquires, renews or releases one.
+
+    Reads only columns of the first version of the table. There are none where the table is missing.
+    """
+    if not inspect(connection).has_table(lanes.name, schema_of(connection)):
+        return []
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"SET LOCAL lock_timeout = {LOCK_MILLISECONDS}"))
+        schema = schema_of(connection)
+        name = lanes.name if schema is None else f'"{schema}".{lanes.name}'
+        connection.execute(text(f"LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE"))
+    columns = [*lanes.primary_key.columns, lanes.c.holder, lanes.c.lease_until]
+    held = select(*columns).where(lanes.c.holder.is_not(None), lanes.c.lease_until > now)
+    return list(connection.execute(held.order_by(*lanes.primary_key.columns)))
 
 
 def _keep_renewing(

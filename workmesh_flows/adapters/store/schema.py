@@ -10,16 +10,16 @@ from sqlalchemy import (
     Identity,
     Integer,
     MetaData,
+    PrimaryKeyConstraint,
     String,
     Table,
     Text,
     and_,
     insert,
-    inspect,
     literal,
     select,
 )
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import IntegrityError
 
 from workmesh_flows.adapters.store.values import UtcDateTime
 
@@ -28,6 +28,14 @@ NAME_LENGTH = 255
 
 
 own = MetaData()
+
+versions = Table(
+    "workmesh_schema",
+    own,
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name="workmesh_schema_pkc"),
+)
+"""One row: the version of these tables. It is the version table of Alembic, which gives column and key their names."""
 
 lanes = Table(
     "workmesh_lanes",
@@ -197,6 +205,16 @@ conditions = Table(
 """Conditions that need attention: saved so that one event is sent at their start and one at their end, not by every run."""
 
 
+def place_own_tables(schema: str | None) -> None:
+    """Look for the Workmesh tables in this schema of PostgreSQL; None is the default schema of the database.
+
+    This holds for the whole process and all its engines, like the setting that names the schema.
+    """
+    own.schema = schema
+    for table in own.sorted_tables:
+        table.schema = schema
+
+
 def ensure_row(engine: Engine, table: Table, **key: str) -> None:
     """Insert a row with this key and default values into a Workmesh table, unless it exists."""
     has_key = and_(*(table.c[name] == value for name, value in key.items()))
@@ -208,16 +226,3 @@ def ensure_row(engine: Engine, table: Table, **key: str) -> None:
             connection.execute(insert(table).values(**key))
     except IntegrityError:  # another run was first
         return
-
-
-def create_own_tables(engine: Engine) -> None:
-    """Create the Workmesh tables that are missing; safe to call from several processes at once."""
-    existing = set(inspect(engine).get_table_names())
-    for table in own.sorted_tables:
-        if table.name in existing:
-            continue
-        try:
-            table.create(engine, checkfirst=True)
-        except DBAPIError:
-            if not inspect(engine).has_table(table.name):  # else another process was first
-                raise

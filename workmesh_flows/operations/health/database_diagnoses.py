@@ -49,5 +49,7 @@ def _summary(check: str, findings: Sequence[Finding]) -> Diagnosis:
     more = f", and {len(worst) - 1:,} more" if len(worst) > 1 else ""
     detail = f"{counted(len(problems), 'problem')}: " if problems else ""
     to_do = "workmesh check, and workmesh check --sql for the missing DDL"
+    if len(worst) == 1 and not first.ddl:
+        to_do = first.to_do
     result = Result.PROBLEM if problems else Result.WARNING
     return Diagnosis(SUBJECT, check, result, f"{detail}{first.where}: {first.what}{more}", to_do)

@@ -43,7 +43,7 @@ def read_parked(connection: Connection, service: Service, protocol: Protocol) ->
     """Read the parked records of a protocol; there are none where the database has no table for them."""
     table: Table | None = schema.own.tables.get("workmesh_parked")
     found = ParkedRecords()
-    if table is None or not inspect(connection).has_table(table.name):
+    if table is None or not inspect(connection).has_table(table.name, table.schema):
         return found
     of_protocol = (
         table.c.service == service.name,

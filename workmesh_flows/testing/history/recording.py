@@ -109,7 +109,7 @@ def record_state(history: History, engine: Engine, mesh: Mesh) -> None:
 
 
 def _record_moves(history: History, engine: Engine, mesh: Mesh) -> None:
-    if not inspect(engine).has_table(moves.name):
+    if not inspect(engine).has_table(moves.name, moves.schema):
         return
     of_mesh = moves.c.service.in_([service.name for service in mesh.services])
     with translated_errors(), engine.connect() as connection:

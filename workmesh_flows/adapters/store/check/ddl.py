@@ -5,7 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Dialect, Index, MetaData, String, Table, and_, literal
+from sqlalchemy import (
+    ClauseElement,
+    Column,
+    ColumnElement,
+    Dialect,
+    Index,
+    MetaData,
+    String,
+    Table,
+    and_,
+    exists,
+    insert,
+    literal,
+    select,
+)
 from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.dialects.sqlite.base import SQLiteDialect
 from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
@@ -61,6 +75,15 @@ class Writer:
         indexes = sorted(table.indexes, key=lambda index: str(index.name))
         return (" ".join(str(create).split()), *map(self.create_own_index, indexes))
 
+    def create_schema(self, schema: str) -> str:
+        """Create the schema of the Workmesh tables."""
+        return f"CREATE SCHEMA IF NOT EXISTS {self._names.quote_schema(schema)}"
+
+    def store_version(self, table: Table, version: str) -> str:
+        """Store the version of the Workmesh tables, unless one is stored."""
+        stored = select(literal(version)).where(~exists().select_from(table))
+        return " ".join(self._literal(insert(table).from_select(table.columns.keys(), stored)).split())
+
     def create_own_index(self, index: Index) -> str:
         """Create a declared index of a Workmesh table."""
         return str(CreateIndex(index, if_not_exists=True).compile(dialect=self._dialect))
@@ -97,5 +120,5 @@ class Writer:
         place = "" if schema is None else f"{self._names.quote_schema(schema)}."
         return f"DROP INDEX CONCURRENTLY IF EXISTS {place}{self._names.quote(name)}"
 
-    def _literal(self, expression: ColumnElement[Any]) -> str:
+    def _literal(self, expression: ClauseElement) -> str:
         return str(expression.compile(dialect=self._dialect, compile_kwargs={"literal_binds": True}))

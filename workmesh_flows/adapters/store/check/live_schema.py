@@ -104,6 +104,11 @@ class LiveSchema:
                 self._found[at] = self._read(place) if there else None
         return self._found[at]
 
+    def missing_schema(self, table: Table) -> str | None:
+        """The schema of this table if it does not exist."""
+        schema = self.place(table).schema
+        return None if schema is None or self._inspector.has_schema(schema) else schema
+
     def lookalike(self, table: Table) -> str | None:
         """The name of a table that differs from this one's only in case."""
         place = self.place(table)

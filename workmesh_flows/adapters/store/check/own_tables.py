@@ -1,4 +1,4 @@
-"""Checks of the Workmesh tables: missing tables, and columns or indexes that an older version did not create."""
+"""Checks of the Workmesh tables: their version, and tables, columns or indexes that somebody dropped."""
 
 from __future__ import annotations
 
@@ -10,17 +10,33 @@ from sqlalchemy import Column, MetaData, Table
 from workmesh_flows.adapters.store.check.column_checks import where
 from workmesh_flows.adapters.store.check.finding import Finding, Level
 from workmesh_flows.adapters.store.check.live_schema import LiveSchema
-from workmesh_flows.adapters.store.schema import own
+from workmesh_flows.adapters.store.own_tables import CURRENT, mismatch
+from workmesh_flows.adapters.store.schema import own, versions
+
+CREATE = "create it now if runs have no permission to create tables"
 
 
-def own_findings(catalogue: LiveSchema) -> Iterator[Finding]:
-    """Findings for missing Workmesh tables, columns and indexes."""
+def own_findings(catalogue: LiveSchema, version: str | None, *, stored: bool) -> Iterator[Finding]:
+    """Findings for Workmesh tables of another version, and for missing tables, columns and indexes.
+
+    ``version`` is that of the tables, None if there are none; ``stored`` is whether the database stores it.
+    """
+    if version not in {None, CURRENT}:
+        yield Finding(Level.PROBLEM, versions.name, *mismatch(version))
+        return
+    if (schema := catalogue.missing_schema(versions)) is not None:
+        create = (catalogue.write.create_schema(schema),)
+        yield Finding(
+            Level.ADVICE,
+            schema,
+            "schema of the Workmesh tables missing; created on first run",
+            CREATE,
+            create,
+        )
     for table in own.sorted_tables:
         found = catalogue.table(table)
         if found is None:
-            what = "Workmesh table missing; created on first run"
-            to_do = "create it now if runs have no permission to create tables"
-            yield Finding(Level.ADVICE, table.name, what, to_do, catalogue.write.create_table(table))
+            yield _missing_table(catalogue, table, stored=stored)
             continue
         for column in table.columns:
             if catalogue.name(column.name) not in found.columns:
@@ -28,8 +44,21 @@ def own_findings(catalogue: LiveSchema) -> Iterator[Finding]:
         yield from _index_findings(catalogue, table)
 
 
+def _missing_table(catalogue: LiveSchema, table: Table, *, stored: bool) -> Finding:
+    """A run creates the tables only in a database that stores no version."""
+    create = catalogue.write.create_table(table)
+    if table is versions:
+        create = (*create, catalogue.write.store_version(table, CURRENT))
+    if stored:
+        return Finding(
+            Level.PROBLEM, table.name, "Workmesh table missing: it was dropped", "create it", create
+        )
+    what = "Workmesh table missing; created on first run"
+    return Finding(Level.ADVICE, table.name, what, CREATE, create)
+
+
 def _missing(catalogue: LiveSchema, column: Column[Any]) -> Finding:
-    what = "Workmesh column missing: another version created the table"
+    what = "Workmesh column missing: it was dropped"
     if column.primary_key:
         to_do = (
             "copy the rows to a new table; a column cannot be added to the primary key of a table with rows"

@@ -1,0 +1,1 @@
+"""Migrations of the Workmesh tables, run by Alembic; only `workmesh upgrade` imports them."""

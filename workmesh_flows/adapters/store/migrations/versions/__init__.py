@@ -1,0 +1,1 @@
+"""One file for each version of the Workmesh tables; its docstring is shown to the user."""
