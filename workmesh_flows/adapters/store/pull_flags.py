@@ -34,6 +34,7 @@ from sqlalchemy.types import TypeEngine
 from workmesh_flows.adapters.store.engine import refuses_value, translated_errors
 from workmesh_flows.adapters.store.failures import save_failed_results
 from workmesh_flows.adapters.store.flag_rows import flag_row, write_rows
+from workmesh_flows.adapters.store.keys import in_parts
 from workmesh_flows.adapters.store.lanes import LaneLease
 from workmesh_flows.adapters.store.protocol_tables import PullTables
 from workmesh_flows.adapters.store.schema import lanes
@@ -97,6 +98,16 @@ def flag_pulled(
             _write_results(engine, lease, tables, {record_id: reason}, time)
         return {record_id: reason}
     return {}
+
+
+def failed_results(engine: Engine, tables: PullTables, ids: Sequence[Any]) -> set[Any]:
+    """Those of these records whose last pull failed."""
+    found = set[Any]()
+    with translated_errors(), engine.connect() as connection:
+        for some in in_parts(ids):
+            failed = tables.pull_flags.success.is_(False)
+            found.update(connection.scalars(select(tables.id).where(tables.id.in_(some), failed)))
+    return found
 
 
 def _write_results(

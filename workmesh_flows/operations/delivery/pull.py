@@ -29,6 +29,7 @@ from workmesh_flows.operations.delivery.latest_processed import (
     latest_push_time,
 )
 from workmesh_flows.operations.delivery.missing import handle_missing
+from workmesh_flows.operations.delivery.result_requests import ResultRequests
 from workmesh_flows.operations.delivery.results import fetch
 from workmesh_flows.planning.bisection import Unreadable
 
@@ -75,7 +76,8 @@ def collect_processed(  # noqa: PLR0913, PLR0917 - each is one fact of the run
     size, by_id = tables.pull.page, isinstance(tables.pull.fetch, Get)
     with reading_pullable(context.engine, tables, context.node.name) as reader:
         client.before_request = reader.transactions.end
-        collection = _Collection(context, tables, lease, clock, client, tally)
+        requests = ResultRequests(context, tables, lease, clock, client)
+        collection = _Collection(context, tables, lease, clock, requests, tally)
         ask = partial(collection.collect, certain=False) if by_id else None
         latest, before = ask_latest(client, tables), lease.latest
         save_recovery(context.engine, lease)
@@ -102,6 +104,7 @@ def collect_processed(  # noqa: PLR0913, PLR0917 - each is one fact of the run
             for begin in range(0, len(page), size):
                 collection.collect(page[begin : begin + size])
                 context.progress(tally.succeeded, max(total, tally.selected))
+        collection.finish()
         no_progress = upto == NEVER or (before is not None and before == lease.latest)
         if no_progress and by_id:
             collection.collect_sent_again(reader, upto)
@@ -132,8 +135,16 @@ class _Collection:
     tables: PullTables
     lease: LaneLease
     clock: Clock
-    client: HttpNodeClient
+    requests: ResultRequests
     tally: Tally
+
+    def finish(self) -> None:
+        """Write the records as failed for which the node does not answer, although it answers for others."""
+        if failed := self.requests.finish():
+            reasons = {record_id: self.requests.client.scrub(reason) for record_id, reason in failed.items()}
+            flag_pulled(self.context.engine, self.lease, self.tables, reasons, self.clock())
+            self.tally.undecided -= len(reasons)
+            self.tally.add_failed(reasons)
 
     def collect_sent_again(self, reader: PullableReader, latest: datetime) -> None:
         """Collect records that the node has, but whose push time lies after that of the record that it names.
@@ -154,9 +165,8 @@ class _Collection:
         record that cannot be read, and that a pull function needs, has failed.
         """
         self.lease.check(self.context.engine, self.clock, self.context.limits.lease_seconds)
-        dialect = self.context.engine.dialect
         readable = [item for item in batch if type(item.record) is not Unreadable]
-        results = fetch(self.tables, readable, self.client, dialect, self.lease) if readable else {}
+        results = fetch(self.requests, readable, certain=certain) if readable else {}
         results |= {item.id: item.record.reason for item in batch if type(item.record) is Unreadable}
         selected = len(batch) if certain else len(results)
         self.tally.selected += selected

@@ -1,90 +1,37 @@
-"""Fetching the results of processed records, and converting them to the types of the columns they are written to."""
+"""The results of processed records: requested, and converted to the types of the columns they are written to."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from sqlalchemy import Dialect
 
-from workmesh_flows.adapters.node_http.client import HttpNodeClient
-from workmesh_flows.adapters.store.lanes import LaneLease
 from workmesh_flows.adapters.store.protocol_tables import PullTables
-from workmesh_flows.domain.calls import Get
+from workmesh_flows.adapters.store.record_pages import Page
 from workmesh_flows.domain.columns import column_of, first_line, is_column
-from workmesh_flows.domain.protocol import Pull
-from workmesh_flows.errors import BatchTooLarge, DefinitionError, RecordRefused
+from workmesh_flows.operations.delivery.result_requests import ResultRequests
 from workmesh_flows.operations.delivery.result_values import column_converter
-from workmesh_flows.operations.delivery.user_functions import call, matched
 from workmesh_flows.operations.delivery.value_forms import Convert
-from workmesh_flows.planning.bisection import Bisection, Sendable
 
 Result: TypeAlias = Mapping[str, Any] | str | None
 """Values by attribute name, the reason of a failure, or None where there is nothing to write."""
 
 
-def fetch(
-    tables: PullTables, page: Sequence[Sendable], client: HttpNodeClient, dialect: Dialect, lease: LaneLease
-) -> dict[Any, Result]:
-    """The results of a page of records, by id; a record that is not ready is left out.
+def fetch(requests: ResultRequests, page: Page, *, certain: bool) -> dict[Any, Result]:
+    """The results of a page of records, by id, as :meth:`ResultRequests.fetch` has them.
 
-    Their values are converted to what the columns hold in a database of this dialect. A failure of one record becomes
-    the text of its result. Raises NodeError where the node is at fault.
+    Their values are converted to what the columns hold in the database. A failure of one record becomes the text of its
+    result. Raises NodeError where the node is at fault.
     """
-    if tables.pull.size is None:
-        found = {item.id: _fetch_one(tables.pull, item.record, client) for item in page}
-    else:
-        found = _fetch_all(tables, page, client, lease)
-    fitting = _Fitting(tables, dialect)
+    found = requests.fetch(page, certain=certain)
+    fitting = _Fitting(requests.tables, requests.context.engine.dialect)
     results = {record_id: fitting.fit(result) for record_id, result in found.items()}
     # The text comes from a node or a user's function, or quotes one: it may hold the key.
     return {
-        record_id: client.scrub(result) if isinstance(result, str) else result
+        record_id: requests.client.scrub(result) if isinstance(result, str) else result
         for record_id, result in results.items()
     }
-
-
-def _fetch_one(pull: Pull, record: Any, client: HttpNodeClient) -> Any:  # noqa: ANN401 - a user's function
-    try:
-        return call(pull.fetch, record, client)
-    except (RecordRefused, BatchTooLarge) as refusal:
-        return refusal.reason
-
-
-def _fetch_all(
-    tables: PullTables, page: Sequence[Sendable], client: HttpNodeClient, lease: LaneLease
-) -> dict[Any, Any]:
-    """The results of a page, fetched in parts where a record is at fault, or where all together are too much."""
-    found: dict[Any, Any] = {}
-    usual = fits = lease.batch_limit
-    bisection = Bisection(page, set(), at_most=usual)
-    for part in bisection.parts():
-        try:
-            found |= _fetch_part(tables, part, client)
-        except (RecordRefused, BatchTooLarge) as refusal:
-            too_large = isinstance(refusal, BatchTooLarge)
-            if len(part) == 1:
-                found[part[0].id] = refusal.reason
-                fits = usual if too_large else fits  # this result was too large, not the parts
-                continue
-            bisection.split(part)
-            if too_large:
-                fits = min(fits or len(part), (len(part) + 1) // 2)
-    lease.batch_limit = fits  # for the rest of this run: the results of the next one may be shorter
-    return found
-
-
-def _fetch_part(tables: PullTables, part: Sequence[Sendable], client: HttpNodeClient) -> dict[Any, Any]:
-    pull = tables.pull
-    by_id = isinstance(pull.fetch, Get)
-    result = call(pull.fetch, [item.id if by_id else item.record for item in part], client)
-    if result is None:
-        return {item.id: None for item in part}
-    if not isinstance(result, Mapping):
-        problem = f"it returned a {type(result).__name__}; it must return None, or values by id"
-        raise DefinitionError("the pull function", [problem])
-    found, _ = matched(result, part, tables.id)
-    return found
 
 
 class _Fitting:
