@@ -38,6 +38,7 @@ def test_a_block_becomes_a_node_with_all_its_fields() -> None:
         tags=["eu"],
         client_certificate="/etc/client.pem",
         client_key="/etc/client.key",
+        client_key_password=SecretStr("of the key"),
         path="/gate",
         headers=SecretDict({"X-Token": "abcdef"}),
         proxy=SecretStr("http://u:pw@proxy:3128"),
@@ -48,6 +49,7 @@ def test_a_block_becomes_a_node_with_all_its_fields() -> None:
         "/etc/client.key",
         "/gate",
     )
+    assert node.client_key_password == SecretStr("of the key")
     assert node.headers == {"X-Token": SecretStr("abcdef")}
     assert node.proxy == SecretStr("http://u:pw@proxy:3128")
     assert (node.name, node.address) == ("n1", "https://10.0.0.7:8080")
@@ -174,6 +176,11 @@ def test_a_host_is_a_name_or_an_address(host: str) -> None:
             {"client_key": "/k.pem"}, "client_key is given, but no client_certificate", id="a key alone"
         ),
         pytest.param(
+            {"client_key_password": KEY},
+            "client_key_password is given, but no client_certificate",
+            id="a password alone",
+        ),
+        pytest.param(
             {"client_certificate": "/c.pem"},
             "client_certificate needs the scheme https",
             id="a certificate without https",
@@ -199,7 +206,10 @@ def test_the_texts_of_block_and_node_do_not_show_the_key() -> None:
         assert KEY not in str(thing)
 
 
-@pytest.mark.parametrize("field", ["ca_file", "client_certificate", "client_key", "path", "headers", "proxy"])
+@pytest.mark.parametrize(
+    "field",
+    ["ca_file", "client_certificate", "client_key", "client_key_password", "path", "headers", "proxy"],
+)
 def test_a_field_that_a_form_cleared_is_none(field: str) -> None:
     empty: Any = {} if field == "headers" else ""
     assert getattr(WorkmeshNode(**{**GOOD, field: empty}), field) is None
@@ -212,16 +222,21 @@ def test_a_path_is_stored_without_a_slash_at_its_end(given: str, path: str | Non
     assert WorkmeshNode(**{**GOOD, "path": given}).path == path
 
 
-def test_the_server_shows_neither_headers_nor_proxy(prefect: str) -> None:
+def test_the_server_shows_neither_headers_nor_proxy_nor_password(prefect: str) -> None:
     del prefect
     block = WorkmeshNode(
-        **GOOD, headers=SecretDict({"X-Token": "abcdef"}), proxy=SecretStr("http://u:pw@proxy:3128")
+        **GOOD,
+        scheme="https",
+        client_certificate="/c.pem",
+        client_key_password=SecretStr("sesame"),
+        headers=SecretDict({"X-Token": "abcdef"}),
+        proxy=SecretStr("http://u:pw@proxy:3128"),
     )
     block.save("n1")
     with get_client(sync_client=True) as client:
         shown = client.read_block_documents_by_type("workmesh-node", include_secrets=False)[0].data
     assert set(shown["headers"]) == {"X-Token"}
-    for secret in ("abcdef", "pw", KEY):
+    for secret in ("abcdef", "http://u:pw@", "sesame", KEY):
         assert secret not in str(shown)
     loaded = WorkmeshNode.load("n1")
     assert isinstance(loaded, WorkmeshNode)

@@ -70,6 +70,7 @@ def test_a_stored_node_keeps_its_key_if_the_file_names_none(file: Path) -> None:
         pytest.param(GOOD + f"  proxy: http://u:{KEY}@proxy:3128", "n1: proxy must name an environment variable, as in ${WORKMESH_PROXY_N1}", id="a proxy's password in the file"),
         pytest.param(GOOD + "  proxy: '${NOT_SET}'", "the environment variable NOT_SET for its proxy is not set", id="a proxy whose variable is not set"),
         pytest.param(GOOD + "  proxy: ftp://proxy", "n1: proxy: the proxy must be an address such as", id="an invalid proxy"),
+        pytest.param(GOOD + f"  client_key_password: {KEY}", "n1: client_key_password must name an environment variable, as in ${WORKMESH_CLIENT_KEY_PASSWORD_N1}", id="a password in the file"),
         pytest.param("- n1", "write each node under its name", id="a list in place of names"),
         pytest.param("n1: 7", "n1: write its fields below its name", id="a number in place of fields"),
         pytest.param(f"n1: {{api_key: '{KEY}", "is not YAML", id="a syntax error"),
@@ -174,6 +175,7 @@ def test_a_written_file_reads_back_as_the_same_nodes_and_holds_no_key(
             tags=["eu"],
             path="/gate",
             client_certificate="/etc/client.pem",
+            client_key_password=SecretStr(KEY),
             headers=SecretDict({"X-Token": KEY}),
             proxy=SecretStr(f"http://u:{KEY}@proxy:3128"),
         ),
@@ -186,6 +188,7 @@ def test_a_written_file_reads_back_as_the_same_nodes_and_holds_no_key(
     for variable in ("WORKMESH_KEY_N_1", "WORKMESH_KEY_N2"):
         monkeypatch.setenv(variable, KEY)
     monkeypatch.setenv("WORKMESH_HEADERS_X_TOKEN_N_1", KEY)
+    monkeypatch.setenv("WORKMESH_CLIENT_KEY_PASSWORD_N_1", KEY)
     monkeypatch.setenv("WORKMESH_PROXY_N_1", f"http://u:{KEY}@proxy:3128")
     assert read_file(file, {}) == nodes
 

@@ -129,7 +129,12 @@ class WorkmeshNode(Block):
     )
     client_key: str | None = Field(
         default=None,
-        description="Path of a PEM file on the workers with the key of the client certificate, without a password.",
+        description="Path of a PEM file on the workers with the key of the client certificate.",
+        json_schema_extra=_plain,
+    )
+    client_key_password: SecretStr | None = Field(
+        default=None,
+        description="Password of the key of the client certificate. Empty: it has none.",
         json_schema_extra=_plain,
     )
     path: str | None = Field(
@@ -190,6 +195,11 @@ class WorkmeshNode(Block):
         """A form sends an empty text for a field that was filled in and cleared again."""
         return text or None
 
+    @field_validator("client_key_password")
+    @classmethod
+    def _no_password_is_none(cls, password: SecretStr | None) -> SecretStr | None:
+        return password or None  # as above
+
     @field_validator("services")
     @classmethod
     def _services_named(cls, services: list[str]) -> list[str]:
@@ -200,9 +210,10 @@ class WorkmeshNode(Block):
 
     @model_validator(mode="after")
     def _client_certificate_usable(self) -> WorkmeshNode:
-        if self.client_key and not self.client_certificate:
-            message = "client_key is given, but no client_certificate"
-            raise ValueError(message)
+        for field in ("client_key", "client_key_password"):
+            if getattr(self, field) and not self.client_certificate:
+                message = f"{field} is given, but no client_certificate"
+                raise ValueError(message)
         if self.client_certificate and self.scheme != "https":
             message = "client_certificate needs the scheme https"
             raise ValueError(message)
@@ -239,6 +250,7 @@ class WorkmeshNode(Block):
             ca_file=self.ca_file,
             client_certificate=self.client_certificate,
             client_key=self.client_key,
+            client_key_password=self.client_key_password,
             path=self.path or "",
             headers={name: SecretStr(value) for name, value in headers.items()},
             proxy=self.proxy,

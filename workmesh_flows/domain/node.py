@@ -61,6 +61,7 @@ class Node:
     ca_file: str | None = None
     client_certificate: str | None = None
     client_key: str | None = None
+    client_key_password: SecretStr | None = None
     path: str = ""
     headers: Mapping[str, SecretStr] = field(default_factory=dict)
     proxy: SecretStr | None = None

@@ -11,7 +11,9 @@ from urllib.parse import urlsplit
 from workmesh_flows.blocks import WorkmeshNode
 
 REFERENCE = re.compile(r"\$\{(?P<variable>[A-Za-z_][A-Za-z0-9_]*)\}")
-KEY, HEADERS, PROXY = "api_key", "headers", "proxy"
+KEY, PASSWORD, HEADERS, PROXY = "api_key", "client_key_password", "headers", "proxy"
+SECRETS = {KEY, PASSWORD, HEADERS, PROXY}
+"""The fields whose values a file does not contain, or contains without a login (``proxy``)."""
 
 
 def variable_name(node: str, field: str) -> str:
@@ -47,6 +49,8 @@ def read_secrets(
     else:
         hint = "; remove the line api_key to keep the stored key" if stored is not None else ""
         values[KEY] = read(fields.get(KEY), KEY, KEY, hint)
+    if (password := fields.get(PASSWORD)) is not None:
+        values[PASSWORD] = read(password, PASSWORD, PASSWORD)
     headers = fields.get(HEADERS)
     if isinstance(headers, Mapping):
         found = {

@@ -23,7 +23,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from workmesh_flows.blocks import WorkmeshNode
 from workmesh_flows.errors import ConfigurationError
 from workmesh_flows.inventory.field_problems import describe_errors
-from workmesh_flows.inventory.secrets_in_file import HEADERS, KEY, PROXY, read_secrets, written_secret
+from workmesh_flows.inventory.secrets_in_file import KEY, SECRETS, read_secrets, written_secret
 
 NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 STATE = "state"
@@ -134,7 +134,7 @@ def _node(name: str, found: object, stored: WorkmeshNode | None) -> tuple[Workme
     plain = {
         field: value
         for field, value in fields.items()
-        if field in WorkmeshNode.model_fields and field not in {KEY, HEADERS, PROXY} and value is not None
+        if field in WorkmeshNode.model_fields and field not in SECRETS and value is not None
     }
     secrets = {field: value for field, value in values.items() if value is not None}
     try:
@@ -150,8 +150,8 @@ def _written(name: str, node: WorkmeshNode, former: object) -> Iterator[tuple[st
     for field, about in WorkmeshNode.model_fields.items():
         value = getattr(node, field)
         if about.is_required() or value != about.get_default(call_default_factory=True):
-            secret = field in {KEY, HEADERS, PROXY}
-            yield field, written_secret(name, field, node, before) if secret else _plain(value)
+            in_file = written_secret(name, field, node, before) if field in SECRETS else _plain(value)
+            yield field, in_file
 
 
 def _plain(value: object) -> object:

@@ -11,7 +11,12 @@ from urllib.parse import quote
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from pydantic import SecretStr
 
 from tests.adapters.conftest import QUICK
@@ -178,9 +183,36 @@ def test_a_node_that_requires_a_client_certificate_is_misconfigured_without_one(
     assert "client certificate" in str(error)
 
 
-def encrypted_key() -> bytes:
-    key = ec.generate_private_key(ec.SECP256R1())
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret"))
+def encrypted_key(plain: bytes | None = None) -> bytes:
+    """A new key, or the given one, encrypted with the password "secret"."""
+    new = ec.generate_private_key(ec.SECP256R1()) if plain is None else load_pem_private_key(plain, None)
+    return new.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret"))
+
+
+@pytest.mark.parametrize("password", ["secret", "a wrong one", None])
+def test_an_encrypted_client_key_is_read_with_its_password(
+    authority: Authority, tmp_path: Path, password: str | None
+) -> None:
+    certificate, key = authority.client()
+    cert_file, key_file = tmp_path / "client.pem", tmp_path / "client.key"
+    cert_file.write_bytes(certificate)
+    key_file.write_bytes(encrypted_key(key))
+    with scripted_node(tls=authority.server_for_clients("127.0.0.1")) as served:
+        node = served.node(
+            ca_file=authority.ca_file,
+            client_certificate=str(cert_file),
+            client_key=str(key_file),
+            client_key_password=None if password is None else SecretStr(password),
+        )
+        if password == "secret":
+            with node_client(node, QUICK) as client:
+                client.ping()
+            assert served.paths() == [PING]
+        else:
+            error = refusal(node)
+            assert type(error) is NodeMisconfigured
+            assert f"its client certificate {cert_file} or {key_file} cannot be read" in str(error)
+            assert_secret("a wrong one", *texts_of(error))
 
 
 @pytest.mark.parametrize(

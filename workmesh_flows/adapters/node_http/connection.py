@@ -20,7 +20,8 @@ def verification_of(node: Node) -> ssl.SSLContext | bool:
     if node.client_certificate:
         try:
             # Without a password, OpenSSL would ask for one on the terminal.
-            context.load_cert_chain(node.client_certificate, node.client_key, password="")
+            password = "" if node.client_key_password is None else node.client_key_password.get_secret_value()
+            context.load_cert_chain(node.client_certificate, node.client_key, password=password)
         except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
             path = " or ".join(filter(None, (node.client_certificate, node.client_key)))
             raise NodeMisconfigured(f"its client certificate {path} cannot be read: {error}") from error
