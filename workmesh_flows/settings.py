@@ -39,11 +39,17 @@ class WorkmeshSettings(PrefectBaseSettings):
     mesh: str | None = Field(default=None, description="The mesh to load, as module:attribute.")
     database_url: SecretStr | None = Field(
         default=None,
-        description="Address of the master's database, for a mesh that declares none: postgresql+psycopg://user:password@host/name.",
+        description=(
+            "Address of the master's database, for a mesh that declares none: "
+            "postgresql+psycopg://user:password@host/name."
+        ),
     )
     database_block: str | None = Field(
         default=None,
-        description="Name of a SQLAlchemy Connector block (of prefect-sqlalchemy) that has the address; replaces DATABASE_URL.",
+        description=(
+            "Name of a SQLAlchemy Connector block (of prefect-sqlalchemy) that has the address; replaces "
+            "DATABASE_URL."
+        ),
     )
     tables_schema: str | None = Field(
         default=None,
@@ -70,7 +76,10 @@ class WorkmeshSettings(PrefectBaseSettings):
     max_request_bytes: int = Field(
         default=4 * 1024 * 1024,
         ge=1024,
-        description="Size of the largest request with several records, in bytes; a single record is sent whatever its size.",
+        description=(
+            "Size of the largest request with several records, in bytes; a single record is sent whatever its "
+            "size."
+        ),
     )
     max_batch: int | None = Field(
         default=None,
@@ -80,7 +89,9 @@ class WorkmeshSettings(PrefectBaseSettings):
     max_attempts: int = Field(
         default=5,
         ge=1,
-        description="Refusals of a record after which the policy of its push applies, for a push that declares no number.",
+        description=(
+            "Refusals of a record after which the policy of its push applies, for a push that declares no number."
+        ),
     )
     breaker_failures: int = Field(
         default=5,
@@ -90,7 +101,10 @@ class WorkmeshSettings(PrefectBaseSettings):
     breaker_seconds: float = Field(
         default=15.0,
         ge=0,
-        description="Seconds of the first pause; the next ones follow a jittered exponential back-off, at most ten minutes.",
+        description=(
+            "Seconds of the first pause; the next ones follow a jittered exponential back-off, at most ten "
+            "minutes."
+        ),
     )
     lane_retries: int = Field(default=3, ge=0, description="Number of retries of a lane within one run.")
     lane_retry_seconds: float = Field(

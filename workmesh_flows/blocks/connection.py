@@ -61,7 +61,10 @@ def checked_proxy(text: str | None) -> str | None:
     """The address of a proxy, None if it is empty; raises ValueError, which does not quote it."""
     if not text or not text.strip():
         return None
-    message = "the proxy must be an address such as http://proxy.example:3128 or http://user:password@proxy.example:3128"
+    message = (
+        "the proxy must be an address such as http://proxy.example:3128 or "
+        "http://user:password@proxy.example:3128"
+    )
     try:
         url = urlsplit(text.strip())
         host, _ = url.hostname, url.port

@@ -99,7 +99,10 @@ class WorkmeshNode(Block):
     )
     state: Literal["active", "draining", "standby", "disabled"] = Field(
         default="active",
-        description="active: takes entities. draining, standby: takes no new entities; existing records are still processed. disabled: not contacted.",
+        description=(
+            "active: takes entities. draining, standby: takes no new entities; existing records are still "
+            "processed. disabled: not contacted."
+        ),
     )
     max_entities: int | None = Field(
         default=None,
@@ -124,7 +127,10 @@ class WorkmeshNode(Block):
     )
     client_certificate: str | None = Field(
         default=None,
-        description="With https: path of a PEM file on the workers with a client certificate, and its key unless the next field names it.",
+        description=(
+            "With https: path of a PEM file on the workers with a client certificate, and its key unless the next "
+            "field names it."
+        ),
         json_schema_extra=_plain,
     )
     client_key: str | None = Field(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-DRY_ASSIGN = "Only show how many entities each node would get; the artifact workmesh-plan names them. Not for named entities."
+DRY_ASSIGN = (
+    "Only show how many entities each node would get; the artifact workmesh-plan names them. Not for named "
+    "entities."
+)
 ASSIGNED_ENTITIES = "Assign only these entities, given by key. Default: all that have no node."
 ENTITY_LIMIT = "Assign at most this many entities. 0: all that have no node."
 REASSIGN = (
@@ -10,7 +13,10 @@ REASSIGN = (
 )
 REPUSH_ENTITIES = "Send all data of the named entities again, from the beginning."
 
-FORCE = "Also use nodes that do not work: unreachable, with a wrong API key, or without the service. Default: they get no entities."
+FORCE = (
+    "Also use nodes that do not work: unreachable, with a wrong API key, or without the service. Default: they "
+    "get no entities."
+)
 
 NODES = "Only lanes of these nodes. Default: all nodes that hold entities."
 PROTOCOLS = "Only these protocols. Default: all, in declared order."
@@ -20,7 +26,10 @@ RECORD_LIMIT = (
 SECONDS = "Start no batch in a lane after this many seconds of pushing. 0: no limit."
 NOW = "Skip back-off: also run lanes that are paused by a circuit breaker or at the request of their node."
 
-RECORDS = "Only these records, given by id. Default, if no entities are named either: all parked and blocking records, or all failed ones."
+RECORDS = (
+    "Only these records, given by id. Default, if no entities are named either: all parked and blocking records, "
+    "or all failed ones."
+)
 REFUSED_ENTITIES = "Only the refused records (with failed: the failed ones) of these entities, given by key."
 FAILED = (
     "Send failed records again, all or the named ones: their nodes accepted them and could not process them. "

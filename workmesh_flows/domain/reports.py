@@ -178,8 +178,9 @@ class Tally:
         """Raise ConservationError if the counts do not add up."""
         if self.selected != self.decided + self.undecided:
             raise ConservationError(
-                f"lane {lane}: {self.selected} records were selected, but {self.succeeded} succeeded + {self.failed} failed + "
-                f"{self.parked} parked + {self.undecided} undecided make {self.decided + self.undecided}; please report this as a bug"
+                f"lane {lane}: {self.selected} records were selected, but {self.succeeded} succeeded + "
+                f"{self.failed} failed + {self.parked} parked + {self.undecided} undecided make "
+                f"{self.decided + self.undecided}; please report this as a bug"
             )
 
 
@@ -242,8 +243,8 @@ class MoveReport:
         if self.selected != self.moved + self.skipped + self.not_moved:
             raise ConservationError(
                 f"{self.service}: {self.selected} entities were to leave {self.source}, but {self.moved} moved + "
-                f"{self.skipped} skipped + {self.not_moved} not moved make {self.moved + self.skipped + self.not_moved}; "
-                "please report this as a bug"
+                f"{self.skipped} skipped + {self.not_moved} not moved make "
+                f"{self.moved + self.skipped + self.not_moved}; please report this as a bug"
             )
 
     def __str__(self) -> str:

@@ -96,8 +96,8 @@ def _require_picklable(mesh: Mesh, kind: str) -> None:
         pickle.dumps(mesh)
     except TypeError as error:
         raise ConfigurationError(
-            f"{PREFIX}TASK_RUNNER is {kind}, but its processes cannot load the mesh: {error}. Declare the mesh in a module "
-            "that is installed on the machines of the cluster, as in my_saas/mesh.py: mesh = Mesh(...)"
+            f"{PREFIX}TASK_RUNNER is {kind}, but its processes cannot load the mesh: {error}. Declare the mesh in "
+            "a module that is installed on the machines of the cluster, as in my_saas/mesh.py: mesh = Mesh(...)"
         ) from error
 
 

@@ -48,8 +48,8 @@ def publish_status(status: Status) -> None:
         key=artifact_key("nodes"),
         table=rows_of(nodes, NODE_COLUMNS),
         description=(
-            "**Nodes.** `weight` is the sum of the weights of a node's entities, `used` the share of its cap; `pending` "
-            "includes `failed`."
+            "**Nodes.** `weight` is the sum of the weights of a node's entities, `used` the share of its cap; "
+            "`pending` includes `failed`."
         ),
     )
     create_table_artifact(
@@ -109,11 +109,11 @@ def publish_refused(records: Sequence[RefusedRecord]) -> None:
         key=artifact_key("parked"),
         table=[{**row, "reason": short(row["reason"])} for row in table],
         description=(
-            "**Refused and failed records.** `retrying` are sent again by the next push; `parked` and `blocking` wait for your decision: "
-            "fix them and run `replay`, or skip them; `skipped` are not sent any more. Nodes could not process `failed` ones: fix the "
-            "micro-service or the record and run `replay` with `failed`; `replayed` are sent again by the next push. `waiting` "
-            "is the number of records "
-            f"that wait behind each.{shown}"
+            "**Refused and failed records.** `retrying` are sent again by the next push; `parked` and `blocking` "
+            "wait for your decision: fix them and run `replay`, or skip them; `skipped` are not sent any more. "
+            "Nodes could not process `failed` ones: fix the micro-service or the record and run `replay` with "
+            "`failed`; `replayed` are sent again by the next push. `waiting` is the number of records that wait "
+            f"behind each.{shown}"
         ),
     )
 

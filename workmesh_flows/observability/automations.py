@@ -87,7 +87,8 @@ def install(
     """
     if unreachable_after < LEAST_UNREACHABLE_SECONDS:
         raise ConfigurationError(
-            f"a node can be reported after {LEAST_UNREACHABLE_SECONDS:g} seconds at the earliest, not after {unreachable_after:g}"
+            f"a node can be reported after {LEAST_UNREACHABLE_SECONDS:g} seconds at the earliest, not after "
+            f"{unreachable_after:g}"
         )
     block = None if notify is None else _block_id(notify)
     return [_install(automation) for automation in _automations(block, unreachable_after, dead_after)]

@@ -91,8 +91,9 @@ def publish_moves(reports: Sequence[MoveReport]) -> None:
         key=artifact_key("moves"),
         table=rows,
         description=(
-            "**Hand-overs.** `skipped` entities had already left the node, or no longer fit on their target; "
-            f"`not moved` were not reached; `records to push` is the number of records that will be pushed again.{notes}"
+            "**Hand-overs.** `skipped` entities had already left the node, or no longer fit on their target; `not "
+            "moved` were not reached; `records to push` is the number of records that will be pushed "
+            f"again.{notes}"
         ),
     )
 

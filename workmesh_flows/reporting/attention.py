@@ -113,9 +113,9 @@ def _failed_records(data: PageData, links: Links, services: Collection[str]) -> 
 def _missing_records(data: PageData, links: Links, services: Collection[str]) -> list[str]:
     """Records that were pushed, but that their node does not have: pulls repair these, unless a node cannot be asked."""
     return [
-        f"- records missing: **{_linked_lane(count, links)}**, the node does not have {count.missing:,} of the records that were "
-        "pushed to it, or to a former node of their entities. "
-        "Pull from all nodes; workmesh check lists what is left, with the command that sends it again."
+        f"- records missing: **{_linked_lane(count, links)}**, the node does not have {count.missing:,} of the "
+        "records that were pushed to it, or to a former node of their entities. Pull from all nodes; workmesh "
+        "check lists what is left, with the command that sends it again."
         for count in _counts_at_nodes(data, services)
         if count.missing
     ]

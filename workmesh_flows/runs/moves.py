@@ -25,8 +25,8 @@ from workmesh_flows.tasks import moves as tasks
 from workmesh_flows.tasks import nodes as node_tasks
 
 DRY = (
-    "A dry run: nothing was moved. To make exactly these moves, run it again with the id of the plan in `plan` and with "
-    "`dry_run` off."
+    "A dry run: nothing was moved. To make exactly these moves, run it again with the id of the plan in `plan` "
+    "and with `dry_run` off."
 )
 
 
@@ -176,7 +176,8 @@ def _log_plan(plan: StoredPlan) -> None:
 def _not_drained(plans: Sequence[StoredPlan]) -> list[str]:
     """A problem of each drain in which entities cannot move for another reason than that they are pinned."""
     return [
-        f"{plan.service}: {counted(len(plan.plan.cannot_move), 'entity', 'entities')} cannot move{first_reason(plan.plan.cannot_move)}"
+        f"{plan.service}: {counted(len(plan.plan.cannot_move), 'entity', 'entities')} cannot "
+        f"move{first_reason(plan.plan.cannot_move)}"
         for plan in plans
         if plan.kind == "drain" and any(reason != PINNED for _, reason in plan.plan.cannot_move)
     ]

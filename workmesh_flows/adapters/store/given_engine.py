@@ -43,8 +43,8 @@ def require_transactions(engine: Engine) -> None:
     level = engine.get_execution_options().get("isolation_level") or given
     if str(level).upper() == "AUTOCOMMIT":
         raise ConfigurationError(
-            "the engine has isolation_level AUTOCOMMIT, so that nothing it writes can be undone together; give Workmesh an "
-            "engine without it"
+            "the engine has isolation_level AUTOCOMMIT, so that nothing it writes can be undone together; give "
+            "Workmesh an engine without it"
         )
 
 
@@ -56,8 +56,8 @@ def require_transactions_of_driver(engine: Engine) -> None:
     with engine.connect() as connection:
         if getattr(connection.connection.dbapi_connection, "autocommit", None) is True:
             raise ConfigurationError(
-                "the driver's connections have autocommit=True, so that nothing they write can be undone together; give "
-                "Workmesh an engine without it"
+                "the driver's connections have autocommit=True, so that nothing they write can be undone "
+                "together; give Workmesh an engine without it"
             )
 
 

@@ -116,7 +116,8 @@ def _write_node(
         written = connection.execute(statements.write_node(service, keys, source, target)).rowcount
         if written != len(keys):
             raise StoreError(
-                f"{len(keys) - written} entities of {service.name} left {source} meanwhile; nothing was moved, run again"
+                f"{len(keys) - written} entities of {service.name} left {source} meanwhile; nothing was moved, run "
+                "again"
             )
 
 

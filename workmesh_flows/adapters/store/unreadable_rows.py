@@ -100,8 +100,8 @@ def _identified(session: Session, layout: RowLayout, statement: Statement) -> Se
         problem = _attempted(session, statement(()).with_only_columns(part))
         if isinstance(problem, Exception):
             raise StoreError(
-                f"{_place(column)} of at least one record cannot be read, which every record needs to be sent in order: "
-                f"{reason_of(problem)}; correct the value"
+                f"{_place(column)} of at least one record cannot be read, which every record needs to be sent in "
+                f"order: {reason_of(problem)}; correct the value"
             ) from problem
     raise found
 

@@ -37,7 +37,10 @@ def follow_problems(protocol: Protocol, protocols: Sequence[Protocol]) -> Iterat
         protocol.follows = Follows(hop, senders[0])
     elif senders:
         names = " and ".join(repr(sender.name) for sender in senders)
-        yield f"after {described(after)} leads to {hop.table.name}, which {names} push; exactly one protocol must push it"
+        yield (
+            f"after {described(after)} leads to {hop.table.name}, which {names} push; exactly one protocol must "
+            "push it"
+        )
     else:
         yield f"after {described(after)} leads to {hop.table.name}, which no protocol of the service pushes"
     if protocol.push is None:

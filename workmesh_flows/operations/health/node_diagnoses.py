@@ -122,7 +122,10 @@ def _fault(subject: str, fault: Fault, reason: str) -> Diagnosis:
         return Diagnosis(subject, "proxy", Result.PROBLEM, reason, "fix the proxy in its block")
     if "is refused" in text:
         return Diagnosis(subject, "ping", Result.PROBLEM, reason, "read the node's log: it refuses a ping")
-    to_do = "fix host, port and path in its block: another server, or another version of the micro-service, answers there"
+    to_do = (
+        "fix host, port and path in its block: another server, or another version of the micro-service, answers "
+        "there"
+    )
     return Diagnosis(subject, "address", Result.PROBLEM, reason, to_do)
 
 

@@ -125,6 +125,9 @@ def _missing(
         drops = tuple(catalogue.write.drop_index(index.table, name) for name in names)
     elif fit and index.where:
         names = [there.name or "of the key" for there in fit]
-        what = f"the index {', '.join(names)} contains all records, and is searched for the few required ones: {index.why}"
+        what = (
+            f"the index {', '.join(names)} contains all records, and is searched for the few required ones: "
+            f"{index.why}"
+        )
     assert len(index.name) <= LONGEST_NAME  # noqa: S101 - PostgreSQL would cut a longer one, and names could clash
     return Finding(Level.ADVICE, index.table.fullname, what, "create the index", (*drops, create))

@@ -21,7 +21,10 @@ def changing_sort_findings(protocol: Protocol) -> Iterator[Finding]:
     """The finding for a sort column that the application changes with each update of a record."""
     sort = column_of(protocol.sort)
     if sort.onupdate is not None or (sort.server_onupdate is not None and sort.computed is None):
-        what = "the sort column has onupdate: whenever your application changes a record, its place in the order changes"
+        what = (
+            "the sort column has onupdate: whenever your application changes a record, its place in the order "
+            "changes"
+        )
         yield Finding(
             Level.ADVICE, where(sort), what, "sort by a column that stays as it is, such as a creation time"
         )
