@@ -44,7 +44,7 @@ SWEEP = [
 ]
 
 
-@pytest.mark.parametrize(("stage", "point", "which"), SWEEP, indirect=["stage"])
+@pytest.mark.parametrize(("stage", "point", "which"), SWEEP, indirect=["stage"], scope="module")
 def test_a_killed_and_restarted_master_breaks_no_guarantee(stage: Stage, point: str, which: str) -> None:
     times = stage.passed[point]
     pass_number = {"first": 1, "middle": (times + 1) // 2, "last": times}[which]
