@@ -146,8 +146,8 @@ class Tally:
     """The counts of a lane while it runs: ``selected`` = ``succeeded`` + ``failed`` + ``parked`` + ``undecided``.
 
     ``failed`` records were refused by a push, or could not be processed before a pull. ``undecided`` records are
-    waiting (push) or in flight (pull). ``not_reached`` are the records that the run may still read. Records that were added after the run started
-    are left to the next run, so that every run ends.
+    waiting (push) or in flight (pull). ``not_reached`` are the records that the run may still read. Records that were
+    added after the run started are left to the next run, so that every run ends.
     """
 
     selected: int = 0

@@ -49,13 +49,17 @@ def publish_status(status: Status) -> None:
         table=rows_of(nodes, NODE_COLUMNS),
         description=(
             "**Nodes.** `weight` is the sum of the weights of a node's entities, `used` the share of its cap; "
-            "`pending` includes `failed`."
+            "`failed` are records that were refused, which are also `pending`, and records that the node could not "
+            "process."
         ),
     )
     create_table_artifact(
         key=artifact_key("services"),
         table=rows_of(services, SERVICE_COLUMNS),
-        description="**Services.** `in flight` is pushed and not pulled yet; `pending` includes `failed`.",
+        description=(
+            "**Services.** `in flight` is pushed and not pulled yet; `failed` are records that were refused, which "
+            "are also `pending`, and records that a node could not process, which are also `in flight`."
+        ),
     )
 
 

@@ -18,9 +18,10 @@ from workmesh_flows.tasks.retries import with_retries
 
 
 def apply_saved_plan(mesh: Mesh, plan: StoredPlan, excluded: Excluded, *, repush: bool) -> MovesMade:
-    """Make the moves of a plan, none of them to a node in ``excluded``; a task that fails, or whose worker process exits, is a problem of its node.
+    """Make the moves of a plan, none of them to a node in ``excluded``.
 
-    Raises StalePlan, ConfigurationError or StoreError where the plan cannot be started; nothing was moved then.
+    A task that fails, or whose worker process exits, is a problem of its node. Raises StalePlan, ConfigurationError or
+    StoreError where the plan cannot be started; nothing was moved then.
     """
 
     def run_wave(wave: int, sources: Sequence[str]) -> MovesMade:

@@ -37,8 +37,8 @@ def decide_refused(  # noqa: PLR0913 - each narrows the choice
 ) -> int:
     """Replay or skip refused records, or replay ``failed`` ones; return their number.
 
-    Skipping needs named records or entities: it loses data. Raises ConfigurationError where none are named to be skipped, or ``failed`` ones are to be, UnknownName where a named
-    one was not refused, or has not failed.
+    Skipping needs named records or entities: it loses data. Raises ConfigurationError where none are named to be
+    skipped, or ``failed`` ones are to be, UnknownName where a named one was not refused, or has not failed.
     """
     if decision == "skip" and failed:
         raise ConfigurationError(
