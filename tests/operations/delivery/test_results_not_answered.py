@@ -175,6 +175,26 @@ def test_a_node_that_answers_no_request_for_results_stops_the_lane_and_no_record
         assert counts(pull(engine, service, node.node())) == Counts(pulled=ORDERS)
 
 
+@pytest.mark.parametrize("size", [1, 100])
+def test_records_that_failed_before_are_not_all_asked_for_where_the_node_answers_for_none(
+    engine: Engine, size: int
+) -> None:
+    service = by_id(size)
+
+    def failing(asked: Asked) -> Answer:
+        if asked.path != PULL:
+            return success(ORDERS if asked.path == STATUS else "")
+        return success({str(number): "a bug" for number in asked.body["ids"]})
+
+    with scripted_node(failing) as node:
+        write(engine, node, service)
+        assert counts(pull(engine, service, node.node())) == Counts(failed=ORDERS)
+        node.script, node.asked[:] = script(lambda ids: True, AWAY), []
+        assert counts(pull(engine, service, node.node())) == Counts(in_flight=ORDERS)
+        assert len(requests(node)) <= 5
+    assert {order.pull_error for order in orders(engine).values()} == {"a bug"}
+
+
 def test_a_node_that_stops_answering_during_a_pull_fails_no_record(engine: Engine) -> None:
     service = by_id()
     with scripted_node(script(lambda ids: min(ids) > 20)) as node:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,6 +35,8 @@ class _PageState:
     answered: list[int] = field(default_factory=list)
     """The sizes of the parts that were answered."""
     slow: bool = False
+    failed: set[Any] = field(default_factory=set)
+    """Those of the records that were not answered whose last pull failed as well."""
     _alone: set[Any] = field(default_factory=set)
 
     def refused(self, part: Page, refusal: RecordRefused | BatchTooLarge) -> None:
@@ -47,14 +50,15 @@ class _PageState:
         if too_large:
             self.fits = min(self.fits or len(part), (len(part) + 1) // 2)
 
-    def repeat(self, part: Page, failed: Collection[Any]) -> bool:
+    def repeat(self, part: Page) -> bool:
         """Ask again, in smaller parts, or once more for a record alone; False where that was done already.
 
-        Records that have ``failed`` before are asked for alone, after the others, and once.
+        Records that have failed before are asked for alone, after the others, and once.
         """
-        others = [item for item in part if item.id not in failed]
+        failed = [item for item in part if item.id in self.failed]
         if failed and len(part) > 1:
-            self.bisection.repeat([item for item in part if item.id in failed], at_most=1)
+            others = [item for item in part if item.id not in self.failed]
+            self.bisection.repeat(failed, at_most=1)
             self.bisection.repeat(others, at_most=max(len(others), 1))
             return True
         if len(part) == 1 and (failed or part[0].id in self._alone):
@@ -83,8 +87,9 @@ class ResultRequests:
     withheld: dict[Any, str] = field(default_factory=dict)
     _answered: bool = False
     _error: NodeUnavailable | None = None
-    _new: int = 0
-    """Number of withheld records that did not fail before."""
+    _in_row: list[Any] = field(default_factory=list)
+    """Records that were not answered since the last answer, without those that failed before."""
+    _failed_in_row: int = 0
 
     def fetch(self, page: Page, *, certain: bool) -> dict[Any, Any]:
         """The results of a page by id, and of records that were withheld before; a text is the reason of a failure.
@@ -95,7 +100,11 @@ class ResultRequests:
         single = self.tables.pull.size is None
         usual = 1 if single else self.lease.batch_limit
         state = _PageState(Bisection(page, set(), at_most=usual), usual, usual)
+        if self._failed_in_row >= SUSPICIOUS:
+            state.failed = self._failed_before(page)
         for part in state.bisection.parts():
+            if part[0].id in state.failed and len(part) == 1 and self._failed_in_row >= SUSPICIOUS:
+                continue  # the node answers for none of these
             try:
                 state.found |= self._ask(part)
                 state.answered.append(len(part))
@@ -103,11 +112,11 @@ class ResultRequests:
                 state.refused(part, refusal)
             except NodeUnavailable as error:
                 self._check(error)
-                failed = failed_results(self.context.engine, self.tables, [item.id for item in part])
-                if not state.repeat(part, failed) and certain:
-                    state.found |= self._withhold(part[0], error, page, new=not failed)
+                state.failed |= self._failed_before(part)
+                if not state.repeat(part):
+                    self._not_answered(part[0], error, state, page, certain=certain)
                 continue
-            self._answered = True
+            self._has_answered()
             if certain:
                 state.found |= self._release()
         if not single:
@@ -146,27 +155,34 @@ class ResultRequests:
             raise error from None
         self.lease.check(self.context.engine, self.clock, self.context.limits.lease_seconds)
 
-    def _withhold(self, item: Sendable, error: NodeUnavailable, page: Page, *, new: bool) -> dict[Any, Any]:
-        """Withhold a record; after several in a row, the last one of the page shows whether the node is at fault.
+    def _failed_before(self, part: Page) -> set[Any]:
+        return failed_results(self.context.engine, self.tables, [item.id for item in part])
 
-        A record that is not ``new``, but failed before, shows nothing about the node.
-        """
-        self.withheld[item.id] = f"the node stops answering when it is asked for the result: {error.reason}"
-        if new:
-            self._new += 1
-            self._error = error
-        if self._new < SUSPICIOUS:
-            return {}
-        last = page[-1]
-        if last.id in self.withheld:
+    def _not_answered(
+        self, item: Sendable, error: NodeUnavailable, state: _PageState, page: Page, *, certain: bool
+    ) -> None:
+        """Withhold a record; after several in a row, the last one of the page shows whether the node is at fault."""
+        if certain:
+            self.withheld[item.id] = (
+                f"the node stops answering when it is asked for the result: {error.reason}"
+            )
+        if item.id in state.failed:
+            self._failed_in_row += 1
+            return
+        self._error = error if certain else self._error
+        self._in_row.append(item.id)
+        if len(self._in_row) < SUSPICIOUS:
+            return
+        last = next(one for one in reversed(page) if one.id not in state.failed)
+        if last.id in self._in_row:
             raise error
-        try:
-            found = self._ask([last])
-        except (RecordRefused, BatchTooLarge):
-            found = {}  # it is asked for again in its turn
-        self._answered = True
-        return found | self._release()
+        with suppress(RecordRefused, BatchTooLarge):  # it is asked for again in its turn
+            state.found |= self._ask([last])
+        self._has_answered()
+
+    def _has_answered(self) -> None:
+        self._answered, self._in_row, self._failed_in_row = True, [], 0
 
     def _release(self) -> dict[Any, str]:
-        released, self.withheld, self._new = self.withheld, {}, 0
+        released, self.withheld = self.withheld, {}
         return released
