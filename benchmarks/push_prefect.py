@@ -51,7 +51,7 @@ def measure(engine: Engine, node: Node) -> None:
     url = engine.url.render_as_string(hide_password=False)
     command = [sys.executable, "-m", "benchmarks.push_prefect", url, str(node.port)]
     with tempfile.TemporaryDirectory(prefix="workmesh-bench-prefect-") as home:
-        ended = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=_environment(home))
+        ended = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment(home))
     few, many, mapped = (Counted(**counted) for counted in json.loads(ended.stdout.splitlines()[-1]))
     for records, ran in ((FEW, few), (MANY, many)):
         total = sum(ran.tasks.values())
@@ -66,7 +66,8 @@ def measure(engine: Engine, node: Node) -> None:
     print_line(f"a flow of {LANES} lanes; one task run per record", mapped.speed, many.speed)
 
 
-def _environment(home: str) -> dict[str, str]:
+def environment(home: str) -> dict[str, str]:
+    """The environment of a process with a Prefect home of its own, and without settings of this one."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     return kept | {
         "PREFECT_HOME": home,

@@ -122,6 +122,11 @@ class WorkmeshSettings(PrefectBaseSettings):
         ge=0,
         description="Seconds that a move waits for lanes that another run holds.",
     )
+    probe_seconds: float = Field(
+        default=60.0,
+        ge=0,
+        description="Seconds for which runs rely on the last probe of a node; 0: each run probes all nodes.",
+    )
     lanes_at_once: int = Field(
         default=32, ge=1, description="Number of lanes that one run processes at the same time."
     )

@@ -10,7 +10,7 @@ from workmesh_flows.domain.service import Mesh
 from workmesh_flows.inventory.documents import load_inventory
 from workmesh_flows.mesh_database import mesh_engine
 from workmesh_flows.observability.history import node_history, service_history
-from workmesh_flows.operations.probe import probe_nodes
+from workmesh_flows.operations.probe import probe_and_save
 from workmesh_flows.operations.status import Status, read_status
 
 if TYPE_CHECKING:
@@ -35,10 +35,12 @@ def node_status(mesh: Mesh, *, all_meshes: bool = False) -> pd.DataFrame:
     """
     from workmesh_flows.reporting.status_tables import foreign_nodes, nodes_table, own_nodes_table
 
-    status = _read(mesh)
-    left_out = set() if all_meshes else foreign_nodes(status)
-    asked = [node for name, node in status.inventory.nodes.items() if name not in left_out]
-    status = replace(status, probes=probe_nodes(asked))
+    inventory = load_inventory()
+    with mesh_engine(mesh) as engine:
+        status = read_status(engine, mesh, inventory)
+        left_out = set() if all_meshes else foreign_nodes(status)
+        asked = [node for name, node in inventory.nodes.items() if name not in left_out]
+        status = replace(status, probes=probe_and_save(engine, asked))
     return nodes_table(status) if all_meshes else own_nodes_table(status)
 
 

@@ -20,7 +20,7 @@ from tests.support.scripted_node import Answer, Asked, scripted_node, success
 from tests.support.shop import shop_mesh, shop_service, with_push_success, write_orders, write_shops
 from workmesh_flows.adapters.store.engine import open_engine
 from workmesh_flows.adapters.store.own_tables import CURRENT
-from workmesh_flows.adapters.store.schema import lanes, versions
+from workmesh_flows.adapters.store.schema import lanes, own, versions
 from workmesh_flows.errors import ConfigurationError, StoreError, StoreUnavailable
 from workmesh_flows.operations.check import check_mesh
 from workmesh_flows.operations.health.database_diagnoses import database_diagnoses
@@ -245,3 +245,16 @@ def test_a_dropped_table_is_a_problem_that_check_fixes(engine: Engine) -> None:
     run(engine, *(statement for finding in check_mesh(engine, shop_mesh()) for statement in finding.ddl))
     assert problems(engine) == []
     assert inspect(engine).has_table("workmesh_moves")
+
+
+def test_tables_that_a_first_run_of_release_0_1_0_did_not_finish_creating_are_created(plain: Engine) -> None:
+    """It created them one by one, and stored no version."""
+    create_release_0_1_0(plain)
+    with plain.begin() as connection:
+        connection.execute(text("DROP TABLE workmesh_services"))
+    assert "run workmesh upgrade" in refusal(plain)
+    assert upgrade(plain) == "0001"
+    with opened(url_of(plain)) as engine:
+        assert set(own.tables) == {
+            name for name in inspect(engine).get_table_names() if name.startswith("workmesh_")
+        }

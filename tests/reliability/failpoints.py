@@ -30,6 +30,7 @@ WRITES = {
     "save the recovery": r"UPDATE workmesh_lanes SET breaker=\S+ failures=\S+ WHERE",
     "raise the epoch": r"UPDATE workmesh_lanes SET epoch=[^(]",
     "save the latest": r"UPDATE workmesh_lanes SET latest_id=",
+    "settle the failures": r"UPDATE workmesh_lanes SET settled_at=",
     "advance the lane": r"UPDATE workmesh_lanes SET .*done=\(+workmesh_lanes\.done \+",
     "flag in one statement": r"WITH workmesh_mine AS",
     "make pending again": r"UPDATE (deliveries|opens)( AS workmesh_written)? SET pu(sh|ll)_time=.* IN \(",
@@ -63,6 +64,7 @@ ALONE = {
     "save the recovery",
     "raise the epoch",
     "save the latest",
+    "settle the failures",
     "delete former pushes",
 }
 READ_ONLY_REQUESTS = {"ping", "status"}

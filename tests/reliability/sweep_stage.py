@@ -14,12 +14,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import cached_property
 from itertools import count
 from pathlib import Path
 
 import httpx
-from sqlalchemy import Engine, NullPool, create_engine, delete, make_url, text
+from sqlalchemy import Engine, NullPool, create_engine, delete, make_url, text, update
 
 from tests.reliability.mail_mesh import SERVICE, mesh
 from tests.reliability.mail_service import FIXED, FOLDER, PROCESSED
@@ -31,8 +32,9 @@ from tests.reliability.sweep_situation import (
     write_others,
     write_returned,
 )
-from workmesh_flows.adapters.store.engine import open_engine
+from workmesh_flows.adapters.store.engine import open_engine, utc_now
 from workmesh_flows.adapters.store.moves import Step
+from workmesh_flows.adapters.store.probes import SavedProbe, save_probes
 from workmesh_flows.adapters.store.schema import lanes
 from workmesh_flows.domain.node import Inventory, NodeState
 from workmesh_flows.microservice import NodeProcess
@@ -161,6 +163,7 @@ class Stage:
         self._move_away_and_back(engine)
         self._push_under_later_epoch(engine)
         write_others(engine)
+        self._see_at_work(engine)
         with closing(sqlite3.connect(self.node.database)) as live, closing(self._node_copy()) as copy:
             live.backup(copy)
         return name
@@ -196,6 +199,14 @@ class Stage:
             headers={"Workmesh-Epoch": str(LATER_EPOCH), "Workmesh-Lane": f"{SERVICE}/open"},
         )
         assert answer.json()["status"] != "success", "the node refuses the record, and saves the epoch"
+
+    def _see_at_work(self, engine: Engine) -> None:
+        """A node whose failures were read to the end is seen with a queue: its list may grow again."""
+        now = utc_now()
+        pulls = lanes.c.protocol == "delivery", lanes.c.direction == "pull"
+        with engine.begin() as connection:
+            connection.execute(update(lanes).where(*pulls).values(settled_at=now - timedelta(seconds=1)))
+        save_probes(engine, [SavedProbe(self.node.name, "", True, "", "", 5, now)])
 
     def _reset_node(self) -> None:
         (self.folder / FIXED).unlink(missing_ok=True)

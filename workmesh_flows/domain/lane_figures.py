@@ -56,6 +56,14 @@ def figures_in_words(direction: Direction, figures: Mapping[str, int]) -> str:
     )
 
 
+def idle_in_words(direction: Direction, number: int) -> str:
+    """How many lanes had nothing to do, as the end of a sentence: ``, 998 lanes have nothing pending``; empty for none."""
+    if not number:
+        return ""
+    have = "lane has" if number == 1 else "lanes have"
+    return f", {number:,} {have} nothing {'pending' if direction == 'push' else 'in flight'}"
+
+
 def explain_figures(direction: Direction) -> str:
     """What the columns of the table of lanes count: ```refused` are retried by the next push, ...``."""
     return ", ".join(f"`{figure.words}` {figure.reason}" for figure in FIGURES[direction]) + "."

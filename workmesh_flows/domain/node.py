@@ -48,7 +48,7 @@ class Node:
     of the proxy that requests take; without one they take none.
 
     ``excluded`` is why the node gets no new entities in this run although it is active, by service name: a check of
-    the run found that it does not work.
+    the run found that it does not work. ``revision`` changes whenever its block is saved.
     """
 
     name: str
@@ -72,6 +72,7 @@ class Node:
     state: NodeState = NodeState.ACTIVE
     tags: tuple[str, ...] = ()
     excluded: Mapping[str, str] = field(default_factory=dict)
+    revision: str = ""
 
     @property
     def address(self) -> str:

@@ -1,4 +1,4 @@
-"""Artifacts that every run publishes, under stable keys, so that each key has a history."""
+"""Artifacts that runs publish, under stable keys, so that each key has a history."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from workmesh_flows.domain.lane import Direction, Lane
-from workmesh_flows.domain.lane_figures import explain_figures, words
+from workmesh_flows.domain.lane_figures import explain_figures, idle_in_words, words
 from workmesh_flows.settings import artifact_key
 
 if TYPE_CHECKING:
     from workmesh_flows.adapters.store.refused_list import RefusedRecord
+    from workmesh_flows.observability.pages import RunPages
+    from workmesh_flows.observability.publications import Publications
     from workmesh_flows.operations.health.diagnosis import Diagnosis
     from workmesh_flows.operations.status import Status
+    from workmesh_flows.reporting.content_digest import StatusContent
 
 ROWS = 1_000
 """Rows of refused and failed records; the page of a table gets slow with thousands."""
@@ -33,29 +36,34 @@ REFUSED_SHOWN = (
 """Columns of refused and failed records, the most important first: the UI cuts the table on the right."""
 
 
-def publish_status(status: Status) -> None:
+def publish_status(artifacts: Publications, status: Status, content: StatusContent) -> None:
     """The tables of nodes and services."""
-    from workmesh_flows.reporting.artifact_rows import rows_of
-    from workmesh_flows.reporting.status_tables import (
-        NODE_COLUMNS,
-        SERVICE_COLUMNS,
-        nodes_table,
-        services_table,
-    )
+    artifacts.publish(artifact_key("nodes"), content, lambda: _create_nodes(status))
+    artifacts.publish(artifact_key("services"), content, lambda: _create_services(status))
 
-    nodes, services = nodes_table(status), services_table(status)
+
+def _create_nodes(status: Status) -> None:
+    from workmesh_flows.reporting.artifact_rows import rows_of
+    from workmesh_flows.reporting.status_tables import NODE_COLUMNS, nodes_table
+
     create_table_artifact(
         key=artifact_key("nodes"),
-        table=rows_of(nodes, NODE_COLUMNS),
+        table=rows_of(nodes_table(status), NODE_COLUMNS),
         description=(
             "**Nodes.** `weight` is the sum of the weights of a node's entities, `used` the share of its cap; "
             "`failed` are records that were refused, which are also `pending`, and records that the node could not "
             "process."
         ),
     )
+
+
+def _create_services(status: Status) -> None:
+    from workmesh_flows.reporting.artifact_rows import rows_of
+    from workmesh_flows.reporting.status_tables import SERVICE_COLUMNS, services_table
+
     create_table_artifact(
         key=artifact_key("services"),
-        table=rows_of(services, SERVICE_COLUMNS),
+        table=rows_of(services_table(status), SERVICE_COLUMNS),
         description=(
             "**Services.** `in flight` is pushed and not pulled yet; `failed` are records that were refused, which "
             "are also `pending`, and records that a node could not process, which are also `in flight`."
@@ -80,7 +88,13 @@ def publish_doctor(found: Sequence[Diagnosis]) -> None:
     )
 
 
-def publish_page(key: str, page: str) -> None:
+def publish_pages(artifacts: Publications, pages: RunPages) -> None:
+    """The pages of a run."""
+    for key, content in pages.contents().items():
+        artifacts.publish(artifact_key(key), content, lambda key=key: _create_page(key, pages.render(key)))  # type: ignore[misc]
+
+
+def _create_page(key: str, page: str) -> None:
     """A Markdown page, as the description of an artifact.
 
     The list of an artifact's versions is its only stable address, and it shows the description of the newest version.
@@ -95,8 +109,12 @@ def publish_page(key: str, page: str) -> None:
     )
 
 
-def publish_refused(records: Sequence[RefusedRecord]) -> None:
+def publish_refused(artifacts: Publications, records: Sequence[RefusedRecord]) -> None:
     """The table of refused and failed records, in the order given."""
+    artifacts.publish(artifact_key("parked"), records, lambda: _create_refused(records))
+
+
+def _create_refused(records: Sequence[RefusedRecord]) -> None:
     from workmesh_flows.reporting.artifact_rows import rows_of, short
     from workmesh_flows.reporting.status_tables import refused_table
 
@@ -122,8 +140,8 @@ def publish_refused(records: Sequence[RefusedRecord]) -> None:
     )
 
 
-def publish_lanes(service: str, direction: Direction, rows: Sequence[dict[str, Any]]) -> None:
-    """What a run did, one row per lane."""
+def publish_lanes(service: str, direction: Direction, rows: Sequence[dict[str, Any]], idle: int = 0) -> None:
+    """What a run did, one row for each lane but ``idle`` ones, which had nothing to do."""
     from workmesh_flows.reporting.artifact_rows import listed, short
 
     cut = [
@@ -135,8 +153,9 @@ def publish_lanes(service: str, direction: Direction, rows: Sequence[dict[str, A
         for row in rows
         if row["reason"]
     )
+    rest = idle_in_words(direction, idle)
     create_table_artifact(
         key=artifact_key(service, direction),
         table=cut,
-        description=f"**{service}.{direction}**, lane by lane. {explain_figures(direction)}{reasons}",
+        description=f"**{service}.{direction}**, lane by lane{rest}. {explain_figures(direction)}{reasons}",
     )

@@ -19,12 +19,15 @@ VERSIONS = 200
 
 
 def service_history(*, limit: int = VERSIONS) -> pd.DataFrame:
-    """The services table of each of the last ``limit`` runs (at most 200), with its ``time`` (UTC), oldest first."""
+    """The last ``limit`` services tables (at most 200), each with its ``time`` (UTC), oldest first.
+
+    A run publishes its table where something has changed, or ten minutes after the last one.
+    """
     return _versions("services", limit)
 
 
 def node_history(*, limit: int = VERSIONS) -> pd.DataFrame:
-    """The nodes table of each of the last ``limit`` runs (at most 200), with its ``time`` (UTC), oldest first.
+    """The last ``limit`` nodes tables (at most 200), each with its ``time`` (UTC), oldest first.
 
     Old versions keep the columns of their time, such as ``workload`` for what is called ``weight`` now.
     """

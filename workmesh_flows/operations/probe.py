@@ -1,15 +1,20 @@
-"""Probing nodes: whether they are reachable and accept the API key."""
+"""Probing nodes: whether they are reachable and accept the API key, their version, and the length of their queue."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
-from workmesh_flows.adapters.node_http.client import node_client
+from sqlalchemy import Engine
+
+from workmesh_flows.adapters.node_http.client import HttpNodeClient, node_client
+from workmesh_flows.adapters.store.engine import database_clock
+from workmesh_flows.adapters.store.probes import SavedProbe, read_probes, save_probes
 from workmesh_flows.domain.limits import Limits
 from workmesh_flows.domain.node import Node, NodeState
-from workmesh_flows.errors import NodeError
+from workmesh_flows.errors import NodeError, NodeUnavailable
 
 PROBED_AT_ONCE = 32
 """Nodes that are pinged in parallel."""
@@ -18,16 +23,20 @@ TIMEOUTS = Limits(connect_timeout=2.0, read_timeout=5.0)
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """The result of a ping: ``version`` is the micro-service's, ``problem`` the reason where ping or version failed."""
+    """The result of a probe: ``version`` is the micro-service's, ``problem`` the reason where a request failed.
+
+    ``workload`` is the length of the node's queue, None where the node does not report it.
+    """
 
     reachable: bool
     version: str = ""
     problem: str = ""
+    workload: int | None = None
 
 
 def probe_nodes(nodes: Iterable[Node], *, limits: Limits = TIMEOUTS) -> dict[str, Probe]:
     """Ping each node that is not disabled, in parallel, by name; a failing node is a result, and raises nothing."""
-    asked = [node for node in nodes if node.state is not NodeState.DISABLED]
+    asked = probed(nodes)
     with ThreadPoolExecutor(max_workers=max(1, min(len(asked), PROBED_AT_ONCE))) as pool:
         return dict(
             zip(
@@ -36,14 +45,57 @@ def probe_nodes(nodes: Iterable[Node], *, limits: Limits = TIMEOUTS) -> dict[str
         )
 
 
+def probed(nodes: Iterable[Node]) -> list[Node]:
+    """The nodes that get requests: all but disabled ones."""
+    return [node for node in nodes if node.state is not NodeState.DISABLED]
+
+
+def probe_and_save(engine: Engine, nodes: Iterable[Node]) -> dict[str, Probe]:
+    """Probe nodes as `probe_nodes` does, and save the results for the runs that follow."""
+    asked, now = probed(nodes), database_clock(engine)()
+    found = probe_nodes(asked)
+    save_probes(engine, [_saved(node, found[node.name], now) for node in asked])
+    return found
+
+
+def recent_probes(
+    engine: Engine, nodes: Mapping[str, Node], *, seconds: float, now: datetime
+) -> dict[str, Probe]:
+    """The saved probes of these nodes that are younger than ``seconds`` and of their present blocks, by name."""
+    since = now - timedelta(seconds=seconds)
+    return {
+        saved.node: Probe(saved.reachable, saved.version, saved.problem, saved.workload)
+        for saved in read_probes(engine)
+        if saved.probed_at > since and saved.node in nodes and saved.revision == nodes[saved.node].revision
+    }
+
+
+def _saved(node: Node, probe: Probe, at: datetime) -> SavedProbe:
+    return SavedProbe(
+        node.name, node.revision, probe.reachable, probe.version, probe.problem, probe.workload, at
+    )
+
+
 def _probe(node: Node, limits: Limits) -> Probe:
-    pinged = False
+    reachable, version, workload = False, "", None
     try:
         with node_client(node, limits) as client:
             client.ping()
-            pinged = True
-            return Probe(reachable=True, version=client.scrub(client.version()))
+            reachable = True
+            workload = _workload(client)
+            version = client.scrub(client.version())
     except NodeError as error:
-        return Probe(reachable=pinged, problem=error.reason)
+        return Probe(reachable, version, error.reason, workload)
     except Exception as error:  # noqa: BLE001 - an invalid host name may raise anything
         return Probe(reachable=False, problem=f"its address cannot be used: {type(error).__name__}")
+    return Probe(reachable, version, workload=workload)
+
+
+def _workload(client: HttpNodeClient) -> int | None:
+    """The length of the node's queue; None where the node does not report it, which is no problem."""
+    try:
+        return client.workload()
+    except NodeUnavailable:
+        raise
+    except NodeError:
+        return None

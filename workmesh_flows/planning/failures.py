@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 from workmesh_flows.planning.refusals import RefusalState
 
 
@@ -15,3 +17,24 @@ def after_listed(before: RefusalState | None, *, has_pull: bool, pushed: bool, p
     if has_pull:
         return pushed and not pulled and before in {None, RefusalState.FAILED}
     return before in {None, RefusalState.FAILED, RefusalState.REPLAYED}
+
+
+QUIET = timedelta(days=1)
+"""How long after the last push a node that does not report its queue may still list new failures."""
+MARGIN = timedelta(seconds=1)
+"""By how much the clocks of two runs may differ."""
+
+
+def is_settled(
+    last_push: datetime | None, began: datetime, *, workload: int | None, seen_at: datetime | None
+) -> bool:
+    """Whether a reading of a lane's failures that began at a time has all that its node will ever list.
+
+    It has if the node was seen with an empty queue before, after the last push; ``workload`` is the length of the queue at
+    ``seen_at``. Of a node that does not report its queue it is assumed one day after the last push.
+    """
+    if last_push is None:
+        return True
+    if workload is None or seen_at is None:
+        return began >= last_push + QUIET
+    return workload == 0 and last_push + MARGIN <= seen_at <= began + MARGIN

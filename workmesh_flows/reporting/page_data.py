@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
-
-import pandas as pd
+from typing import TYPE_CHECKING, Protocol
 
 from workmesh_flows.adapters.store.conditions import Condition
 from workmesh_flows.adapters.store.refused_list import RefusedRecord
 from workmesh_flows.operations.status import Status
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Links(Protocol):

@@ -60,8 +60,11 @@ def assign(mesh: Mesh, name: str, request: AssignRequest) -> RunResult:
 
 def assign_mesh(mesh: Mesh, *, force: bool = False) -> RunResult:
     """Assign the entities of all services in one transaction, then finish the run."""
-    excluded = excluded_targets(mesh, [service.name for service in mesh.services], force=force)
-    reports = tasks.assign_together(mesh, excluded)
+    names = [service.name for service in mesh.services]
+    if waiting := tasks.unassigned_services(mesh, names):
+        reports = tasks.assign_together(mesh, excluded_targets(mesh, waiting, force=force))
+    else:
+        reports = {name: AssignReport(name) for name in names}
     for name, report in reports.items():
         _log(name, report)
     summary = "; ".join(f"{name}: {report}" for name, report in reports.items())
@@ -69,9 +72,11 @@ def assign_mesh(mesh: Mesh, *, force: bool = False) -> RunResult:
 
 
 def assign_all(mesh: Mesh, name: str, limit: int | None = None, *, force: bool = False) -> AssignReport:
-    """Assign the entities of a service that have no node, at most ``limit`` of them."""
-    excluded = excluded_targets(mesh, [name], force=force)
-    report: AssignReport = tasks.assign_entities(mesh, name, limit, excluded)
+    """Assign the entities of a service that have no node, at most ``limit`` of them; without any, there is no task run."""
+    report = AssignReport(name)
+    if tasks.unassigned_services(mesh, [name]):
+        excluded = excluded_targets(mesh, [name], force=force)
+        report = tasks.assign_entities(mesh, name, limit, excluded)
     _log(name, report)
     return report
 

@@ -17,7 +17,7 @@ from workmesh_flows.observability.events import Name, emit, flush_events
 from workmesh_flows.operations.status import Status
 from workmesh_flows.planning.refusals import RefusalState
 from workmesh_flows.planning.stored_plan import StoredPlan
-from workmesh_flows.runs.result import LaneResult, RunResult
+from workmesh_flows.runs.result import RunResult
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -50,7 +50,7 @@ def report_conditions(
     A crash between flush and save emits them again in the next run.
     """
     changes = [
-        _report_lanes(engine, result.lanes, status),
+        _report_lanes(engine, result, status),
         _report_nodes(engine, status),
         _report_records(engine, "record parked", refused, result.decided, UNDECIDED),
         _report_records(engine, "record failed", refused, result.decided, {RefusalState.FAILED}),
@@ -79,15 +79,17 @@ def report_plan_applied(plan: StoredPlan, moved: int) -> None:
     flush_events()
 
 
-def _report_lanes(engine: Engine, results: Sequence[LaneResult], status: Status) -> ConditionChanges:
-    by_subject = {result.lane.subject: result for result in results}
-    stopped = {subject: result.reason for subject, result in by_subject.items() if result.state == "stopped"}
+def _report_lanes(engine: Engine, result: RunResult, status: Status) -> ConditionChanges:
+    by_subject = {each.lane.subject: each for each in result.lanes}
+    stopped = {subject: each.reason for subject, each in by_subject.items() if each.state == "stopped"}
 
     def is_known(subject: str) -> bool:
-        """Whether this run completed the lane, or the lane ended because its node holds nothing of its service."""
+        """Whether this run completed the lane, or the lane has nothing to do, or its node holds nothing of its service."""
         lane = Lane.from_subject(subject)
         emptied = lane.service in status.held and lane.node not in status.held[lane.service]
-        return emptied or (subject in by_subject and by_subject[subject].state == "done")
+        return (
+            emptied or lane in result.idle or (subject in by_subject and by_subject[subject].state == "done")
+        )
 
     found = compare_conditions(engine, "lane stopped", stopped, is_known)
     for subject, reason, event in _events(found):

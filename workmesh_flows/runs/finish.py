@@ -14,29 +14,27 @@ from workmesh_flows.domain.lane import Lane
 from workmesh_flows.domain.reports import counted
 from workmesh_flows.domain.service import Mesh
 from workmesh_flows.errors import RunFailed
-from workmesh_flows.inventory.documents import load_inventory
+from workmesh_flows.inventory.documents import recent_inventory
 from workmesh_flows.mesh_database import mesh_engine
-from workmesh_flows.observability.artifacts import (
-    publish_lanes,
-    publish_page,
-    publish_refused,
-    publish_status,
-)
+from workmesh_flows.observability.artifacts import publish_pages, publish_refused, publish_status
 from workmesh_flows.observability.best_effort import best_effort
-from workmesh_flows.observability.pages import run_pages
+from workmesh_flows.observability.pages import RunPages
+from workmesh_flows.observability.publications import publications
 from workmesh_flows.operations.delivery.replay import list_refused
 from workmesh_flows.operations.status import Status, read_status
 from workmesh_flows.planning.refusals import RefusalState
+from workmesh_flows.reporting.content_digest import StatusContent
 from workmesh_flows.runs.conditions import report_conditions
 from workmesh_flows.runs.failure_message import failure_message
+from workmesh_flows.runs.lane_tables import doubtful_nodes, lane_tables
 from workmesh_flows.runs.result import RunResult
-from workmesh_flows.tasks.nodes import probe
+from workmesh_flows.tasks.nodes import latest_probes
 
 
 def count_only(mesh: Mesh, service: str) -> RunResult:
     """Count and publish; the run fails where the counts cannot be published, since it does nothing else."""
     result = RunResult("counted")
-    _publish(mesh, result, service)
+    _publish(mesh, result, service, anew=True)
     return result
 
 
@@ -54,24 +52,36 @@ def finish_run(mesh: Mesh, result: RunResult, service: str | None = None) -> Run
     return result
 
 
-def _publish(mesh: Mesh, result: RunResult, service: str | None) -> list[RefusedRecord]:
-    """Publish tables, pages and events; return the refused records of the mesh."""
-    for direction in dict.fromkeys(each.lane.direction for each in result.lanes):
-        lanes = [each for each in result.lanes if each.lane.direction == direction]
-        publish_lanes(lanes[0].lane.service, direction, [each.row() for each in lanes])
-    inventory = load_inventory()
+def _publish(
+    mesh: Mesh, result: RunResult, service: str | None, *, anew: bool = False
+) -> list[RefusedRecord]:
+    """Publish those tables, pages and events that have changed; return the refused records of the mesh.
+
+    With ``anew``, all nodes are probed and everything is published.
+    """
+    tables = lane_tables(result)
+    for table in tables:
+        if table.acted:  # first, since the rest needs the database
+            table.publish()
+    inventory = recent_inventory()
     for document, problem in inventory.problems.items():
         get_run_logger().warning("node %s is left out, its block does not validate: %s", document, problem)
-    probes = probe({name: node.address for name, node in inventory.nodes.items()})
+    doubtful = doubtful_nodes(result)
     with mesh_engine(mesh) as engine:
+        probes = latest_probes(
+            mesh, engine, inventory, anew=lambda node, found: anew or doubtful.get(node) == found.reachable
+        )
         status, refused = read_status(engine, mesh, inventory, probes), list_refused(engine, mesh)
-        publish_status(status)
-        publish_refused(refused)
-        report_conditions(engine, result, status, refused)
-        _warn_of_unassigned(status, result)
-        services = [known.name for known in mesh.services] if service is None else [service]
-        for key, page in run_pages(engine, mesh, status, refused, services).items():
-            publish_page(key, page)
+        content = StatusContent.of(status)
+        with publications(engine, always=anew) as artifacts:
+            for table in tables:
+                table.publish(artifacts)
+            publish_status(artifacts, status, content)
+            publish_refused(artifacts, refused)
+            report_conditions(engine, result, status, refused)
+            _warn_of_unassigned(status, result)
+            services = [known.name for known in mesh.services] if service is None else [service]
+            publish_pages(artifacts, RunPages(engine, mesh, status, refused, services, content))
     return refused
 
 
@@ -98,7 +108,8 @@ def _warn_of_unassigned(status: Status, result: RunResult) -> None:
     """Warn of pending records that no run can send because their entities have no node."""
     assigned_all = result.assigning or (result.assigned is not None and result.assigned.unassigned)
     remedy = "add a node, or raise a cap" if assigned_all else "run assign"
-    for service in sorted({each.lane.service for each in result.lanes} or set(status.held)):
+    of_run = {lane.service for lane in (*(each.lane for each in result.lanes), *result.idle)}
+    for service in sorted(of_run or set(status.held)):
         pending = sum(c.pending for c in status.counts if c.service == service and c.owned and c.node is None)
         if pending:
             get_run_logger().warning(

@@ -3,76 +3,113 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from prefect import get_run_logger
 from prefect.futures import PrefectFuture, as_completed
+from prefect.runtime import flow_run
 from prefect.tasks import Task
 
 from workmesh_flows.domain.lane import Direction, Lane
 from workmesh_flows.domain.node import Inventory, NodeState
 from workmesh_flows.domain.protocol import Protocol
 from workmesh_flows.domain.reports import PullReport, PushReport
-from workmesh_flows.domain.service import Mesh, Service
+from workmesh_flows.domain.service import Mesh
 from workmesh_flows.errors import LaneBusy, UnknownName, WorkmeshError
 from workmesh_flows.inventory.documents import current_inventory
 from workmesh_flows.mesh_database import mesh_engine
+from workmesh_flows.operations.delivery.lane_states import LaneStates, pull_states, push_states
 from workmesh_flows.operations.status import assigned_nodes
 from workmesh_flows.runs.finish import task_error
-from workmesh_flows.runs.result import LaneReport, LaneResult
+from workmesh_flows.runs.result import LaneReport, LaneResult, LaneResults
 from workmesh_flows.tasks import lanes as tasks
-from workmesh_flows.tasks.retries import with_retries
+from workmesh_flows.tasks.retries import patience, with_retries
 
 
-def run_lanes(
+def run_lanes(  # noqa: PLR0913 - each narrows the lanes
     mesh: Mesh,
     name: str,
     direction: Direction,
     nodes: Sequence[str],
     protocols: Sequence[Protocol],
+    *,
+    now: bool,
     **parameters: Any,  # noqa: ANN401 - the task's own
-) -> list[LaneResult]:
-    """Run the lanes of some nodes, or of all that hold entities, and return a result of each.
+) -> LaneResults:
+    """Run those lanes of some nodes, or of all that hold entities, that have something to do.
 
     A lane is submitted when the lane before it on its node has ended: a submitted lane that only waited would occupy
-    a thread. Raises UnknownName for a node that neither is in the inventory nor holds entities.
+    a thread. ``now`` ends the pauses of lanes. Raises UnknownName for a node that neither is in the inventory nor holds
+    entities.
     """
     inventory = current_inventory()
     task: Task[..., Any] = with_retries(tasks.push if direction == "push" else tasks.pull)
-    names = _node_names(mesh, mesh.service(name), inventory, nodes)
-    lanes = [Lane(name, protocol.name, node, direction) for protocol in protocols for node in names]
-    waiting = {node: deque(lane for lane in lanes if lane.node == node) for node in names}
+    lanes, states = _lanes(mesh, name, direction, nodes, protocols, inventory, now=now)
+    ended = {lane: result for lane in lanes if (result := _unusable(inventory, lane))}
+    idle = {lane for lane in lanes if lane not in ended and not states.concern(lane)}
+    queues: dict[str, deque[Lane]] = defaultdict(deque)
+    for lane in lanes:
+        if lane not in ended and lane not in idle:
+            queues[lane.node].append(lane)
     running: dict[PrefectFuture[Any], Lane] = {}
-    ended: dict[Lane, LaneResult] = {}
 
-    def submit_next(node: str) -> None:
-        while waiting[node]:
-            lane = waiting[node].popleft()
-            if not_started := _not_started(inventory, lane):
-                ended[lane] = not_started
-            else:
-                running[task.submit(mesh, name, lane.protocol, node, **parameters)] = lane
+    def start_next(node: str) -> None:
+        """Start the next lane of a node; end those before it that do not start."""
+        while queues[node]:
+            lane = queues[node].popleft()
+            if (result := _not_started(lane, states)) is None:
+                running[task.submit(mesh, name, lane.protocol, node, now=now, **parameters)] = lane
                 return
+            end(result)
 
-    for node in names:
-        submit_next(node)
+    def end(result: LaneResult) -> None:
+        ended[result.lane] = result
+        if result.state != "done":
+            queue = queues[result.lane.node]
+            reason = f"skipped: {result.lane.protocol}, which precedes it, is {result.state}"
+            ended.update({lane: LaneResult(lane, "behind", reason=reason) for lane in queue})
+            queue.clear()
+
+    for node in list(queues):
+        start_next(node)
     while running:
         future = next(as_completed(list(running)))
         lane = running.pop(future)
-        result = ended[lane] = _lane_result(lane, future)
-        if result.state == "done":
-            submit_next(lane.node)
-        else:
-            reason = f"skipped: {lane.protocol}, which precedes it, is {result.state}"
-            ended |= {behind: LaneResult(behind, "behind", reason=reason) for behind in waiting[lane.node]}
-    return [ended[lane] for lane in lanes]
+        end(replace(_lane_result(lane, future), ran=True))
+        start_next(lane.node)
+    return LaneResults([ended[lane] for lane in lanes if lane in ended], frozenset(idle))
 
 
-def _node_names(mesh: Mesh, service: Service, inventory: Inventory, wanted: Sequence[str]) -> list[str]:
+def _lanes(  # noqa: PLR0913, PLR0917 - each narrows the lanes
+    mesh: Mesh,
+    name: str,
+    direction: Direction,
+    nodes: Sequence[str],
+    protocols: Sequence[Protocol],
+    inventory: Inventory,
+    *,
+    now: bool,
+) -> tuple[list[Lane], LaneStates]:
+    """The selected lanes in declared order, and their states.
+
+    When Prefect retries a flow, all lanes are open: those that finished have their results in its cache. So are the pull
+    lanes of nodes that the user names, which are asked in any case.
+    """
+    service = mesh.service(name)
     with mesh_engine(mesh) as engine:
-        holding = assigned_nodes(engine, service)
+        names = _node_names(assigned_nodes(engine, service), inventory, nodes)
+        lanes = [Lane(name, protocol.name, node, direction) for protocol in protocols for node in names]
+        if (flow_run.run_count or 1) > 1 or (nodes and direction == "pull"):
+            return lanes, LaneStates(open=frozenset(lanes))
+        if direction == "push":
+            return lanes, push_states(engine, service, protocols, now=now, patience=patience())
+        return lanes, pull_states(engine, service, protocols, names, now=now, patience=patience())
+
+
+def _node_names(holding: Sequence[str], inventory: Inventory, wanted: Sequence[str]) -> list[str]:
     known = {*holding, *inventory.nodes, *inventory.problems}
     for node in wanted:
         if node not in known:
@@ -80,12 +117,21 @@ def _node_names(mesh: Mesh, service: Service, inventory: Inventory, wanted: Sequ
     return [node for node in holding if not wanted or node in wanted]
 
 
-def _not_started(inventory: Inventory, lane: Lane) -> LaneResult | None:
+def _unusable(inventory: Inventory, lane: Lane) -> LaneResult | None:
     """The result of a lane that cannot start because of its node's state; None where it can."""
     if problem := inventory.problem_with(lane.node, lane.service):
         return LaneResult(lane, "stopped", reason=f"{problem}: {_remedy(inventory, lane)}")
     if inventory.nodes[lane.node].state is NodeState.DISABLED:
         return LaneResult(lane, "disabled", reason="the node is disabled")
+    return None
+
+
+def _not_started(lane: Lane, states: LaneStates) -> LaneResult | None:
+    """The result of a lane without a task run; None where the lane has to run."""
+    if error := states.obstacles.get(lane):
+        return _stopped(lane, error)
+    if lane in states.waiting:
+        return LaneResult(lane, "done", PushReport(lane.protocol, lane.node))
     return None
 
 
@@ -117,6 +163,11 @@ def _lane_result(lane: Lane, future: PrefectFuture[Any]) -> LaneResult:
             "stopped",
             reason=f"its worker process exited before the lane finished: {first_sentence}",
         )
+    return _stopped(lane, error)
+
+
+def _stopped(lane: Lane, error: object) -> LaneResult:
+    """The result of a lane that an error has stopped."""
     partial = error.report if isinstance(error, WorkmeshError) else None
     partial = partial if isinstance(partial, PushReport | PullReport) else None
     if isinstance(error, LaneBusy):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from workmesh_flows.adapters.store.refused_decisions import Decision
 from workmesh_flows.domain.lane import Direction
-from workmesh_flows.domain.lane_figures import SUCCEEDED, figures_in_words
+from workmesh_flows.domain.lane_figures import SUCCEEDED, figures_in_words, idle_in_words
 from workmesh_flows.domain.protocol import Protocol
 from workmesh_flows.domain.reports import counted
 from workmesh_flows.domain.service import Mesh, Service
@@ -19,7 +19,7 @@ from workmesh_flows.operations.delivery.replay import list_refused
 from workmesh_flows.runs.assign import assign_all
 from workmesh_flows.runs.finish import finish_run
 from workmesh_flows.runs.lane_scheduler import run_lanes
-from workmesh_flows.runs.result import LaneResult, RunResult
+from workmesh_flows.runs.result import LaneResults, RunResult
 from workmesh_flows.tasks import lanes as tasks
 
 
@@ -46,14 +46,16 @@ class ReplayRequest:
 
 def push(mesh: Mesh, name: str, selection: LaneSelection, limits: RunLimits) -> RunResult:
     """Push the selected lanes, then finish the run."""
-    lanes = _push(mesh, name, selection, limits)
-    return finish_run(mesh, RunResult(_summary("push", lanes), lanes, now=selection.now), name)
+    with inventory_read_once():
+        pushed = _push(mesh, name, selection, limits)
+        return finish_run(mesh, _result([_summary("push", pushed)], [pushed], selection), name)
 
 
 def pull(mesh: Mesh, name: str, selection: LaneSelection) -> RunResult:
     """Pull the selected lanes, then finish the run."""
-    lanes = _pull(mesh, name, selection)
-    return finish_run(mesh, RunResult(_summary("pull", lanes), lanes, now=selection.now), name)
+    with inventory_read_once():
+        pulled = _pull(mesh, name, selection)
+        return finish_run(mesh, _result([_summary("pull", pulled)], [pulled], selection), name)
 
 
 def sync(mesh: Mesh, name: str, selection: LaneSelection, limits: RunLimits) -> RunResult:
@@ -62,9 +64,9 @@ def sync(mesh: Mesh, name: str, selection: LaneSelection, limits: RunLimits) -> 
     with inventory_read_once():
         pushed = _push(mesh, name, selection, limits)
         pulled = _pull(mesh, name, selection)
-    message = "; ".join([str(assigned), _summary("push", pushed), _summary("pull", pulled)])
-    lanes = [*pushed, *pulled]
-    return finish_run(mesh, RunResult(message, lanes, assigned, assigning=True, now=selection.now), name)
+        summaries = [str(assigned), _summary("push", pushed), _summary("pull", pulled)]
+        result = _result(summaries, [pushed, pulled], selection)
+        return finish_run(mesh, replace(result, assigned=assigned, assigning=True), name)
 
 
 def replay(mesh: Mesh, name: str, request: ReplayRequest) -> RunResult:
@@ -79,27 +81,36 @@ def replay(mesh: Mesh, name: str, request: ReplayRequest) -> RunResult:
     if not request.push:
         summary = f"skipped {records}" if request.skip else f"released {records} for the next push"
         return finish_run(mesh, RunResult(summary, decided=before), name)
-    lanes = _push(mesh, name, LaneSelection(protocols=request.protocols), RunLimits())
-    summary = f"{'skipped' if request.skip else 'replayed'} {records}; {_summary('push', lanes)}"
-    return finish_run(mesh, RunResult(summary, lanes, decided=before), name)
+    selection = LaneSelection(protocols=request.protocols)
+    with inventory_read_once():
+        pushed = _push(mesh, name, selection, RunLimits())
+        summaries = [f"{'skipped' if request.skip else 'replayed'} {records}", _summary("push", pushed)]
+        return finish_run(mesh, replace(_result(summaries, [pushed], selection), decided=before), name)
 
 
-def _push(mesh: Mesh, name: str, selection: LaneSelection, limits: RunLimits) -> list[LaneResult]:
+def _result(
+    summaries: Sequence[str], of_direction: Sequence[LaneResults], selection: LaneSelection
+) -> RunResult:
+    """The result of a run over lanes, in one or both directions."""
+    lanes = [lane for results in of_direction for lane in results.lanes]
+    idle = frozenset(lane for results in of_direction for lane in results.idle)
+    return RunResult("; ".join(summaries), lanes, now=selection.now, idle=idle)
+
+
+def _push(mesh: Mesh, name: str, selection: LaneSelection, limits: RunLimits) -> LaneResults:
     protocols = [
         protocol
         for protocol in _protocols(mesh.service(name), selection.protocols)
         if protocol.push is not None
     ]
-    with inventory_read_once():
-        return run_lanes(mesh, name, "push", selection.nodes, protocols, now=selection.now, limits=limits)
+    return run_lanes(mesh, name, "push", selection.nodes, protocols, now=selection.now, limits=limits)
 
 
-def _pull(mesh: Mesh, name: str, selection: LaneSelection) -> list[LaneResult]:
+def _pull(mesh: Mesh, name: str, selection: LaneSelection) -> LaneResults:
     protocols = [
         protocol for protocol in _protocols(mesh.service(name), selection.protocols) if protocol.is_asked
     ]
-    with inventory_read_once():
-        return run_lanes(mesh, name, "pull", selection.nodes, protocols, now=selection.now)
+    return run_lanes(mesh, name, "pull", selection.nodes, protocols, now=selection.now)
 
 
 def _protocols(service: Service, names: Sequence[str]) -> list[Protocol]:
@@ -108,9 +119,9 @@ def _protocols(service: Service, names: Sequence[str]) -> list[Protocol]:
     return [protocol for protocol in service.protocols if not wanted or protocol.name in wanted]
 
 
-def _summary(direction: Direction, lanes: Sequence[LaneResult]) -> str:
+def _summary(direction: Direction, results: LaneResults) -> str:
     """One sentence about all lanes of a direction: ``pushed 1,106 records on 1 lane, 1 refused, 93 waiting``."""
-    total = Counter[str]()
+    total, lanes = Counter[str](), results.lanes
     for lane in lanes:
         total.update(lane.report.figures if lane.report else {})
     verb = SUCCEEDED[direction]
@@ -119,4 +130,4 @@ def _summary(direction: Direction, lanes: Sequence[LaneResult]) -> str:
     for state in ("busy", "disabled"):
         if number := sum(lane.state == state for lane in lanes):
             sentence += f", {counted(number, 'lane')} {state}"
-    return sentence
+    return sentence + idle_in_words(direction, len(results.idle))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
@@ -21,7 +21,8 @@ class LaneResult:
     """How a lane ended; ``behind``: it did not start, because the lane before it on its node is not done.
 
     ``report`` is None where the lane did not start. ``until``: the lane makes no request before this time;
-    ``asked``: the node asked for this pause, otherwise it is the back-off of the circuit breaker.
+    ``asked``: the node asked for this pause, otherwise it is the back-off of the circuit breaker. ``ran``: the lane had
+    a task run.
     """
 
     lane: Lane
@@ -30,6 +31,14 @@ class LaneResult:
     reason: str = ""
     until: datetime | None = None
     asked: bool = False
+    ran: bool = False
+
+    @property
+    def acted(self) -> bool:
+        """Whether a record was sent, refused or pulled."""
+        idle = {"waiting", "not_reached", "in_flight"}
+        figures = self.report.figures if self.report else {}
+        return any(number for name, number in figures.items() if name not in idle)
 
     def row(self) -> dict[str, Any]:
         """The lane's row in the table of lanes, and the figures of its event, by name."""
@@ -46,11 +55,20 @@ class LaneResult:
 
 
 @dataclass(frozen=True, slots=True)
+class LaneResults:
+    """The results of the lanes of one direction that ran or report something, and the lanes that had nothing to do."""
+
+    lanes: Sequence[LaneResult] = ()
+    idle: Collection[Lane] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class RunResult:
     """What a run did: ``message`` is its summary in one sentence, the other fields have the figures.
 
     ``assigning``: the run tried to assign all entities without a node. ``now``: it ended the pauses of its lanes.
-    ``decided``: the refused records as they were before the run decided about some of them.
+    ``decided``: the refused records as they were before the run decided about some of them. ``idle`` are the selected
+    lanes that had nothing to do.
     """
 
     message: str
@@ -61,6 +79,7 @@ class RunResult:
     assigning: bool = False
     now: bool = False
     decided: Sequence[RefusedRecord] = ()
+    idle: Collection[Lane] = frozenset()
 
 
 def by_reason(reasons: Sequence[tuple[Any, str]]) -> list[tuple[str, str]]:

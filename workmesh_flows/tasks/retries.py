@@ -80,7 +80,7 @@ def with_attempts(empty: R, clock: Clock, attempt: Callable[[R, datetime], R]) -
     run = str(task_run.id)
     started, earlier = _earlier_attempts.pop(run) if run in _earlier_attempts else (clock(), empty)
     assert isinstance(earlier, type(empty))  # noqa: S101 - a task run processes one lane
-    patience = _retry_seconds()
+    left = patience()
     while True:
         try:
             return attempt(earlier, started).after(earlier)
@@ -88,12 +88,12 @@ def with_attempts(empty: R, clock: Clock, attempt: Callable[[R, datetime], R]) -
             partial = error.report if isinstance(error.report, type(empty)) else empty
             error.report = merged = partial.after(earlier)
             if _succeeded(partial):
-                patience = _retry_seconds()
+                left = patience()
             pause = _pause(error, clock)
-            if pause is None or pause > patience:
+            if pause is None or pause > left:
                 _keep(run, started, merged)
                 raise
-        patience -= pause
+        left -= pause
         earlier = replace(merged, seconds=merged.seconds + pause)
         sleep(pause)
 
@@ -108,7 +108,7 @@ def _succeeded(report: PushReport | PullReport) -> int:
     return report.pushed if isinstance(report, PushReport) else report.pulled
 
 
-def _retry_seconds() -> float:
+def patience() -> float:
     """How long the pauses between all retries of a lane take together, without jitter."""
     settings = read_settings()
     return settings.lane_retry_seconds * float(2**settings.lane_retries - 1)

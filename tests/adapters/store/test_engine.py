@@ -34,6 +34,8 @@ OWN = {
     "workmesh_moves",
     "workmesh_parked",
     "workmesh_plans",
+    "workmesh_probes",
+    "workmesh_published",
     "workmesh_replays",
     "workmesh_schema",
     "workmesh_services",
@@ -150,17 +152,6 @@ def test_opening_creates_the_workmesh_tables_and_no_others(database_url: str) ->
     again = open_engine(make_url(database_url))
     assert set(inspect(again).get_table_names()) == {*OWN, "mine"}
     again.dispose()
-
-
-def test_tables_that_a_first_run_did_not_finish_creating_are_created(database_url: str) -> None:
-    """Release 0.1.0 created them one by one, and stored no version."""
-    first = open_engine(database_url)
-    for name in ("workmesh_schema", "workmesh_services"):
-        own.tables[name].drop(first)
-    first.dispose()
-    second = open_engine(lambda: create_engine(database_url))
-    assert set(inspect(second).get_table_names()) == OWN
-    second.dispose()
 
 
 def test_threads_may_create_the_tables_concurrently(database_url: str) -> None:

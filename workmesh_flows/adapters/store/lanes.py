@@ -171,6 +171,13 @@ def acquire_lane(  # noqa: PLR0913 - each is one fact of the lease
             row = connection.execute(select(lanes).where(row_of(lane))).one()
     if acquired.rowcount == 1:
         return _lease(lane, holder, row)
+    raise obstacle(lane, row, now, pause) or LaneBusy(
+        "held by another run until a moment ago", lane=str(lane)
+    )
+
+
+def obstacle(lane: Lane, row: Row[Any], now: datetime, pause: Pause) -> LaneBusy | LanePaused | None:
+    """The error with which the lane of this row cannot be leased now; None where it can be."""
     if pause is Pause.HEED and row.retry_at is not None and row.retry_at > now:
         reason = f"the node asked for a pause until {row.retry_at:%Y-%m-%d %H:%M:%S} UTC"
         if row.breaker == "open":
@@ -178,9 +185,10 @@ def acquire_lane(  # noqa: PLR0913 - each is one fact of the lease
                 f"its circuit breaker is open until {row.retry_at:%Y-%m-%d %H:%M:%S} UTC after "
                 f"{row.failures} consecutive failures, the last one: {row.last_failure}"
             )
-        raise LanePaused(reason, lane=str(lane), until=row.retry_at, asked=row.breaker != "open")
-    until = f"{row.lease_until:%H:%M:%S} UTC or longer" if row.lease_until else "a moment ago"
-    raise LaneBusy(f"held by {row.holder or 'another run'} until {until}", lane=str(lane))
+        return LanePaused(reason, lane=str(lane), until=row.retry_at, asked=row.breaker != "open")
+    if row.holder is None or row.lease_until is None or row.lease_until < now:
+        return None
+    return LaneBusy(f"held by {row.holder} until {row.lease_until:%H:%M:%S} UTC or longer", lane=str(lane))
 
 
 def _lease(lane: Lane, holder: str, row: Row[Any]) -> LaneLease:

@@ -66,6 +66,11 @@ lanes = Table(
     Column("last_push_time", UtcDateTime, comment="the latest push time given in this lane"),
     Column("latest_id", String(NAME_LENGTH), comment="the record that the node named last as processed"),
     Column("latest_time", UtcDateTime, comment="when that record was pushed"),
+    Column(
+        "settled_at",
+        UtcDateTime,
+        comment="of a pull: when the failures were read to the end, after the node's queue was empty",
+    ),
 )
 """One row per lane: its lease, its circuit breaker, and what the next run must know before its first request."""
 
@@ -203,6 +208,29 @@ conditions = Table(
     Column("detail", Text, nullable=False, comment="the reason that was reported last"),
 )
 """Conditions that need attention: saved so that one event is sent at their start and one at their end, not by every run."""
+
+probes = Table(
+    "workmesh_probes",
+    own,
+    Column("node", String(NAME_LENGTH), primary_key=True),
+    Column("revision", String(NAME_LENGTH), nullable=False, comment="of the node's block that was used"),
+    Column("reachable", Boolean, nullable=False),
+    Column("version", Text, nullable=False, comment="of the micro-service"),
+    Column("problem", Text, nullable=False, comment="why a request failed, empty if none did"),
+    Column("workload", BigInteger, comment="the length of its queue, null where the node does not report it"),
+    Column("probed_at", UtcDateTime, nullable=False, comment="before the first request of the probe"),
+)
+"""The last probe of each node: a run uses it while it is recent, so that runs of many services do not all probe."""
+
+published = Table(
+    "workmesh_published",
+    own,
+    Column("server", String(64), primary_key=True, comment="a digest of the Prefect server's address"),
+    Column("key", String(NAME_LENGTH), primary_key=True, comment="of the artifact"),
+    Column("digest", String(64), nullable=False, comment="of its content, without times"),
+    Column("published_at", UtcDateTime, nullable=False),
+)
+"""What was published last under each key: a run publishes nothing in which only the time has changed."""
 
 
 def place_own_tables(schema: str | None) -> None:

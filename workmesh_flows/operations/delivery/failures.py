@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from workmesh_flows.adapters.node_http.client import HttpNodeClient
 from workmesh_flows.adapters.store.engine import Clock
 from workmesh_flows.adapters.store.failures import forget_ended_failures, read_mark, save_listed_failures
 from workmesh_flows.adapters.store.lanes import LaneLease
-from workmesh_flows.adapters.store.protocol_tables import push_tables
+from workmesh_flows.adapters.store.protocol_tables import PushTables, push_tables
 from workmesh_flows.adapters.store.schema import NAME_LENGTH
+from workmesh_flows.adapters.store.settled import LaneSettling, read_settling, save_settled
 from workmesh_flows.domain.calls import NO_REASON
 from workmesh_flows.domain.reports import Tally
 from workmesh_flows.errors import (
@@ -23,6 +25,7 @@ from workmesh_flows.errors import (
     UnreadableAnswer,
 )
 from workmesh_flows.operations.delivery.lane_context import LaneContext
+from workmesh_flows.planning.failures import is_settled
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +38,8 @@ def read_failures(
 ) -> None:
     """Read what a node lists as failed since the last time, and save it page by page.
 
-    A node without such a list is not at fault, and is not reported. Raises NodeUnavailable where the node does not
+    A node without such a list is not at fault, and is not reported. Pulls ask a node only as long as its list may grow:
+    see `planning.failures.is_settled`. Raises NodeUnavailable where the node does not
     answer a ping either, unless the protocol has results: these were pulled.
     """
     tables = push_tables(context.service, context.protocol)
@@ -43,6 +47,21 @@ def read_failures(
     forget_ended_failures(context.engine, tables)
     if path is None:
         return
+    began, known = clock(), read_settling(context.engine, lease)
+    if _read_pages(context, lease, clock, client, tally, tables, path):
+        _save_settled(context, lease, known, began)
+
+
+def _read_pages(  # noqa: PLR0913, PLR0917 - each is one fact of the run
+    context: LaneContext,
+    lease: LaneLease,
+    clock: Clock,
+    client: HttpNodeClient,
+    tally: Tally,
+    tables: PushTables,
+    path: str,
+) -> bool:
+    """Read and save all pages behind the mark; return whether the list was read to its end, or the node has none."""
     mark = read_mark(context.engine, lease.lane)
     for _ in range(MOST_PAGES):
         lease.check(context.engine, clock, context.limits.lease_seconds)
@@ -51,9 +70,9 @@ def read_failures(
         except NodeUnavailable:
             if context.protocol.pull is None:
                 raise
-            return
+            return False
         if page is None:
-            return
+            return True
         reasons, following = page
         new = mark if following is None else following
         if reasons or new != mark:
@@ -61,8 +80,22 @@ def read_failures(
             tally.selected += len(saved)
             tally.add_failed(saved)
         if not reasons or new == mark:
-            return
+            return True
         mark = new
+    return False
+
+
+def _save_settled(context: LaneContext, lease: LaneLease, known: LaneSettling, began: datetime) -> None:
+    """Save that the list was read to its end for good, or that it may grow again, where this is news."""
+    before = known.settled_at
+    is_news = before is None or (known.last_push is not None and before < known.last_push)
+    if is_settled(known.last_push, began, workload=known.workload, seen_at=known.seen_at):
+        if is_news:
+            save_settled(context.engine, lease, began)
+    elif before is not None and known.workload and known.seen_at is not None and known.seen_at > before:
+        save_settled(
+            context.engine, lease, None
+        )  # the node works again, perhaps on what it had processed before
 
 
 def _ask(client: HttpNodeClient, path: str, mark: str | None) -> tuple[dict[Any, str], str | None] | None:

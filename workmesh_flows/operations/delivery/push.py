@@ -54,7 +54,7 @@ def push_lane(context: LaneContext, run_limits: RunLimits = UNLIMITED) -> PushRe
             )
         if blocked is not None:
             tally.stop()
-            raise LaneStopped(_blocked_reason(*blocked), lane=str(lane), report=report())
+            raise LaneStopped(blocked_reason(*blocked), lane=str(lane), report=report())
     tally.check(str(lane))
     return report()
 
@@ -146,7 +146,8 @@ def _blocking_record(context: LaneContext, tables: PushTables) -> tuple[str, str
     return blocking_record(context.engine, tables, context.node.name)
 
 
-def _blocked_reason(record: str, reason: str) -> str:
+def blocked_reason(record: str, reason: str) -> str:
+    """Why a lane stops that a record blocks."""
     return (
         f"record {record} blocks it: {reason}. It was refused for the last time; fix and replay it, or skip it "
         "(workmesh failed lists it)"
