@@ -10,18 +10,18 @@ from pathlib import Path
 import pytest
 from prefect import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, text, update
 from typer.testing import CliRunner
 
-from tests.operations.delivery.lane_runs import STATUS
-from tests.runs.shop_flows import api, mesh_flows_of, nodes, nothing_processed
+from tests.operations.delivery.lane_runs import PUSH, STATUS
+from tests.runs.shop_flows import api, flows_of, mesh_flows_of, nodes, nothing_processed
 from tests.support.certificates import make_authority
 from tests.support.fleet import Fleet
 from tests.support.prefect_api import api_client, latest_table, post
 from tests.support.schema_findings import create_shop
 from tests.support.scripted_node import API_KEY, Answer, failure, scripted_node
-from tests.support.shop import shop_service, write_shops
-from workmesh_flows import Mesh
+from tests.support.shop import Shop, shop_service, write_orders, write_shops
+from workmesh_flows import EntityWeight, Mesh
 from workmesh_flows.cli import app
 from workmesh_flows.errors import RunFailed
 from workmesh_flows.inventory.server_setup import register_node_type
@@ -75,7 +75,7 @@ def test_where_everything_works_each_check_is_ok(fleet: Fleet) -> None:
         ).raise_for_status()
         found = diagnose(lambda: fleet.mesh)
     assert [str(one) for one in found if one.result is Result.PROBLEM] == []
-    ok = {one.subject: one.detail for one in found if one.result is Result.OK}
+    ok = {one.subject: one.detail for one in found if one.result is Result.OK and one.check != "delivery"}
     assert ok["mesh"] == "shop.orders"
     assert "answers, version 3." in ok["Prefect server"]
     assert ok["block type"] == "registered"
@@ -174,6 +174,35 @@ def test_deployments_and_workers_that_are_missing_or_paused_are_reported(fleet: 
         stopped = [one for one in rows(fleet.mesh, "service shop.orders") if one.check == "schedules"]
     assert stopped[0].to_do == f"prefect deployment schedule resume shop.orders.sync/orders-sync {schedule}"
     assert stopped[1].detail == "no active schedule of sync or push: records are sent only by hand"
+
+
+def test_a_lane_that_stopped_in_a_run_is_a_problem_although_its_node_answers_the_check(fleet: Fleet) -> None:
+    create_shop(fleet.engine)
+    write_shops(fleet.engine, ["n1"])
+    write_orders(fleet.engine, [1])
+    with nodes(fleet, "n1") as running:
+        running["n1"].script = lambda asked: (
+            Answer(code=404) if asked.path == PUSH else nothing_processed(asked)
+        )
+        with pytest.raises(RunFailed, match="answers 404"):
+            flows_of(fleet).push()
+        found = [one for one in diagnose(lambda: fleet.mesh) if one.result is Result.PROBLEM]
+    assert [(one.subject, one.check) for one in found] == [("service shop.orders", "lane order to n1")]
+    assert f"{PUSH} answers 404: it has no such endpoint" in found[0].detail
+    assert found[0].to_do == "fix the cause, then: workmesh push shop.orders --node n1"
+
+
+def test_what_check_finds_without_ddl_has_its_own_remedy(fleet: Fleet) -> None:
+    create_shop(fleet.engine)
+    write_shops(fleet.engine, [None])
+    with fleet.engine.begin() as connection:
+        connection.execute(update(Shop).values(size=-1))
+    mesh = Mesh([shop_service(criterion=EntityWeight(Shop.size))], database=fleet.mesh.database)
+    (found,) = [one for one in rows(mesh, "database") if one.result is Result.PROBLEM]
+    assert found.check == "your tables"
+    assert (
+        found.to_do == "correct it: until then it counts as 0, and an entity without a node is not assigned"
+    )
 
 
 def test_a_stopped_database_and_a_missing_column_are_problems(fleet: Fleet) -> None:

@@ -17,6 +17,7 @@ from workmesh_flows.mesh_database import unprepared_engine
 from workmesh_flows.observability.artifacts import publish_doctor
 from workmesh_flows.observability.deployment_diagnoses import automation_diagnoses, deployment_diagnoses
 from workmesh_flows.operations.health.database_diagnoses import database_diagnoses, held_services
+from workmesh_flows.operations.health.delivery_diagnoses import delivery_diagnoses
 from workmesh_flows.operations.health.diagnosis import (
     Diagnosis,
     Result,
@@ -117,6 +118,7 @@ class _Visit:
             with unprepared_engine(mesh) as engine:
                 yield from database_diagnoses(engine, mesh, self._names())
                 self.held = held_services(engine, mesh)
+                yield from delivery_diagnoses(engine, mesh)
 
         return guarded("database", "connection", examine, DATABASE)
 

@@ -28,17 +28,22 @@ NodeTotals: TypeAlias = dict[str | None, tuple[int, int]]
 """Number of entities and their weight by node; None is the key of those without a node."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Weights:
-    """Totals by node; an unusable weight counts as 0, ``unusable`` has those keys with reasons."""
+    """Totals by node; an unusable weight counts as 0, ``unusable`` has those keys with reasons.
+
+    ``unusable_unassigned`` is the number of those that have no node.
+    """
 
     totals: NodeTotals = field(default_factory=dict)
     unusable: list[tuple[Any, str]] = field(default_factory=list)
+    unusable_unassigned: int = 0
 
     def add(self, key: Any, node: str | None, weight: int | UnusableWeight, entities: int = 0) -> None:  # noqa: ANN401 - any key
         """Count the weight of an entity at its node, and the entity itself if it is not counted yet."""
         if isinstance(weight, UnusableWeight):
             self.unusable.append((key, str(weight)))
+            self.unusable_unassigned += node is None
             weight = 0
         number, total = self.totals.get(node, (0, 0))
         self.totals[node] = (number + entities, total + weight)

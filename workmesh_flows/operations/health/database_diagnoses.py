@@ -48,8 +48,7 @@ def _summary(check: str, findings: Sequence[Finding]) -> Diagnosis:
     first = worst[0]
     more = f", and {len(worst) - 1:,} more" if len(worst) > 1 else ""
     detail = f"{counted(len(problems), 'problem')}: " if problems else ""
-    to_do = "workmesh check, and workmesh check --sql for the missing DDL"
-    if len(worst) == 1 and not first.ddl:
-        to_do = first.to_do
+    ddl = ", and workmesh check --sql for the missing DDL" if any(one.ddl for one in worst) else ""
+    to_do = f"workmesh check{ddl}" if ddl or more else first.to_do
     result = Result.PROBLEM if problems else Result.WARNING
     return Diagnosis(SUBJECT, check, result, f"{detail}{first.where}: {first.what}{more}", to_do)

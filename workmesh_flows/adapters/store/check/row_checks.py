@@ -132,7 +132,10 @@ def weight_findings(engine: Engine, service: Service) -> Iterator[Finding]:
         entities = "1 entity has a weight" if number == 1 else f"{number:,} entities have weights"
         what = f"{entities} that cannot be used, for example {key}: {reason}"
         yield Finding(
-            Level.PROBLEM, at, what, "correct it: until then it counts as 0, and the entity gets no node"
+            Level.PROBLEM,
+            at,
+            what,
+            "correct it: until then it counts as 0, and an entity without a node is not assigned",
         )
 
 

@@ -52,13 +52,16 @@ def pending(  # noqa: PLR0913 - each is one condition
     return statement if after is None else statement.where(is_behind(order, after))
 
 
-def count_pending(tables: PushTables, node: str, *, include_parked: bool = True) -> Select[Any]:
-    """The number of records that a node still has to receive; ``include_parked`` as for :func:`pending`."""
+def count_pending(tables: PushTables, node: str | None, *, include_parked: bool = True) -> Select[Any]:
+    """The number of records that a node still has to receive; ``include_parked`` as for :func:`pending`.
+
+    ``node`` None counts the records of entities without a node.
+    """
     statement = select(func.count()).select_from(tables.joined.source).where(*_is_pending(tables, node))
     return statement if include_parked else statement.where(not_parked(tables))
 
 
-def _is_pending(tables: PushTables, node: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+def _is_pending(tables: PushTables, node: str | None) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     return tables.joined.node == node, tables.push_flags.success.is_not(True)
 
 
