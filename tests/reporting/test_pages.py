@@ -95,6 +95,28 @@ def test_entities_with_an_unusable_weight_are_listed() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("by_weight", "remedy"),
+    [
+        (0, "Add a node, or raise a cap."),
+        (2, "2 entities have weights that cannot be used: correct them (workmesh check), then run assign."),
+        (
+            1,
+            (
+                "1 entity has a weight that cannot be used: correct it (workmesh check), then run assign; "
+                "for the others add a node, or raise a cap."
+            ),
+        ),
+    ],
+)
+def test_the_remedy_for_entities_without_a_node_is_to_correct_their_weights_where_these_are_the_cause(
+    by_weight: int, remedy: str
+) -> None:
+    data = page_data(Condition("entities unassigned", S, NOW, "2 entities without a node"))
+    status = replace(data.status, unusable_unassigned={S: by_weight})
+    assert f"2 entities without a node. {remedy}" in overview_page(replace(data, status=status), Anywhere())
+
+
 def test_nodes_with_missing_records_are_listed_with_what_to_do() -> None:
     data = page_data()
     counts = [replace(data.status.counts[0], missing=2)]

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import update
 
 from tests.operations.moves.movers import move_log, nodes_of_shops
 from tests.runs.shop_flows import api, flows_of, mesh_flows_of, nodes
 from tests.support.fleet import Fleet
 from tests.support.prefect_api import latest_run, latest_table, wait_for_log
-from tests.support.shop import with_push_success, write_orders, write_shops
+from tests.support.shop import Shop, shop_service, with_push_success, write_orders, write_shops
+from workmesh_flows import EntityWeight, Mesh
 from workmesh_flows.blocks import ServiceLimits
 from workmesh_flows.errors import ConfigurationError, RunFailed
+from workmesh_flows.flows import service_flows
 
 pytestmark = pytest.mark.usefixtures("_no_long_waits")
 
@@ -69,6 +72,22 @@ def test_a_run_that_reached_its_limit_advises_to_assign_again(fleet: Fleet, pref
         ):
             assert "assigned" in flows.assign(limit=limit).message
             wait_for_log(prefect, latest_run(prefect)["id"], f"their entities have no node: {remedy}")
+
+
+def test_a_run_names_a_weight_that_cannot_be_used_as_the_cause(fleet: Fleet, prefect: str) -> None:
+    write_shops(fleet.engine, [None])
+    write_orders(fleet.engine, [1])
+    with fleet.engine.begin() as connection:
+        connection.execute(update(Shop).values(size=-1))
+    weighing = shop_service(criterion=EntityWeight(Shop.size))
+    with nodes(fleet, "n1"):
+        mesh = Mesh([weighing], database=fleet.mesh.database)
+        service_flows(mesh, "shop.orders", module=__name__).assign()
+    warning = (
+        "1 record of shop.orders cannot be sent, its entity has no node: "
+        "1 entity has a weight that cannot be used: correct it (workmesh check), then run assign"
+    )
+    wait_for_log(prefect, latest_run(prefect)["id"], warning)
 
 
 def test_all_services_are_assigned_together(fleet: Fleet) -> None:

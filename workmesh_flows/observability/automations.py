@@ -53,11 +53,10 @@ NOTIFIED = (
     (
         "Workmesh: entities without a node",
         "workmesh.entity.unassigned",
-        "No node has free capacity for some entities.",
+        "An assignment left some entities without a node.",
         (
-            "Entities of {{ event.resource.name }} that could not be assigned, since no node has free capacity: "
-            "{{ event.payload.unassigned }}.\n"
-            "Add a node, or raise a cap."
+            "Entities of {{ event.resource.name }} that could not be assigned: {{ event.payload.unassigned }}.\n"
+            "Add a node, or raise a cap; or correct weights that cannot be used, which workmesh check lists."
         ),
     ),
 )

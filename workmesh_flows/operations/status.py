@@ -50,7 +50,8 @@ class Count:
 class Status:
     """The facts behind both status tables; ``weighed`` are the services whose entities have declared weights.
 
-    ``unusable`` are, by service, the entities whose weight is unusable and counts as 0, with reasons.
+    ``unusable`` are, by service, the entities whose weight is unusable and counts as 0, with reasons;
+    ``unusable_unassigned`` is the number of those without a node.
     """
 
     inventory: Inventory
@@ -59,6 +60,7 @@ class Status:
     counts: Sequence[Count]
     probes: Mapping[str, Probe] = field(default_factory=dict)
     unusable: Mapping[str, Sequence[tuple[Any, str]]] = field(default_factory=dict)
+    unusable_unassigned: Mapping[str, int] = field(default_factory=dict)
 
 
 def read_status(
@@ -70,7 +72,8 @@ def read_status(
     unusable = {name: found.unusable for name, found in weights.items() if found.unusable}
     counts = [count for service in mesh.services for count in _counts(engine, service)]
     weighed = frozenset(s.name for s in mesh.services if isinstance(s.criterion, EntityWeight))
-    return Status(inventory, weighed, held, counts, probes or {}, unusable)
+    unassigned = {name: found.unusable_unassigned for name, found in weights.items()}
+    return Status(inventory, weighed, held, counts, probes or {}, unusable, unassigned)
 
 
 def assigned_nodes(engine: Engine, service: Service) -> list[str]:

@@ -8,9 +8,10 @@ from workmesh_flows.adapters.store.conditions import Condition
 from workmesh_flows.domain.lane import Lane
 from workmesh_flows.domain.node import likely_misspelling
 from workmesh_flows.domain.record_key import RecordKey
-from workmesh_flows.operations.status import Count
+from workmesh_flows.operations.status import Count, Status
 from workmesh_flows.reporting.markdown import brief, escaped, link, linked, moment
 from workmesh_flows.reporting.page_data import FailedRun, Links, PageData
+from workmesh_flows.reporting.unassigned import unassigned_remedy
 from workmesh_flows.reporting.uneven_load import uneven_load
 
 SHOWN = 10
@@ -20,7 +21,7 @@ REMEDIES = {
     "node unreachable": "Its records stay pending: start the node, or fix or disable its {}",
     "lane stopped": "Nothing is lost: fix the cause, the next run continues",
     "record parked": "Fix it and run replay, or skip it",
-    "entities unassigned": "Add a node, or raise a cap",
+    "entities unassigned": "add a node, or raise a cap",
 }
 
 
@@ -35,7 +36,7 @@ def attention_list(
     unreachable = {condition.subject for condition in conditions if condition.kind == "node unreachable"}
     lines = {
         kind: [
-            _line(similar, links)
+            _line(similar, links, data.status)
             for similar in _similar(condition for condition in conditions if condition.kind == kind)
             if kind != "lane stopped" or Lane.from_subject(similar[0].subject).node not in unreachable
         ]
@@ -92,7 +93,7 @@ def _unusable_weights(data: PageData, links: Links, services: Collection[str]) -
     return [
         f"- weights: **{linked(service, links.service(service))}**, {len(found):,} "
         f"{'entity has a weight' if len(found) == 1 else 'entities have weights'} that cannot be used: "
-        f"{brief(f'{found[0][0]}: {found[0][1]}')}. It counts as 0, and an entity with it gets no node: correct it."
+        f"{brief(f'{found[0][0]}: {found[0][1]}')}. It counts as 0, and an entity without a node is not assigned: correct it."
         for service, found in sorted(data.status.unusable.items())
         if service in services
     ]
@@ -182,7 +183,7 @@ def _similar(conditions: Iterable[Condition]) -> list[list[Condition]]:
     return list(found.values())
 
 
-def _line(similar: Sequence[Condition], links: Links) -> str:
+def _line(similar: Sequence[Condition], links: Links, status: Status) -> str:
     """One line for similar conditions: the first of them, their number, since when, why, and what to do."""
     first = similar[0]
     others = f" and {len(similar) - 1:,} more {OTHERS[first.kind]}" if len(similar) > 1 else ""
@@ -192,6 +193,9 @@ def _line(similar: Sequence[Condition], links: Links) -> str:
         subject, remedy = escaped(first.subject), remedy.format(_block(first.subject, links))
     else:
         subject = linked(first.subject, links.service(service))
+    if first.kind == "entities unassigned":
+        remedy = unassigned_remedy(status, first.subject, remedy)
+        remedy = remedy[0].upper() + remedy[1:]
     return (
         f"- {first.kind}: **{subject}**{others} since {moment(first.since)}, {brief(first.detail)}. {remedy}."
     )

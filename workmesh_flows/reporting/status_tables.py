@@ -97,7 +97,8 @@ def nodes_table(status: Status) -> pd.DataFrame:
     """One row per node: of the inventory, with an invalid block, or named only by entities.
 
     ``weight`` is the sum of the weights of its entities, ``used`` the largest share of a cap that is in use (None
-    without caps); ``pending`` includes the ``failed`` records that push sends again.
+    without caps). ``pending`` includes the ``failed`` records that the node refused; those that it could not process are in
+    flight.
     """
     named = {node for held in status.held.values() for node in held if node is not None}
     names = sorted(named | set(status.inventory.nodes) | set(status.inventory.problems))

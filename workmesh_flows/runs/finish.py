@@ -24,6 +24,7 @@ from workmesh_flows.operations.delivery.replay import list_refused
 from workmesh_flows.operations.status import Status, read_status
 from workmesh_flows.planning.refusals import RefusalState
 from workmesh_flows.reporting.content_digest import StatusContent
+from workmesh_flows.reporting.unassigned import unassigned_remedy
 from workmesh_flows.runs.conditions import report_conditions
 from workmesh_flows.runs.failure_message import failure_message
 from workmesh_flows.runs.lane_tables import doubtful_nodes, lane_tables
@@ -113,10 +114,11 @@ def _warn_of_unassigned(status: Status, result: RunResult) -> None:
         pending = sum(c.pending for c in status.counts if c.service == service and c.owned and c.node is None)
         if pending:
             get_run_logger().warning(
-                "%s of %s cannot be sent, their entities have no node: %s",
+                "%s of %s cannot be sent, %s no node: %s",
                 counted(pending, "record"),
                 service,
-                remedy,
+                "its entity has" if pending == 1 else "their entities have",
+                unassigned_remedy(status, service, remedy),
             )
 
 
