@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from workmesh_flows.errors import NodeMisconfigured
+from workmesh_flows.errors import NodeMisconfigured, UnreadableAnswer
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import InstrumentedAttribute
@@ -20,6 +20,13 @@ NO_REASON = "the node gives no reason"
 
 BATCH = 500
 """Default number of records in one request."""
+
+
+class UnreadableResult(str):
+    """Why there is no readable result of a record, where the node has not stated itself that it failed."""
+
+    __slots__ = ()
+
 
 Values: TypeAlias = Mapping[str, Any]
 """Values to write into the columns of a record, by attribute name."""
@@ -98,13 +105,19 @@ class Get:
     def __call__(self, records: Sequence[Any], node: NodeClient) -> dict[str, Values | str]:
         """Return the results of these records, given by id; a null result is treated as missing."""
         value = node.post(self.path, {"ids": list(records)})
-        answers = value if isinstance(value, dict) else {}
+        if value and not isinstance(
+            value, dict
+        ):  # an empty text or list is an empty object of other languages
+            raise UnreadableAnswer(f"{self.path} returns results as a {type(value).__name__}, not by id")
+        answers = value or {}
         return {str(key): self._values(result) for key, result in answers.items() if result is not None}
 
     def _values(self, result: Any) -> Values | str:  # noqa: ANN401 - any JSON
         if isinstance(result, dict):
             return {column.key: result[key] for key, column in self.into.items() if key in result}
-        return str(result) or NO_REASON
+        if isinstance(result, str):
+            return result or NO_REASON
+        return UnreadableResult(f"the result is {str(result)[:80]}, which is neither an object nor a reason")
 
 
 def get(path: str, into: Mapping[str, InstrumentedAttribute[Any]], *, batch_size: int = BATCH) -> Get:

@@ -31,6 +31,7 @@ from workmesh_flows.operations.delivery.latest_processed import (
 from workmesh_flows.operations.delivery.missing import handle_missing
 from workmesh_flows.operations.delivery.result_requests import ResultRequests
 from workmesh_flows.operations.delivery.results import fetch
+from workmesh_flows.operations.delivery.unreadable_results import UnreadableResults
 from workmesh_flows.planning.bisection import Unreadable
 
 
@@ -77,7 +78,8 @@ def collect_processed(  # noqa: PLR0913, PLR0917 - each is one fact of the run
     with reading_pullable(context.engine, tables, context.node.name) as reader:
         client.before_request = reader.transactions.end
         requests = ResultRequests(context, tables, lease, clock, client)
-        collection = _Collection(context, tables, lease, clock, requests, tally)
+        unreadable = UnreadableResults(context, tables)
+        collection = _Collection(context, tables, lease, clock, requests, tally, unreadable)
         ask = partial(collection.collect, certain=False) if by_id else None
         latest, before = ask_latest(client, tables), lease.latest
         save_recovery(context.engine, lease)
@@ -137,10 +139,16 @@ class _Collection:
     clock: Clock
     requests: ResultRequests
     tally: Tally
+    unreadable: UnreadableResults
 
     def finish(self) -> None:
-        """Write the records as failed for which the node does not answer, although it answers for others."""
-        if failed := self.requests.finish():
+        """Write the records as failed for which the node does not answer, or not readably, although it does for others.
+
+        Raises NodeUnavailable where it is probably the node's fault.
+        """
+        lost = self.requests.finish()
+        self.unreadable.require_readable()
+        if failed := lost | self.unreadable.release():
             reasons = {record_id: self.requests.client.scrub(reason) for record_id, reason in failed.items()}
             flag_pulled(self.context.engine, self.lease, self.tables, reasons, self.clock())
             self.tally.undecided -= len(reasons)
@@ -167,13 +175,17 @@ class _Collection:
         self.lease.check(self.context.engine, self.clock, self.context.limits.lease_seconds)
         readable = [item for item in batch if type(item.record) is not Unreadable]
         results = fetch(self.requests, readable, certain=certain) if readable else {}
+        if certain:
+            self.tally.selected += len(batch)  # they count also where the node is at fault
+        results = self.unreadable.judge(readable, results, certain=certain)
         results |= {item.id: item.record.reason for item in batch if type(item.record) is Unreadable}
-        selected = len(batch) if certain else len(results)
-        self.tally.selected += selected
+        if certain:
+            self.tally.undecided += len(batch) - len(results)
+        else:
+            self.tally.selected += len(results)
         failed = {key: result for key, result in results.items() if isinstance(result, str)}
         if results:
             failed |= flag_pulled(self.context.engine, self.lease, self.tables, results, self.clock())
         self.tally.add_failed(failed)
         self.tally.succeeded += len(results) - len(failed)
-        self.tally.undecided += selected - len(results)
         return len(results)

@@ -13,7 +13,7 @@ from workmesh_flows.adapters.store.lanes import LaneLease
 from workmesh_flows.adapters.store.protocol_tables import PullTables
 from workmesh_flows.adapters.store.pull_flags import failed_results
 from workmesh_flows.adapters.store.record_pages import Page
-from workmesh_flows.domain.calls import Get
+from workmesh_flows.domain.calls import Get, UnreadableResult
 from workmesh_flows.errors import BatchTooLarge, DefinitionError, NodeError, NodeUnavailable, RecordRefused
 from workmesh_flows.operations.delivery.lane_context import LaneContext
 from workmesh_flows.operations.delivery.user_functions import call, matched
@@ -43,7 +43,7 @@ class _PageState:
         """Keep the reason for one record; halve a part of several."""
         too_large = isinstance(refusal, BatchTooLarge)
         if len(part) == 1:
-            self.found[part[0].id] = refusal.reason
+            self.found[part[0].id] = UnreadableResult(refusal.reason)
             self.fits = self.usual if too_large else self.fits  # this result was too large, not the parts
             return
         self.bisection.split(part)

@@ -9,13 +9,15 @@ from sqlalchemy import Dialect
 
 from workmesh_flows.adapters.store.protocol_tables import PullTables
 from workmesh_flows.adapters.store.record_pages import Page
+from workmesh_flows.domain.calls import UnreadableResult
 from workmesh_flows.domain.columns import column_of, first_line, is_column
 from workmesh_flows.operations.delivery.result_requests import ResultRequests
 from workmesh_flows.operations.delivery.result_values import column_converter
 from workmesh_flows.operations.delivery.value_forms import Convert
 
 Result: TypeAlias = Mapping[str, Any] | str | None
-"""Values by attribute name, the reason of a failure, or None where there is nothing to write."""
+"""Values by attribute name, the reason of a failure (an UnreadableResult where the node has stated none), or None where
+there is nothing to write."""
 
 
 def fetch(requests: ResultRequests, page: Page, *, certain: bool) -> dict[Any, Result]:
@@ -29,7 +31,7 @@ def fetch(requests: ResultRequests, page: Page, *, certain: bool) -> dict[Any, R
     results = {record_id: fitting.fit(result) for record_id, result in found.items()}
     # The text comes from a node or a user's function, or quotes one: it may hold the key.
     return {
-        record_id: requests.client.scrub(result) if isinstance(result, str) else result
+        record_id: type(result)(requests.client.scrub(result)) if isinstance(result, str) else result
         for record_id, result in results.items()
     }
 
@@ -47,7 +49,7 @@ class _Fitting:
         if result is None or isinstance(result, str):
             return result
         if not isinstance(result, Mapping):
-            return f"the result is a {type(result).__name__}, not values by column"
+            return UnreadableResult(f"the result is a {type(result).__name__}, not values by column")
         values = {}
         for name, value in result.items():
             key = str(name)
@@ -55,11 +57,11 @@ class _Fitting:
             if convert is None:
                 convert = self._converters[key] = self._converter(key)
             if isinstance(convert, str):
-                return convert
+                return UnreadableResult(convert)
             try:
                 values[key] = convert(value)
             except Exception as error:  # noqa: BLE001 - the value is a node's, and the type may be a user's
-                return f"the result does not fit {key}: {first_line(error)}"
+                return UnreadableResult(f"the result does not fit {key}: {first_line(error)}")
         return values
 
     def _converter(self, key: str) -> Convert | str:
