@@ -59,6 +59,9 @@ SQLITE = {
     "a broken JSON": (JSON(), "'{half'", "JSONDecodeError: "),
     "a broken UUID": (Uuid(), "'no-uuid'", "ValueError: badly formed"),
     "a broken number": (Numeric(10, 2), "'1,50'", "TypeError: "),
+    "bytes in a column of texts": (Text(), "X'ff'", "the column holds bytes, which its type does not have"),
+    "bytes in a column of short texts": (String(50), "X'61'", "the column holds bytes"),
+    "bytes in a column of numbers": (Integer(), "X'ff'", "the column holds bytes"),
     "bytes that are no UTF-8": (Text(), "CAST(X'e9' AS TEXT)", "Could not decode to UTF-8"),
 }
 POSTGRESQL = {

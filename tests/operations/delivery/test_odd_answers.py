@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -184,11 +183,15 @@ def test_a_function_gets_exact_numbers(engine: Engine) -> None:
     assert isinstance(got[0]["short"], float)
 
 
-def test_a_float_column_stores_nan_where_the_database_can(engine: Engine) -> None:
-    with answering(engine, lambda number: b'{"ratio": NaN}', count=1) as node:
-        assert counts(pull(engine, parcel_service(), node.node())) == Counts(pulled=1)
-    ratio = parcels(engine)[1].ratio
-    assert ratio is None if engine.dialect.name == "sqlite" else ratio is not None and math.isnan(ratio)
+@pytest.mark.parametrize("number", [b"NaN", b"Infinity", b"-Infinity"])
+def test_a_number_that_is_not_finite_is_a_failed_result_on_every_database(
+    engine: Engine, number: bytes
+) -> None:
+    with answering(engine, lambda _: b'{"ratio": ' + number + b"}", count=1) as node:
+        report = pull(engine, parcel_service(), node.node())
+    assert counts(report) == Counts(failed=1)
+    assert list(report.reasons.values()) == ["the result does not fit ratio: it is not a finite number"]
+    assert parcels(engine)[1].ratio is None
 
 
 LONG = b'{"count": 1, "note": "ok", "more": "%s"}' % (b"x" * 1_000)

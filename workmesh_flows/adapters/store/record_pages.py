@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
-from sqlalchemy import Column, Result, Row, Select, select
+from sqlalchemy import Column, Enum, Integer, Numeric, Result, Row, Select, String, inspect, select
+from sqlalchemy.exc import InvalidRequestError
 
 from workmesh_flows.adapters.store.protocol_tables import ProtocolTables
 from workmesh_flows.adapters.store.statements.page_order import Mark, mark
@@ -24,15 +25,34 @@ class RowContent:
         columns = table_of(what).columns if isinstance(what, type) else what.values()
         self.columns: Sequence[Column[Any]] = [*columns]
         self.selected: Sequence[Any] = [what] if isinstance(what, type) else self.columns
+        self._without_bytes = [column for column in self.columns if _holds_no_bytes(column)]
         self._names = [] if isinstance(what, type) else [*what]
 
     def of(self, ids: Sequence[Any]) -> Select[Any]:
         """The statement that reads the rows with these keys: key and content."""
         return select(self.key, *self.selected).where(self.key.in_(ids))
 
-    def rows(self, result: Result[Any]) -> Sequence[Row[Any]]:
-        """The rows of a result; an object whose model loads a collection by a join comes in several, and is one."""
-        return (result.unique() if self.objects else result).all()
+    def rows(self, result: Result[Any], *, begin: int) -> Sequence[Row[Any]]:
+        """The rows of a result; an object whose model loads a collection by a join comes in several, and is one.
+
+        Their content stands at position ``begin``. Raises InvalidRequestError for bytes in a column of texts or numbers:
+        SQLite holds them in any column, and a push would send them as base64.
+        """
+        rows = (result.unique() if self.objects else result).all()
+        if self._without_bytes:
+            for row in rows:
+                if bytes in map(type, vars(row[begin]).values() if self.objects else row):
+                    self._require_no_bytes(row, begin)
+        return rows
+
+    def _require_no_bytes(self, row: Row[Any], begin: int) -> None:
+        values = dict(zip(self.columns, row[begin:], strict=False))
+        if self.objects:
+            attributes = inspect(self.selected[0]).column_attrs
+            values = {each.columns[0]: vars(row[begin]).get(each.key) for each in attributes}
+        for column in self._without_bytes:
+            if type(values.get(column)) is bytes:
+                raise InvalidRequestError("the column holds bytes, which its type does not have")
 
     def record(self, values: Sequence[Any]) -> Any:  # noqa: ANN401 - a dictionary, or a user's object
         """The record of one row's content."""
@@ -44,6 +64,12 @@ class RowContent:
         if self.objects:
             return [Sendable(row[2], row[1], row[owner]) for row in rows]
         return [Sendable(dict(zip(names, row[2:owner], strict=True)), row[1], row[owner]) for row in rows]
+
+
+def _holds_no_bytes(column: Column[Any]) -> bool:
+    """Whether a column has a type of SQLAlchemy for texts or numbers; the type of an enum reads no bytes."""
+    plain = isinstance(column.type, String | Integer | Numeric) and not isinstance(column.type, Enum)
+    return plain and type(column.type).__module__.startswith("sqlalchemy.")
 
 
 class RowLayout:

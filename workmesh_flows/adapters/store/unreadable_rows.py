@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
-from sqlalchemy import Column, Select, String, cast, select, type_coerce
+from sqlalchemy import Column, Select, String, cast, type_coerce
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import Session
 from sqlalchemy.types import NULLTYPE
@@ -41,7 +41,7 @@ def read_page(session: Session, layout: RowLayout, statement: Statement) -> tupl
     """
     try:
         with translated_errors():
-            rows = layout.content.rows(session.execute(statement(layout.columns)))
+            rows = layout.content.rows(session.execute(statement(layout.columns)), begin=2)
             session.commit()
     except StoreUnavailable:
         raise
@@ -143,7 +143,7 @@ def _error_of(
         try:
             with translated_errors():
                 result = scratch.execute(statement)
-                _ = result.all() if content is None else content.rows(result)
+                _ = result.all() if content is None else content.rows(result, begin=1)
         except StoreUnavailable:
             raise
         except Exception as error:
@@ -163,7 +163,8 @@ def _is_about_the_row(error: Exception) -> bool:
 def _reason(session: Session, content: RowContent, key: Any, error: Exception) -> str:  # noqa: ANN401 - any key
     """Names table, column and key, and quotes the first line of the error."""
     for column in content.columns:
-        problem = _error_of(session, select(column).where(content.key == key))
+        alone = RowContent(content.key, {column.key: column})
+        problem = _error_of(session, alone.of([key]), alone)
         if problem is not None:
             return f"{_place(column)} of record {key} cannot be read: {reason_of(problem)}"
     return f"record {key} of {content.key.table} cannot be loaded: {reason_of(error)}"
@@ -174,7 +175,7 @@ def _content(session: Session, content: RowContent, ids: Sequence[Any]) -> dict[
     found: dict[Any, Any] = {}
     for some in in_parts(ids):
         with translated_errors():
-            rows = content.rows(session.execute(content.of(some)))
+            rows = content.rows(session.execute(content.of(some)), begin=1)
             session.commit()
         found.update((row[0], content.record(row[1:])) for row in rows)
     return found

@@ -44,6 +44,7 @@ from workmesh_flows.operations.delivery.value_forms import (
     float_form,
     integer_form,
     parsed,
+    require_finite,
     text_form,
     time_form,
     unchanged,
@@ -100,7 +101,7 @@ def _converter(declared: TypeEngine[Any], dialect: Dialect) -> Convert:  # noqa:
             return text_form(kind, dialect)
     if (stored := getattr(kind, "impl_instance", None)) is not None:
         return _decorated(kind, stored, dialect)
-    return unchanged
+    return require_finite
 
 
 def _enum(kind: EnumType, dialect: Dialect) -> Convert:
@@ -128,9 +129,9 @@ def _enum(kind: EnumType, dialect: Dialect) -> Convert:
 
 
 def _json(value: Any) -> Any:  # noqa: ANN401 - any JSON value
-    """JSON numbers are read as floats, so a decimal is written as one."""
+    """JSON numbers are read as floats, so a decimal is written as one; JSON has no number that is not finite."""
     match value:
-        case Decimal():
+        case Decimal() | float():
             return float_form(value)
         case Mapping():
             return {key: _json(item) for key, item in value.items()}
@@ -172,6 +173,7 @@ def _decorated(kind: Any, stored: TypeEngine[Any], dialect: Dialect) -> Convert:
     length = stored.length if isinstance(stored, String) and not isinstance(stored, Text) else None
 
     def convert(value: Any) -> Any:  # noqa: ANN401 - any value
+        require_finite(value)
         problem = "its type takes no time without an offset"
         for form in forms:
             try:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, time
 from decimal import Decimal
 from functools import cache
-from math import isinf
+from math import isfinite
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -16,6 +16,9 @@ from sqlalchemy import BigInteger, DateTime, Dialect, Integer, Numeric, SmallInt
 
 from workmesh_flows.adapters.store.values import as_utc
 from workmesh_flows.domain.columns import first_line
+
+NOT_FINITE = "it is not a finite number"
+"""The reason for NaN and infinite numbers."""
 
 Convert: TypeAlias = Callable[[Any], Any]
 """Converts a value, JSON or a Python object, to what a column takes; raises ValueError with why it does not fit."""
@@ -80,13 +83,34 @@ def integer_form(kind: Integer, dialect: Dialect) -> Convert:
 
 
 def float_form(value: Any) -> float:  # noqa: ANN401 - any value
-    """Floats; the only numbers that are rounded."""
-    if type(value) is float:
-        return value
-    number = float(value) if isinstance(value, Decimal) else _parse(float, value)
-    if isinf(number) and isinstance(value, int | Decimal) and not Decimal(value).is_infinite():
-        raise ValueError("it is too large")
+    """Finite floats; the only numbers that are rounded."""
+    number: float = (
+        value
+        if type(value) is float
+        else float(value)
+        if isinstance(value, Decimal)
+        else _parse(float, value)
+    )
+    if not isfinite(number):
+        large = isinstance(value, int | Decimal) and Decimal(value).is_finite()
+        raise ValueError("it is too large" if large else NOT_FINITE)
     return number
+
+
+def require_finite(value: Any) -> Any:  # noqa: ANN401 - any value
+    """The value; raises ValueError where it is, or holds, NaN or an infinite number, which few columns can hold."""
+    match value:
+        case float() if not isfinite(value):
+            raise ValueError(NOT_FINITE)
+        case Decimal() if not value.is_finite():
+            raise ValueError(NOT_FINITE)
+        case Mapping():
+            for item in value.values():
+                require_finite(item)
+        case list() | tuple() | set() | frozenset():
+            for item in value:
+                require_finite(item)
+    return value
 
 
 def decimal_form(kind: Numeric[Any], dialect: Dialect) -> Convert:
@@ -102,9 +126,7 @@ def decimal_form(kind: Numeric[Any], dialect: Dialect) -> Convert:
     def convert(value: Any) -> Decimal:  # noqa: ANN401 - any value
         number = as_decimal(value)
         if not number.is_finite():
-            if not postgresql:
-                raise ValueError("it is not a finite number")
-            return number
+            raise ValueError(NOT_FINITE)
         _, digits, exponent = number.as_tuple()
         if number:
             dropped = -int(exponent) - places if places is not None else 0
@@ -128,8 +150,8 @@ def as_decimal(value: Any) -> Decimal:  # noqa: ANN401 - any value
             return value
         case float():
             return Decimal(repr(value))
-        case "NaN" | "Infinity" | "-Infinity":  # as a push sends them
-            return Decimal(value)
+        case "NaN" | "Infinity" | "-Infinity":
+            raise ValueError(NOT_FINITE)
     number: Decimal = _parse(Decimal, value)
     return number
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sqlalchemy import DateTime, Engine, Integer
+from sqlalchemy import DateTime, Engine, Integer, String
 
 from tests.adapters.store.test_unreadable_rows import Fussy, blog, send_object, write
 from tests.support.schema_findings import problems, run
@@ -43,6 +43,14 @@ def test_many_unreadable_records_are_counted_and_three_are_named(engine: Engine)
     (problem,) = problems(engine, Mesh([service]))
     assert problem.count("cannot be read") == 3
     assert problem.endswith("; and 5 more of the sample")
+
+
+def test_bytes_in_a_column_of_texts_are_found(sqlite: Engine) -> None:
+    service, author, post = blog(String(50))
+    write(sqlite, author, post)
+    run(sqlite, "UPDATE post SET odd = X'ff' WHERE id = 3")
+    (problem,) = problems(sqlite, Mesh([service]))
+    assert problem.startswith("post: post.odd of record 3 cannot be read: the column holds bytes")
 
 
 def test_a_date_that_python_cannot_hold_is_found(postgresql: Engine) -> None:
