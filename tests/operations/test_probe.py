@@ -26,19 +26,21 @@ def test_a_real_node_is_reachable_and_returns_its_version(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("answer", "problem"),
+    ("answer", "reachable", "problem"),
     [
-        (failure("Wrong api_key"), "ping.json is refused: Wrong api_key"),
-        (Answer(code=500), "answers 500"),
-        (Answer(code=302, headers={"Location": "/404"}), "redirects to /404"),
-        (Answer(b"<html>"), "is not JSON"),
-        (Answer(raw=b""), ""),
+        (failure("Wrong api_key"), True, "rejects the API key"),
+        (Answer(code=401), True, "rejects the API key"),
+        (Answer(code=404), True, "answers 404"),
+        (Answer(code=302, headers={"Location": "/404"}), True, "redirects to /404"),
+        (Answer(code=500), False, "answers 500"),
+        (Answer(b"<html>"), False, "is not JSON"),
+        (Answer(raw=b""), False, ""),
     ],
 )
-def test_a_failing_node_is_a_result_and_no_error(answer: Answer, problem: str) -> None:
+def test_a_failing_node_is_a_result_and_no_error(answer: Answer, reachable: bool, problem: str) -> None:
     with scripted_node(lambda asked: answer) as node:
         probe = probe_nodes([node.node()])["n1"]
-    assert not probe.reachable
+    assert (probe.reachable, probe.works) == (reachable, False)
     assert problem in probe.problem
     assert probe.problem
 
@@ -49,7 +51,7 @@ def test_a_node_without_a_version_is_still_reachable() -> None:
 
     with scripted_node(script) as node:
         probe = probe_nodes([node.node()])["n1"]
-    assert (probe.reachable, probe.version) == (True, "")
+    assert (probe.reachable, probe.works, probe.version) == (True, True, "")
     assert "answers 404" in probe.problem
 
 

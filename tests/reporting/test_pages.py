@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from workmesh_flows.adapters.store.conditions import Condition
 from workmesh_flows.adapters.store.refused_list import RefusedRecord
 from workmesh_flows.domain.node import Inventory, Node, NodeState
+from workmesh_flows.operations.probe import Probe
 from workmesh_flows.operations.status import Count, Status
 from workmesh_flows.planning.refusals import RefusalState
 from workmesh_flows.reporting.backlog import Backlog
@@ -125,6 +126,15 @@ def test_nodes_with_missing_records_are_listed_with_what_to_do() -> None:
         f"records missing: **[{S}/lead/n1/pull](page/{S})**, the node does not have 2 of the records" in page
     )
     assert "Pull from all nodes; workmesh check lists what is left" in page
+
+
+def test_a_node_that_rejects_the_key_is_not_called_unreachable() -> None:
+    reason = "the node rejects the API key: /api/1.0/ping.json is refused"
+    data = page_data(Condition("node unreachable", "n1", NOW, reason))
+    status = replace(data.status, probes={"n1": Probe(reachable=True, problem=reason)})
+    page = overview_page(replace(data, status=status), Anywhere())
+    assert "node does not work: **n1** since 2026-11-24 12:00:00, the node rejects the API key" in page
+    assert "correct the API key, or host, port and path, in its [block](block/n1)." in page
 
 
 def test_an_unreachable_node_is_listed_once_without_its_lanes() -> None:

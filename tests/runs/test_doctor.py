@@ -114,10 +114,7 @@ def test_each_fault_of_a_node_has_its_own_check_and_remedy(
     }
     assert shown["wrong-key", "API key"] == (
         "problem",
-        (
-            "the node rejects the API key; write the node's key into its block (workmesh-node/wrong-key): "
-            "/api/1.0/ping.json is refused: Wrong api_key"
-        ),
+        "the node rejects the API key: /api/1.0/ping.json is refused: Wrong api_key",
         "write the node's key into its block (field API key)",
     )
     result, detail, to_do = shown["another-service", "services"]

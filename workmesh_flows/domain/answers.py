@@ -58,6 +58,10 @@ _STALE, _TOO_LARGE, _SERVER_ERRORS, _CRASH = 412, 413, 500, 500
 _MOST_DIGITS = 9
 _BLANKS = re.compile(r"[\s\x00-\x1f\x7f]+")
 
+REJECTS_KEY = "the node rejects the API key"
+KEY_ADVICE = "; write the node's key into its block (workmesh-node/{node})"
+"""Follows `REJECTS_KEY` in the reason of an error."""
+
 Scrub: TypeAlias = Callable[[str], str]
 
 
@@ -134,7 +138,7 @@ def refused_without_record(path: str, reason: str, node: str) -> NodeMisconfigur
 
 def rejected_key(node: str, why: str) -> str:
     """The reason of an error about a rejected API key: what to do, then ``why``, the answer."""
-    return f"the node rejects the API key; write the node's key into its block (workmesh-node/{node}): {why}"
+    return f"{REJECTS_KEY}{KEY_ADVICE.format(node=node)}: {why}"
 
 
 def _read_envelope(answer: RawAnswer, path: str, scrub: Scrub) -> Any:  # noqa: ANN401 - any JSON

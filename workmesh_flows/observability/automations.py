@@ -110,7 +110,7 @@ def _automations(block: UUID | None, unreachable_after: float, dead_after: float
         threshold=1,
         within=timedelta(seconds=unreachable_after),
     )
-    text = f"Node unreachable: no run of the last {_spelt(unreachable_after)} could reach it."
+    text = f"Node unreachable: no run of the last {_spelt(unreachable_after)} could reach it, or it rejected their requests."
     yield _automation(
         UNREACHABLE,
         f"{text} Event: workmesh.node.unreachable.{hint}",

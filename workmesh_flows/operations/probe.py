@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Engine
 
-from workmesh_flows.adapters.node_http.client import HttpNodeClient, node_client
+from workmesh_flows.adapters.node_http.client import PING, HttpNodeClient, node_client
 from workmesh_flows.adapters.store.engine import database_clock
 from workmesh_flows.adapters.store.probes import SavedProbe, read_probes, save_probes
 from workmesh_flows.domain.limits import Limits
 from workmesh_flows.domain.node import Node, NodeState
-from workmesh_flows.errors import NodeError, NodeUnavailable
+from workmesh_flows.errors import NodeError, NodeMisconfigured, NodeUnavailable
 
 PROBED_AT_ONCE = 32
 """Nodes that are pinged in parallel."""
@@ -25,13 +25,19 @@ TIMEOUTS = Limits(connect_timeout=2.0, read_timeout=5.0)
 class Probe:
     """The result of a probe: ``version`` is the micro-service's, ``problem`` the reason where a request failed.
 
-    ``workload`` is the length of the node's queue, None where the node does not report it.
+    A node that answers, but rejects the API key or has no ping, is ``reachable`` and does not work. ``workload`` is the
+    length of the node's queue, None where the node does not report it.
     """
 
     reachable: bool
     version: str = ""
     problem: str = ""
     workload: int | None = None
+
+    @property
+    def works(self) -> bool:
+        """Whether the node accepts a ping; a node without a version works."""
+        return self.reachable and PING not in self.problem
 
 
 def probe_nodes(nodes: Iterable[Node], *, limits: Limits = TIMEOUTS) -> dict[str, Probe]:
@@ -85,7 +91,8 @@ def _probe(node: Node, limits: Limits) -> Probe:
             workload = _workload(client)
             version = client.scrub(client.version())
     except NodeError as error:
-        return Probe(reachable, version, error.reason, workload)
+        answered = isinstance(error, NodeMisconfigured) and PING in error.reason
+        return Probe(reachable or answered, version, error.reason, workload)
     except Exception as error:  # noqa: BLE001 - an invalid host name may raise anything
         return Probe(reachable=False, problem=f"its address cannot be used: {type(error).__name__}")
     return Probe(reachable, version, workload=workload)

@@ -24,6 +24,9 @@ REMEDIES = {
     "entities unassigned": "add a node, or raise a cap",
 }
 
+REJECTS = "It answers, but rejects the requests. Its records stay pending: correct the API key, or host, port and path, in its {}"
+"""The remedy for a reachable node that does not work."""
+
 
 def attention_list(
     data: PageData, conditions: Sequence[Condition], links: Links, services: Collection[str]
@@ -189,16 +192,18 @@ def _line(similar: Sequence[Condition], links: Links, status: Status) -> str:
     others = f" and {len(similar) - 1:,} more {OTHERS[first.kind]}" if len(similar) > 1 else ""
     remedy = REMEDIES[first.kind]
     service = service_of(first)
+    kind: str = first.kind
     if service is None:
+        probe = status.probes.get(first.subject)
+        if probe is not None and probe.reachable:
+            kind, remedy = "node does not work", REJECTS
         subject, remedy = escaped(first.subject), remedy.format(_block(first.subject, links))
     else:
         subject = linked(first.subject, links.service(service))
     if first.kind == "entities unassigned":
         remedy = unassigned_remedy(status, first.subject, remedy)
         remedy = remedy[0].upper() + remedy[1:]
-    return (
-        f"- {first.kind}: **{subject}**{others} since {moment(first.since)}, {brief(first.detail)}. {remedy}."
-    )
+    return f"- {kind}: **{subject}**{others} since {moment(first.since)}, {brief(first.detail)}. {remedy}."
 
 
 def _replay(service: str, links: Links) -> str:

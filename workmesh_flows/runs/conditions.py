@@ -107,12 +107,19 @@ def _report_lanes(engine: Engine, result: RunResult, status: Status) -> Conditio
 
 
 def _report_nodes(engine: Engine, status: Status) -> ConditionChanges:
-    """Every node of the inventory was probed: conditions of other nodes are resolved, those nodes were removed."""
-    unreachable = {name: probe.problem for name, probe in status.probes.items() if not probe.reachable}
+    """Every node of the inventory was probed: conditions of other nodes are resolved, those nodes were removed.
+
+    A node that answers, but does not work, has the same condition and events.
+    """
+    unreachable = {name: probe.problem for name, probe in status.probes.items() if not probe.works}
     found = compare_conditions(engine, "node unreachable", unreachable)
     for node, problem, event in _events(found):
         pending = sum(count.pending for count in status.counts if count.node == node)
-        emit(event, f"node/{node}", node=node, payload={"problem": problem, "pending": pending})
+        probe = status.probes.get(node)
+        payload: dict[str, Any] = {"problem": problem, "pending": pending}
+        if node in found.started and probe is not None:
+            payload["reachable"] = probe.reachable
+        emit(event, f"node/{node}", node=node, payload=payload)
     return found
 
 

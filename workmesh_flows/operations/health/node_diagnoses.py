@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
 
+from workmesh_flows.domain.answers import KEY_ADVICE
 from workmesh_flows.domain.limits import Limits
 from workmesh_flows.domain.node import Inventory, Node, NodeState, likely_misspelling
 from workmesh_flows.domain.reports import counted
@@ -108,7 +109,7 @@ def node_diagnoses(
 def _fault(subject: str, fault: Fault, reason: str) -> Diagnosis:
     text = reason.lower()
     if fault is Fault.KEY:
-        detail = reason
+        detail = reason.replace(KEY_ADVICE.format(node=subject.removeprefix("node ")), "")
         return Diagnosis(
             subject, "API key", Result.PROBLEM, detail, "write the node's key into its block (field API key)"
         )
