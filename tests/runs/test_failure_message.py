@@ -28,11 +28,14 @@ def message(*lanes: LaneResult, now: bool = False) -> str:
 
 
 def test_the_message_lists_the_lanes_and_what_is_kept() -> None:
-    behind = LaneResult(Lane("shop", "line", "n1", "push"), "behind", reason="skipped")
+    behind = LaneResult(
+        Lane("shop", "line", "n1", "push"), "behind", reason="skipped: order, which precedes it, is stopped"
+    )
     done = LaneResult(Lane("shop", "order", "n2", "pull"), "done")
     assert message(stopped(), behind, done) == (
         "1 lane failed, 1 skipped:\n"
         "  push of order, node n1: it is so.\n"
+        "  push of line, node n1: skipped: order, which precedes it, is stopped.\n"
         "Total: did a lot. Nothing is lost: records that were not sent stay pending. Fix the cause, then rerun."
     )
     assert "lost: results that were not pulled stay at the node. Fix" in message(stopped("pull"), done)

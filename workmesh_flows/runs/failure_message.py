@@ -15,13 +15,13 @@ KEPT = {
 
 
 def failure_message(result: RunResult) -> str:
-    """Which lanes failed and why, the total of the run, and what to do."""
+    """Which lanes failed or were skipped and why, the total of the run, and what to do."""
     failed = [each for each in result.lanes if each.state == "stopped"]
-    skipped = sum(each.state == "behind" for each in result.lanes)
-    rest = f", {skipped:,} skipped" if skipped else ""
+    skipped = [each for each in result.lanes if each.state == "behind"]
+    rest = f", {len(skipped):,} skipped" if skipped else ""
     reasons = "\n".join(
         f"  {each.lane.direction} of {each.lane.protocol}, node {each.lane.node}: {each.reason.rstrip('.')}."
-        for each in failed
+        for each in [*failed, *skipped]
     )
     kept = ", ".join(KEPT[way] for way in KEPT if any(each.lane.direction == way for each in failed))
     return (

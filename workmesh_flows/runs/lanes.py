@@ -19,7 +19,7 @@ from workmesh_flows.operations.delivery.replay import list_refused
 from workmesh_flows.runs.assign import assign_all
 from workmesh_flows.runs.finish import finish_run
 from workmesh_flows.runs.lane_scheduler import run_lanes
-from workmesh_flows.runs.result import LaneResults, RunResult
+from workmesh_flows.runs.result import LaneResults, RunResult, holders_in_words
 from workmesh_flows.tasks import lanes as tasks
 
 
@@ -130,4 +130,5 @@ def _summary(direction: Direction, results: LaneResults) -> str:
     for state in ("busy", "disabled"):
         if number := sum(lane.state == state for lane in lanes):
             sentence += f", {counted(number, 'lane')} {state}"
+            sentence += holders_in_words(lanes) if state == "busy" else ""
     return sentence + idle_in_words(direction, len(results.idle))

@@ -82,6 +82,12 @@ class RunResult:
     idle: Collection[Lane] = frozenset()
 
 
+def holders_in_words(lanes: Sequence[LaneResult]) -> str:
+    """Who holds the busy lanes and until when, in parentheses; empty if none is busy."""
+    held = by_reason([(each.lane, each.reason) for each in lanes if each.state == "busy"])
+    return f" ({'; '.join(f'{names}: {reason}' for names, reason in held)})" if held else ""
+
+
 def by_reason(reasons: Sequence[tuple[Any, str]]) -> list[tuple[str, str]]:
     """Group entities by reason: for each reason the first entities, as one text, and the reason."""
     grouped: dict[str, list[str]] = {}
