@@ -5,17 +5,21 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 from pathlib import Path
+from sysconfig import get_path
+from traceback import extract_tb
 from typing import TypeVar
 
-from workmesh_flows.errors import ConfigurationError, similar_first
+from workmesh_flows.errors import ConfigurationError, WorkmeshError, similar_first
 
+_FOREIGN = (str(Path(__file__).parent), get_path("stdlib"), "<")
+"""How the names of files begin in which an error of a user's module is raised, but not caused."""
 T = TypeVar("T")
 
 
 def load_reference(reference: str, kind: type[T]) -> T:
     """Load the object of type ``kind`` that ``module:attribute`` names; the working directory is searched too.
 
-    Raises ConfigurationError with the part that is wrong. Errors raised by the module itself are passed on.
+    Raises ConfigurationError with the part that is wrong, or with the line at which the module itself raised an error.
     """
     word = kind.__name__
     module_name, _, attribute = reference.partition(":")
@@ -50,3 +54,22 @@ def _module(name: str) -> object:
             ) from error
         why = f"{missing} is not installed" if missing else str(error)
         raise ConfigurationError(f"module {name} cannot be imported: {why}") from error
+    except WorkmeshError:
+        raise  # a wrong declaration: its text says what to correct
+    except Exception as error:
+        where = _raised_in(error)
+        raise ConfigurationError(
+            f"module {name} cannot be imported: {type(error).__name__}: {error}{where}"
+        ) from error
+
+
+def _raised_in(error: Exception) -> str:
+    """File and line of the user's code at which an import failed, in parentheses: the last outside of packages."""
+    if isinstance(error, SyntaxError):
+        return ""  # its text has both
+    frames = [
+        frame
+        for frame in extract_tb(error.__traceback__)
+        if not frame.filename.startswith(_FOREIGN) and "site-packages" not in Path(frame.filename).parts
+    ]
+    return f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from workmesh_flows import Mesh
-from workmesh_flows.errors import ConfigurationError
+from workmesh_flows.errors import ConfigurationError, DefinitionError
 from workmesh_flows.references import load_reference
 
 
@@ -23,7 +23,6 @@ def saas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (package / "mesh.py").write_text("from workmesh_flows import Mesh\nother = mesh = Mesh([])\nnumber = 5\n")
     (package / "lacking.py").write_text("import reference_that_is_not_there\n")
     (package / "nameless.py").write_text("raise ModuleNotFoundError('get the other package')\n")
-    (package / "broken.py").write_text("1 / 0\n")
     return tmp_path
 
 
@@ -88,6 +87,34 @@ def test_the_error_of_a_missing_module_says_where_it_was_searched(saas: Path, mo
     assert str(caught.value) == f"there is no module {module} in {saas} or on the Python path"
 
 
-def test_an_error_raised_by_the_module_is_not_caught(saas: Path) -> None:
-    with pytest.raises(ZeroDivisionError):
-        load_reference("reference_saas.broken:mesh", Mesh)
+@pytest.mark.parametrize(
+    ("source", "problem"),
+    [
+        pytest.param("1 / 0\n", "ZeroDivisionError: division by zero ({0}, line 1)", id="in the module"),
+        pytest.param(
+            "import json\n\njson.loads('oops')\n",
+            "JSONDecodeError: Expecting value: line 1 column 1 (char 0) ({0}, line 3)",
+            id="in the standard library",
+        ),
+        pytest.param(
+            "from sqlalchemy import create_engine\ncreate_engine('oops')\n",
+            "ArgumentError: Could not parse SQLAlchemy URL from given URL string ({0}, line 2)",
+            id="in a package",
+        ),
+        pytest.param("x = (\n", "SyntaxError: '(' was never closed (broken.py, line 1)", id="a syntax error"),
+    ],
+)
+def test_an_error_of_the_module_itself_is_named_with_file_and_line(
+    saas: Path, source: str, problem: str
+) -> None:
+    file = saas / "broken.py"
+    file.write_text(source)
+    with pytest.raises(ConfigurationError) as caught:
+        load_reference("broken:mesh", Mesh)
+    assert str(caught.value) == f"module broken cannot be imported: {problem.format(file)}"
+
+
+def test_a_wrong_declaration_keeps_its_own_error(saas: Path) -> None:
+    (saas / "declared.py").write_text("from workmesh_flows import Mesh\nmesh = Mesh([5])\n")
+    with pytest.raises(DefinitionError):
+        load_reference("declared:mesh", Mesh)

@@ -28,7 +28,10 @@ def mesh_of(reference: str | None) -> Mesh:
     from workmesh_flows.settings import PREFIX
 
     if (mesh := mesh_if_named(reference)) is None:
-        raise ConfigurationError(f"no mesh is named: give --mesh module:attribute, or set {PREFIX}MESH")
+        raise ConfigurationError(
+            f"no mesh is named: give --mesh module:attribute, set {PREFIX}MESH, or run workmesh in the folder of the "
+            "prefect.toml that names it (mesh under [integrations.workmesh])"
+        )
     return mesh
 
 
