@@ -141,21 +141,31 @@ def process_queue(node: Node) -> int:
 
 
 @pytest.mark.parametrize(
-    "answer",
+    ("answer", "warning"),
     [
-        pytest.param(Answer(b"", code=404), id="404"),
-        pytest.param(Answer(b"", code=302, headers={"Location": "/404"}), id="redirect"),
-        pytest.param(Answer(b"", code=302, headers={"Location": "/500"}), id="redirect to the error page"),
-        pytest.param(failure("no such access point"), id="refusal"),
-        pytest.param(Answer(b"<html>", code=200), id="no JSON"),
-        pytest.param(Answer(b"", code=501), id="not implemented"),
-        pytest.param(Answer(raw=b""), id="closed connection"),
-        pytest.param(success(""), id="no list"),
-        pytest.param(success({"failed": "many"}), id="something else"),
-        pytest.param(success({"failed": [None, 7, {}, {"id": None}, {"id": 1.5}]}), id="no entries"),
+        pytest.param(Answer(b"", code=404), "", id="404"),
+        pytest.param(Answer(b"", code=302, headers={"Location": "/404"}), "", id="redirect"),
+        pytest.param(
+            Answer(b"", code=302, headers={"Location": "/500"}),
+            "its error page",
+            id="redirect to the error page",
+        ),
+        pytest.param(failure("no such access point"), "", id="refusal"),
+        pytest.param(Answer(b"<html>", code=200), "is not JSON", id="no JSON"),
+        pytest.param(Answer(b"", code=501), "", id="not implemented"),
+        pytest.param(Answer(raw=b""), "", id="closed connection"),
+        pytest.param(success(""), "", id="no list"),
+        pytest.param(success({"failed": "many"}), "without a list of failures", id="something else"),
+        pytest.param(
+            success({"failed": [None, 7, {}, {"id": None}, {"id": [1]}]}),
+            "5 of 5 entries have no id, for example None",
+            id="no entries",
+        ),
     ],
 )
-def test_a_node_that_lists_no_failures_is_no_problem(engine: Engine, answer: Answer) -> None:
+def test_a_node_that_lists_no_failures_is_no_problem_and_rubbish_is_logged_once(
+    engine: Engine, answer: Answer, warning: str, caplog: pytest.LogCaptureFixture
+) -> None:
     service = push_only()
     with failing(engine, 3, service=service) as node:
         node.script = lambda asked: answer if asked.path == FAILED else success()
@@ -163,6 +173,9 @@ def test_a_node_that_lists_no_failures_is_no_problem(engine: Engine, answer: Ans
         assert lane_row(engine, "pull").failures == 0
     assert refused_records(engine) == {}
     assert status_of(engine, service).processed == 3
+    logged = [one.getMessage() for one in caplog.records if "cannot be read" in one.getMessage()]
+    assert len(logged) == bool(warning)
+    assert all(one.startswith("the failures that node n1 lists under") and warning in one for one in logged)
 
 
 def test_a_node_that_is_down_stops_the_lane(engine: Engine) -> None:

@@ -102,8 +102,11 @@ def _ask(client: HttpNodeClient, path: str, mark: str | None) -> tuple[dict[Any,
     """A page of failures, as reasons by id, and the mark behind it; None where the node offers none."""
     try:
         value = client.post(path, {"after": mark})
-    except (NodeMisconfigured, RecordRefused, RequestCrashed, UnreadableAnswer, BatchTooLarge) as error:
+    except (NodeMisconfigured, RecordRefused) as error:  # it has no such endpoint
         logger.debug("node %s does not list failures: %s", client.name, error)
+        return None
+    except (RequestCrashed, UnreadableAnswer, BatchTooLarge) as error:
+        _warn(client, path, client.scrub(error.reason))
         return None
     except NodeUnavailable as error:
         if error.retry_at is not None:
@@ -112,12 +115,28 @@ def _ask(client: HttpNodeClient, path: str, mark: str | None) -> tuple[dict[Any,
         return None
     entries = value.get("failed") if isinstance(value, Mapping) else None
     if not isinstance(entries, list):
+        if value:  # some nodes answer every path with an empty success
+            _warn(
+                client, path, f"{path} answers {client.scrub(repr(value))[:80]}, without a list of failures"
+            )
         return None
     reasons = {
         entry["id"]: client.scrub(str(entry.get("reason") or "")) or NO_REASON
         for entry in entries
-        if isinstance(entry, Mapping) and isinstance(entry.get("id"), str | int)
+        if _has_id(entry)
     }
+    if odd := [entry for entry in entries if not _has_id(entry)]:
+        shown = client.scrub(repr(odd[0]))[:80]
+        _warn(client, path, f"{len(odd):,} of {len(entries):,} entries have no id, for example {shown}")
     following = value.get("next")
     is_mark = isinstance(following, str) and 0 < len(following) <= NAME_LENGTH
     return reasons, following if is_mark else None
+
+
+def _has_id(entry: Any) -> bool:  # noqa: ANN401 - any JSON
+    return isinstance(entry, Mapping) and isinstance(entry.get("id"), str | int)
+
+
+def _warn(client: HttpNodeClient, path: str, reason: str) -> None:
+    """Log why the failures of a node are not known; a pull does not fail for it."""
+    logger.warning("the failures that node %s lists under %s cannot be read: %s", client.name, path, reason)
