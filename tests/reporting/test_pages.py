@@ -81,7 +81,7 @@ def test_a_service_page_shows_its_figures_lanes_refused_records_runs_and_forms()
     assert "| 2 | 9 | 2 | 4 | 1 | 2 | 3 |" in page
     assert f"Run: [scoring-push](form/{S})" in page
     assert "| lead | [n1](block/n1) | push | open | 4 | 1,234 | 1 | 12:00:00 |" in page
-    assert "| parked | no good | 5 | 2 | 12:00:00 | n1 | lead | 17 |" in page
+    assert "| parked | no good | 5 | 2 | 2026-11-24 12:00:00 | n1 | lead | 3 | 17 |" in page
     assert f"| [push {S}](run/1) | Failed | 12:00:00 | 1 lane stopped |" in page
     assert page.count(PICTURE) == 2, "the backlog over time, and the load"
 
@@ -198,7 +198,7 @@ def test_a_long_list_of_failed_records_says_how_many_there_are() -> None:
     page = service_page(S, replace(data, refused=failed), Anywhere())
     assert page.count("| failed | no good | ") == 50
     assert page.count("The first 50 of 300 are shown.") == 1
-    assert "count failed ones as in flight, too" in page
+    assert "count failed records as in flight" in page
 
 
 def test_a_long_reason_is_cut() -> None:
@@ -239,7 +239,7 @@ def test_the_reason_a_node_gives_is_escaped_in_its_cell(reason: str) -> None:
     assert "<script>" not in html
     assert 'href="javascript' not in html
     row = next(line for line in page.splitlines() if line.startswith("| parked |"))
-    assert row.replace("\\|", "").count("|") == 9, "eight cells"
+    assert row.replace("\\|", "").count("|") == 10, "nine cells"
     text = html.replace("&lt;", "<").replace("&gt;", ">")
     assert " ".join(reason.split()) in text
 

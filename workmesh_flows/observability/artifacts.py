@@ -133,8 +133,8 @@ def _create_refused(records: Sequence[RefusedRecord]) -> None:
         description=(
             "**Refused and failed records.** `retrying` are sent again by the next push; `parked` and `blocking` "
             "wait for your decision: fix them and run `replay`, or skip them; `skipped` are not sent any more. "
-            "Nodes could not process `failed` ones: fix the micro-service or the record and run `replay` with "
-            "`failed`; `replayed` are sent again by the next push. `waiting` is the number of records that wait "
+            "`failed` were accepted by their node, which could not process them: fix the micro-service or the record and "
+            "run `replay` with `failed`; `replayed` are sent again by the next push. `waiting` is the number of records that wait "
             f"behind each.{shown}"
         ),
     )

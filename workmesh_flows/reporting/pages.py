@@ -136,9 +136,10 @@ def _refused(name: str, data: PageData) -> Iterable[str]:
             brief(r.reason),
             r.attempts,
             r.waiting,
-            _this_day(r.since, data.now),
+            r.since,
             r.node,
             r.protocol,
+            r.entity,
             r.record,
         )
         for r in shown[:ROWS]
@@ -147,11 +148,11 @@ def _refused(name: str, data: PageData) -> Iterable[str]:
         yield "## Refused and failed records"
         yield (
             "The next push sends retrying and replayed records again; parked and blocking ones wait for your "
-            "decision. Nodes could not process failed ones: run replay with `failed` after a fix. The figures above "
-            "count failed ones as in flight, too, and all others as pending. Skipped records are not listed here, but "
-            "by `workmesh failed`."
+            "decision. Failed records were accepted by their node, which could not process them: fix the cause, then run "
+            "replay with `failed`. The figures above also count failed records as in flight, and the others as pending. "
+            "`workmesh failed` lists the skipped records, too."
         )
-        columns = ("state", "reason", "attempts", "waiting", "since", "node", "protocol", "record")
+        columns = ("state", "reason", "attempts", "waiting", "since", "node", "protocol", "entity", "record")
         yield table(columns, rows, total=len(shown))
 
 

@@ -66,7 +66,7 @@ def refused_records(engine: Engine, tables: PushTables) -> list[RefusedRecord]:
             return lanes[row.node] - 1
         return int(pending.get(row.owner, 0)) - refused[row.owner]
 
-    return [
+    found = [
         RefusedRecord(
             row.service,
             row.protocol,
@@ -81,6 +81,9 @@ def refused_records(engine: Engine, tables: PushTables) -> list[RefusedRecord]:
         )
         for row in rows
     ]
+    if all(one.record.isdecimal() for one in found):  # the database sorts ids as text: 100 before 25
+        found.sort(key=lambda one: (one.since, int(one.record)))
+    return found
 
 
 def _as_shown(column: Column[Any], stored: str) -> str:
