@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 class WorkmeshError(Exception):
     """Root of all errors that this package raises on purpose.
 
-    `report`: the partial report of the lane that this error stopped.
+    `report`: the partial report of the lane that this error stopped; of RunFailed, the result of the run.
     """
 
     report: object | None = None

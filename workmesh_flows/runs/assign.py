@@ -10,11 +10,11 @@ from prefect import get_run_logger
 from workmesh_flows.domain.node import Excluded
 from workmesh_flows.domain.reports import AssignReport, MoveReport, counted, excluded_in_words
 from workmesh_flows.domain.service import Mesh
-from workmesh_flows.errors import ConfigurationError, NoCapacity, RunFailed
+from workmesh_flows.errors import ConfigurationError, NoCapacity
 from workmesh_flows.observability.best_effort import best_effort
 from workmesh_flows.observability.plan_artifacts import publish_assignment, publish_moves
 from workmesh_flows.runs.finish import finish_run
-from workmesh_flows.runs.result import RunResult, by_reason
+from workmesh_flows.runs.result import PlannedAssignment, RunResult, by_reason, failed_run
 from workmesh_flows.tasks import assignment as tasks
 from workmesh_flows.tasks import moves as move_tasks
 from workmesh_flows.tasks import nodes as node_tasks
@@ -49,13 +49,15 @@ def assign(mesh: Mesh, name: str, request: AssignRequest) -> RunResult:
     if request.dry_run:
         excluded = excluded_targets(mesh, [name], force=request.force)
         plan = tasks.plan_assign(mesh, name, request.limit, excluded)
-        note = excluded_in_words({node: reasons[name] for node, reasons in excluded.items()})
+        left_out = {node: reasons[name] for node, reasons in excluded.items()}
+        note = excluded_in_words(left_out)
         publish_assignment(name, plan, note)
-        return RunResult(f"dry run, nothing was assigned: {plan}{note}")
+        planned = PlannedAssignment(name, plan, left_out)
+        return RunResult(f"dry run, nothing was assigned: {plan}{note}", planned=planned)
     if request.entities:
         return finish_run(mesh, _assign_named(mesh, name, request), name)
     report = assign_all(mesh, name, request.limit, force=request.force)
-    return finish_run(mesh, RunResult(str(report), assigned=report, assigning=request.limit is None), name)
+    return finish_run(mesh, RunResult(str(report), assigned=[report], assigning=request.limit is None), name)
 
 
 def assign_mesh(mesh: Mesh, *, force: bool = False) -> RunResult:
@@ -68,7 +70,7 @@ def assign_mesh(mesh: Mesh, *, force: bool = False) -> RunResult:
     for name, report in reports.items():
         _log(name, report)
     summary = "; ".join(f"{name}: {report}" for name, report in reports.items())
-    return finish_run(mesh, RunResult(summary, assigning=True))
+    return finish_run(mesh, RunResult(summary, assigned=list(reports.values()), assigning=True))
 
 
 def assign_all(mesh: Mesh, name: str, limit: int | None = None, *, force: bool = False) -> AssignReport:
@@ -101,7 +103,7 @@ def _assign_named(mesh: Mesh, name: str, request: AssignRequest) -> RunResult:
 
     Raises RunFailed after the last entity if one of them could not be assigned.
     """
-    done, failed, moves = [], [], []
+    done, failed, moves, placed = [], [], [], []
     targets = request.reassign or not request.repush  # data that is only sent again stays at its node
     check = targets and not request.force
     excluded: Excluded = node_tasks.check_targets(mesh, [name]) if check else {}
@@ -114,15 +116,17 @@ def _assign_named(mesh: Mesh, name: str, request: AssignRequest) -> RunResult:
                 done.append(_summary(entity, moves[-1]))
             else:
                 node = tasks.assign_one(mesh, name, entity, excluded)
+                placed.append((entity, node))
                 done.append(f"entity {entity} is assigned to {node}")
         except NoCapacity as error:
             failed.append(str(error))
     if moves:
         with best_effort("the hand-overs"):
             publish_moves(moves)
+    result = RunResult("; ".join([*done, *failed]), placed=placed, moves=moves)
     if failed:
-        raise RunFailed("; ".join([*done, *failed]))
-    return RunResult("; ".join(done), moves=moves)
+        raise failed_run(result.message, result)
+    return result
 
 
 def _summary(entity: str, report: MoveReport) -> str:

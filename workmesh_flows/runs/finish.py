@@ -13,7 +13,6 @@ from workmesh_flows.adapters.store.refused_list import RefusedRecord
 from workmesh_flows.domain.lane import Lane
 from workmesh_flows.domain.reports import counted
 from workmesh_flows.domain.service import Mesh
-from workmesh_flows.errors import RunFailed
 from workmesh_flows.inventory.documents import recent_inventory
 from workmesh_flows.mesh_database import mesh_engine
 from workmesh_flows.observability.artifacts import publish_pages, publish_refused, publish_status
@@ -28,7 +27,7 @@ from workmesh_flows.reporting.unassigned import unassigned_remedy
 from workmesh_flows.runs.conditions import report_conditions
 from workmesh_flows.runs.failure_message import failure_message
 from workmesh_flows.runs.lane_tables import doubtful_nodes, lane_tables
-from workmesh_flows.runs.result import RunResult
+from workmesh_flows.runs.result import RunResult, failed_run
 from workmesh_flows.tasks.nodes import latest_probes
 
 
@@ -48,7 +47,7 @@ def finish_run(mesh: Mesh, result: RunResult, service: str | None = None) -> Run
         refused = _publish(mesh, result, service)
         result = replace(result, message=result.message + _waiting_behind(mesh, result, refused))
     if any(lane.state == "stopped" for lane in result.lanes):
-        raise RunFailed(failure_message(result))
+        raise failed_run(failure_message(result), result)
     get_run_logger().info("%s", result.message)
     return result
 
@@ -107,7 +106,7 @@ def _waiting_behind(mesh: Mesh, result: RunResult, refused: Sequence[RefusedReco
 
 def _warn_of_unassigned(status: Status, result: RunResult) -> None:
     """Warn of pending records that no run can send because their entities have no node."""
-    assigned_all = result.assigning or (result.assigned is not None and result.assigned.unassigned)
+    assigned_all = result.assigning or any(report.unassigned for report in result.assigned)
     remedy = "add a node, or raise a cap" if assigned_all else "run assign"
     of_run = {lane.service for lane in (*(each.lane for each in result.lanes), *result.idle)}
     for service in sorted(of_run or set(status.held)):

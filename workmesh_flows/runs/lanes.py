@@ -66,7 +66,7 @@ def sync(mesh: Mesh, name: str, selection: LaneSelection, limits: RunLimits) -> 
         pulled = _pull(mesh, name, selection)
         summaries = [str(assigned), _summary("push", pushed), _summary("pull", pulled)]
         result = _result(summaries, [pushed, pulled], selection)
-        return finish_run(mesh, replace(result, assigned=assigned, assigning=True), name)
+        return finish_run(mesh, replace(result, assigned=[assigned], assigning=True), name)
 
 
 def replay(mesh: Mesh, name: str, request: ReplayRequest) -> RunResult:

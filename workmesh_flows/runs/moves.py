@@ -10,7 +10,7 @@ from prefect import get_run_logger
 from workmesh_flows.domain.node import Excluded, Inventory, NodeState
 from workmesh_flows.domain.reports import counted, excluded_in_words, first_reason
 from workmesh_flows.domain.service import Mesh
-from workmesh_flows.errors import ConfigurationError, RunFailed, UnknownName
+from workmesh_flows.errors import ConfigurationError, UnknownName
 from workmesh_flows.inventory.documents import load_inventory
 from workmesh_flows.observability.best_effort import best_effort
 from workmesh_flows.observability.plan_artifacts import publish_moves, publish_plans
@@ -19,7 +19,7 @@ from workmesh_flows.operations.moves.plan import DrainRequest, RebalanceRequest
 from workmesh_flows.planning.rebalance.plan import PINNED
 from workmesh_flows.planning.stored_plan import StoredPlan
 from workmesh_flows.runs.finish import finish_run
-from workmesh_flows.runs.result import RunResult, by_reason
+from workmesh_flows.runs.result import RunResult, by_reason, failed_run
 from workmesh_flows.runs.saved_plan import apply_saved_plan
 from workmesh_flows.tasks import moves as tasks
 from workmesh_flows.tasks import nodes as node_tasks
@@ -81,8 +81,8 @@ def drain(mesh: Mesh, request: DrainRequest, plan_id: str, options: MoveOptions)
         for node in request.nodes:
             if node in inventory.nodes and inventory.nodes[node].state is not NodeState.DISABLED:
                 tasks.set_state(node, NodeState.DRAINING.value)
-    warning = f"; the drain would be refused: {refusal}; add a node, or drain fewer nodes" if refusal else ""
-    return _run_plans(mesh, plans, options, excluded, warning=warning)
+    refusal = f"the drain would be refused: {refusal}; add a node, or drain fewer nodes" if refusal else ""
+    return _run_plans(mesh, plans, options, excluded, refusal=refusal)
 
 
 def _excluded_targets(
@@ -131,11 +131,11 @@ def _run_plans(  # noqa: PLR0913, PLR0917 - what a run of moves is about
     options: MoveOptions,
     excluded: Excluded,
     service: str | None = None,
-    warning: str = "",
+    refusal: str = "",
 ) -> RunResult:
     """Show each plan when it is made; unless the run is dry, apply it before the next plan is made.
 
-    ``warning`` ends the summary of a dry run.
+    ``refusal`` ends the summary of a dry run: why the plans would not be applied.
     """
     plans: list[StoredPlan] = []
     moves = MovesMade()
@@ -151,7 +151,8 @@ def _run_plans(  # noqa: PLR0913, PLR0917 - what a run of moves is about
             moves.add(apply_saved_plan(mesh, plan, excluded, repush=options.repush))
     if options.dry_run:
         listed = "; ".join(str(plan) for plan in plans)
-        return RunResult(f"dry run, nothing was moved: {listed}{warning}", plans=plans)
+        warning = f"; {refusal}" if refusal else ""
+        return RunResult(f"dry run, nothing was moved: {listed}{warning}", plans=plans, refusal=refusal)
     summary = _summary(plans, moves)
     with best_effort("what became of the plans"):
         publish_plans(plans, f"Applied: {summary}.")
@@ -159,10 +160,11 @@ def _run_plans(  # noqa: PLR0913, PLR0917 - what a run of moves is about
     result = finish_run(mesh, RunResult(summary, plans=plans, moves=moves.reports), service)
     if problems := moves.problems + _not_drained(plans):
         lines = "\n".join(f"  {problem}" for problem in problems)
-        raise RunFailed(
+        message = (
             f"{result.message}; not all entities could be moved:\n{lines}\n"
             "Nothing is lost: each entity is assigned to one node. Fix the cause, then rerun."
         )
+        raise failed_run(message, result)
     return result
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
 from workmesh_flows.adapters.store.refused_list import RefusedRecord
 from workmesh_flows.domain.lane import Lane
 from workmesh_flows.domain.reports import NAMED, AssignReport, MoveReport, PullReport, PushReport
+from workmesh_flows.errors import RunFailed
+from workmesh_flows.planning.assignment.plan import AssignmentPlan
 from workmesh_flows.planning.stored_plan import StoredPlan
 
 LaneState: TypeAlias = Literal["done", "busy", "stopped", "behind", "disabled"]
@@ -63,23 +65,44 @@ class LaneResults:
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedAssignment:
+    """The plan of a dry run for one service; ``excluded`` are the nodes that would get no entities, with the reason."""
+
+    service: str
+    plan: AssignmentPlan
+    excluded: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class RunResult:
     """What a run did: ``message`` is its summary in one sentence, the other fields have the figures.
 
+    ``assigned`` has a report of each service whose entities were assigned, ``planned`` what a dry run would assign, and
+    ``placed`` the node of each entity that the run was to assign by name.
     ``assigning``: the run tried to assign all entities without a node. ``now``: it ended the pauses of its lanes.
     ``decided``: the refused records as they were before the run decided about some of them. ``idle`` are the selected
-    lanes that had nothing to do.
+    lanes that had nothing to do. ``refusal``: why the plans of a dry run would not be applied.
     """
 
     message: str
     lanes: Sequence[LaneResult] = ()
-    assigned: AssignReport | None = None
+    assigned: Sequence[AssignReport] = ()
+    planned: PlannedAssignment | None = None
+    placed: Sequence[tuple[str, str]] = ()
     plans: Sequence[StoredPlan] = ()
     moves: Sequence[MoveReport] = ()
     assigning: bool = False
     now: bool = False
     decided: Sequence[RefusedRecord] = ()
     idle: Collection[Lane] = frozenset()
+    refusal: str = ""
+
+
+def failed_run(message: str, result: RunResult) -> RunFailed:
+    """The error of a run that did only a part; ``result`` is that part."""
+    error = RunFailed(message)
+    error.report = result
+    return error
 
 
 def holders_in_words(lanes: Sequence[LaneResult]) -> str:
