@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from workmesh_flows.reporting.terminal import PLAIN_WIDTH, as_table, console
+from workmesh_flows.reporting.terminal import as_table, console, print_whole
 
 KEY = "0b7f3a52-6f0c-4a7e-9d3c-111122223333"
 FRAME = pd.DataFrame(
@@ -24,7 +24,7 @@ FRAME = pd.DataFrame(
 def shown(frame: pd.DataFrame, width: int) -> list[str]:
     terminal = Console(width=width, force_terminal=False)
     with terminal.capture() as captured:
-        terminal.print(as_table("Things", frame))
+        print_whole(terminal, as_table("Things", frame))
     return [line.rstrip() for line in captured.get().splitlines()]
 
 
@@ -74,8 +74,25 @@ def test_rows_whose_columns_do_not_fit_are_blocks_without_empty_cells(width: int
     ]
 
 
-def test_the_console_is_as_wide_as_columns_says(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("width", [20, 60, 84, 200])
+@pytest.mark.parametrize(
+    "key", ["k" * 150, "0b7f-" * 30, "界" * 70], ids=["letters", "hyphens", "wide letters"]
+)
+def test_an_id_is_never_broken_over_lines(key: str, width: int) -> None:
+    frame = pd.DataFrame([[key, "a longer text about it"], ["2", "short"]], columns=["record", "reason"])
+    assert sum(key in line for line in shown(frame, width)) == 1
+
+
+def test_a_pipe_gets_one_line_a_row_whatever_its_length(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)
-    assert console().width == PLAIN_WIDTH
+    reason = "its address is not one\nand " + "so on " * 300
+    frame = pd.DataFrame([["1", reason]], columns=["record", "reason"])
+    print_whole(console(), as_table("Things", frame))
+    assert capsys.readouterr().out.splitlines()[3].split() == ["1", *reason.split()]
+
+
+def test_the_console_is_as_wide_as_columns_says(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "77")
     assert console().width == 77
