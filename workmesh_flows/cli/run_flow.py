@@ -93,7 +93,7 @@ def _result(flow: ServiceFlow, parameters: dict[str, Any], run_tags: Sequence[st
     from workmesh_flows.cli.progress_bars import progress_shown
 
     require_server()
-    with tags(*run_tags), progress_shown(Console(stderr=True)), errors_logged_once():
+    with tags(*run_tags), progress_shown(Console(stderr=True), flow.name), errors_logged_once():
         try:
             result: RunResult = flow(**parameters)
         except httpx.TransportError as error:  # only Prefect's own client lets it through

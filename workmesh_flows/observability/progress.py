@@ -39,7 +39,7 @@ class LaneProgress:
 
     def __call__(self, done: int, total: int) -> None:
         """Notify the listeners; report to the Prefect server at intervals, and when the lane is done."""
-        notify(self.lane, done, total)
+        notify(str(self.lane), done, total)
         now, percent = time.monotonic(), 100.0 * done / max(total, 1)
         ended = done >= total and self._bar is not None and percent > self._percent
         if not ended and (now - self._reported_at < SECONDS or percent - self._percent < STEP):

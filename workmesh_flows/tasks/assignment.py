@@ -13,6 +13,7 @@ from workmesh_flows.domain.reports import AssignReport
 from workmesh_flows.domain.service import Mesh
 from workmesh_flows.inventory.documents import load_inventory
 from workmesh_flows.mesh_database import mesh_engine
+from workmesh_flows.observability.progress_listeners import notify
 from workmesh_flows.operations.assignment.assign import assign, assign_all, assign_entity, plan_only
 from workmesh_flows.planning.assignment.plan import AssignmentPlan
 
@@ -21,14 +22,15 @@ from workmesh_flows.planning.assignment.plan import AssignmentPlan
 def assign_entities(mesh: Mesh, service: str, limit: int | None, excluded: Excluded) -> AssignReport:
     """Assign the entities of a service that have no node, at most ``limit`` of them."""
     with mesh_engine(mesh) as engine:
-        return assign(engine, mesh, service, load_inventory().excluding(excluded), limit=limit)
+        inventory = load_inventory().excluding(excluded)
+        return assign(engine, mesh, service, inventory, limit=limit, progress=_report)
 
 
 @task(name="assign together", cache_policy=NO_CACHE)
 def assign_together(mesh: Mesh, excluded: Excluded) -> dict[str, AssignReport]:
     """Assign the entities of all services that have no node, in one transaction; the reports by service."""
     with mesh_engine(mesh) as engine:
-        return assign_all(engine, mesh, load_inventory().excluding(excluded))
+        return assign_all(engine, mesh, load_inventory().excluding(excluded), progress=_report)
 
 
 @task(name="assign entity", task_run_name="assign {entity}", cache_policy=NO_CACHE)
@@ -44,6 +46,10 @@ def plan_assign(mesh: Mesh, service: str, limit: int | None, excluded: Excluded)
     """Plan to which node each entity without a node would be assigned; nothing is written."""
     with mesh_engine(mesh) as engine:
         return plan_only(engine, mesh, service, load_inventory().excluding(excluded), limit=limit)
+
+
+def _report(service: str, done: int, total: int) -> None:
+    notify(f"{service}: entities written", done, total)
 
 
 def unassigned_services(mesh: Mesh, services: Sequence[str]) -> list[str]:

@@ -16,6 +16,7 @@ from workmesh_flows.domain.reports import MoveReport
 from workmesh_flows.domain.service import Mesh
 from workmesh_flows.inventory.documents import load_inventory, set_node_state
 from workmesh_flows.mesh_database import mesh_engine
+from workmesh_flows.observability.progress_listeners import notify
 from workmesh_flows.operations.moves import reassign as operations
 from workmesh_flows.operations.moves.apply import hand_over_wave
 from workmesh_flows.operations.moves.move_context import MoveContext
@@ -113,4 +114,5 @@ def _move_context(mesh: Mesh, service: str, excluded: Excluded) -> Iterator[Move
             context,
             inventory=lambda: context.inventory().excluding(excluded),
             on_step=get_run_logger().debug,
+            progress=lambda source, done, total: notify(f"{service}: entities from {source}", done, total),
         )

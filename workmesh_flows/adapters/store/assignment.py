@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from operator import itemgetter
@@ -66,12 +66,21 @@ class AssignmentWriter:
         """The node of one entity, None where it has none; raises UnknownName."""
         return node_of(self.connection, self.service, key)
 
-    def write(self, assigned: Sequence[tuple[Any, str]]) -> int:
-        """Assign (key, node) pairs; return the number of entities that had no node until now, and have one."""
+    def write(
+        self, assigned: Sequence[tuple[Any, str]], progress: Callable[[int, int], None] | None = None
+    ) -> int:
+        """Assign (key, node) pairs; return the number of entities that had no node until now, and have one.
+
+        ``progress`` is called after each statement with the number written so far, and the total.
+        """
         kind = entity_table(self.service).node.type
         plain = isinstance(kind, String) and not isinstance(kind, Enum)
         arrays = plain and self.connection.dialect.name == "postgresql"
-        written = (_write_arrays if arrays else _write_lists)(self.connection, self.service, assigned)
+        written = 0
+        for number in (_write_arrays if arrays else _write_lists)(self.connection, self.service, assigned):
+            written += number
+            if progress is not None:
+                progress(written, len(assigned))
         self.written += written
         return written
 
@@ -128,9 +137,11 @@ def writing_all_assignments(
                 connection.execute(rows_changed.values(revision=services.c.revision + 1))
 
 
-def _write_arrays(connection: Connection, service: Service, assigned: Sequence[tuple[Any, str]]) -> int:
+def _write_arrays(
+    connection: Connection, service: Service, assigned: Sequence[tuple[Any, str]]
+) -> Iterator[int]:
     """On PostgreSQL: one statement for up to SENT_AT_ONCE entities, whatever their nodes."""
-    statement, written = assignment.write_assignments(service), 0
+    statement = assignment.write_assignments(service)
     by_key = sorted(assigned, key=itemgetter(0))  # neighbours in the index are in one statement
     for start in range(0, len(by_key), SENT_AT_ONCE):
         numbers: dict[str, int] = {}
@@ -139,18 +150,18 @@ def _write_arrays(connection: Connection, service: Service, assigned: Sequence[t
             "workmesh_keys": [key for key, _ in some],
             "workmesh_at": f"{{{','.join(str(numbers.setdefault(node, len(numbers) + 1)) for _, node in some)}}}",
         }
-        written += connection.execute(statement, {**parameters, "workmesh_nodes": list(numbers)}).rowcount
-    return written
+        yield connection.execute(statement, {**parameters, "workmesh_nodes": list(numbers)}).rowcount
 
 
-def _write_lists(connection: Connection, service: Service, assigned: Sequence[tuple[Any, str]]) -> int:
+def _write_lists(
+    connection: Connection, service: Service, assigned: Sequence[tuple[Any, str]]
+) -> Iterator[int]:
     """On other databases: one statement for up to LISTED_AT_ONCE entities of one node."""
-    statement, written = assignment.write_assignment(service), 0
+    statement = assignment.write_assignment(service)
     keys = defaultdict[str, list[Any]](list)
     for key, node in assigned:
         keys[node].append(key)
     for node, given in keys.items():
         for start in range(0, len(given), LISTED_AT_ONCE):
             parameters = {"workmesh_keys": given[start : start + LISTED_AT_ONCE], "workmesh_node": node}
-            written += connection.execute(statement, parameters).rowcount
-    return written
+            yield connection.execute(statement, parameters).rowcount

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias
 
 from sqlalchemy import ColumnElement, Engine
 
@@ -25,6 +26,13 @@ from workmesh_flows.planning.assignment.plan import (
     plan_together,
 )
 
+Progress: TypeAlias = Callable[[str, int, int], None]
+"""Called with the service, the number of entities written so far, and the total."""
+
+
+def no_progress(service: str, done: int, total: int) -> None:
+    """Report nothing."""
+
 
 def assign(  # noqa: PLR0913 - the last two narrow it down
     engine: Engine,
@@ -34,27 +42,35 @@ def assign(  # noqa: PLR0913 - the last two narrow it down
     *,
     limit: int | None = None,
     where: ColumnElement[bool] | None = None,
+    progress: Progress = no_progress,
 ) -> AssignReport:
     """Give a node to each entity of a service that has none, at most ``limit`` of them, in one transaction.
 
-    With ``where``, only entities that match the condition on their columns are assigned.
+    With ``where``, only entities that match the condition on their columns are assigned. ``progress`` is called while
+    they are written.
 
     Two concurrent runs wait for each other, so no entity is assigned twice and no cap is exceeded. An entity for which
     no node has free capacity stays unassigned and is reported with the cap that binds, one with an unusable weight is
     reported with the weight.
     """
-    return _assign(engine, mesh, [mesh.service(name)], inventory, limit=limit, where=where)[name]
+    together = [mesh.service(name)]
+    return _assign(engine, mesh, together, inventory, limit=limit, where=where, progress=progress)[name]
 
 
 def assign_all(
-    engine: Engine, mesh: Mesh, inventory: Inventory, *, limit: int | None = None
+    engine: Engine,
+    mesh: Mesh,
+    inventory: Inventory,
+    *,
+    limit: int | None = None,
+    progress: Progress = no_progress,
 ) -> dict[str, AssignReport]:
     """The same for all services of a mesh in one transaction, at most ``limit`` entities of each.
 
     They are planned together: where nodes have a cap that the services share, no service takes the last free capacity that
     another one needs, as long as an assignment of all entities exists.
     """
-    return _assign(engine, mesh, mesh.services, inventory, limit=limit)
+    return _assign(engine, mesh, mesh.services, inventory, limit=limit, progress=progress)
 
 
 def plan_only(
@@ -96,11 +112,12 @@ def _assign(  # noqa: PLR0913 - the parameters of assign
     *,
     limit: int | None,
     where: ColumnElement[bool] | None = None,
+    progress: Progress = no_progress,
 ) -> dict[str, AssignReport]:
     with writing_together(engine, mesh, together, inventory) as runs:
         plans = _plan(runs, mesh, inventory, [run.unassigned(limit, where) for run in runs])
         for run, plan in zip(runs, plans, strict=True):
-            _write(run, plan)
+            _write(run, plan, progress)
     return {
         service.name: AssignReport(
             service.name,
@@ -143,8 +160,8 @@ def _plan(
     ]
 
 
-def _write(run: AssignmentWriter, plan: AssignmentPlan) -> None:
-    written = run.write(plan.assigned)
+def _write(run: AssignmentWriter, plan: AssignmentPlan, progress: Progress = no_progress) -> None:
+    written = run.write(plan.assigned, partial(progress, run.service.name))
     if written != len(plan.assigned):
         message = f"{len(plan.assigned) - written} entities of {run.service.name} changed meanwhile; run assign again"
         raise StoreError(message)

@@ -37,6 +37,7 @@ def hand_over(
     """
     start, tally = monotonic(), _Tally(len(steps))
     source = steps[0].source
+    context.progress(source, 0, len(steps))
     with lease_lanes(context, source) as leases:
         context.on_step("lanes leased")
         if not repush:
@@ -49,6 +50,7 @@ def hand_over(
                 break
             _switch(context, leases, steps[begin : begin + MOVED_AT_ONCE], tally, repush=repush, plan=plan)
             context.on_step("moved")
+            context.progress(source, tally.moved + tally.skipped, len(steps))
     return tally.report(context.service.name, source, monotonic() - start)
 
 

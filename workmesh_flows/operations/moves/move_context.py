@@ -27,8 +27,15 @@ OnStep: TypeAlias = Callable[[str], None]
 """Called with the name of each finished step: lanes leased, settled, moving, moved."""
 
 
+Progress: TypeAlias = Callable[[str, int, int], None]
+
+
 def _ignore(step: str) -> None:
     del step
+
+
+def _no_progress(source: str, done: int, total: int) -> None:
+    """Report nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +44,7 @@ class MoveContext:
 
     ``inventory`` is called again before each transaction, so that a drain can be revoked while it runs.
     A ``revocable`` hand-over stops when its source is active again.
+    ``progress`` is called with the source, the number of its entities that are done, and the total.
     ``settle_seconds`` limits the wait for results, ``wait_seconds`` the wait for lanes that another run has leased.
     """
 
@@ -50,6 +58,7 @@ class MoveContext:
     wait_seconds: float = 90.0
     revocable: bool = False
     on_step: OnStep = _ignore
+    progress: Progress = _no_progress
 
 
 def is_revoked(context: MoveContext, source: str) -> bool:
