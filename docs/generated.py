@@ -77,6 +77,13 @@ def commands() -> str:
     return "\n\n".join(_commands("workmesh", get_command(app)))
 
 
+def exit_statuses() -> str:
+    """A table of the exit statuses of all commands."""
+    from workmesh_flows.cli.exit_status import MEANINGS
+
+    return _table(("status", "meaning"), [(f"{status:d}", meaning) for status, meaning in MEANINGS.items()])
+
+
 def errors() -> str:
     """The error tree from the docstring of `errors`, and the description of each error."""
     import workmesh_flows.errors as module
@@ -94,6 +101,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "mesh forms": mesh_forms,
     "commands": commands,
     "errors": errors,
+    "exit statuses": exit_statuses,
 }
 
 

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from prefect.blocks.core import Block
 from sqlalchemy import Engine
 
 from workmesh_flows.adapters.store.engine import make_engine, open_engine
@@ -67,6 +66,8 @@ def database_of(mesh: Mesh) -> Database:
 
 def _engine_of(block: str) -> Engine:
     """An engine with Workmesh's options and the address of a connector block."""
+    from prefect.blocks.core import Block  # late: commands that use only the database start faster without it
+
     try:
         import prefect_sqlalchemy  # noqa: F401 - registers the block type
     except ImportError:

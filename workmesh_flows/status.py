@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from workmesh_flows.domain.node import Inventory
 from workmesh_flows.domain.service import Mesh
-from workmesh_flows.inventory.documents import load_inventory
 from workmesh_flows.mesh_database import mesh_engine
-from workmesh_flows.observability.history import node_history, service_history
-from workmesh_flows.operations.probe import probe_and_save
-from workmesh_flows.operations.status import Status, read_status
+from workmesh_flows.operations.status import read_status
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,6 +31,8 @@ def node_status(mesh: Mesh, *, all_meshes: bool = False) -> pd.DataFrame:
     The nodes of a mesh name one of its services or hold its entities; with ``all_meshes``, the table has all nodes of the
     Prefect server.
     """
+    from workmesh_flows.inventory.documents import load_inventory
+    from workmesh_flows.operations.probe import probe_and_save
     from workmesh_flows.reporting.status_tables import foreign_nodes, nodes_table, own_nodes_table
 
     inventory = load_inventory()
@@ -45,10 +45,14 @@ def node_status(mesh: Mesh, *, all_meshes: bool = False) -> pd.DataFrame:
 
 
 def service_status(mesh: Mesh) -> pd.DataFrame:
-    """One row for each service: its nodes and entities, and its pending, in-flight, failed and processed records."""
+    """One row for each service: its nodes and entities, and its pending, in-flight, failed and processed records.
+
+    The nodes are those that hold its entities. No Prefect server is asked.
+    """
     from workmesh_flows.reporting.status_tables import services_table
 
-    return services_table(_read(mesh))
+    with mesh_engine(mesh) as engine:
+        return services_table(read_status(engine, mesh, Inventory({}, {})))
 
 
 def lane_status(mesh: Mesh) -> pd.DataFrame:
@@ -76,7 +80,18 @@ def moves_made(mesh: Mesh, *, limit: int = 1_000) -> pd.DataFrame:
         return move_log(engine, limit=limit)
 
 
-def _read(mesh: Mesh) -> Status:
-    inventory = load_inventory()
-    with mesh_engine(mesh) as engine:
-        return read_status(engine, mesh, inventory)
+def service_history(*, limit: int = 200) -> pd.DataFrame:
+    """The services table of each of the last ``limit`` runs (at most 200), with its ``time`` (UTC), oldest first."""
+    from workmesh_flows.observability.history import service_history as read_history
+
+    return read_history(limit=limit)
+
+
+def node_history(*, limit: int = 200) -> pd.DataFrame:
+    """The nodes table of each of the last ``limit`` runs (at most 200), with its ``time`` (UTC), oldest first.
+
+    Old versions keep the columns of their time, such as ``workload`` for what is called ``weight`` now.
+    """
+    from workmesh_flows.observability.history import node_history as read_history
+
+    return read_history(limit=limit)

@@ -1,91 +1,18 @@
 from __future__ import annotations
 
-import logging
-import os
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import create_engine
 
+from tests.cli.programs import Ended, Workmesh, process
 from tests.operations.moves.movers import nodes_of_shops
 from tests.support.scripted_node import API_KEY, Answer, Asked, scripted_node, success
 from tests.support.shop import with_push_success, write_orders, write_shops
 from workmesh_flows.blocks import WorkmeshNode
-from workmesh_flows.cli import main
-
-ROOT = Path(__file__).parents[2]
-MESH = """
-from tests.support.shop import shop_service
-from workmesh_flows import Mesh
-mesh = Mesh([shop_service()])
-number = 7
-"""
-
-
-@dataclass(frozen=True)
-class Ended:
-    """The exit status and the output of a command."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-Workmesh = Callable[..., Ended]
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "shop_mesh.py").write_text(MESH)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "shop_mesh", raising=False)  # that of another test
-    return tmp_path
-
-
-@pytest.fixture
-def workmesh(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Workmesh:
-    """Run the command in this process, since starting a process takes longer than the command."""
-    del folder
-
-    def run(*arguments: str, **environment: str) -> Ended:
-        with monkeypatch.context() as patch:
-            patch.setattr(sys, "argv", ["workmesh", *arguments])
-            patch.setenv("PREFECT_LOGGING_LEVEL", "WARNING")  # the command sets it if it is not set
-            # Prefect's console handler still writes to the standard error of the first test.
-            patch.setattr(logging, "raiseExceptions", False)
-            for name, value in environment.items():
-                patch.setenv(name, value)
-            capsys.readouterr()
-            try:
-                main()
-                code = 0
-            except SystemExit as ended:
-                code = int(ended.code or 0)
-            printed = capsys.readouterr()
-        return Ended(code, printed.out, printed.err)
-
-    return run
-
-
-def process(folder: Path, *arguments: str, **environment: str) -> Ended:
-    """Run the command as a user does, in a separate process and folder."""
-    known = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-    ended = subprocess.run(
-        [sys.executable, "-m", "workmesh_flows.cli", *arguments],
-        cwd=folder,
-        env={**known, "PYTHONPATH": str(ROOT), "PREFECT_HOME": str(folder / "home"), **environment},
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
-    return Ended(ended.returncode, ended.stdout, ended.stderr)
 
 
 def error_line(ended: Ended) -> str:

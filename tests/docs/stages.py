@@ -202,6 +202,7 @@ STAGES: dict[str, Callable[[Reader], None]] = {
     "docs/microservice.md": a_port,
     "docs/operating.md": operated,
     "docs/postgresql.md": on_postgresql,
+    "docs/scripting.md": operated,
     "docs/testing.md": recorded,
     "docs/tutorial.md": tutorial,
     "docs/upgrading.md": upgraded,

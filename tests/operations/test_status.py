@@ -112,7 +112,7 @@ def test_each_service_has_its_figures_and_they_add_up(engine: Engine) -> None:
         "ownerless",
     ]
     assert {name: tuple(row) for name, row in services[columns].iterrows()} == {
-        S: (1, 6, 1, 5, 2, 3, 2, 12, 2),
+        S: (4, 6, 1, 5, 2, 3, 2, 12, 2),
         "tickets": (2, 4, 1, 3, 0, 0, 1, 4, 0),
     }
     parts = services[["pending", "in flight", "processed", "ownerless"]].sum(axis="columns")
@@ -180,7 +180,7 @@ def test_empty_user_tables_give_zeros(engine: Engine) -> None:
         session.delete(session.get_one(Shop, 1))
     status = read_status(engine, Mesh([shop_service()]), Inventory({"a": node("a")}))
     row = services_table(status).iloc[0]
-    assert [row[name] for name in ("nodes", "entities", "pending", "processed", "records")] == [1, 0, 0, 0, 0]
+    assert [row[name] for name in ("nodes", "entities", "pending", "processed", "records")] == [0, 0, 0, 0, 0]
     assert nodes_table(status).iloc[0]["entities"] == 0
 
 

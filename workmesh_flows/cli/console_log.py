@@ -10,8 +10,11 @@ REPEATED = (
     "Encountered exception during execution",
     "Task run failed with exception",
     "Finished in state",
+    "Crash detected!",
+    "entities of %s could not be assigned",
+    "entities of %s cannot move",
 )
-"""Beginnings of Prefect's messages that repeat the error of a run, which the command prints at its end."""
+"""Beginnings of messages that repeat the error or the summary of a run, which the command prints at its end."""
 
 
 @contextmanager

@@ -13,7 +13,9 @@ from workmesh_flows.cli.options import (
     SecondsOption,
     ServiceArgument,
 )
+from workmesh_flows.cli.output import JsonOption
 from workmesh_flows.cli.run_flow import run
+from workmesh_flows.cli.run_output import ASSIGNMENT, LANES, emit_run
 from workmesh_flows.cli.typer_app import app
 
 
@@ -31,21 +33,26 @@ def push(  # noqa: PLR0913, PLR0917 - each is an option
     limit: LimitOption = 0,
     seconds: SecondsOption = 0,
     now: NowOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Send pending records to their nodes, in order."""
-    run("push", service, mesh, **_lanes(node, protocol, now), limit=limit, seconds=seconds)
+    del as_json
+    limits = {"limit": limit, "seconds": seconds}
+    emit_run(lambda: run("push", service, mesh, **_lanes(node, protocol, now), **limits), *LANES)
 
 
 @app.command()
-def pull(
+def pull(  # noqa: PLR0913, PLR0917 - each is an option
     service: ServiceArgument = None,
     mesh: MeshOption = None,
     node: NodeOption = None,
     protocol: ProtocolOption = None,
     now: NowOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Pull the results of processed records."""
-    run("pull", service, mesh, **_lanes(node, protocol, now))
+    del as_json
+    emit_run(lambda: run("pull", service, mesh, **_lanes(node, protocol, now)), *LANES)
 
 
 @app.command()
@@ -57,6 +64,9 @@ def sync(  # noqa: PLR0913, PLR0917 - each is an option
     limit: LimitOption = 0,
     seconds: SecondsOption = 0,
     now: NowOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Assign, then push, then pull."""
-    run("sync", service, mesh, **_lanes(node, protocol, now), limit=limit, seconds=seconds)
+    del as_json
+    limits = {"limit": limit, "seconds": seconds}
+    emit_run(lambda: run("sync", service, mesh, **_lanes(node, protocol, now), **limits), *ASSIGNMENT, *LANES)

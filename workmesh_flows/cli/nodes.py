@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from workmesh_flows.cli.exit_status import ExitStatus
 from workmesh_flows.cli.options import AllOption, MeshOption
-from workmesh_flows.cli.run_flow import mesh_if_named, mesh_of, require_server, show
+from workmesh_flows.cli.output import JsonOption, Output, UsageError, emit, json_request, titled
+from workmesh_flows.cli.run_flow import mesh_if_named, mesh_of, require_server
 from workmesh_flows.cli.typer_app import app
+from workmesh_flows.cli.watching import WatchOption, emit_again
 from workmesh_flows.cli.written_file import write_text
 from workmesh_flows.domain.reports import counted
-from workmesh_flows.errors import RunFailed
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from workmesh_flows.reporting.json_document import Row
 
 nodes_app = typer.Typer(
     invoke_without_command=True, help="Show the nodes; import them from a file, export them to one."
@@ -41,29 +49,62 @@ TargetArgument = Annotated[
 
 
 @nodes_app.callback()
-def nodes(
+def nodes(  # noqa: PLR0913, PLR0917 - each is an option
     context: typer.Context,
     mesh: MeshOption = None,
     every: AllOption = False,
     all_meshes: AllMeshesOption = False,
+    watch: WatchOption = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Show the nodes of the mesh: state, entities, pending, failed and processed records, services."""
+    """Show the nodes of the mesh: state, entities, pending, failed and processed records, services.
+
+    Exits with 3 if a node is unreachable, invalid, or not in the inventory.
+    """
     if context.invoked_subcommand:
+        if as_json or watch is not None:
+            raise UsageError(
+                "options of workmesh nodes do not apply to its subcommands: write them at the end"
+            )
         return
     from workmesh_flows.reporting.status_tables import NODE_COLUMNS
     from workmesh_flows.status import node_status
 
-    require_server()
-    table = node_status(mesh_of(mesh), all_meshes=all_meshes)
-    shown = table if every else table[[*NODE_COLUMNS, "services"]]
-    show("Nodes", shown.drop(columns="problem", errors="ignore"))
-    for node, problem in table.loc[table["problem"].notna(), ["node", "problem"]].itertuples(index=False):
-        typer.echo(f"{node}: {problem}")
+    loaded = mesh_of(mesh)
+
+    def read() -> Output:
+        require_server()
+        table = node_status(loaded, all_meshes=all_meshes)
+        columns = [*NODE_COLUMNS, "services"]
+        shown = titled("Nodes", table.drop(columns="problem"), None if every else columns)
+        named = table.loc[table["problem"].notna(), ["node", "problem"]].itertuples(index=False)
+        problems = [f"{node}: {problem}" for node, problem in named]
+        broken = table["state"].isin(("invalid", "unknown")) | (table["reachable"] == False)  # noqa: E712
+        status = ExitStatus.LEFT if broken.any() else ExitStatus.DONE
+        return Output([shown, *problems], {"nodes": _rows(table)}, problems=problems, status=status)
+
+    emit_again(read, watch)
+
+
+def _rows(table: pd.DataFrame) -> list[Row]:
+    """The rows for programs: the port as a number, the services as a list."""
+    from workmesh_flows.reporting.json_document import plain, rows_of
+
+    rows = rows_of(table)
+    for row in rows:
+        port, services = plain(row["port"]), plain(row["services"])
+        row["port"] = None if port is None else int(port)
+        row["services"] = [] if services is None else services.split(", ")
+    return rows
 
 
 @nodes_app.command(name="import")
 def import_nodes(
-    file: FileArgument, dry_run: DryRunOption = False, prune: PruneOption = False, mesh: MeshOption = None
+    file: FileArgument,
+    dry_run: DryRunOption = False,
+    prune: PruneOption = False,
+    mesh: MeshOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Create and update the nodes' blocks from a file; --prune also deletes blocks that the file does not name.
 
@@ -82,20 +123,25 @@ def import_nodes(
         plan = plan.refusing(nodes_with_entities(mesh_of(mesh)))
     plan.require_allowed()
     if dry_run:
-        typer.echo(f"{plan}\ndry run, nothing was written")
+        lines = [str(plan), "dry run, nothing was written"]
     else:
         for change in apply_sync(plan):
-            typer.echo(str(change))
-        typer.echo("\n".join(plan.summary()))
-    for doubt in plan.doubts:
-        typer.echo(doubt, err=True)
+            if not as_json:
+                typer.echo(str(change))
+        lines = plan.summary()
+    changes = [{"node": change.name, "change": change.action, "done": not dry_run} for change in plan.changes]
+    emit(Output(lines, {"changes": changes}, "; ".join(plan.summary()), problems=plan.doubts))
+    if not as_json:
+        for doubt in plan.doubts:
+            typer.echo(doubt, err=True)
 
 
 @nodes_app.command(name="export")
 def export_nodes(file: TargetArgument = None) -> None:
     """Write the nodes' blocks to a file for git, with names of environment variables in place of API keys.
 
-    An existing file is overwritten; the variables that it names for its nodes stay.
+    An existing file is overwritten; the variables that it names for its nodes stay. Exits with 3 if it leaves out
+    invalid blocks.
     """
     from workmesh_flows.inventory.documents import load_blocks
     from workmesh_flows.inventory.yaml_file import former_content, write_file
@@ -108,27 +154,35 @@ def export_nodes(file: TargetArgument = None) -> None:
     else:
         write_text(file, text)
         typer.echo(f"wrote {counted(len(stored), 'node')} to {file}", err=True)
-    _require_valid(problems, "left out, since their blocks do not validate")
+    emit(_report_invalid(problems, "left out, since their blocks do not validate"))
 
 
 @nodes_app.command(name="upgrade")
-def upgrade_nodes() -> None:
-    """Rewrite the blocks of an earlier version in this version's form, so that their edit forms show its new fields."""
+def upgrade_nodes(as_json: JsonOption = False) -> None:
+    """Rewrite the blocks of an earlier version in this version's form, so that their edit forms show its new fields.
+
+    Exits with 3 if it leaves out invalid blocks.
+    """
     from workmesh_flows.inventory import sync
     from workmesh_flows.inventory.documents import load_blocks
 
     require_server()
     stored, problems = load_blocks()
-    upgraded = []
+    changes = []
     for name in sync.upgrade_nodes():
-        typer.echo(f"{name}: upgraded")
-        upgraded.append(name)
-    current = len(stored) - len(upgraded)
-    typer.echo(f"{counted(current, 'node')} {'was' if current == 1 else 'were'} up to date")
-    _require_valid(problems, "these blocks do not validate; fix them in the UI")
+        if not as_json:
+            typer.echo(f"{name}: upgraded")
+        changes.append({"node": name, "change": "upgraded", "done": True})
+    current = len(stored) - len(changes)
+    summary = f"{counted(current, 'node')} {'was' if current == 1 else 'were'} up to date"
+    invalid = _report_invalid(problems, "these blocks do not validate; fix them in the UI")
+    emit(replace(invalid, shown=[summary], tables={"changes": changes}, message=summary))
 
 
-def _require_valid(problems: Mapping[str, str], message: str) -> None:
-    if problems:
-        lines = "\n".join(f"  {name}: {why}" for name, why in problems.items())
-        raise RunFailed(f"{message}:\n{lines}")
+def _report_invalid(problems: Mapping[str, str], message: str) -> Output:
+    """The output of a command that left out invalid blocks, which are listed on standard error."""
+    lines = [f"{name}: {why}" for name, why in problems.items()]
+    if lines and json_request() is None:
+        listed = "\n".join(f"  {line}" for line in lines)
+        typer.echo(f"workmesh: {message}:\n{listed}", err=True)
+    return Output(problems=lines, status=ExitStatus.LEFT if lines else ExitStatus.DONE)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import typer
-
+from workmesh_flows.cli.output import json_request
 from workmesh_flows.errors import ConfigurationError, ServerUnreachable, WorkmeshError
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from rich.console import Console
 
     from workmesh_flows.domain.service import Mesh
     from workmesh_flows.flows.factory import ServiceFlow
@@ -87,19 +87,25 @@ def _quiet() -> None:
 def _result(flow: ServiceFlow, parameters: dict[str, Any], run_tags: Sequence[str]) -> RunResult:
     import httpx
     from prefect import tags
-    from rich.console import Console
 
     from workmesh_flows.cli.console_log import errors_logged_once
     from workmesh_flows.cli.progress_bars import progress_shown
 
     require_server()
-    with tags(*run_tags), progress_shown(Console(stderr=True), flow.name), errors_logged_once():
+    with tags(*run_tags), progress_shown(_bars_console(), flow.name), errors_logged_once():
         try:
             result: RunResult = flow(**parameters)
         except httpx.TransportError as error:  # only Prefect's own client lets it through
             raise ServerUnreachable("\n".join([CONNECTION_LOST.format(error), *_reasons(error)])) from error
-    typer.echo(result.message)
     return result
+
+
+def _bars_console() -> Console:
+    """Where progress bars are shown: on standard error, if both outputs are a terminal and no JSON is asked for."""
+    from rich.console import Console
+
+    shown = json_request() is None and sys.stdout.isatty()
+    return Console(stderr=True) if shown else Console(stderr=True, force_terminal=False)
 
 
 def _reasons(error: BaseException | None) -> list[str]:
@@ -107,22 +113,3 @@ def _reasons(error: BaseException | None) -> list[str]:
     while error is not None and not isinstance(error, WorkmeshError):
         error = error.__context__
     return [] if error is None else [str(error)]
-
-
-def show_plans(result: RunResult) -> None:
-    """Print each plan: its moves, the nodes before and after, and the entities that cannot move."""
-    from workmesh_flows.reporting.plan_tables import balance_table, moves_table
-
-    for plan in result.plans:
-        if plan.plan.moves:
-            show(f"Plan {plan.id} of {plan.service}", moves_table([plan]).drop(columns="service"))
-            show("Nodes, before and after", balance_table(plan))
-        for entity, reason in plan.plan.cannot_move:
-            typer.echo(f"entity {entity} cannot move: {reason}")
-
-
-def show(title: str, frame: pd.DataFrame, columns: Sequence[str] | None = None) -> None:
-    """Print a table, with all columns or only the given ones."""
-    from workmesh_flows.reporting.terminal import as_table, console
-
-    console().print(as_table(title, frame if columns is None else frame[list(columns)]))

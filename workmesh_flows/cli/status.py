@@ -8,19 +8,34 @@ from typing import Annotated
 import typer
 
 from workmesh_flows.cli.options import AllOption, MeshOption
-from workmesh_flows.cli.run_flow import mesh_of, require_server, show
+from workmesh_flows.cli.output import JsonOption, Output, titled
+from workmesh_flows.cli.run_flow import mesh_of, require_server
 from workmesh_flows.cli.typer_app import app
+from workmesh_flows.cli.watching import WatchOption, emit_again
 from workmesh_flows.cli.written_file import write_text
 
 
 @app.command()
-def services(mesh: MeshOption = None, every: AllOption = False) -> None:
+def services(
+    mesh: MeshOption = None,
+    every: AllOption = False,
+    watch: WatchOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Show the services: nodes, entities, and pending, failed, in-flight and processed records."""
+    from workmesh_flows.reporting.json_document import rows_of
     from workmesh_flows.reporting.status_tables import SERVICE_COLUMNS
     from workmesh_flows.status import service_status
 
-    require_server()
-    show("Services", service_status(mesh_of(mesh)), None if every else SERVICE_COLUMNS)
+    del as_json
+    loaded = mesh_of(mesh)
+
+    def read() -> Output:
+        frame = service_status(loaded)
+        shown = titled("Services", frame, None if every else SERVICE_COLUMNS)
+        return Output([shown], {"services": rows_of(frame)})
+
+    emit_again(read, watch)
 
 
 @app.command()
@@ -36,13 +51,24 @@ def report(
 
 
 @app.command()
-def lanes(mesh: MeshOption = None, every: AllOption = False) -> None:
+def lanes(
+    mesh: MeshOption = None,
+    every: AllOption = False,
+    watch: WatchOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Show the lanes: the run that holds each, its circuit breaker, processed records and failed answers."""
+    from workmesh_flows.reporting.json_document import rows_of
     from workmesh_flows.reporting.lane_table import LANE_COLUMNS
     from workmesh_flows.status import lane_status
 
-    frame = lane_status(mesh_of(mesh))
-    if frame.empty:
-        typer.echo("no lane has run yet")
-        return
-    show("Lanes", frame, None if every else LANE_COLUMNS)
+    del as_json
+    loaded = mesh_of(mesh)
+
+    def read() -> Output:
+        frame = lane_status(loaded)
+        none = "no lane has run yet"
+        shown = none if frame.empty else titled("Lanes", frame, None if every else LANE_COLUMNS)
+        return Output([shown], {"lanes": rows_of(frame)})
+
+    emit_again(read, watch)

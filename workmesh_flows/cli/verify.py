@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from workmesh_flows.cli.run_flow import show
+from workmesh_flows.cli.exit_status import ExitStatus
+from workmesh_flows.cli.output import JsonOption, Output, UsageError, emit, titled
 from workmesh_flows.cli.typer_app import app
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from workmesh_flows.testing import Verdict
-
-VIOLATED, UNREADABLE = 1, 2
-"""Exit statuses."""
 
 HistoryArgument = Annotated[
     Path, typer.Argument(help="The history: JSON lines, as workmesh_flows.testing writes them.")
@@ -31,23 +29,28 @@ SettledOption = Annotated[
 
 
 @app.command()
-def verify(history: HistoryArgument, settled: SettledOption = False) -> None:
+def verify(history: HistoryArgument, settled: SettledOption = False, as_json: JsonOption = False) -> None:
     """Check a recorded history: ordering, loss, duplicates, single sender per lane, totals, push times.
 
     Exits with 1 if a guarantee was broken, with 2 if the file cannot be read.
     """
+    from workmesh_flows.reporting.json_document import rows_of
     from workmesh_flows.testing import BrokenHistory, check_history, read_history
 
+    del as_json
     try:
         verdict = check_history(read_history(history), settled=settled)
     except BrokenHistory as error:
-        typer.echo(f"workmesh: {error}", err=True)
-        raise typer.Exit(UNREADABLE) from None
-    show("History", _table(verdict))
-    for sentence in verdict.sentences:
-        typer.echo(sentence)
-    if not verdict.clean:
-        raise typer.Exit(VIOLATED)
+        raise UsageError(str(error)) from None
+    table = _table(verdict)
+    emit(
+        Output(
+            [titled("History", table), *verdict.sentences],
+            {"history": rows_of(table)},
+            problems=[str(violation) for violation in verdict.violations],
+            status=ExitStatus.DONE if verdict.clean else ExitStatus.FAILED,
+        )
+    )
 
 
 def _table(verdict: Verdict) -> pd.DataFrame:

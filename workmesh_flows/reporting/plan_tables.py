@@ -71,7 +71,7 @@ def balance_table(plan: StoredPlan) -> pd.DataFrame:
 
 def move_log(engine: Engine, *, limit: int) -> pd.DataFrame:
     """The latest moves, newest first; ``records to push`` are those that each move made pending again."""
-    made = pd.DataFrame(read_moves(engine, limit=limit), columns=list(LOG_COLUMNS))
+    made = pd.DataFrame(read_moves(engine, limit=limit), columns=list(LOG_COLUMNS), dtype=object)
     return made.rename(columns=LOG_COLUMNS)
 
 

@@ -109,6 +109,7 @@ def nodes_table(status: Status) -> pd.DataFrame:
 def services_table(status: Status) -> pd.DataFrame:
     """One row per service. Records without an entity are ``ownerless``: never sent, and not counted as pending.
 
+    ``nodes`` are those that hold its entities.
     ``missing`` records are in flight, but their node does not have them.
     """
     rows = []
@@ -118,7 +119,7 @@ def services_table(status: Status) -> pd.DataFrame:
         rows.append(
             {
                 "service": service,
-                "nodes": sum(node.takes_new(service) for node in status.inventory.nodes.values()),
+                "nodes": sum(node is not None for node in held),
                 "entities": sum(entities for entities, _ in held.values()),
                 "unassigned": held.get(None, (0, 0))[0],
                 **_totals(owned),
