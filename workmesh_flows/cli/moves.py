@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from workmesh_flows.cli.completion import complete_node
 from workmesh_flows.cli.options import (
     REPEATABLE,
     ApplyOption,
@@ -30,13 +31,14 @@ ObjectiveOption = Annotated[Objective, typer.Option(help=texts.OBJECTIVE)]
 EmergencyOption = Annotated[bool, typer.Option("--emergency", help=texts.EMERGENCY)]
 SourceOption = Annotated[
     list[str] | None,
-    typer.Option("--source", help=f"{texts.SOURCES} {REPEATABLE}"),
+    typer.Option("--source", help=f"{texts.SOURCES} {REPEATABLE}", autocompletion=complete_node),
 ]
 NodesArgument = Annotated[
     list[str],
     typer.Argument(
         help=f"{texts.DRAINED_NODES} With --apply they take no new entities from then on.",
         show_default=False,
+        autocompletion=complete_node,
     ),
 ]
 RevokeOption = Annotated[bool, typer.Option("--revoke", help=texts.REVOKE)]

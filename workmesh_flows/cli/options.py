@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from workmesh_flows.cli.completion import complete_node, complete_protocol, complete_service
 from workmesh_flows.domain import option_texts as texts
 
 REPEATABLE = "May be repeated."
@@ -20,11 +21,19 @@ MeshOption = Annotated[
 ]
 ServiceArgument = Annotated[
     str | None,
-    typer.Argument(help="Name of the service; optional if the mesh has only one.", show_default=False),
+    typer.Argument(
+        help="Name of the service; optional if the mesh has only one.",
+        show_default=False,
+        autocompletion=complete_service,
+    ),
 ]
-NodeOption = Annotated[list[str] | None, typer.Option("--node", help=f"{texts.NODES} {REPEATABLE}")]
+NodeOption = Annotated[
+    list[str] | None,
+    typer.Option("--node", help=f"{texts.NODES} {REPEATABLE}", autocompletion=complete_node),
+]
 ProtocolOption = Annotated[
-    list[str] | None, typer.Option("--protocol", help=f"{texts.PROTOCOLS} {REPEATABLE}")
+    list[str] | None,
+    typer.Option("--protocol", help=f"{texts.PROTOCOLS} {REPEATABLE}", autocompletion=complete_protocol),
 ]
 LimitOption = Annotated[int, typer.Option("--limit", min=0, help=texts.RECORD_LIMIT)]
 SecondsOption = Annotated[float, typer.Option("--seconds", min=0, help=texts.SECONDS)]

@@ -66,6 +66,13 @@ def weights_by_node(engine: Engine, service: Service) -> Weights:
         return read_weights(connection, service)
 
 
+def node_names(engine: Engine, service: Service) -> list[str]:
+    """The names of the nodes to which entities of the service are assigned."""
+    node = entity_table(service).node
+    with translated_errors(), engine.connect() as connection:
+        return list(connection.scalars(select(node).where(node.is_not(None)).distinct().order_by(node)))
+
+
 def has_unassigned(engine: Engine, service: Service) -> bool:
     """Whether an entity of the service has no node."""
     entities = entity_table(service)
