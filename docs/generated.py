@@ -1,4 +1,4 @@
-"""Parts of pages that are generated from the code when the site is built: settings, commands, forms, errors.
+"""Parts of pages that are generated from the code when the site is built: settings, commands, forms, errors, metrics.
 
 A page marks the place of a part with the comment `<!-- generated: NAME -->` on a separate line; NAME is a key of `PARTS`.
 The line below it, in italics, says to readers of the file what the part is; the part replaces both lines.
@@ -93,6 +93,13 @@ def errors() -> str:
     return "\n".join(("```text", *tree, "```", "", *each))
 
 
+def microservice_metrics() -> str:
+    """A table of the metrics of a node."""
+    from workmesh_flows.microservice.metrics import METRICS
+
+    return _metrics(METRICS)
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "settings": settings,
     "node fields": node_fields,
@@ -102,6 +109,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "commands": commands,
     "errors": errors,
     "exit statuses": exit_statuses,
+    "microservice metrics": microservice_metrics,
 }
 
 
@@ -111,6 +119,14 @@ def _quiet() -> Iterator[None]:
     logging.disable(logging.WARNING)
     yield
     logging.disable(logging.NOTSET)
+
+
+def _metrics(definitions: Sequence[Any]) -> str:
+    rows = [
+        (f"`{each.name}`", each.type, ", ".join(f"`{label}`" for label in each.labels), each.help)
+        for each in definitions
+    ]
+    return _table(("metric", "type", "labels", ""), rows)
 
 
 def _form(block: Any) -> str:  # noqa: ANN401 - a model of pydantic

@@ -18,7 +18,7 @@ from tests.microservice.caller import wait_for
 from tests.microservice.scripted_service import HALF, scripted
 from tests.microservice.small_service import timeline
 from workmesh_flows.microservice import MicroService, StartError, arrivals, store_push, worker
-from workmesh_flows.microservice.backlog import NEXT_PENDING, store_results
+from workmesh_flows.microservice.backlog import NEXT_PENDING, WAITING_BY_PROTOCOL, store_results
 from workmesh_flows.microservice.database import Database
 from workmesh_flows.microservice.epochs import HIGHEST, Sender
 from workmesh_flows.microservice.incoming import IncomingRecord
@@ -66,6 +66,11 @@ def test_every_query_uses_an_index(database: Database, sql: str, values: tuple, 
     plan = " ".join(row[3] for row in database.rows(f"EXPLAIN QUERY PLAN {sql}", values))
     assert index in plan
     assert "TEMP B-TREE" not in plan
+
+
+def test_the_queue_of_each_protocol_is_counted_without_the_processed_records(database: Database) -> None:
+    plan = " ".join(row[3] for row in database.rows(f"EXPLAIN QUERY PLAN {WAITING_BY_PROTOCOL}"))
+    assert "USING INDEX records_waiting" in plan
 
 
 def test_a_failed_transaction_writes_nothing(database: Database) -> None:

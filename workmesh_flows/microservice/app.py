@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING
 from starlette.concurrency import run_in_threadpool
 
 from workmesh_flows.errors import StartError
+from workmesh_flows.microservice.counts import Counts
 from workmesh_flows.microservice.database import Database
 from workmesh_flows.microservice.endpoints import endpoints
+from workmesh_flows.microservice.metrics import NodeCollector, registry
+from workmesh_flows.microservice.monitoring import monitoring_routes
 from workmesh_flows.microservice.process_lock import ProcessLock
 from workmesh_flows.microservice.protocol import Protocol
 from workmesh_flows.microservice.settings import Settings
@@ -42,14 +45,25 @@ class NodeApp:
             path = self.settings.database
             lock = ProcessLock(path)
             opened.callback(lock.release)
-            database, worker_database = Database(path), Database(path)
-            opened.callback(database.close)
-            opened.callback(worker_database.close)
-            worker = Worker({protocol.name: protocol for protocol in self.protocols}, worker_database)
+            # Separate connections: neither the worker nor a scrape, which counts the queue, delays a push.
+            database, worker_database, metrics_database = Database(path), Database(path), Database(path)
+            for each in (database, worker_database, metrics_database):
+                opened.callback(each.close)
+            protocols, counts = {protocol.name: protocol for protocol in self.protocols}, Counts()
+            worker = Worker(protocols, worker_database, counts)
             opened.callback(self._stop_worker, worker)
             worker.start()
             handlers = endpoints(self.version, self.protocols, database, on_stored=worker.wake)
-            self._web = web(handlers, self.settings)
+            metrics = NodeCollector(
+                name=self.name,
+                version=self.version,
+                protocols=tuple(protocols),
+                counts=counts,
+                database=metrics_database,
+                worker=worker,
+            )
+            monitoring = monitoring_routes(lambda: worker.state, registry(metrics))
+            self._web = web(handlers, self.settings, counts, monitoring)
             self._open = opened.pop_all()
 
     def stop(self) -> None:

@@ -14,6 +14,9 @@ NEXT_PENDING = """
 SELECT seq, protocol, id, body FROM records INDEXED BY records_waiting WHERE processed_at IS NULL AND seq > ?
 """
 STORE_RESULT = "UPDATE records SET processed_at = ?, result = ?, error = ?, failure = ? WHERE seq = ?"
+WAITING_BY_PROTOCOL = """
+SELECT protocol, count(*) FROM records INDEXED BY records_waiting WHERE processed_at IS NULL GROUP BY protocol
+"""
 LAST_FAILURE = "SELECT max(failure) FROM records INDEXED BY records_failed WHERE failure IS NOT NULL"
 
 
@@ -71,3 +74,8 @@ def workload(database: Database) -> int:
     """The number of stored records that are not processed yet."""
     ((count,),) = database.rows("SELECT count(*) FROM records WHERE processed_at IS NULL")
     return int(count)
+
+
+def workload_by_protocol(database: Database) -> dict[str, int]:
+    """The same, by protocol; those without such records are left out."""
+    return dict(database.rows(WAITING_BY_PROTOCOL))

@@ -8,6 +8,9 @@ import orjson
 from starlette.responses import Response
 
 SUCCESS = "success"
+FAILURE = "failure"
+"""How metrics name every other status."""
+
 TEXT_LIMIT = 2000
 """Characters kept of a reason; masters keep as many."""
 
