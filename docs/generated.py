@@ -93,6 +93,13 @@ def errors() -> str:
     return "\n".join(("```text", *tree, "```", "", *each))
 
 
+def mesh_metrics() -> str:
+    """A table of the metrics of a mesh."""
+    from workmesh_flows.reporting.metric_definitions import METRICS
+
+    return _metrics(METRICS)
+
+
 def microservice_metrics() -> str:
     """A table of the metrics of a node."""
     from workmesh_flows.microservice.metrics import METRICS
@@ -109,6 +116,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "commands": commands,
     "errors": errors,
     "exit statuses": exit_statuses,
+    "mesh metrics": mesh_metrics,
     "microservice metrics": microservice_metrics,
 }
 

@@ -23,7 +23,7 @@ from unittest import mock
 CALLER = """\
 #!{python} -IS
 import json, os, socket, sys
-if sys.argv[1:2] in (["microservice"], ["serve"]):
+if sys.argv[1:2] in (["microservice"], ["serve"]) or "--port" in sys.argv:
     os.execv({python!r}, [{python!r}, "-m", "workmesh_flows.cli", *sys.argv[1:]])
 request = [sys.argv[1:], os.getcwd(), dict(os.environ)]
 os.chdir({own!r})

@@ -99,6 +99,12 @@ def operated(reader: Reader, limits: Limits = Limits()) -> None:  # noqa: B008 -
     engine.dispose()
 
 
+def monitored(reader: Reader) -> None:
+    """Prepare the same; the metrics are served on a free port."""
+    operated(reader)
+    reader.replaced["9469"] = free_port()
+
+
 def has_parked(reader: Reader) -> None:
     """Prepare the same; the first refusal parks a record."""
     reader.shell.environment["PREFECT_INTEGRATIONS_WORKMESH_MAX_ATTEMPTS"] = "1"
@@ -199,6 +205,7 @@ STAGES: dict[str, Callable[[Reader], None]] = {
     "docs/delivery.md": has_parked,
     "docs/deploying.md": deploying,
     "docs/events.md": served,
+    "docs/metrics.md": monitored,
     "docs/microservice.md": a_port,
     "docs/operating.md": operated,
     "docs/postgresql.md": on_postgresql,

@@ -39,6 +39,9 @@ class RefusalState(StrEnum):
 REFUSED = (RefusalState.RETRYING, RefusalState.PARKED, RefusalState.BLOCKING, RefusalState.SKIPPED)
 """The states of records whose node's last answer was no; records in the other states are failed ones."""
 
+UNDECIDED = (RefusalState.PARKED, RefusalState.BLOCKING)
+"""The states of records that wait for a decision."""
+
 
 def state_after(attempts: int, *, most: int, policy: Policy) -> RefusalState:
     """The state of a record after ``attempts`` refusals, of at most ``most``."""

@@ -61,6 +61,20 @@ def count_pending(tables: PushTables, node: str | None, *, include_parked: bool 
     return statement if include_parked else statement.where(not_parked(tables))
 
 
+def oldest_pending(tables: PushTables) -> Select[Any]:
+    """One row per node: the lowest value of the sort column among the records that its next pushes send.
+
+    Parked and skipped records, and those that wait behind a parked one, are left out.
+    """
+    joined = tables.joined
+    return (
+        select(joined.node.label("node"), func.min(tables.sort).label("oldest"))
+        .select_from(joined.source)
+        .where(joined.node.is_not(None), tables.push_flags.success.is_not(True), not_parked(tables))
+        .group_by(joined.node)
+    )
+
+
 def _is_pending(tables: PushTables, node: str | None) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     return tables.joined.node == node, tables.push_flags.success.is_not(True)
 

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, Insert, String, and_, bindparam, cast, insert, literal, select
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Insert,
+    Select,
+    String,
+    and_,
+    bindparam,
+    cast,
+    func,
+    insert,
+    literal,
+    select,
+)
 
 from workmesh_flows.adapters.store.protocol_tables import ProtocolTables
 from workmesh_flows.adapters.store.schema import parked
-from workmesh_flows.planning.refusals import REFUSED, RefusalState
+from workmesh_flows.planning.refusals import REFUSED, UNDECIDED, RefusalState
 
 
 def listed_in(tables: ProtocolTables) -> ColumnElement[bool]:
@@ -43,6 +57,17 @@ def refused_in(tables: ProtocolTables) -> ColumnElement[bool]:
 def failed_in(tables: ProtocolTables) -> ColumnElement[bool]:
     """The condition that selects the failed records of one protocol."""
     return and_(listed_in(tables), parked.c.state == RefusalState.FAILED)
+
+
+def undecided_counts(tables: ProtocolTables) -> Select[Any]:
+    """One row per node and state: the number of records of one protocol that wait for a decision."""
+    entities = tables.entities
+    return (
+        select(entities.node.label("node"), parked.c.state, func.count().label("records"))
+        .select_from(parked.join(entities.table, cast(entities.key, String) == parked.c.owner))
+        .where(listed_in(tables), parked.c.state.in_(UNDECIDED))
+        .group_by(entities.node, parked.c.state)
+    )
 
 
 def not_parked(tables: ProtocolTables) -> ColumnElement[bool]:
