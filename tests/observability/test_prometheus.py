@@ -27,10 +27,12 @@ from workmesh_flows.adapters.store.engine import open_engine, utc_now
 from workmesh_flows.adapters.store.lanes import acquire_lane
 from workmesh_flows.blocks import WorkmeshNode
 from workmesh_flows.domain.lane import Lane
+from workmesh_flows.inventory.documents import load_inventory
 from workmesh_flows.microservice import NodeProcess
 from workmesh_flows.operations.delivery.lane_context import LaneContext
 from workmesh_flows.operations.delivery.pull import pull_lane
 from workmesh_flows.operations.delivery.push import push_lane
+from workmesh_flows.operations.probe import probe_and_save
 from workmesh_flows.testing import inventory_node, running_node
 
 DASHBOARD = ROOT / "docs" / "assets" / "grafana-dashboard.json"
@@ -106,6 +108,7 @@ def a_busy_mesh(folder: Path) -> Iterator[tuple[str, NodeProcess]]:
         acquire_lane(
             engine, Lane("shop.orders", "order", "n2"), holder="a run", clock=utc_now, lease_seconds=3_600
         )
+        probe_and_save(engine, load_inventory().nodes.values())
         yield url, process
     engine.dispose()
 
@@ -148,6 +151,7 @@ def test_prometheus_scrapes_both_sides_and_every_query_of_the_dashboard_gives_da
             missing = [query for query in missing if not has_data(prometheus, query)]
         assert prometheus.query('sum(up{job="workmesh"}) + sum(up{job="nodes"})') == [2]
         assert prometheus.query('workmesh_pending_records{node="n2"}') == [5]
+        assert sorted(prometheus.query("workmesh_node_reachable")) == [0, 1]
         processed = prometheus.query('sum(workmesh_microservice_processed_records_total{protocol="order"})')
         assert processed[0] >= 6
         for group in prometheus.get("/rules")["groups"]:
@@ -175,7 +179,7 @@ def test_promtool_accepts_the_configuration_and_the_alerts_of_the_documentation(
     command = [program("promtool"), "check", "config", "prometheus.yml"]
     checked = subprocess.run(command, check=False, cwd=tmp_path, text=True, capture_output=True)
     assert checked.returncode == 0, checked.stdout + checked.stderr
-    assert "8 rules found" in checked.stdout
+    assert "9 rules found" in checked.stdout
 
 
 def test_the_dashboard_and_the_alerts_name_defined_metrics_only() -> None:

@@ -19,6 +19,7 @@ from tests.support.scraping import Samples, read_families, read_samples
 from tests.support.shop import START, Order, Shop, shop_service, write_orders, write_shops
 from workmesh_flows import EntityWeight, Mesh, Protocol, Push, Service, post
 from workmesh_flows.adapters.store.engine import utc_now
+from workmesh_flows.adapters.store.probes import SavedProbe, save_probes
 from workmesh_flows.adapters.store.schema import lanes, parked
 from workmesh_flows.domain.node import Inventory, Node
 from workmesh_flows.operations.monitoring import read_monitored
@@ -206,9 +207,39 @@ def test_entities_and_weights_are_shown_for_nodes_that_hold_some_or_run_the_serv
     assert "do-not-show-me" not in text(engine, inventory)
 
 
+def test_the_last_probes_of_the_present_blocks_are_shown(engine: Engine) -> None:
+    write(engine, ["a"], [1])
+    at = utc_now().replace(microsecond=0)
+    save_probes(
+        engine,
+        [
+            SavedProbe("a", "1", reachable=True, version="1.0", problem="", workload=7, probed_at=at),
+            SavedProbe("b", "1", reachable=False, version="", problem="down", workload=None, probed_at=at),
+            SavedProbe("changed", "1", reachable=True, version="", problem="", workload=1, probed_at=at),
+            SavedProbe("deleted", "1", reachable=True, version="", problem="", workload=1, probed_at=at),
+        ],
+    )
+    nodes = {
+        name: Node(name, "127.0.0.1", SecretStr("k"), (S,), revision=revision)
+        for name, revision in [("a", "1"), ("b", "1"), ("changed", "2")]
+    }
+    found = {key: value for key, value in samples(engine, Inventory(nodes)).items() if key[0][:4] == "node"}
+    assert found == {
+        ("node_reachable", "a"): 1,
+        ("node_reachable", "b"): 0,
+        ("node_probe_timestamp_seconds", "a"): at.timestamp(),
+        ("node_probe_timestamp_seconds", "b"): at.timestamp(),
+        ("node_queue_records", "a"): 7,
+    }
+    without_inventory = samples(engine)
+    assert without_inventory["node_reachable", "deleted"] == 1
+
+
 def test_each_metric_is_defined_once_with_its_type_labels_and_help(engine: Engine) -> None:
     write(engine, ["a"], [1])
     lane(engine, "push", holder="a run", lease_until=utc_now())
+    probed = SavedProbe("a", "1", reachable=True, version="1.0", problem="", workload=7, probed_at=utc_now())
+    save_probes(engine, [probed])
     families = read_families(text(engine))
     defined = {each.name.removesuffix("_total"): each for each in METRICS}
     assert len(defined) == len(METRICS)

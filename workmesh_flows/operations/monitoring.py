@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 
 from workmesh_flows.adapters.store.lanes import read_lanes
 from workmesh_flows.adapters.store.monitored_records import count_undecided, oldest_times
+from workmesh_flows.adapters.store.probes import SavedProbe, read_probes
 from workmesh_flows.adapters.store.protocol_tables import all_push_tables
 from workmesh_flows.domain.node import Inventory
 from workmesh_flows.domain.service import Mesh
@@ -35,6 +36,7 @@ class Monitored:
     counted: Mapping[tuple[str, str], str]
     oldest: Mapping[Stream, datetime] = field(default_factory=dict)
     undecided: Mapping[tuple[Stream, RefusalState], int] = field(default_factory=dict)
+    probes: Sequence[SavedProbe] = ()
 
 
 def read_monitored(engine: Engine, mesh: Mesh, inventory: Inventory) -> Monitored:
@@ -53,4 +55,5 @@ def read_monitored(engine: Engine, mesh: Mesh, inventory: Inventory) -> Monitore
         for service in mesh.services
         for protocol in service.protocols
     }
-    return Monitored(read_status(engine, mesh, inventory), read_lanes(engine), counted, oldest, undecided)
+    status = read_status(engine, mesh, inventory)
+    return Monitored(status, read_lanes(engine), counted, oldest, undecided, read_probes(engine))

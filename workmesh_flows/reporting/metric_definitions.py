@@ -114,6 +114,20 @@ LEASE = Definition(
     LANE,
     "When the lease of a held lane expires if its run does not renew it; missing if no run holds the lane.",
 )
+NODE = ("node",)
+REACHABLE = Definition(
+    "workmesh_node_reachable",
+    "gauge",
+    NODE,
+    "Whether the node answered its last probe and accepted the API key.",
+)
+PROBED = Definition("workmesh_node_probe_timestamp_seconds", "gauge", NODE, "When the node was probed last.")
+WORKLOAD = Definition(
+    "workmesh_node_queue_records",
+    "gauge",
+    NODE,
+    "Workload: length of the node's queue at its last probe; missing if the node did not report it.",
+)
 METRICS = (
     UP,
     INVENTORY_UP,
@@ -134,5 +148,8 @@ METRICS = (
     UNASSIGNED,
     BREAKER,
     LEASE,
+    REACHABLE,
+    PROBED,
+    WORKLOAD,
 )
 """All metrics of a mesh, in the order of an answer."""

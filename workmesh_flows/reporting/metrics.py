@@ -23,6 +23,7 @@ def mesh_metrics(facts: Monitored) -> Iterator[Metric]:
     yield from _records(facts)
     yield from _lanes(facts)
     yield from _entities(facts)
+    yield from _nodes(facts)
 
 
 def family(definition: Definition, values: Values) -> Metric:
@@ -95,6 +96,20 @@ def _entities(facts: Monitored) -> Iterator[Metric]:
     yield family(metrics.ENTITIES, entities)
     yield family(metrics.WEIGHT, weights)
     yield family(metrics.UNASSIGNED, unassigned)
+
+
+def _nodes(facts: Monitored) -> Iterator[Metric]:
+    """The last probes; where the inventory is known, those of other nodes and of earlier blocks are left out."""
+    nodes = facts.status.inventory.nodes
+    probes = [
+        probe
+        for probe in facts.probes
+        if not nodes or (probe.node in nodes and nodes[probe.node].revision == probe.revision)
+    ]
+    yield family(metrics.REACHABLE, {(probe.node,): probe.reachable for probe in probes})
+    yield family(metrics.PROBED, {(probe.node,): probe.probed_at.timestamp() for probe in probes})
+    queues = {(probe.node,): probe.workload for probe in probes if probe.workload is not None}
+    yield family(metrics.WORKLOAD, queues)
 
 
 def _streams(facts: Monitored) -> list[Stream]:
