@@ -46,7 +46,7 @@ def test_the_demo_processes_every_record_and_assigns_every_account(
         line.split() for line in tables(on_sqlite.stdout).splitlines() if line.startswith(("demo-", "micro."))
     ]
     assert [row[0] for row in rows] == ["demo-1", "demo-2", "demo-3", "micro.emails.timeline"]
-    assert sum(int(row[3]) for row in rows[:3]) == 200
+    assert sum(int(row[4]) for row in rows[:3]) == 200
     assert sum(int(row[-1].replace(",", "")) for row in rows[:3]) == 20_000
     assert rows[3][1:] == ["3", "200", "0", "0", "0", "0", "20,000"]
 

@@ -49,9 +49,9 @@ def test_sync_assigns_pushes_and_pulls_and_publishes_the_tables(
     assert run["state"]["message"].startswith("pulled ")
     assert latest_table(prefect, "workmesh-nodes") == [
         {"node": "n1", "state": "active", "reachable": True, "entities": 2, "weight": 2, "used": 0.5}
-        | {"pending": 0, "failed": 0, "processed": 40},
+        | {"workload": 0, "pending": 0, "failed": 0, "processed": 40},
         {"node": "n2", "state": "active", "reachable": True, "entities": 2, "weight": 2, "used": None}
-        | {"pending": 0, "failed": 0, "processed": 40},
+        | {"workload": 0, "pending": 0, "failed": 0, "processed": 40},
     ]
     assert latest_table(prefect, "workmesh-services") == [
         {"service": "shop.orders", "nodes": 2, "entities": 4, "unassigned": 0}

@@ -149,15 +149,17 @@ def test_used_is_the_share_of_the_cap_that_binds_first(
     assert set(nodes.index[nodes["used"].isna()]) == {"b", "broken", "c", "gone"}, "no caps, no share"
 
 
-def test_probes_show_which_nodes_are_reachable(engine: Engine) -> None:
+def test_probes_show_which_nodes_are_reachable_and_their_queues(engine: Engine) -> None:
     probes = {
-        "a": Probe(reachable=True, version="1.0.1"),
+        "a": Probe(reachable=True, version="1.0.1", workload=7),
         "c": Probe(reachable=False, problem="no connection"),
     }
     nodes, _ = tables(engine, probes=probes)
     assert (nodes.loc["a", "reachable"], nodes.loc["a", "version"]) == (True, "1.0.1")
     assert (nodes.loc["c", "reachable"], nodes.loc["c", "problem"]) == (False, "no connection")
     assert nodes.loc["b", "reachable"] is None
+    assert list(nodes["workload"]) == [7, None, None, None, None]
+    assert type(nodes.loc["a", "workload"]) is int
 
 
 def test_all_nodes_with_entities_are_processed_even_if_unknown(engine: Engine) -> None:

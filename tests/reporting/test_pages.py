@@ -76,6 +76,16 @@ def test_the_overview_shows_all_services_and_nodes_with_links_and_a_load_chart()
     assert page.count(PICTURE) == 1
 
 
+def test_the_overview_shows_the_queues_of_nodes_where_any_is_not_empty() -> None:
+    data = page_data()
+    probes = {"n1": Probe(reachable=True, workload=1_234), "n2": Probe(reachable=True, workload=0)}
+    page = overview_page(replace(data, status=replace(data.status, probes=probes)), Anywhere())
+    assert "| [n1](block/n1) | active | yes | 1,234 | 7 |" in page
+    assert "| [n2](block/n2) | active | yes | 0 | 0 |" in page
+    assert page.count(PICTURE) == 2, "the load, and the queues"
+    assert "![records in the queue of each node]" in page
+
+
 def test_a_service_page_shows_its_figures_lanes_refused_records_runs_and_forms() -> None:
     page = service_page(S, page_data(), Anywhere())
     assert "| 2 | 9 | 2 | 4 | 1 | 2 | 3 |" in page

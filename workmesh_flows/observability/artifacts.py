@@ -50,9 +50,9 @@ def _create_nodes(status: Status) -> None:
         key=artifact_key("nodes"),
         table=rows_of(nodes_table(status), NODE_COLUMNS),
         description=(
-            "**Nodes.** `weight` is the sum of the weights of a node's entities, `used` the share of its cap; "
-            "`failed` are records that were refused, which are also `pending`, and records that the node could not "
-            "process."
+            "**Nodes.** `workload` is the length of a node's queue, `weight` the sum of the weights of its entities, `used` "
+            "the share of its cap; `failed` are records that were refused, which are also `pending`, and records that the "
+            "node could not process."
         ),
     )
 

@@ -29,7 +29,7 @@ def service_history(*, limit: int = VERSIONS) -> pd.DataFrame:
 def node_history(*, limit: int = VERSIONS) -> pd.DataFrame:
     """The last ``limit`` nodes tables (at most 200), each with its ``time`` (UTC), oldest first.
 
-    Old versions keep the columns of their time, such as ``workload`` for what is called ``weight`` now.
+    Old versions keep the columns of their time: in the oldest ones, ``workload`` is what is called ``weight`` now.
     """
     return _versions("nodes", limit)
 

@@ -30,21 +30,19 @@ BAR = 3.0
 
 def load_chart(nodes: Sequence[str], held: Sequence[int], caps: Sequence[int | None], unit: str) -> bytes:
     """One bar per node for what it holds, with a mark at its cap if it has one; the first node on top."""
-    figure = _figure(0.9 + ROW * max(len(nodes), 1))
-    axes = _axes(figure)
-    places = range(len(nodes))
-    axes.barh(places, held, height=0.6, color=HELD)
-    for place, cap in zip(places, caps, strict=True):
+    capped = ", the red mark is the cap" if any(cap is not None for cap in caps) else ""
+    figure, axes = _bars(nodes, held, f"{unit} held by each node{capped}", HELD)
+    for place, cap in enumerate(caps):
         if cap is not None:
             axes.plot([cap, cap], [place - 0.4, place + 0.4], color=CAP, linewidth=2)
-    axes.set_yticks(places, labels=list(nodes))
-    axes.invert_yaxis()
+    axes.set_xlim(left=0)  # after the marks, which may be right of all bars
+    return _png(figure)
+
+
+def queue_chart(nodes: Sequence[str], workloads: Sequence[int]) -> bytes:
+    """One bar per node for the length of its queue; the first node on top."""
+    figure, axes = _bars(nodes, workloads, "records in the queue of each node", PENDING)
     axes.set_xlim(left=0)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))  # entities are indivisible
-    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-    capped = ", the red mark is the cap" if any(cap is not None for cap in caps) else ""
-    axes.set_title(f"{unit} held by each node{capped}", loc="left", fontsize=10, color=INK)
-    axes.grid(axis="x", color=FAINT)
     return _png(figure)
 
 
@@ -75,6 +73,20 @@ def history_chart(times: Sequence[datetime], pending: Sequence[int], processed: 
     below.xaxis.set_major_formatter(ConciseDateFormatter(locator))
     below.xaxis.get_offset_text().set_color(INK)
     return _png(figure)
+
+
+def _bars(nodes: Sequence[str], values: Sequence[int], title: str, color: str) -> tuple[Figure, Axes]:
+    figure = _figure(0.9 + ROW * max(len(nodes), 1))
+    axes = _axes(figure)
+    places = range(len(nodes))
+    axes.barh(places, values, height=0.6, color=color)
+    axes.set_yticks(places, labels=list(nodes))
+    axes.invert_yaxis()
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))  # entities and records are indivisible
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.set_title(title, loc="left", fontsize=10, color=INK)
+    axes.grid(axis="x", color=FAINT)
+    return figure, axes
 
 
 def _figure(height: float) -> Figure:

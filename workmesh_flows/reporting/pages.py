@@ -11,10 +11,13 @@ from workmesh_flows.operations.status import Status
 from workmesh_flows.planning.refusals import RefusalState
 from workmesh_flows.reporting.attention import attention_list, service_of
 from workmesh_flows.reporting.backlog import Backlog
-from workmesh_flows.reporting.charts import history_chart, load_chart
+from workmesh_flows.reporting.charts import history_chart, load_chart, queue_chart
 from workmesh_flows.reporting.markdown import ROWS, brief, escaped, link, linked, picture, table
 from workmesh_flows.reporting.page_data import Links, PageData, Run
 from workmesh_flows.reporting.status_tables import NODE_COLUMNS, SERVICE_COLUMNS, nodes_table, services_table
+
+QUEUES = 20
+"""Nodes in the chart of the longest queues."""
 
 
 def overview_page(data: PageData, links: Links) -> str:
@@ -43,6 +46,7 @@ def overview_page(data: PageData, links: Links) -> str:
         or "The inventory has no node yet: add a block of type Workmesh Node.",
         _unknown_services(data.status),
         *_load(data.status, None),
+        *_queues(data.status),
     )
 
 
@@ -191,6 +195,16 @@ def _load(status: Status, service: str | None) -> Iterable[str]:
     if named:
         chart = load_chart(named, [held[node] for node in named], [caps[node] for node in named], unit)
         yield picture(chart, f"{unit} held by each node")
+
+
+def _queues(status: Status) -> Iterable[str]:
+    """A chart of the longest queues of nodes, where any is not empty."""
+    longest = sorted(
+        ((probe.workload, name) for name, probe in status.probes.items() if probe.workload), reverse=True
+    )[:QUEUES]
+    if longest:
+        chart = queue_chart([name for _, name in longest], [workload for workload, _ in longest])
+        yield picture(chart, "records in the queue of each node")
 
 
 def _backlog(name: str, data: PageData) -> Iterable[str]:

@@ -14,6 +14,7 @@ NODE_COLUMNS = (
     "node",
     "state",
     "reachable",
+    "workload",
     "entities",
     "weight",
     "used",
@@ -96,14 +97,18 @@ def _own_services(status: Status, name: str) -> str | None:
 def nodes_table(status: Status) -> pd.DataFrame:
     """One row per node: of the inventory, with an invalid block, or named only by entities.
 
-    ``weight`` is the sum of the weights of its entities, ``used`` the largest share of a cap that is in use (None
-    without caps). ``pending`` includes the ``failed`` records that the node refused; those that it could not process are in
-    flight.
+    ``workload`` is the length of the node's queue at its last probe, None where the node did not report it. ``weight`` is
+    the sum of the weights of its entities, ``used`` the largest share of a cap that is in use (None without caps).
+    ``pending`` includes the ``failed`` records that the node refused; those that it could not process are in flight.
     """
     named = {node for held in status.held.values() for node in held if node is not None}
     names = sorted(named | set(status.inventory.nodes) | set(status.inventory.problems))
     rows = [_node_row(status, name) for name in names]
-    return pd.DataFrame(rows, columns=[*NODE_COLUMNS, *MORE_NODE_COLUMNS])
+    frame = pd.DataFrame(rows, columns=[*NODE_COLUMNS, *MORE_NODE_COLUMNS])
+    frame["workload"] = pd.Series(
+        [row["workload"] for row in rows], dtype=object
+    )  # whole numbers beside None
+    return frame
 
 
 def services_table(status: Status) -> pd.DataFrame:
@@ -138,6 +143,7 @@ def _node_row(status: Status, name: str) -> dict[str, object]:
         "node": name,
         "state": node.state.value if node else "invalid" if name in status.inventory.problems else "unknown",
         "reachable": None if probe is None else probe.reachable,
+        "workload": None if probe is None else probe.workload,
         "entities": sum(entities for entities, _ in held.values()),
         "weight": sum(weight for _, weight in held.values()),
         "used": None if node is None else _used(node, held, status.weighed),
