@@ -66,6 +66,7 @@ PUBLIC = {
     ],
     "workmesh_flows.settings": ["PREFIX", "WorkmeshSettings", "read_settings"],
     "workmesh_flows.status": [
+        "correct_counts",
         "lane_status",
         "moves_made",
         "node_history",

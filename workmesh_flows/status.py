@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
+    "correct_counts",
     "lane_status",
     "moves_made",
     "node_history",
@@ -47,12 +48,24 @@ def node_status(mesh: Mesh, *, all_meshes: bool = False) -> pd.DataFrame:
 def service_status(mesh: Mesh) -> pd.DataFrame:
     """One row for each service: its nodes and entities, and its pending, in-flight, failed and processed records.
 
-    The nodes are those that hold its entities. No Prefect server is asked.
+    The nodes are those that hold its entities. No Prefect server is asked. Processed records are added up from what the
+    lanes have counted; :func:`correct_counts` counts them exactly.
     """
     from workmesh_flows.reporting.status_tables import services_table
 
     with mesh_engine(mesh) as engine:
         return services_table(read_status(engine, mesh, Inventory({}, {})))
+
+
+def correct_counts(mesh: Mesh) -> list[str]:
+    """Count the processed records of all services exactly, and correct their sums; return each correction in words.
+
+    Only other programs make a sum wrong: they delete records, or write flags by hand.
+    """
+    from workmesh_flows.operations import counts
+
+    with mesh_engine(mesh) as engine:
+        return [str(correction) for correction in counts.correct_counts(engine, mesh.services)]
 
 
 def lane_status(mesh: Mesh) -> pd.DataFrame:

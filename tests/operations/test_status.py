@@ -87,13 +87,14 @@ def test_each_node_has_its_figures_whether_the_inventory_knows_it_or_not(engine:
     nodes, _ = tables(engine)
     figures = nodes[["state", "entities", "pending", "failed", "in flight", "processed"]]
     assert {name: tuple(row) for name, row in figures.iterrows()} == {
-        "a": ("active", 4, 2, 2, 3, 2),
-        "b": ("draining", 1, 1, 0, 0, 1),
+        "a": ("active", 4, 2, 2, 3, 0),
+        "b": ("draining", 1, 1, 0, 0, 0),
         "broken": ("invalid", 1, 1, 0, 0, 0),
         "c": ("active", 1, 1, 0, 0, 0),
         "gone": ("unknown", 1, 1, 0, 0, 0),
+        "(other)": ("", 2, 2, 0, 0, 3),
     }
-    assert list(nodes.index) == ["a", "b", "broken", "c", "gone"]
+    assert list(nodes.index) == ["a", "b", "broken", "c", "gone", "(other)"]
     assert nodes.loc["broken", "problem"] == "port: must be a number"
     assert nodes.loc["a", "services"] == f"{S}, tickets"
 
@@ -117,6 +118,12 @@ def test_each_service_has_its_figures_and_they_add_up(engine: Engine) -> None:
     }
     parts = services[["pending", "in flight", "processed", "ownerless"]].sum(axis="columns")
     assert list(parts) == list(services["records"])
+
+
+def test_the_sums_over_the_nodes_are_those_over_the_services(engine: Engine) -> None:
+    nodes, services = tables(engine)
+    figures = ["entities", "pending", "failed", "in flight", "processed"]
+    assert list(nodes[figures].sum()) == list(services[figures].sum())
 
 
 def test_every_count_adds_up(engine: Engine) -> None:
@@ -146,7 +153,9 @@ def test_used_is_the_share_of_the_cap_that_binds_first(
     nodes, _ = tables(engine, criterion)
     assert nodes.loc["a", "used"] == used
     assert nodes.loc["a", "weight"] == weight
-    assert set(nodes.index[nodes["used"].isna()]) == {"b", "broken", "c", "gone"}, "no caps, no share"
+    assert set(nodes.index[nodes["used"].isna()]) == {"b", "broken", "c", "gone", "(other)"}, (
+        "no caps, no share"
+    )
 
 
 def test_probes_show_which_nodes_are_reachable_and_their_queues(engine: Engine) -> None:

@@ -15,8 +15,9 @@ from pydantic import SecretStr
 from workmesh_flows.adapters.store.conditions import Condition
 from workmesh_flows.adapters.store.refused_list import RefusedRecord
 from workmesh_flows.domain.node import Inventory, Node, NodeState
+from workmesh_flows.operations.counts import Count
 from workmesh_flows.operations.probe import Probe
-from workmesh_flows.operations.status import Count, Status
+from workmesh_flows.operations.status import Status
 from workmesh_flows.planning.refusals import RefusalState
 from workmesh_flows.reporting.backlog import Backlog
 from workmesh_flows.reporting.charts import history_chart, load_chart
@@ -54,7 +55,7 @@ def page_data(*conditions: Condition, reason: str = "no good") -> PageData:
     nodes = {
         name: Node(name, "h", SecretStr("k"), (S,), max_entities={S: 10, "*": 12}) for name in ("n1", "n2")
     }
-    count = Count(S, "lead", "n1", owned=True, records=9, pending=4, failed=1, in_flight=2, processed=3)
+    count = Count(S, "lead", "n1", owned=True, pending=4, failed=1, in_flight=2, processed=3)
     status = Status(Inventory(nodes), frozenset(), {S: {"n1": (7, 7), None: (2, 2)}}, [count])
     lane = (S, "lead", "n1", "push", None, "open", 5, NOW, 1234, 1, NOW)
     refused = RefusedRecord(S, "lead", "17", "3", "n1", RefusalState.PARKED, 5, 2, NOW, reason)
@@ -72,6 +73,7 @@ def test_the_overview_shows_all_services_and_nodes_with_links_and_a_load_chart()
     assert f"| [{S}](page/{S}) | 2 | 9 | 2 | 4 | 1 | 2 | 3 |" in page
     assert "| [n1](block/n1) | active |" in page
     assert " | [runs](node/n1) |" in page
+    assert "| (other) |  |  | 2 | 2 |  | 0 | 0 | 0 |  |" in page
     assert "Run: [scoring-push](form/None)" in page
     assert page.count(PICTURE) == 1
 

@@ -14,26 +14,35 @@ from workmesh_flows.cli.typer_app import app
 from workmesh_flows.cli.watching import WatchOption, emit_again
 from workmesh_flows.cli.written_file import write_text
 
+ExactOption = Annotated[
+    bool,
+    typer.Option(
+        "--exact", help="Count all processed records, and correct the sums that other programs made wrong."
+    ),
+]
+
 
 @app.command()
 def services(
     mesh: MeshOption = None,
     every: AllOption = False,
+    exact: ExactOption = False,
     watch: WatchOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show the services: nodes, entities, and pending, failed, in-flight and processed records."""
     from workmesh_flows.reporting.json_document import rows_of
     from workmesh_flows.reporting.status_tables import SERVICE_COLUMNS
-    from workmesh_flows.status import service_status
+    from workmesh_flows.status import correct_counts, service_status
 
     del as_json
     loaded = mesh_of(mesh)
 
     def read() -> Output:
+        corrections = correct_counts(loaded) if exact else []
         frame = service_status(loaded)
         shown = titled("Services", frame, None if every else SERVICE_COLUMNS)
-        return Output([shown], {"services": rows_of(frame)})
+        return Output([*corrections, shown], {"services": rows_of(frame)}, message="; ".join(corrections))
 
     emit_again(read, watch)
 

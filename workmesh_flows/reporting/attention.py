@@ -8,7 +8,8 @@ from workmesh_flows.adapters.store.conditions import Condition
 from workmesh_flows.domain.lane import Lane
 from workmesh_flows.domain.node import likely_misspelling
 from workmesh_flows.domain.record_key import RecordKey
-from workmesh_flows.operations.status import Count, Status
+from workmesh_flows.operations.counts import Count
+from workmesh_flows.operations.status import Status
 from workmesh_flows.reporting.markdown import brief, escaped, link, linked, moment
 from workmesh_flows.reporting.page_data import FailedRun, Links, PageData
 from workmesh_flows.reporting.unassigned import unassigned_remedy

@@ -9,7 +9,8 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from workmesh_flows.operations.status import Count, Status
+    from workmesh_flows.operations.counts import Count
+    from workmesh_flows.operations.status import Status
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 import pandas as pd
 
@@ -14,7 +15,13 @@ from workmesh_flows.reporting.backlog import Backlog
 from workmesh_flows.reporting.charts import history_chart, load_chart, queue_chart
 from workmesh_flows.reporting.markdown import ROWS, brief, escaped, link, linked, picture, table
 from workmesh_flows.reporting.page_data import Links, PageData, Run
-from workmesh_flows.reporting.status_tables import NODE_COLUMNS, SERVICE_COLUMNS, nodes_table, services_table
+from workmesh_flows.reporting.status_tables import (
+    NODE_COLUMNS,
+    OTHER,
+    SERVICE_COLUMNS,
+    nodes_table,
+    services_table,
+)
 
 QUEUES = 20
 """Nodes in the chart of the longest queues."""
@@ -27,14 +34,7 @@ def overview_page(data: PageData, links: Links) -> str:
         for row in services_table(data.status).to_dict("records")
     ]
     nodes = nodes_table(data.status)
-    rows = [
-        [
-            linked(row["node"], links.block(row["node"])),
-            *(row[name] for name in NODE_COLUMNS[1:]),
-            link("runs", links.node(row["node"])),
-        ]
-        for row in nodes.to_dict("records")
-    ]
+    rows = [_node_row(row, links) for row in nodes.to_dict("records")]
     return _joined(
         "# Mesh",
         attention_list(data, data.conditions, links, list(data.status.held)),
@@ -66,6 +66,14 @@ def service_page(name: str, data: PageData, links: Links) -> str:
         "## Lanes",
         _lanes(name, data, links) or "No lane has run yet.",
     )
+
+
+def _node_row(row: Mapping[Hashable, Any], links: Links) -> list[object]:
+    """A node and its figures with links to its block and its task runs; the row of all else has none."""
+    name, figures = row["node"], [row[column] for column in NODE_COLUMNS[1:]]
+    if name == OTHER:
+        return [name, *figures, None]
+    return [linked(name, links.block(name)), *figures, link("runs", links.node(name))]
 
 
 def _actions(actions: Sequence[tuple[str, str]]) -> str:

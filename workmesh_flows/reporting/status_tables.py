@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import pandas as pd
 
 from workmesh_flows.adapters.store.refused_list import RefusedRecord
 from workmesh_flows.domain.node import Node, concerns, likely_misspelling
-from workmesh_flows.operations.status import Count, Status
+from workmesh_flows.operations.counts import Count
+from workmesh_flows.operations.status import Status
 
 NODE_COLUMNS = (
     "node",
@@ -36,6 +37,8 @@ SERVICE_COLUMNS = (
 )
 """Columns of the services table shown by default; the DataFrame has more."""
 MORE_SERVICE_COLUMNS = ("records", "ownerless", "missing")
+OTHER = "(other)"
+"""The row of the nodes table for what belongs to none of its nodes."""
 REFUSED_COLUMNS = (
     "service",
     "protocol",
@@ -100,10 +103,17 @@ def nodes_table(status: Status) -> pd.DataFrame:
     ``workload`` is the length of the node's queue at its last probe, None where the node did not report it. ``weight`` is
     the sum of the weights of its entities, ``used`` the largest share of a cap that is in use (None without caps).
     ``pending`` includes the ``failed`` records that the node refused; those that it could not process are in flight.
+    ``processed`` are the records that the node has processed, also of entities that have left it. A last row, if it is not
+    empty, has what belongs to none of these nodes, so that the sums are those of the services.
     """
     named = {node for held in status.held.values() for node in held if node is not None}
     names = sorted(named | set(status.inventory.nodes) | set(status.inventory.problems))
-    rows = [_node_row(status, name) for name in names]
+    rows: list[dict[str, object]] = [_node_row(status, name) for name in names]
+    other = _other_row(status, set(names))
+    if any(other.values()):
+        rows.append(
+            {**dict.fromkeys([*NODE_COLUMNS, *MORE_NODE_COLUMNS]), "node": OTHER, "state": "", **other}
+        )
     frame = pd.DataFrame(rows, columns=[*NODE_COLUMNS, *MORE_NODE_COLUMNS])
     frame["workload"] = pd.Series(
         [row["workload"] for row in rows], dtype=object
@@ -114,8 +124,8 @@ def nodes_table(status: Status) -> pd.DataFrame:
 def services_table(status: Status) -> pd.DataFrame:
     """One row per service. Records without an entity are ``ownerless``: never sent, and not counted as pending.
 
-    ``nodes`` are those that hold its entities.
-    ``missing`` records are in flight, but their node does not have them.
+    ``nodes`` are those that hold its entities. Records that were processed before they lost their entity count as
+    processed. ``missing`` records are in flight, but their node does not have them.
     """
     rows = []
     for service, held in status.held.items():
@@ -153,6 +163,17 @@ def _node_row(status: Status, name: str) -> dict[str, object]:
         "services": ", ".join(node.services) if node else None,
         "version": probe.version if probe else None,
         "problem": _problem(status, name),
+    }
+
+
+def _other_row(status: Status, names: Collection[str]) -> dict[str, int]:
+    """Entities without a node and their records, and processed records that none of these nodes has processed."""
+    held = [totals.get(None, (0, 0)) for totals in status.held.values()]
+    counts = [count for count in status.counts if count.owned and count.node not in names]
+    return {
+        "entities": sum(entities for entities, _ in held),
+        "weight": sum(weight for _, weight in held),
+        **_totals(counts),
     }
 
 

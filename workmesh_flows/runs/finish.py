@@ -19,6 +19,7 @@ from workmesh_flows.observability.artifacts import publish_pages, publish_refuse
 from workmesh_flows.observability.best_effort import best_effort
 from workmesh_flows.observability.pages import RunPages
 from workmesh_flows.observability.publications import publications
+from workmesh_flows.operations.counts import correct_counts
 from workmesh_flows.operations.delivery.replay import list_refused
 from workmesh_flows.operations.status import Status, read_status
 from workmesh_flows.planning.refusals import RefusalState
@@ -32,8 +33,10 @@ from workmesh_flows.tasks.nodes import latest_probes
 
 
 def count_only(mesh: Mesh, service: str) -> RunResult:
-    """Count and publish; the run fails where the counts cannot be published, since it does nothing else."""
-    result = RunResult("counted")
+    """Count exactly and publish; the run fails where the counts cannot be published, since it does nothing else."""
+    with mesh_engine(mesh) as engine:
+        corrections = correct_counts(engine, [mesh.service(service)])
+    result = RunResult("; ".join(["counted", *map(str, corrections)]))
     _publish(mesh, result, service, anew=True)
     return result
 
@@ -71,7 +74,9 @@ def _publish(
         probes = latest_probes(
             mesh, engine, inventory, anew=lambda node, found: anew or doubtful.get(node) == found.reachable
         )
-        status, refused = read_status(engine, mesh, inventory, probes), list_refused(engine, mesh)
+        about = None if service is None else [service]
+        status = read_status(engine, mesh, inventory, probes, anew=about)
+        refused = list_refused(engine, mesh)
         content = StatusContent.of(status)
         with publications(engine, always=anew) as artifacts:
             for table in tables:

@@ -31,7 +31,7 @@ from workmesh_flows.adapters.store.pull_flags import flag_pulled
 from workmesh_flows.adapters.store.push_flags import push_flags
 from workmesh_flows.adapters.store.refused_records import Refusal, read_refusals
 from workmesh_flows.adapters.store.schema import lanes
-from workmesh_flows.domain.lane import Lane
+from workmesh_flows.domain.lane import Direction, Lane
 from workmesh_flows.planning.refusals import RefusalState
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 999_998, tzinfo=UTC)
@@ -96,8 +96,8 @@ class Letters:
             session.commit()
         self.lease = self.take("a")
 
-    def take(self, holder: str, clock: datetime = NOW) -> LaneLease:
-        lane = Lane("letters", "letter", "n1")
+    def take(self, holder: str, clock: datetime = NOW, direction: Direction = "push") -> LaneLease:
+        lane = Lane("letters", "letter", "n1", direction)
         return acquire_lane(self.engine, lane, holder=holder, clock=lambda: clock, lease_seconds=30)
 
     def push(self, pushed: list[int], refused: dict[int, str] | None = None, now: datetime = NOW) -> None:

@@ -27,11 +27,13 @@ PASSWORD = "pa55-w0rd"
 
 OWN = {
     "workmesh_conditions",
+    "workmesh_counts",
     "workmesh_failure_marks",
     "workmesh_former_pushes",
     "workmesh_lanes",
     "workmesh_missing",
     "workmesh_moves",
+    "workmesh_open",
     "workmesh_parked",
     "workmesh_plans",
     "workmesh_probes",

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from tests.adapters.store.paging import ids, pages, reader_of
 from tests.adapters.store.worlds import START, World, at, make_flat, make_world
 from workmesh_flows.adapters.store.keys import parse_key
-from workmesh_flows.adapters.store.protocol_tables import pull_tables
+from workmesh_flows.adapters.store.protocol_tables import pull_tables, push_tables
 from workmesh_flows.adapters.store.pullable_records import reading_pullable
 from workmesh_flows.adapters.store.statements import counts as statements
 from workmesh_flows.domain.columns import column_of
@@ -52,25 +52,33 @@ def test_records_without_an_owner_or_a_node_are_counted_and_never_pending(
     flag(engine, world, 5, push_success=True, push_time=START)
     flag(engine, world, 6, push_success=True, push_time=START, pull_success=True)
     flag(engine, world, 7, push_success=True, push_time=START, pull_success=False)
-    with engine.connect() as connection:
-        rows = connection.execute(statements.flag_counts(world.service, world.protocol)).all()
-    counts = {(row.node, bool(row.owned)): tuple(int(number) for number in row[2:]) for row in rows}
-    assert rows[0]._fields[2:] == ("records", "pending", "failed", "unprocessed", "in_flight", "processed")
-    assert counts == {
-        ("n1", True): (4, 1, 1, 1, 2, 1),
-        (None, True): (1, 1, 0, 0, 0, 0),
-        (None, False): (2, 2, 1, 0, 0, 0),
+    tables = pull_tables(world.service, world.protocol)
+    assert by_place(engine, statements.pending_counts(tables)) == {
+        ("n1", True): (1, 0),
+        (None, True): (1, 0),
+        (None, False): (2, 1),
     }
+    assert by_place(engine, statements.in_flight_counts(tables)) == {("n1", True): (2, 1)}
+    with engine.connect() as connection:
+        assert connection.scalar(statements.processed_count(tables)) == 1
+
+
+def by_place(engine: Engine, statement: Any) -> dict[tuple[str | None, bool], tuple[int, int]]:
+    """Records and failed records, by node and by whether they have an owner."""
+    with engine.connect() as connection:
+        rows = connection.execute(statement).all()
+    return {(row.node, bool(row.owned)): (row.records, int(row.failed)) for row in rows}
 
 
 def test_counts_of_a_protocol_that_only_pushes(engine: Engine) -> None:
     world = make_flat(Integer())
     world.fill(engine, [1, 2, 3])
+    tables = push_tables(world.service, world.service.protocols[0])
     with engine.begin() as connection:
         connection.execute(update(world.order).where(world.order.id == 1).values(push_success=True))
         connection.execute(update(world.order).where(world.order.id == 2).values(push_success=False))
-        row = connection.execute(statements.flag_counts(world.service, world.protocol)).one()
-    assert [int(number) for number in row[2:]] == [3, 2, 1, 0, 0, 1]
+        assert connection.scalar(statements.processed_count(tables)) == 1
+    assert list(by_place(engine, statements.pending_counts(tables)).values()) == [(2, 1)]
 
 
 def test_pushed_at_finds_only_records_of_the_lane(engine: Engine, world: World) -> None:

@@ -121,9 +121,22 @@ def test_nodes_of_many_entities_are_written_by_one_statement_and_never_cut() -> 
 
 
 def test_counts_include_records_without_an_owner(dialect: Dialect) -> None:
-    text = sql(counts.flag_counts(SERVICE, PROTOCOL), dialect)
-    assert hops(dialect, "LEFT OUTER JOIN") in text
-    assert text.endswith('GROUP BY "Account_1"."order", "Account_1"."Key" IS NOT NULL')
+    for statement in (counts.pending_counts(TABLES), counts.in_flight_counts(TABLES)):
+        text = sql(statement, dialect)
+        assert hops(dialect, "LEFT OUTER JOIN") in text
+        assert text.endswith('GROUP BY "Account_1"."order", "Account_1"."Key" IS NOT NULL')
+
+
+def test_counts_of_open_records_have_the_conditions_of_the_indexes(dialect: Dialect) -> None:
+    pending, in_flight = (
+        sql(one(TABLES), dialect) for one in (counts.pending_counts, counts.in_flight_counts)
+    )
+    true = "true" if dialect is POSTGRESQL else "1"
+    assert f' WHERE "select"."push Success" IS NOT {true} GROUP BY ' in pending
+    assert (
+        f' WHERE "select"."push Success" IS {true} AND "select"."pull Success" IS NOT {true} GROUP BY '
+        in in_flight
+    )
 
 
 def test_entities_are_counted_by_node(dialect: Dialect) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +36,10 @@ from workmesh_flows.domain.node import Inventory, Node
 from workmesh_flows.domain.service import Mesh
 from workmesh_flows.errors import ConfigurationError, UnknownName
 from workmesh_flows.microservice import NodeProcess
+from workmesh_flows.operations.counts import Count
 from workmesh_flows.operations.delivery.replay import decide_refused, list_refused
 from workmesh_flows.operations.moves.reassign import reassign, repush
-from workmesh_flows.operations.status import Count, read_status
+from workmesh_flows.operations.status import read_status
 
 BUG = 'record 25: KeyError: "a bug of today\'s deployment"'
 
@@ -74,8 +76,10 @@ def failing(engine: Engine, count: int, *failed: int, service: Service) -> Itera
 
 
 def status_of(engine: Engine, service: Service) -> Count:
-    (count,) = read_status(engine, Mesh([service]), Inventory({})).counts
-    return count
+    """The sums over all nodes, and over what belongs to none."""
+    first, *others = read_status(engine, Mesh([service]), Inventory({})).counts
+    names = ("pending", "failed", "in_flight", "processed", "unprocessed", "missing")
+    return replace(first, **{name: sum(getattr(one, name) for one in (first, *others)) for name in names})
 
 
 def keys(node: ScriptedNode) -> list[str]:

@@ -18,9 +18,9 @@ from workmesh_flows.adapters.store.keys import in_parts
 from workmesh_flows.adapters.store.protocol_tables import PushTables, all_pull_tables, all_push_tables
 from workmesh_flows.adapters.store.refused_records import forget_refusals_of_owners
 from workmesh_flows.adapters.store.replays import replay_moved
+from workmesh_flows.adapters.store.resets import reset_records
 from workmesh_flows.adapters.store.schema import moves, services
 from workmesh_flows.adapters.store.statements import moves as statements
-from workmesh_flows.adapters.store.statements.flags import reset_flags
 from workmesh_flows.adapters.store.values import as_utc
 from workmesh_flows.domain.service import Service
 from workmesh_flows.errors import StoreError
@@ -138,6 +138,6 @@ def _reset(
             write_former_pushes(run.connection, lane, [(row.id, as_utc(row.time)) for row in left])
         for rows in in_parts(pushed, KEYS_AT_ONCE):
             ids = [row.id for row in rows]
-            run.connection.execute(reset_flags(tables, ids))
+            reset_records(run.connection, tables, ids)
             replay_moved(run.connection, tables, ids, now)
     return again

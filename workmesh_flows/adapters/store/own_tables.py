@@ -14,7 +14,7 @@ from workmesh_flows.errors import ConfigurationError
 
 FIRST = "0001"
 """The version of the tables of release 0.1.0, which stored no version."""
-CURRENT = "0002"
+CURRENT = "0003"
 """The version of the tables as this release declares them: the last revision in `migrations/versions`."""
 
 _LOCK = 0x776F726B6D657368

@@ -71,6 +71,11 @@ class ProtocolTables:
         """The service that declares the protocol."""
         return self.entities.service
 
+    @property
+    def counted(self) -> Direction:
+        """The direction whose lanes count processed records: pull, or push where no results are pulled."""
+        return "push" if self.pull_flags is None else "pull"
+
     def lane(self, node: str, direction: Direction) -> Lane:
         """The identity of the protocol's lane to or from a node."""
         return Lane(self.service.name, self.protocol.name, node, direction)

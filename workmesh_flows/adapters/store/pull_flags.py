@@ -34,11 +34,12 @@ from sqlalchemy.types import TypeEngine
 from workmesh_flows.adapters.store.engine import refuses_value, translated_errors
 from workmesh_flows.adapters.store.failures import save_failed_results
 from workmesh_flows.adapters.store.flag_rows import flag_row, write_rows
+from workmesh_flows.adapters.store.flagged_again import FlaggedBefore, count_again, write_expected_rows
 from workmesh_flows.adapters.store.keys import in_parts
 from workmesh_flows.adapters.store.lanes import LaneLease
 from workmesh_flows.adapters.store.protocol_tables import PullTables
 from workmesh_flows.adapters.store.schema import lanes
-from workmesh_flows.adapters.store.statements.flags import write_flags
+from workmesh_flows.adapters.store.statements.flags import expected_before_pull, write_flags
 from workmesh_flows.domain.columns import column_of, first_line
 
 _READABLE = (
@@ -117,6 +118,22 @@ def _write_results(
     results: Mapping[Any, Mapping[str, Any] | str | None],
     time: datetime,
 ) -> None:
+    try:
+        _write_in_transaction(engine, lease, tables, results, time)
+    except FlaggedBefore:
+        _write_in_transaction(engine, lease, tables, results, time, again=True)
+
+
+def _write_in_transaction(  # noqa: PLR0913 - each is one fact of the batch
+    engine: Engine,
+    lease: LaneLease,
+    tables: PullTables,
+    results: Mapping[Any, Mapping[str, Any] | str | None],
+    time: datetime,
+    *,
+    again: bool = False,
+) -> None:
+    """Unless ``again``, raises FlaggedBefore, with nothing written, where a record has other flags than expected."""
     flags, record = tables.pull_flags, tables.protocol.record
     rows_by_columns: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for record_id, result in results.items():
@@ -127,10 +144,18 @@ def _write_results(
         rows_by_columns.setdefault(tuple(values), []).append(row)
     with engine.begin() as connection:
         bad = sum(isinstance(result, str) for result in results.values())
-        lease.advance(connection, done=lanes.c.done + len(results) - bad, refused=lanes.c.refused + bad)
+        good = 0 if again else len(results) - bad
+        lease.advance(connection, done=lanes.c.done + good, refused=lanes.c.refused + bad)
+        if again:
+            successes = {record_id: not isinstance(result, str) for record_id, result in results.items()}
+            count_again(connection, lease, tables, "pull", successes)
         for keys, rows in rows_by_columns.items():
             columns = [column_of(getattr(record, key)) for key in keys]
-            write_rows(connection, write_flags(tables, flags, columns), rows)
+            write = write_flags(tables, flags, columns)
+            if again:
+                write_rows(connection, write, rows)
+            else:
+                write_expected_rows(connection, write.where(*expected_before_pull(tables, write.table)), rows)
             _read_back(connection, tables, columns, [row["workmesh_id"] for row in rows])
         save_failed_results(connection, tables, results, time)
 

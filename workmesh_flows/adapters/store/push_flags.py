@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 
 from workmesh_flows.adapters.store.engine import sqlstate, translated_errors
 from workmesh_flows.adapters.store.flag_rows import flag_row, write_rows
+from workmesh_flows.adapters.store.flagged_again import FlaggedBefore, count_again, write_expected_rows
 from workmesh_flows.adapters.store.lanes import LaneLease
 from workmesh_flows.adapters.store.protocol_tables import PushTables
 from workmesh_flows.adapters.store.refused_records import (
@@ -35,7 +36,7 @@ from workmesh_flows.adapters.store.statements.accepted import (
     accepted_batch,
     accepted_record,
 )
-from workmesh_flows.adapters.store.statements.flags import write_flags
+from workmesh_flows.adapters.store.statements.flags import expected_before_push, write_flags
 from workmesh_flows.adapters.store.values import as_stored
 from workmesh_flows.errors import StoreError
 from workmesh_flows.planning.push_times import push_times
@@ -78,7 +79,11 @@ class PushFlags:
         recovered = [record_id for record_id in pushed if record_id in again] if again else []
         plain = not (refused or recovered) and answered and bool(pushed)
         if not (plain and self._write_in_one_statement(pushed, times)):
-            self._write_in_transaction(pushed, times, refused, now, recovered, answered=answered)
+            batch = pushed, times, refused, now, recovered
+            try:
+                self._write_in_transaction(*batch, answered=answered)
+            except FlaggedBefore:
+                self._write_in_transaction(*batch, answered=answered, again=True)
         if times:
             lease.last_push_time = times[-1]
         if answered:
@@ -125,7 +130,9 @@ class PushFlags:
         recovered: Sequence[Any],
         *,
         answered: bool,
+        again: bool = False,
     ) -> None:
+        """Unless ``again``, raises FlaggedBefore, with nothing written, where a record was flagged before."""
         tables, flags = self._tables, self._tables.push_flags
         rows = [
             flag_row(flags, record_id, at, success=True) for record_id, at in zip(pushed, times, strict=True)
@@ -135,7 +142,7 @@ class PushFlags:
             for record_id, refusal in refused.items()
         ]
         changes: dict[str, Any] = {
-            "done": lanes.c.done + len(pushed),
+            "done": lanes.c.done + (0 if again else len(pushed)),
             "refused": lanes.c.refused + sum(refusal.counted for refusal in refused.values()),
             "next_batch": self._lease.next_batch,
         }
@@ -143,8 +150,13 @@ class PushFlags:
         changes |= {"failures": 0, "breaker": "closed"} if answered else {}
         with translated_errors(), self._engine.begin() as connection:
             self._lease.advance(connection, **changes)
-            if rows:
-                write_rows(connection, write_flags(tables, flags), rows)
+            write = write_flags(tables, flags)
+            if again:
+                successes = dict.fromkeys(refused, False) | dict.fromkeys(pushed, True)
+                count_again(connection, self._lease, tables, "push", successes)
+                write_rows(connection, write, rows)
+            elif rows:
+                write_expected_rows(connection, write.where(*expected_before_push(tables, write.table)), rows)
             if refused:
                 save_refusals(connection, tables, refused)
             if recovered:

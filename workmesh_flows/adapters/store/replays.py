@@ -28,8 +28,8 @@ from sqlalchemy import (
 from workmesh_flows.adapters.store.engine import database_clock, translated_errors
 from workmesh_flows.adapters.store.keys import as_texts, in_parts, is_one_of
 from workmesh_flows.adapters.store.protocol_tables import PushTables
+from workmesh_flows.adapters.store.resets import reset_records
 from workmesh_flows.adapters.store.schema import parked, replays
-from workmesh_flows.adapters.store.statements.flags import reset_flags
 from workmesh_flows.adapters.store.statements.refused import failed_in, listed_in
 from workmesh_flows.planning.refusals import RefusalState
 
@@ -47,8 +47,7 @@ def replay_failed(
         query = select(cast(key, String), key).where(is_one_of(key, some), success.is_(True))
         ids: dict[str, Any] = dict(connection.execute(query).all())
         if ids:
-            reset = reset_flags(tables, ids.values())
-            connection.execute(reset.where(reset.table.c[success.key].is_(True)))
+            reset_records(connection, tables, ids.values())
             _mark_replayed(connection, tables, list(ids), now)
             count += len(ids)
     return count

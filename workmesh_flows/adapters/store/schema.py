@@ -92,6 +92,47 @@ services = Table(
 A run that assigned no entity leaves the values unchanged.
 """
 
+counts = Table(
+    "workmesh_counts",
+    own,
+    Column("service", String(NAME_LENGTH), primary_key=True),
+    Column("protocol", String(NAME_LENGTH), primary_key=True),
+    Column(
+        "direction",
+        String(8),
+        primary_key=True,
+        comment="of the lanes that count its processed records: pull, or push where no results are pulled",
+    ),
+    Column(
+        "correction",
+        BigInteger,
+        nullable=False,
+        default=0,
+        comment="processed records that no lane counted, less those that were deleted or made pending again",
+    ),
+    Column("since", UtcDateTime, comment="of the first exact count"),
+    Column("counted_at", UtcDateTime, comment="of the last exact count, null before the first one"),
+)
+"""One row per protocol: its processed records are the sum of ``done`` over its lanes, plus the correction."""
+
+open_counts = Table(
+    "workmesh_open",
+    own,
+    Column("service", String(NAME_LENGTH), primary_key=True),
+    Column("protocol", String(NAME_LENGTH), primary_key=True),
+    Column("node", String(NAME_LENGTH), primary_key=True, comment="empty for entities without a node"),
+    Column("owned", Boolean, primary_key=True, comment="false for records without an entity"),
+    Column("pending", BigInteger, nullable=False),
+    Column("failed", BigInteger, nullable=False),
+    Column("in_flight", BigInteger, nullable=False),
+    Column("unprocessed", BigInteger, nullable=False, comment="failed records in flight"),
+    Column("missing", BigInteger, nullable=False),
+)
+"""Open records of each node as they were counted last: runs of other services show them without counting again.
+
+Each protocol that was counted has a row without a node.
+"""
+
 parked = Table(
     "workmesh_parked",
     own,

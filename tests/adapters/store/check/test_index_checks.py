@@ -10,14 +10,14 @@ from tests.support.shop import Order, shop_mesh, shop_service
 from workmesh_flows import Flags, Mesh, Protocol, Push, Service, post
 from workmesh_flows.adapters.store.check.required_indexes import LONGEST_NAME, record_indexes
 from workmesh_flows.adapters.store.protocol_tables import pull_tables
-from workmesh_flows.adapters.store.statements.counts import flag_counts
+from workmesh_flows.adapters.store.statements.counts import in_flight_counts, pending_counts, processed_count
 from workmesh_flows.adapters.store.statements.pending import pending
 from workmesh_flows.adapters.store.statements.pullable import pullable
 from workmesh_flows.operations.check import check_mesh
 
 FILL = """
 INSERT INTO "select" (id, "Group", "where", text, push_time, push_success, pull_success)
-SELECT i, 1 + i % 200, {at}, 'an order', CASE WHEN i <= 19900 THEN {at} END,
+SELECT i, 1 + i % 200, {at}, '{text}', CASE WHEN i <= 19900 THEN {at} END,
 CASE WHEN i <= 19900 THEN {true} END, CASE WHEN i <= 19800 THEN {true} END FROM {numbers}
 """
 SHOPS = """INSERT INTO "Shop" ("ShopId", size, "order") SELECT i, 1, 'n' || i % 10 FROM {numbers} WHERE i <= 200"""
@@ -114,18 +114,20 @@ def test_the_statements_use_the_recommended_indexes(engine: Engine) -> None:
     run(
         engine,
         SHOPS.format(numbers=SERIES[kind]),
-        FILL.format(at=AT[kind], true=true, numbers=SERIES[kind]),
+        FILL.format(text=190 * "x", at=AT[kind], true=true, numbers=SERIES[kind]),
     )
     run(engine, "VACUUM ANALYZE" if kind == "postgresql" else "ANALYZE")
     service = shop_service()
     protocol, columns, time = service.protocols[0], [Order.id, Order.text], "2026-06-01"
     tables = pull_tables(service, protocol)
-    used = {
-        "pending": pending(tables, "n3", columns=columns, limit=10),
-        "pullable": pullable(tables, "n3", columns=columns, upto=text(f"'{time}'"), limit=10),
-        "status": flag_counts(service, protocol),
-    }
-    for purpose, statement in used.items():
+    used = [
+        ("pending", pending(tables, "n3", columns=columns, limit=10)),
+        ("pending", pending_counts(tables)),
+        ("pullable", pullable(tables, "n3", columns=columns, upto=text(f"'{time}'"), limit=10)),
+        ("pullable", in_flight_counts(tables)),
+        ("status", processed_count(tables)),
+    ]
+    for purpose, statement in used:
         (name,) = (index.name for index in record_indexes(protocol) if index.purpose == purpose)
         assert name in plan(engine, statement), purpose
 

@@ -79,7 +79,7 @@ def entity_indexes(service: Service) -> Iterator[RequiredIndex]:
 
 
 def record_indexes(protocol: Protocol) -> Iterator[RequiredIndex]:
-    """The indexes of the record's table for push, pull and status, and of the owner path for moving an entity."""
+    """The indexes of the record's table for push, pull and counts, and of the owner path for moving an entity."""
     table, key, sort = table_of(protocol.record), column_of(protocol.id), column_of(protocol.sort)
     successes: list[Column[Any]] = []
     if protocol.push is not None:
@@ -123,5 +123,5 @@ def _owner_indexes(protocol: Protocol, successes: Sequence[Column[Any]]) -> Iter
             why = "a move finds the records of an entity through it"
             yield RequiredIndex(table, "owner", why, before, sorted=False)
         else:
-            why = "status counts with this index alone, and a move finds the records of an entity"
+            why = "an exact count reads this index alone, and a move finds the records of an entity"
             yield RequiredIndex(table, "status", why, before, covered=tuple(successes), sorted=False)

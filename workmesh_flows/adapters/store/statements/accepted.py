@@ -27,6 +27,7 @@ from sqlalchemy import (
 from workmesh_flows.adapters.store.lanes import LaneLease
 from workmesh_flows.adapters.store.protocol_tables import PushTables
 from workmesh_flows.adapters.store.schema import lanes
+from workmesh_flows.adapters.store.statements.flags import expected_before_push
 from workmesh_flows.adapters.store.statements.updates import written_table
 from workmesh_flows.planning.push_times import TICK
 
@@ -36,6 +37,8 @@ DIVISION_BY_ZERO = "22012"
 
 def accepted_batch(lease: LaneLease, tables: PushTables) -> Select[Any]:
     """Flag several records and advance the lane; divides by zero, which undoes both, where a record was not found.
+
+    A record that is flagged as pushed already is not found either: no batch counts twice.
 
     The lane's row is written first, as everywhere: a run that wants the lane waits for the end of the statement.
     Parameters: ``workmesh_ids`` (a list), ``workmesh_first`` and ``workmesh_last`` (push times), ``workmesh_count``
@@ -86,7 +89,11 @@ def _accepted(
     first = bindparam("workmesh_first", type_=time.type)
     flagged = (
         update(table)
-        .where(these, exists(select(literal_column("1")).select_from(advanced)))
+        .where(
+            these,
+            *expected_before_push(tables, table),
+            exists(select(literal_column("1")).select_from(advanced)),
+        )
         .values({time: first if ticks is None else first + ticks, success: True, error: None})
         .returning(literal_column("1"))
         .cte("workmesh_flagged")

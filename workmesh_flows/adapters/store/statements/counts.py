@@ -21,37 +21,51 @@ from sqlalchemy import (
 
 from workmesh_flows.adapters.store.keys import is_one_of
 from workmesh_flows.adapters.store.protocol_tables import (
+    ProtocolTables,
+    PullTables,
     PushTables,
     entity_table,
     join_owner,
-    protocol_tables,
 )
-from workmesh_flows.domain.protocol import Protocol
 from workmesh_flows.domain.service import Service
 
 USUAL_WEIGHT = 10**12
 """Largest weight that the database adds up: the sum over nine million entities fits into 64 bits. Others are rare."""
 
 
-def flag_counts(service: Service, protocol: Protocol) -> Select[Any]:
-    """One row per node with the figures of `operations.status.Count`; ``owned`` is false for ownerless records."""
-    tables = protocol_tables(service, protocol)
-    joined = join_owner(tables.entities, protocol, outer=True)
-    pushed = tables.push_flags.success if tables.push_flags else literal(value=True)
-    pulled = tables.pull_flags.success if tables.pull_flags else literal(value=True)
+def pending_counts(tables: PushTables) -> Select[Any]:
+    """One row per node: its pending records, and those of them that failed; ``owned`` is false for ownerless records."""
+    pushed, failed = tables.push_flags.success, [tables.push_flags.success.is_(False)]
+    if tables.pull_flags is not None:
+        failed.append(tables.pull_flags.success.is_(False))
+    return _by_node(tables, _count(or_(*failed)), pushed.is_not(True))
+
+
+def in_flight_counts(tables: PullTables) -> Select[Any]:
+    """The same for records in flight; the failed ones are those that their node could not process."""
+    pushed, pulled = tables.push_flags.success, tables.pull_flags.success
+    return _by_node(tables, _count(pulled.is_(False)), pushed.is_(True), pulled.is_not(True))
+
+
+def processed_count(tables: ProtocolTables) -> Select[Any]:
+    """The number of processed records, whatever their entities; of pushed ones where no results are pulled."""
+    flags = [flags.success.is_(True) for flags in (tables.push_flags, tables.pull_flags) if flags is not None]
+    return select(func.count()).select_from(tables.record).where(*flags)
+
+
+def _by_node(tables: PushTables, failed: ColumnElement[int], *conditions: ColumnElement[bool]) -> Select[Any]:
+    """Records that match the conditions, which are those of an index in its words: no other record is read."""
+    joined = join_owner(tables.entities, tables.protocol, outer=True)
     owned = joined.owner.is_not(null())
     return (
         select(
             joined.node.label("node"),
             owned.label("owned"),
             func.count().label("records"),
-            _count(pushed.is_not(True)).label("pending"),
-            _count(or_(pushed.is_(False), pulled.is_(False))).label("failed"),
-            _count(and_(pushed.is_(True), pulled.is_(False))).label("unprocessed"),
-            _count(and_(pushed.is_(True), pulled.is_not(True))).label("in_flight"),
-            _count(and_(pushed.is_(True), pulled.is_(True))).label("processed"),
+            failed.label("failed"),
         )
         .select_from(joined.source)
+        .where(*conditions)
         .group_by(joined.node, owned)
     )
 

@@ -1,10 +1,11 @@
-"""A user's table as it is updated."""
+"""A user's table as it is updated, and an INSERT that may update a row that exists."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Alias, Table
+from sqlalchemy import Alias, Connection, Table
+from sqlalchemy.dialects import postgresql, sqlite
 
 
 def written_table(table: Table) -> Alias[Any]:
@@ -16,3 +17,8 @@ def written_table(table: Table) -> Alias[Any]:
     alias = table.alias("workmesh_written")
     assert isinstance(alias, Alias)  # noqa: S101 - only a subquery or a CTE has another alias
     return alias
+
+
+def insert_into(table: Table, connection: Connection) -> postgresql.Insert | sqlite.Insert:
+    """An INSERT of the connection's database, for ``on_conflict_do_update``."""
+    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
