@@ -34,6 +34,9 @@ WRITES = {
     "advance the lane": r"UPDATE workmesh_lanes SET .*done=\(+workmesh_lanes\.done \+",
     "flag in one statement": r"WITH workmesh_mine AS",
     "make pending again": r"UPDATE (deliveries|opens)( AS workmesh_written)? SET pu(sh|ll)_time=.* IN \(",
+    "correct the sum": r"INSERT INTO workmesh_counts \(service, protocol, direction, correction\)",
+    "save the exact count": r"INSERT INTO workmesh_counts \(service, protocol, direction, correction, since",
+    "save the open records": r"INSERT INTO workmesh_open",
     "raise the revision": r"UPDATE workmesh_services SET revision=",
     "flag as pushed or refused": r"UPDATE (deliveries|opens)( AS workmesh_written)? SET push_time=",
     "write results": r"UPDATE deliveries( AS workmesh_written)? SET pull_time=",
@@ -66,6 +69,8 @@ ALONE = {
     "save the latest",
     "settle the failures",
     "delete former pushes",
+    "save the exact count",
+    "save the open records",
 }
 READ_ONLY_REQUESTS = {"ping", "status"}
 ANY_TIME = "renew the lease"

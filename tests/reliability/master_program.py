@@ -23,11 +23,13 @@ from tests.reliability.failpoints import Failpoints, watch_requests, watch_state
 from tests.reliability.mail_mesh import SERVICE, Delivery, mesh
 from tests.reliability.sweep_situation import FIXED_BY_NODE, fix_deliveries
 from workmesh_flows.adapters.store.engine import open_engine
+from workmesh_flows.adapters.store.open_counts import count_open, save_open
 from workmesh_flows.domain.limits import Limits
 from workmesh_flows.domain.node import Node
 from workmesh_flows.domain.reports import PullReport, PushReport
 from workmesh_flows.errors import LaneBusy, LaneError, LanePaused, LaneStopped
 from workmesh_flows.microservice import arrivals
+from workmesh_flows.operations.counts import correct_counts, count_records
 from workmesh_flows.operations.delivery.lane_context import LaneContext
 from workmesh_flows.operations.delivery.pull import pull_lane
 from workmesh_flows.operations.delivery.push import push_lane
@@ -52,12 +54,13 @@ class Master:
     history: History
 
     def run(self) -> None:
-        """Run all lanes in cycles, until a cycle has nothing to do, also after the replay of failed records."""
+        """Run all lanes in cycles, until a cycle has nothing to do, also after the replay of failed records; then count."""
         end = time.monotonic() + SECONDS
         while True:
             fix_deliveries(self.unwatched)
             idle = [self._lane(*lane, end) for lane in LANES]
             if all(idle) and not self._in_flight() and not self._replay():
+                self._count()
                 return
             if time.monotonic() > end:
                 raise TimeoutError(f"work is left after {SECONDS} s")
@@ -78,6 +81,14 @@ class Master:
             )
         decide_refused(self.engine, mesh.service(SERVICE), "replay", failed=True)
         return True
+
+    def _count(self) -> None:
+        """Count as at the end of a run, and exactly; save the open records, as in a mesh with several services."""
+        self.points.step = "count"
+        (service,) = mesh.services
+        count_records(self.engine, [service])
+        save_open(self.engine, service, count_open(self.engine, service))
+        assert correct_counts(self.engine, [service]) == []
 
     def _lane(self, direction: str, protocol: str, end: float) -> bool:
         """One run of one lane; returns whether it had nothing to do and did not stop."""

@@ -26,7 +26,9 @@ from tests.reliability.sweep_situation import (
     TOO_MUCH,
 )
 from tests.reliability.sweep_stage import LATER_EPOCH, Play
-from workmesh_flows.adapters.store.schema import former_pushes, lanes, parked, replays
+from workmesh_flows.adapters.store.open_counts import count_open, read_open
+from workmesh_flows.adapters.store.schema import counts, former_pushes, lanes, parked, replays
+from workmesh_flows.operations.counts import correct_counts, count_records
 from workmesh_flows.testing import (
     RequestOutcome,
     RequestSent,
@@ -74,6 +76,7 @@ def check_at_end(play: Play, *, killed: int) -> None:
     _check_records(play)
     _check_replays(play)
     _check_lanes(play)
+    _check_counts(play)
     _check_refusals(play, killed)
 
 
@@ -124,6 +127,19 @@ def _check_lanes(play: Play) -> None:
     )
     assert found["open", "push"].epoch > LATER_EPOCH
     assert not _rows(play, former_pushes)
+
+
+def _check_counts(play: Play) -> None:
+    """Counters and corrections are the exact numbers, which an exact count confirms; the open records are saved."""
+    (service,) = mesh.services
+    replayed = sum(protocol == "open" for protocol, _ in FAILED)
+    assert {row.protocol: row.correction for row in _rows(play, counts)} == {"delivery": 0, "open": -replayed}
+    found = Counter[str]()
+    for count in count_records(play.engine, [service]):
+        found[count.protocol] += count.processed
+    assert found == {"delivery": len(DELIVERED) - 1, "open": len(OPENED)}
+    assert correct_counts(play.engine, [service]) == []
+    assert read_open(play.engine, service) == count_open(play.engine, service)
 
 
 def _check_refusals(play: Play, killed: int) -> None:

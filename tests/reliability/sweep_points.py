@@ -184,11 +184,14 @@ COMMON = (
         WRITTEN,
         "raise the revision",
         "make pending again",
+        "correct the sum",
         "update refusals",
         "delete replays",
         "save replays",
-        "commit (raise the revision + make pending again + update refusals + delete replays + save replays)",
+        "commit (raise the revision + make pending again + update refusals + delete replays + save replays + correct the sum)",
     ),
+    *_named("count", STARTED, "save the exact count", "save the open records"),
+    *_named("count", WRITTEN, "commit (save the exact count)", "commit (save the open records)"),
     *_named(
         "at any time",
         STARTED,
@@ -234,7 +237,7 @@ SHORT = {
         ("push delivery: flag in one statement, done", "last"),
         ("pull delivery: pull request, read", "first"),
         (
-            "replay: commit (raise the revision + make pending again + update refusals + delete replays + save replays), before",
+            "replay: commit (raise the revision + make pending again + update refusals + delete replays + save replays + correct the sum), before",
             "first",
         ),
         ("push delivery: push request, answered", "last"),
@@ -246,10 +249,11 @@ SHORT = {
         ("push delivery: save refusals, done", "first"),
         ("pull delivery: commit (advance the lane + write results), before", "middle"),
         (
-            "replay: commit (raise the revision + make pending again + update refusals + delete replays + save replays), done",
+            "replay: commit (raise the revision + make pending again + update refusals + delete replays + save replays + correct the sum), done",
             "first",
         ),
         ("pull open: failed request, read", "last"),
+        ("count: commit (save the exact count), done", "first"),
     ),
 }
 """The cases of `make test`; the others are slow."""

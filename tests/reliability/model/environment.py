@@ -33,6 +33,10 @@ PARKED = (
 )
 FAILED = "SELECT record FROM workmesh_parked WHERE state IN ('failed', 'replayed')"
 REPLAYS = "SELECT record FROM workmesh_replays"
+COUNTED = (
+    "SELECT coalesce((SELECT sum(done) FROM workmesh_lanes WHERE direction = 'pull'), 0)"
+    " + coalesce((SELECT sum(correction) FROM workmesh_counts), 0)"
+)
 TRUE = {True}
 
 
@@ -106,6 +110,10 @@ class Environment:
     def replays(self) -> set[int]:
         """The records that are sent with a key of their replay."""
         return {int(row[0]) for row in self._read(REPLAYS)}
+
+    def counted(self) -> int:
+        """The processed records, as lanes and correction add up to."""
+        return int(self._read(COUNTED)[0][0])
 
     def _read(self, sql: str) -> Sequence[Any]:
         """Rows of the driver, without conversion: the model reads many, and only compares the times."""

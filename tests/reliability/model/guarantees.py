@@ -35,6 +35,8 @@ class Guarantees:
     of_run: Counter[int] = field(default_factory=Counter)
     """Refusals that the current run got."""
     violation: Exception | None = None
+    deleted: int = 0
+    """Processed records that the application deleted since the last exact count."""
     accepted: list[int] = field(default_factory=list)
     last_push: dict[str, Any] = field(default_factory=dict)
 
@@ -181,6 +183,11 @@ class Guarantees:
         )
         assert report.selected == sum(counts), str(report)
         assert min(report.selected, *counts) >= 0, str(report)
+
+    def check_counts(self) -> None:
+        """Counters and correction add up to the records that are processed, and those that were deleted since."""
+        processed = [row.id for row in self.environment.rows().values() if row.pushed and row.pulled]
+        assert self.environment.counted() == len(processed) + self.deleted, f"{processed} are processed"
 
     def check_state(self) -> None:
         """All flags are true, and no record was refused more often than allowed."""

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import ClassVar
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from sqlalchemy import delete, update
 
 from tests.reliability.model.environment import NODES, OWNERS, Environment
@@ -79,11 +79,13 @@ class Shops(RuleBasedStateMachine):
 
     @rule(pick=picks, sort=st.none() | sort_values)
     def delete_or_edit(self, pick: int, sort: int | None) -> None:
-        if (record := one_of(self.scene.environment.rows(), pick)) is None:
+        rows = self.scene.environment.rows()
+        if (record := one_of(rows, pick)) is None:
             return
         with self.environment.engine.begin() as connection:
             if sort is None:
                 connection.execute(delete(Order).where(Order.id == record))
+                self.scene.guarantees.deleted += rows[record].pushed and rows[record].pulled
             else:
                 at = START + timedelta(seconds=sort)
                 connection.execute(
@@ -203,6 +205,15 @@ class Shops(RuleBasedStateMachine):
             connection.execute(
                 update(Order).where(Order.shop_id == owner, *in_flight).values({Order.shop_id: other})
             )
+
+    @rule()
+    def count_exactly(self) -> None:
+        """An exact count corrects the sum by the processed records that were deleted."""
+        self.scene.count_exactly()
+
+    @invariant()
+    def counts_are_exact(self) -> None:
+        self.scene.guarantees.check_counts()
 
     @precondition(lambda self: self.scene.killed)
     @rule()

@@ -11,7 +11,9 @@ from tests.reliability.model.guarantees import Guarantees
 from tests.reliability.model.model_node import Faults, ModelNode
 from tests.reliability.model.watched_calls import Killed, Moment, watched_service
 from workmesh_flows import Mesh
+from workmesh_flows.adapters.store.engine import utc_now
 from workmesh_flows.adapters.store.missing_records import missing_records
+from workmesh_flows.adapters.store.processed_counts import count_exactly
 from workmesh_flows.adapters.store.protocol_tables import pull_tables
 from workmesh_flows.domain.node import Inventory
 from workmesh_flows.domain.protocol import Policy
@@ -198,6 +200,12 @@ class Scene:
         self.guarantees.decided = True
         self.guarantees.late |= self.environment.failed()
         decide_refused(self.environment.engine, self.service, "replay", failed=True)
+
+    def count_exactly(self) -> None:
+        (tables,) = (pull_tables(self.service, protocol) for protocol in self.service.protocols)
+        by, _ = count_exactly(self.environment.engine, tables, utc_now())
+        assert by == -self.guarantees.deleted
+        self.guarantees.deleted = 0
 
     def expire_leases(self) -> None:
         if self.killed:
