@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks import counting, idle, packing, planning, push
+from benchmarks import counting, counting_history, idle, packing, planning, push
 from benchmarks.world import fast_node, postgresql
 
 with postgresql() as engine, fast_node() as node:
@@ -10,5 +10,6 @@ with postgresql() as engine, fast_node() as node:
     idle.measure(engine, node)
     print(f"\n{'rows per second, PostgreSQL':32}{'baseline':>12}{'workmesh':>12}{'ratio':>9}")
     counting.measure(engine, node)
+    counting_history.measure(engine, node)
 packing.measure()
 planning.measure()
