@@ -51,6 +51,9 @@ WRITES = {
     "save missing records": r"INSERT INTO workmesh_missing",
     "update missing records": r"UPDATE workmesh_missing",
     "delete missing records": r"DELETE FROM workmesh_missing",
+    "prune moves": r"DELETE FROM workmesh_moves",
+    "prune plans": r"DELETE FROM workmesh_plans WHERE .* IN \(",
+    "prune lanes": r"DELETE FROM workmesh_lanes",
 }
 READS = {
     "count pending records": r"SELECT count\(\*\)",
