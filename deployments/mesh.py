@@ -4,4 +4,4 @@ from workmesh_flows.demo.mesh import mesh
 from workmesh_flows.flows import mesh_flows
 
 flows = mesh_flows(mesh, module=__name__)
-assign, drain, doctor = flows.assign, flows.drain, flows.doctor
+assign, drain, doctor, prune = flows.assign, flows.drain, flows.doctor, flows.prune

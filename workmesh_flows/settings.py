@@ -130,6 +130,12 @@ class WorkmeshSettings(PrefectBaseSettings):
     lanes_at_once: int = Field(
         default=32, ge=1, description="Number of lanes that one run processes at the same time."
     )
+    keep_days: int = Field(
+        default=30,
+        ge=1,
+        le=36_500,
+        description="Days after which `workmesh prune` deletes runs, versions of artifacts and rows of the Workmesh tables.",
+    )
     task_runner: Literal["threads", "dask", "ray"] = Field(
         default="threads",
         description="Where the lanes of a run are processed: in threads of its process, or on a Dask or Ray cluster.",

@@ -31,6 +31,7 @@ def test_all_flows_are_deployed_and_load_from_their_entrypoints(
             "mesh-assign",
             "mesh-doctor",
             "mesh-drain",
+            "mesh-prune",
         }
         for deployment in deployments.values():
             flow = api_client.get(f"{prefect}/flows/{deployment['flow_id']}").json()["name"]
@@ -39,6 +40,8 @@ def test_all_flows_are_deployed_and_load_from_their_entrypoints(
             assert "workmesh" in deployment["tags"]
         (schedule,) = deployments["timeline-sync"]["schedules"]
         assert (schedule["slug"], schedule["active"]) == ("each-quarter-of-an-hour", True)
+        (weekly,) = deployments["mesh-prune"]["schedules"]
+        assert (weekly["slug"], weekly["schedule"]["cron"]) == ("every-sunday", "30 3 * * 0")
     finally:
         for deployment in deployments.values():  # with the runs that its schedule has planned
             api_client.delete(f"{prefect}/deployments/{deployment['id']}").raise_for_status()

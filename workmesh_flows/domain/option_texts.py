@@ -50,3 +50,6 @@ REPUSH_MOVED = "Send all data of the moved entities again, from the beginning, n
 
 DRAINED_NODES = "The nodes to empty, at least one."
 REVOKE = "Undo a drain: the nodes take entities again, and a running drain stops. Finished moves stay."
+
+OLDER_THAN = "Delete what is older than this: hours, days or weeks, such as 12h, 30d or 8w."
+DRY_PRUNE = "Only count what would be deleted."

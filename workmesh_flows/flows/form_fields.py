@@ -52,4 +52,7 @@ AtOnce: TypeAlias = Annotated[Count, Field(description=texts.AT_ONCE)]
 RepushMoved: TypeAlias = Annotated[bool, Field(description=texts.REPUSH_MOVED)]
 
 DrainedNodes: TypeAlias = Annotated[list[NodeName], Field(description=texts.DRAINED_NODES)]
+OlderThan: TypeAlias = Annotated[str, Field(description=f"{texts.OLDER_THAN} Empty: the setting KEEP_DAYS.")]
+DryPrune: TypeAlias = Annotated[bool, Field(description=texts.DRY_PRUNE)]
+
 Revoke: TypeAlias = Annotated[bool, Field(description=f"{texts.REVOKE} The other fields are ignored.")]

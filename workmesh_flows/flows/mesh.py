@@ -1,4 +1,4 @@
-"""The flows of a whole mesh: assign, drain, doctor."""
+"""The flows of a whole mesh: assign, drain, doctor, prune."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ class MeshFlows:
     assign: ServiceFlow
     drain: ServiceFlow
     doctor: ServiceFlow
+    prune: ServiceFlow
 
 
 def mesh_flows(mesh: Mesh, *, module: str) -> MeshFlows:
@@ -24,4 +25,5 @@ def mesh_flows(mesh: Mesh, *, module: str) -> MeshFlows:
         assign=as_flow(forms.assign, mesh, module=module),
         drain=as_flow(forms.drain, mesh, module=module),
         doctor=as_flow(forms.doctor, mesh, module=module),
+        prune=as_flow(forms.prune, mesh, module=module),
     )

@@ -13,6 +13,7 @@ from workmesh_flows.operations.moves.plan import DrainRequest
 from workmesh_flows.runs import assign as assigning
 from workmesh_flows.runs import doctor as examining
 from workmesh_flows.runs import moves
+from workmesh_flows.runs import prune as pruning
 from workmesh_flows.runs.moves import MoveOptions
 from workmesh_flows.runs.result import RunResult
 
@@ -45,6 +46,11 @@ def drain(  # noqa: PLR0913, PLR0917 - each is a field of the form
 def doctor(mesh: Mesh) -> RunResult:
     """Check settings, server, deployments, workers, database and nodes; the run fails if there is a problem."""
     return run(examining.doctor, mesh, tags=_service_tags(mesh))
+
+
+def prune(mesh: Mesh, older_than: fields.OlderThan = "", dry_run: fields.DryPrune = False) -> RunResult:
+    """Delete old runs, versions of artifacts, and rows of the Workmesh tables that nothing needs any more."""
+    return run(partial(pruning.prune, dry_run=dry_run), mesh, older_than, tags=_service_tags(mesh))
 
 
 def _service_tags(mesh: Mesh) -> list[str]:

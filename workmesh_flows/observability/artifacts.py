@@ -13,6 +13,7 @@ from workmesh_flows.settings import artifact_key
 
 if TYPE_CHECKING:
     from workmesh_flows.adapters.store.refused_list import RefusedRecord
+    from workmesh_flows.domain.pruned import Pruned
     from workmesh_flows.observability.pages import RunPages
     from workmesh_flows.observability.publications import Publications
     from workmesh_flows.operations.health.diagnosis import Diagnosis
@@ -85,6 +86,20 @@ def publish_doctor(found: Sequence[Diagnosis]) -> None:
         key=artifact_key("doctor"),
         table=[{name: short(text) for name, text in row.items()} for row in table],
         description=f"**Doctor.** {count_diagnoses(found)}.{wrong}",
+    )
+
+
+def publish_pruned(pruned: Sequence[Pruned], summary: str, *, dry_run: bool) -> None:
+    """The table of a prune, one row for each kind."""
+    from workmesh_flows.reporting.artifact_rows import rows_of
+    from workmesh_flows.reporting.prune_table import PRUNE_COLUMNS, prune_table
+
+    rows = rows_of(prune_table(pruned), PRUNE_COLUMNS)
+    heading = "would delete" if dry_run else "deleted"
+    create_table_artifact(
+        key=artifact_key("prune"),
+        table=[{"kind": row["kind"], "place": row["place"], heading: row["number"]} for row in rows],
+        description=f"**Prune.** {summary}.",
     )
 
 

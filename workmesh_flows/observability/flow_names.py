@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 SERVICE_ACTIONS = ("assign", "push", "pull", "sync", "replay", "rebalance", "status")
-MESH_ACTIONS = ("assign", "drain", "doctor")
+MESH_ACTIONS = ("assign", "drain", "doctor", "prune")
 MESH_FLOWS = tuple(f"mesh.{action}" for action in MESH_ACTIONS)
 
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 VERSIONS = 200
 """Most versions of an artifact that one request to the server returns."""
+HISTORY = "services"
+"""Key of the table of which a prune keeps so many versions: the charts of the pages are made of them."""
 
 
 def service_history(*, limit: int = VERSIONS) -> pd.DataFrame:
@@ -23,7 +25,7 @@ def service_history(*, limit: int = VERSIONS) -> pd.DataFrame:
 
     A run publishes its table where something has changed, or ten minutes after the last one.
     """
-    return _versions("services", limit)
+    return _versions(HISTORY, limit)
 
 
 def node_history(*, limit: int = VERSIONS) -> pd.DataFrame:
@@ -35,7 +37,7 @@ def node_history(*, limit: int = VERSIONS) -> pd.DataFrame:
 
 
 def is_complete(history: pd.DataFrame) -> bool:
-    """Whether a history that was read without a limit starts with the first run."""
+    """Whether a history of services that was read without a limit starts with the first run."""
     return len(history) > 0 and history["time"].nunique() < VERSIONS
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 from workmesh_flows.adapters.store.refused_list import RefusedRecord
 from workmesh_flows.domain.lane import Lane
+from workmesh_flows.domain.pruned import Pruned
 from workmesh_flows.domain.reports import NAMED, AssignReport, MoveReport, PullReport, PushReport
 from workmesh_flows.errors import RunFailed
 from workmesh_flows.planning.assignment.plan import AssignmentPlan
@@ -82,6 +83,7 @@ class RunResult:
     ``assigning``: the run tried to assign all entities without a node. ``now``: it ended the pauses of its lanes.
     ``decided``: the refused records as they were before the run decided about some of them. ``idle`` are the selected
     lanes that had nothing to do. ``refusal``: why the plans of a dry run would not be applied.
+    ``pruned``: what a prune deleted, or would delete, of each kind.
     """
 
     message: str
@@ -96,6 +98,7 @@ class RunResult:
     decided: Sequence[RefusedRecord] = ()
     idle: Collection[Lane] = frozenset()
     refusal: str = ""
+    pruned: Sequence[Pruned] = ()
 
 
 def failed_run(message: str, result: RunResult) -> RunFailed:

@@ -23,7 +23,7 @@ from workmesh_flows.adapters.store.statements.missing import pushed_without_resu
 from workmesh_flows.adapters.store.values import as_stored
 from workmesh_flows.domain.service import Service
 
-USES = ("lease_until", "retry_at", "last_push_time", "latest_time")
+USES = ("lease_until", "retry_at", "last_push_time", "latest_time", "settled_at")
 """Times at which a lane was used, or may be used next."""
 
 
