@@ -1,7 +1,7 @@
 """The size of Prefect's database: before and after many runs of which most had nothing to do, and after a prune.
 
-``python -m benchmarks.history [RUNS]`` starts a PostgreSQL server for the master's database, a Prefect server with its own
-SQLite file, and a fast node under five names. One run in a hundred has records to push. The runs follow each other at once,
+``python -m benchmarks.history [RUNS] [FLOW]`` runs a flow of a service, sync or push. It starts a PostgreSQL server for the master's database, a Prefect server with its own
+SQLite file, and a fast node under five names. The last of each hundred runs has records to push. The runs follow each other at once,
 and after each one the saved times are set back by a minute, as if there was one run a minute.
 """
 
@@ -36,7 +36,7 @@ AGED = {
 """For the tables with the time of the last publication or probe: how a minute passes."""
 
 
-def main(runs: int) -> None:
+def main(runs: int, action: str) -> None:
     """Run the flow, prune, and print the sizes."""
     with (
         tempfile.TemporaryDirectory(prefix="workmesh-bench-prefect-") as home,
@@ -48,10 +48,10 @@ def main(runs: int) -> None:
         # Read when Prefect is imported, which is below.
         os.environ |= {"PREFECT_HOME": home, "PREFECT_LOGGING_LEVEL": "INFO", "DO_NOT_TRACK": "1"}
         os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "ERROR"
-        _measure(engine, node, Path(home), runs)
+        _measure(engine, node, Path(home), runs, action)
 
 
-def _measure(engine: Engine, node: Node, home: Path, runs: int) -> None:
+def _measure(engine: Engine, node: Node, home: Path, runs: int, action: str) -> None:
     from workmesh_flows.adapters.store.engine import utc_now
     from workmesh_flows.demo.server import prefect_server
     from workmesh_flows.flows import service_flows
@@ -62,22 +62,24 @@ def _measure(engine: Engine, node: Node, home: Path, runs: int) -> None:
     fill(engine, accounts=200, records=RECORDS)
     names = [f"n{number}" for number in range(1, NODES + 1)]
     deal(engine, names)
-    sync: Any = service_flows(mesh, SERVICE, module=__name__).sync
+    flow: Any = getattr(service_flows(mesh, SERVICE, module=__name__), action)
     with prefect_server(home):
         _register(names, node.port)
-        sync()  # it pushes all records
+        flow()  # it pushes all records
         time.sleep(SETTLED)
         before = _in_use(file)
         began = time.perf_counter()
         for number in range(runs):
-            if number % BUSY_EACH == 0:
+            if number % BUSY_EACH == BUSY_EACH - 1:
                 _make_pending(engine)
-            sync()
+            flow()
             _age(engine)
         seconds = time.perf_counter() - began
         time.sleep(SETTLED)
         after = _in_use(file)
-        print(f"{runs:,} runs, {-(-runs // BUSY_EACH):,} of them with records, {seconds / runs:.2f} s each")
+        print(
+            f"{runs:,} runs of {action}, {runs // BUSY_EACH:,} of them with records, {seconds / runs:.2f} s each"
+        )
         _print_size("before the runs", before)
         _print_size("after the runs", after)
         a_run = (after - before) / runs
@@ -85,6 +87,8 @@ def _measure(engine: Engine, node: Node, home: Path, runs: int) -> None:
         print(f"{'a day of one run a minute':32}{a_run * MINUTES_A_DAY / MEGABYTE:12,.1f} MB")
         for table, size in _largest(file):
             _print_size(f"  {table}", size)
+        for name, number in _read(file, "SELECT event, count(*) FROM events GROUP BY event ORDER BY 2 DESC"):
+            print(f"  {name:40}{number / runs:8,.1f} events a run")
         deleted = Counter[str]()
         began = time.perf_counter()
         for batch in prune_server(mesh, utc_now(), dry_run=False):
@@ -153,4 +157,4 @@ def _print_size(what: str, size: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else RUNS)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else RUNS, *(sys.argv[2:3] or ["sync"]))
