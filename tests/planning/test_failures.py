@@ -33,7 +33,3 @@ def test_failures_are_settled_once_the_node_can_list_no_more(
     began: datetime, workload: int | None, seen_at: datetime | None, settled: bool
 ) -> None:
     assert is_settled(PUSH, began, workload=workload, seen_at=seen_at) is settled
-
-
-def test_a_lane_that_was_never_pushed_is_settled() -> None:
-    assert is_settled(None, PUSH, workload=5, seen_at=PUSH)

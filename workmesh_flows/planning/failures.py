@@ -26,15 +26,13 @@ MARGIN = timedelta(seconds=1)
 
 
 def is_settled(
-    last_push: datetime | None, began: datetime, *, workload: int | None, seen_at: datetime | None
+    last_push: datetime, began: datetime, *, workload: int | None, seen_at: datetime | None
 ) -> bool:
     """Whether a reading of a lane's failures that began at a time has all that its node will ever list.
 
     It has if the node was seen with an empty queue before, after the last push; ``workload`` is the length of the queue at
     ``seen_at``. Of a node that does not report its queue it is assumed one day after the last push.
     """
-    if last_push is None:
-        return True
     if workload is None or seen_at is None:
         return began >= last_push + QUIET
     return workload == 0 and last_push + MARGIN <= seen_at <= began + MARGIN

@@ -87,8 +87,10 @@ def _read_pages(  # noqa: PLR0913, PLR0917 - each is one fact of the run
 
 def _save_settled(context: LaneContext, lease: LaneLease, known: LaneSettling, began: datetime) -> None:
     """Save that the list was read to its end for good, or that it may grow again, where this is news."""
+    if known.last_push is None:
+        return  # nothing was pushed, so no pull asks for its failures
     before = known.settled_at
-    is_news = before is None or (known.last_push is not None and before < known.last_push)
+    is_news = before is None or before < known.last_push
     if is_settled(known.last_push, began, workload=known.workload, seen_at=known.seen_at):
         if is_news:
             save_settled(context.engine, lease, began)
