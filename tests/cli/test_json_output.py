@@ -15,6 +15,7 @@ from typer.main import get_command
 
 from tests.cli.output_schema import checked
 from tests.cli.programs import Workmesh
+from tests.operations.old_rows import flag
 from tests.support.fleet import Fleet
 from tests.support.scripted_node import API_KEY, Answer, Asked, ScriptedNode, scripted_node, success
 from tests.support.secrecy import assert_secret
@@ -30,6 +31,7 @@ WITHOUT_JSON = {
     "demo",
     "microservice",
     "serve",
+    "metrics",
     "setup",
     "report",
     "automations install",
@@ -160,6 +162,24 @@ def test_a_history_is_counted(shop: Fleet, folder: Path, document: Documents) ->
         for event in (record(1), accepted(1, 1), state(1)):
             history.write(event)
     assert document("verify", "history.jsonl")["tables"]["history"][0]["events"] == 3
+
+
+def test_a_prune_is_counted_by_kind(shop: Fleet, document: Documents) -> None:
+    write_shops(shop.engine, ["n1"])
+    for options in (["--dry-run"], []):
+        pruned = document("prune", "--older-than", "8w", *options)["tables"]["pruned"]
+        assert [row["place"] for row in pruned] == ["database"] * 6 + ["Prefect"] * 2
+
+
+def test_an_exact_count_says_by_how_much_it_corrected_the_sums(shop: Fleet, document: Documents) -> None:
+    write_shops(shop.engine, ["n1"])
+    write_orders(shop.engine, [1, 1])
+    flag(shop.engine, 1, pushed=True, pulled=True)
+    assert document("services")["tables"]["services"][0]["processed"] == 1
+    flag(shop.engine, 2, pushed=True, pulled=True)  # by another program
+    found = document("services", "--exact")
+    assert found["message"] == "corrected the processed records of shop.orders.order by +1"
+    assert found["tables"]["services"][0]["processed"] == 2
 
 
 def test_entities_that_could_not_be_assigned_are_listed(shop: Fleet, document: Documents) -> None:

@@ -31,6 +31,7 @@ from tests.reliability.failpoints import Failpoints, watch_statements
 from tests.support.own_tables import rows_of
 from tests.support.scripted_node import Answer, Asked, scripted_node, success
 from tests.support.shop import Order, shop_mesh, shop_service, with_push_success, write_orders, write_shops
+from workmesh_flows.adapters.store.processed_counts import read_processed
 from workmesh_flows.adapters.store.pruning import old_moves
 from workmesh_flows.adapters.store.schema import former_pushes, lanes, missing, moves, plans
 from workmesh_flows.adapters.store.statements.moves import moves_away
@@ -182,6 +183,24 @@ def test_the_lanes_of_a_node_that_is_gone_stay_while_anything_needs_them(
     add(engine, lanes, lane("gone", **times), lane("gone", "pull"), lane("n1", last_push_time=OLD))
     prune(engine, "n1")
     assert column(engine, lanes, "node") == (["gone", "gone", "n1"] if stay else ["n1"])
+
+
+def test_records_that_deleted_lanes_have_processed_stay_counted(engine: Engine) -> None:
+    write_shops(engine, ["n1"])
+    write_orders(engine, [1, 1, 1])
+    for order in (1, 2, 3):
+        flag(engine, order, pushed=True, pulled=True)
+    add(
+        engine,
+        lanes,
+        lane("gone", done=3, last_push_time=OLD),
+        lane("gone", "pull", done=2),
+        lane("n1", "pull", done=1),
+    )
+    prune(engine, "n1")
+    assert column(engine, lanes, "node") == ["n1"]
+    (count,) = read_processed(engine, [S]).values()
+    assert (count.by_node, count.correction) == ({"n1": 1}, 2)
 
 
 def test_lanes_of_a_node_with_a_block_stay(engine: Engine) -> None:

@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 
 from workmesh_flows.cli.options import MeshOption
+from workmesh_flows.cli.output import UsageError
 from workmesh_flows.cli.run_flow import mesh_of
 from workmesh_flows.cli.typer_app import app
-from workmesh_flows.errors import ConfigurationError
 
 PortOption = Annotated[
     int | None,
@@ -53,7 +53,7 @@ def metrics(
     from workmesh_flows.observability.metrics_server import serve_metrics, write_metrics
 
     if (port is None) == (textfile is None):
-        raise ConfigurationError("name either a port to serve on (--port), or a file to write (--textfile)")
+        raise UsageError("name either a port to serve on (--port), or a file to write (--textfile)")
     named = mesh_of(mesh)
     database_of(named)  # a missing setting ends the command; a database that is down does not
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from workmesh_flows.cli.options import MeshOption
-from workmesh_flows.cli.run_flow import run_of_mesh, show
+from workmesh_flows.cli.output import JsonOption, Output, emit, titled
+from workmesh_flows.cli.run_flow import run_of_mesh
 from workmesh_flows.cli.typer_app import app
 from workmesh_flows.domain import option_texts as texts
 
@@ -21,16 +22,25 @@ DryRunOption = Annotated[bool, typer.Option("--dry-run", help=texts.DRY_PRUNE)]
 
 
 @app.command()
-def prune(mesh: MeshOption = None, older_than: OlderThanOption = "", dry_run: DryRunOption = False) -> None:
+def prune(
+    mesh: MeshOption = None,
+    older_than: OlderThanOption = "",
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
+) -> None:
     """Delete old runs, versions of artifacts, and rows of the Workmesh tables that nothing needs any more.
 
     Safe to repeat, and beside other runs.
     """
+    del as_json
     if older_than:
         from workmesh_flows.domain.age import parse_age
 
         parse_age(older_than)  # before a run is started
     result = run_of_mesh("prune", mesh, older_than=older_than, dry_run=dry_run)
+    from workmesh_flows.reporting.json_document import rows_of
     from workmesh_flows.reporting.prune_table import prune_table
 
-    show("Would delete" if dry_run else "Deleted", prune_table(result.pruned))
+    table = prune_table(result.pruned)
+    shown = titled("Would delete" if dry_run else "Deleted", table)
+    emit(Output([result.message, shown], {"pruned": rows_of(table)}, message=result.message))

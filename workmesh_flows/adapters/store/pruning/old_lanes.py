@@ -3,7 +3,8 @@
 The row of a lane is needed while a run may use the lane, and while a record may be in flight there: the time of the last push
 tells other lanes which records the node may have received. A node that returns under the same name gets a new row; it
 rejects the first push, whose epoch is too low, and the run raises the epoch. The mark of the failures that were read from
-the node stays: without it, the node would list old failures again.
+the node stays: without it, the node would list old failures again. What the lane has counted as processed goes to the
+correction of its protocol.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Engine, Row, and_, delete, not_, or_, select
 
 from workmesh_flows.adapters.store.engine import translated_errors
-from workmesh_flows.adapters.store.protocol_tables import all_pull_tables
+from workmesh_flows.adapters.store.processed_counts import add_correction
+from workmesh_flows.adapters.store.protocol_tables import all_pull_tables, protocol_tables
 from workmesh_flows.adapters.store.pruning.gone_nodes import is_gone
 from workmesh_flows.adapters.store.pruning.service_lock import holding_service
 from workmesh_flows.adapters.store.schema import lanes
@@ -44,6 +46,7 @@ def prune_lanes(
             with holding_service(engine, service.name) as connection:
                 number = _count_unneeded(connection, service, node, before, known)
                 if number:
+                    _keep_processed(connection, service, node)
                     connection.execute(delete(lanes).where(_of_node(service, node), _unused_since(before)))
         if number:
             yield number
@@ -59,6 +62,15 @@ def _count_unneeded(
     if used is not None or not is_gone(connection, service, node, known):
         return 0
     return 0 if _has_in_flight(connection, service, rows) else len(rows)
+
+
+def _keep_processed(connection: Connection, service: Service, node: str) -> None:
+    """Add what the lanes of a node have counted to the corrections, so that the sums stay exact."""
+    rows = connection.execute(select(lanes).where(_of_node(service, node))).all()
+    done = {(row.protocol, row.direction): row.done for row in rows}
+    for protocol in service.protocols:
+        tables = protocol_tables(service, protocol)
+        add_correction(connection, tables, done.get((protocol.name, tables.counted), 0))
 
 
 def _of_node(service: Service, node: str) -> ColumnElement[bool]:
