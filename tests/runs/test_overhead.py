@@ -80,7 +80,7 @@ class Counted:
         end, found = monotonic() + 60, -1
         while monotonic() < end:
             now = len(task_runs(api, run))
-            if now == found and now > LANES:
+            if now == found and now >= LANES:
                 return now
             found = now
             sleep(1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,7 +13,7 @@ from workmesh_flows.adapters.node_http.client import PING, HttpNodeClient, node_
 from workmesh_flows.adapters.store.engine import database_clock
 from workmesh_flows.adapters.store.probes import SavedProbe, read_probes, save_probes
 from workmesh_flows.domain.limits import Limits
-from workmesh_flows.domain.node import Node, NodeState
+from workmesh_flows.domain.node import Inventory, Node, NodeState
 from workmesh_flows.errors import NodeError, NodeMisconfigured, NodeUnavailable
 
 PROBED_AT_ONCE = 32
@@ -62,6 +62,20 @@ def probe_and_save(engine: Engine, nodes: Iterable[Node]) -> dict[str, Probe]:
     found = probe_nodes(asked)
     save_probes(engine, [_saved(node, found[node.name], now) for node in asked])
     return found
+
+
+def latest_probes(
+    engine: Engine, inventory: Inventory, *, seconds: float, anew: Callable[[str, Probe], bool]
+) -> dict[str, Probe]:
+    """The probes of all nodes that are not disabled, by name: the saved ones that are younger than ``seconds``.
+
+    The other nodes are probed, and those for which ``anew`` returns true.
+    """
+    nodes = {node.name: node for node in probed(inventory.nodes.values())}
+    saved = recent_probes(engine, nodes, seconds=seconds, now=database_clock(engine)())
+    known = {name: found for name, found in saved.items() if not anew(name, found)}
+    missing = [node for name, node in nodes.items() if name not in known]
+    return {**known, **probe_and_save(engine, missing)} if missing else known
 
 
 def recent_probes(

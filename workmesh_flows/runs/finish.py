@@ -21,6 +21,7 @@ from workmesh_flows.observability.pages import RunPages
 from workmesh_flows.observability.publications import publications
 from workmesh_flows.operations.counts import correct_counts
 from workmesh_flows.operations.delivery.replay import list_refused
+from workmesh_flows.operations.probe import latest_probes
 from workmesh_flows.operations.status import Status, read_status
 from workmesh_flows.planning.refusals import RefusalState
 from workmesh_flows.reporting.content_digest import StatusContent
@@ -29,7 +30,7 @@ from workmesh_flows.runs.conditions import report_conditions
 from workmesh_flows.runs.failure_message import failure_message
 from workmesh_flows.runs.lane_tables import doubtful_nodes, lane_tables
 from workmesh_flows.runs.result import RunResult, failed_run
-from workmesh_flows.tasks.nodes import latest_probes
+from workmesh_flows.settings import read_settings
 
 
 def count_only(mesh: Mesh, service: str) -> RunResult:
@@ -72,7 +73,10 @@ def _publish(
     doubtful = doubtful_nodes(result)
     with mesh_engine(mesh) as engine:
         probes = latest_probes(
-            mesh, engine, inventory, anew=lambda node, found: anew or doubtful.get(node) == found.reachable
+            engine,
+            inventory,
+            seconds=read_settings().probe_seconds,
+            anew=lambda node, found: anew or doubtful.get(node) == found.reachable,
         )
         about = None if service is None else [service]
         status = read_status(engine, mesh, inventory, probes, anew=about)
