@@ -34,6 +34,7 @@ ENDS = {
     "my-saas-assign": "leads.scoring: assigned 0 entities",
     "my-saas-doctor": "",
     "my-saas-drain": "dry run, nothing was moved: ",
+    "my-saas-prune": "deleted nothing from more than 30 days ago",
     "scoring-assign": "assigned 0 entities",
     "scoring-pull": "pulled 0 records on ",
     "scoring-push": "pushed 0 records on 0 lanes, 1 lane has nothing pending",

@@ -109,7 +109,7 @@ def test_every_flow_of_a_mesh_is_served_and_loads_from_its_entrypoint(
     del prefect
     monkeypatch.setenv("PREFECT_INTEGRATIONS_WORKMESH_MESH", "workmesh_flows.demo.mesh:mesh")
     made = deployments(mesh)
-    assert len(made) == 10
+    assert len(made) == 11
     for deployment in made:
         assert deployment.entrypoint is not None
         assert load_flow_from_entrypoint(deployment.entrypoint).name == deployment.flow_name

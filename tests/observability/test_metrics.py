@@ -18,6 +18,7 @@ from tests.support.scraping import OPENMETRICS, Samples, read_samples
 from tests.support.shop import shop_service, write_orders, write_shops
 from workmesh_flows import Mesh
 from workmesh_flows.cli import app
+from workmesh_flows.cli.output import UsageError
 from workmesh_flows.errors import ConfigurationError
 from workmesh_flows.inventory import documents
 from workmesh_flows.observability import inventory_reader, metrics_answer
@@ -172,7 +173,7 @@ def test_the_command_writes_a_file_also_when_the_database_cannot_be_read_and_the
 @pytest.mark.parametrize("options", [[], ["--port", "0", "--textfile", "workmesh.prom"]])
 def test_the_command_needs_either_a_port_or_a_file(options: list[str]) -> None:
     refused = CliRunner().invoke(app, ["metrics", *options])
-    assert isinstance(refused.exception, ConfigurationError)
+    assert isinstance(refused.exception, UsageError)
     assert "name either a port to serve on (--port), or a file to write (--textfile)" in str(
         refused.exception
     )

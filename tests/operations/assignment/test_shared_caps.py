@@ -150,4 +150,5 @@ def test_the_nodes_table_shows_the_share_of_the_cap_that_binds_first(engine: Eng
         "n1": 0.75,
         "n2": 0.0,
         "n3": None,
+        "(other)": None,
     }
