@@ -167,7 +167,7 @@ def test_probes_show_which_nodes_are_reachable_and_their_queues(engine: Engine) 
     assert (nodes.loc["a", "reachable"], nodes.loc["a", "version"]) == (True, "1.0.1")
     assert (nodes.loc["c", "reachable"], nodes.loc["c", "problem"]) == (False, "no connection")
     assert nodes.loc["b", "reachable"] is None
-    assert list(nodes["workload"]) == [7, None, None, None, None]
+    assert list(nodes["workload"]) == [7] + [None] * 5
     assert type(nodes.loc["a", "workload"]) is int
 
 

@@ -70,10 +70,10 @@ def page_data(*conditions: Condition, reason: str = "no good") -> PageData:
 def test_the_overview_shows_all_services_and_nodes_with_links_and_a_load_chart() -> None:
     page = overview_page(page_data(), Anywhere())
     assert "**Nothing needs attention.** As of 2026-11-24 12:00:00 UTC." in page
-    assert f"| [{S}](page/{S}) | 2 | 9 | 2 | 4 | 1 | 2 | 3 |" in page
+    assert f"| [{S}](page/{S}) | 1 | 9 | 2 | 4 | 1 | 2 | 3 |" in page
     assert "| [n1](block/n1) | active |" in page
     assert " | [runs](node/n1) |" in page
-    assert "| (other) |  |  | 2 | 2 |  | 0 | 0 | 0 |  |" in page
+    assert "| (other) |  |  |  | 2 | 2 |  | 0 | 0 | 0 |  |" in page
     assert "Run: [scoring-push](form/None)" in page
     assert page.count(PICTURE) == 1
 
@@ -90,7 +90,7 @@ def test_the_overview_shows_the_queues_of_nodes_where_any_is_not_empty() -> None
 
 def test_a_service_page_shows_its_figures_lanes_refused_records_runs_and_forms() -> None:
     page = service_page(S, page_data(), Anywhere())
-    assert "| 2 | 9 | 2 | 4 | 1 | 2 | 3 |" in page
+    assert "| 1 | 9 | 2 | 4 | 1 | 2 | 3 |" in page
     assert f"Run: [scoring-push](form/{S})" in page
     assert "| lead | [n1](block/n1) | push | open | 4 | 1,234 | 1 | 12:00:00 |" in page
     assert "| parked | no good | 5 | 2 | 2026-11-24 12:00:00 | n1 | lead | 3 | 17 |" in page

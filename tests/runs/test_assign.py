@@ -66,12 +66,12 @@ def test_a_run_that_reached_its_limit_advises_to_assign_again(fleet: Fleet, pref
     with nodes(fleet, "n1", limits=[ServiceLimits(service="shop.orders", max_entities=2)]):
         flows = flows_of(fleet)
         for limit, remedy in (
-            (1, "run assign"),
-            (0, "add a node, or raise a cap"),
-            (1, "add a node, or raise a cap"),
+            (1, "their entities have no node: run assign"),
+            (0, "its entity has no node: add a node, or raise a cap"),
+            (1, "its entity has no node: add a node, or raise a cap"),
         ):
             assert "assigned" in flows.assign(limit=limit).message
-            wait_for_log(prefect, latest_run(prefect)["id"], f"their entities have no node: {remedy}")
+            wait_for_log(prefect, latest_run(prefect)["id"], remedy)
 
 
 def test_a_run_names_a_weight_that_cannot_be_used_as_the_cause(fleet: Fleet, prefect: str) -> None:

@@ -16,7 +16,7 @@ from workmesh_flows import Mesh, Service
 from workmesh_flows.flows import service_flows
 from workmesh_flows.microservice import NodeProcess
 from workmesh_flows.settings import artifact_key
-from workmesh_flows.status import node_status, refused_records
+from workmesh_flows.status import node_status, refused_records, service_status
 
 
 @pytest.mark.parametrize(
@@ -62,6 +62,6 @@ def test_records_that_fail_are_shown_until_one_replay_brings_all(
         wait_for(lambda: all(item.processed_at for item in process.arrivals()))
         flows.pull()
     assert refused_records(fleet.mesh).empty
-    (row,) = node_status(fleet.mesh)[["pending", "failed", "in flight", "processed"]].to_dict("records")
-    assert row == {"pending": 0, "failed": 0, "in flight": 0, "processed": 500}
+    figures = service_status(fleet.mesh)[["pending", "failed", "in flight", "processed"]]
+    assert figures.to_dict("records") == [{"pending": 0, "failed": 0, "in flight": 0, "processed": 500}]
     assert Counter(Counter(effects.read_text().split()).values()) == {1: 500}
