@@ -23,7 +23,7 @@ WatchOption = Annotated[
         "--watch",
         min=0.1,
         metavar="SECONDS",
-        help="Show it again every so many seconds, until Ctrl-C.",
+        help="Repeat the output at this interval, in seconds, until Ctrl-C.",
         show_default=False,
     ),
 ]

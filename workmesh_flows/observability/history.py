@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 VERSIONS = 200
 """Most versions of an artifact that one request to the server returns."""
 HISTORY = "services"
-"""Key of the table of which a prune keeps so many versions: the charts of the pages are made of them."""
+"""Key of the services table. A prune keeps its last `VERSIONS` versions, because the charts of the pages show them."""
 
 
 def service_history(*, limit: int = VERSIONS) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""The answer of the metrics of a mesh: read from the database at most once per so many seconds, and kept as text."""
+"""The metrics of a mesh as text: read from the database, and kept for the seconds that the caller chose."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Artifacts are published where their content has changed, and again after ten minutes.
+"""A run publishes an artifact if its content has changed, or if its last version is at least ten minutes old.
 
-So a server keeps no versions in which only the time differs; the time on a page is at most ten minutes old, and an
-artifact that somebody deleted comes back. A run that dies between publishing and saving publishes once more.
+So the server keeps few versions in which only the time differs, and an artifact that a user deleted is published again
+after ten minutes. If a run dies after it published an artifact and before it saved the digest, the next run publishes the
+artifact a second time.
 """
 
 from __future__ import annotations
