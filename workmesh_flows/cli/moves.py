@@ -19,7 +19,7 @@ from workmesh_flows.cli.options import (
     RepushOption,
     ServiceArgument,
 )
-from workmesh_flows.cli.output import JsonOption, Output, emit, titled
+from workmesh_flows.cli.output import JsonOption, emit, one_table
 from workmesh_flows.cli.run_flow import mesh_of, run, run_of_mesh
 from workmesh_flows.cli.run_output import MOVES, emit_run
 from workmesh_flows.cli.typer_app import app
@@ -113,9 +113,8 @@ def drain(  # noqa: PLR0913, PLR0917 - each is an option
 @app.command()
 def moves(mesh: MeshOption = None, limit: LogLimitOption = 50, as_json: JsonOption = False) -> None:
     """Show the log of moves: which entity moved from which node to which, why, and when."""
-    from workmesh_flows.reporting.json_document import rows_of
     from workmesh_flows.status import moves_made
 
     del as_json
     frame = moves_made(mesh_of(mesh), limit=limit)
-    emit(Output([titled("Moves", frame)], {"moves": rows_of(frame)}))
+    emit(one_table("moves", "Moves", frame))

@@ -129,6 +129,16 @@ def write_document(request: JsonRequest, output: Output) -> None:
     request.stdout.flush()
 
 
+def one_table(
+    name: str, title: str, frame: pd.DataFrame, columns: Sequence[str] | None = None, *, empty: str = ""
+) -> Output:
+    """A command's only table, in the document under its name; people see ``empty`` instead of a table without rows."""
+    from workmesh_flows.reporting.json_document import rows_of
+
+    shown = empty if empty and frame.empty else titled(title, frame, columns)
+    return Output([shown], {name: rows_of(frame)})
+
+
 def titled(title: str, frame: pd.DataFrame, columns: Sequence[str] | None = None) -> RenderableType:
     """A table under its title, with all columns or only the given ones."""
     from workmesh_flows.reporting.terminal import as_table

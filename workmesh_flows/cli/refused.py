@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from workmesh_flows.cli.options import REPEATABLE, MeshOption, ProtocolOption, ServiceArgument
-from workmesh_flows.cli.output import JsonOption, Output, titled
+from workmesh_flows.cli.output import JsonOption, Output, one_table
 from workmesh_flows.cli.run_flow import mesh_of, run
 from workmesh_flows.cli.run_output import LANES, emit_run
 from workmesh_flows.cli.typer_app import app
@@ -34,7 +34,6 @@ def failed(
 
     Refused by their node: retrying, parked, blocking, skipped. Accepted, but not processed: failed, or replayed (pending).
     """
-    from workmesh_flows.reporting.json_document import rows_of
     from workmesh_flows.status import refused_records
 
     del as_json
@@ -43,8 +42,7 @@ def failed(
     def read() -> Output:
         frame = refused_records(loaded, [service] if service else [])
         title = "Refused and failed records (retrying, parked, blocking, skipped; failed, replayed)"
-        shown = "no record is refused or failed" if frame.empty else titled(title, frame)
-        return Output([shown], {"records": rows_of(frame)})
+        return one_table("records", title, frame, empty="no record is refused or failed")
 
     emit_again(read, watch)
 

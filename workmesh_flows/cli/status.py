@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from workmesh_flows.cli.options import AllOption, MeshOption
-from workmesh_flows.cli.output import JsonOption, Output, titled
+from workmesh_flows.cli.output import JsonOption, Output, one_table
 from workmesh_flows.cli.run_flow import mesh_of, require_server
 from workmesh_flows.cli.typer_app import app
 from workmesh_flows.cli.watching import WatchOption, emit_again
@@ -31,7 +32,6 @@ def services(
     as_json: JsonOption = False,
 ) -> None:
     """Show the services: nodes, entities, and pending, failed, in-flight and processed records."""
-    from workmesh_flows.reporting.json_document import rows_of
     from workmesh_flows.reporting.status_tables import SERVICE_COLUMNS
     from workmesh_flows.status import correct_counts, service_status
 
@@ -40,9 +40,9 @@ def services(
 
     def read() -> Output:
         corrections = correct_counts(loaded) if exact else []
-        frame = service_status(loaded)
-        shown = titled("Services", frame, None if every else SERVICE_COLUMNS)
-        return Output([*corrections, shown], {"services": rows_of(frame)}, message="; ".join(corrections))
+        columns = None if every else SERVICE_COLUMNS
+        output = one_table("services", "Services", service_status(loaded), columns)
+        return replace(output, shown=[*corrections, *output.shown], message="; ".join(corrections))
 
     emit_again(read, watch)
 
@@ -67,7 +67,6 @@ def lanes(
     as_json: JsonOption = False,
 ) -> None:
     """Show the lanes: the run that holds each, its circuit breaker, processed records and failed answers."""
-    from workmesh_flows.reporting.json_document import rows_of
     from workmesh_flows.reporting.lane_table import LANE_COLUMNS
     from workmesh_flows.status import lane_status
 
@@ -75,9 +74,7 @@ def lanes(
     loaded = mesh_of(mesh)
 
     def read() -> Output:
-        frame = lane_status(loaded)
-        none = "no lane has run yet"
-        shown = none if frame.empty else titled("Lanes", frame, None if every else LANE_COLUMNS)
-        return Output([shown], {"lanes": rows_of(frame)})
+        columns = None if every else LANE_COLUMNS
+        return one_table("lanes", "Lanes", lane_status(loaded), columns, empty="no lane has run yet")
 
     emit_again(read, watch)

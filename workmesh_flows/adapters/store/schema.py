@@ -29,6 +29,12 @@ NAME_LENGTH = 255
 
 own = MetaData()
 
+
+def _key(*names: str) -> list[Column[str]]:
+    """Columns of a primary key, each a name or a key as text."""
+    return [Column(name, String(NAME_LENGTH), primary_key=True) for name in names]
+
+
 versions = Table(
     "workmesh_schema",
     own,
@@ -40,9 +46,7 @@ versions = Table(
 lanes = Table(
     "workmesh_lanes",
     own,
-    Column("service", String(NAME_LENGTH), primary_key=True),
-    Column("protocol", String(NAME_LENGTH), primary_key=True),
-    Column("node", String(NAME_LENGTH), primary_key=True),
+    *_key("service", "protocol", "node"),
     Column("direction", String(8), primary_key=True, comment="push or pull"),
     Column("epoch", BigInteger, nullable=False, default=0, comment="rises each time the lane is acquired"),
     Column("holder", String(NAME_LENGTH), comment="the run that holds the lane, null when none does"),
@@ -95,8 +99,7 @@ A run that assigned no entity leaves the values unchanged.
 counts = Table(
     "workmesh_counts",
     own,
-    Column("service", String(NAME_LENGTH), primary_key=True),
-    Column("protocol", String(NAME_LENGTH), primary_key=True),
+    *_key("service", "protocol"),
     Column(
         "direction",
         String(8),
@@ -118,8 +121,7 @@ counts = Table(
 open_counts = Table(
     "workmesh_open",
     own,
-    Column("service", String(NAME_LENGTH), primary_key=True),
-    Column("protocol", String(NAME_LENGTH), primary_key=True),
+    *_key("service", "protocol"),
     Column("node", String(NAME_LENGTH), primary_key=True, comment="empty for entities without a node"),
     Column("owned", Boolean, primary_key=True, comment="false for records without an entity"),
     Column("pending", BigInteger, nullable=False),
@@ -136,8 +138,7 @@ Each protocol that was counted has a row without a node.
 parked = Table(
     "workmesh_parked",
     own,
-    Column("service", String(NAME_LENGTH), primary_key=True),
-    Column("protocol", String(NAME_LENGTH), primary_key=True),
+    *_key("service", "protocol"),
     Column(
         "record", String(NAME_LENGTH), primary_key=True, comment="its id, as the database casts it to text"
     ),
@@ -157,8 +158,7 @@ parked = Table(
 replays = Table(
     "workmesh_replays",
     own,
-    Column("service", String(NAME_LENGTH), primary_key=True),
-    Column("protocol", String(NAME_LENGTH), primary_key=True),
+    *_key("service", "protocol"),
     Column("record", String(NAME_LENGTH), primary_key=True, comment="its id, as in workmesh_parked"),
     Column("replayed_at", UtcDateTime, nullable=False, comment="part of the Idempotency-Key"),
 )
@@ -167,9 +167,7 @@ replays = Table(
 failure_marks = Table(
     "workmesh_failure_marks",
     own,
-    Column("service", String(NAME_LENGTH), primary_key=True),
-    Column("protocol", String(NAME_LENGTH), primary_key=True),
-    Column("node", String(NAME_LENGTH), primary_key=True),
+    *_key("service", "protocol", "node"),
     Column("mark", String(NAME_LENGTH), nullable=False, comment="as the node gave it"),
 )
 """How far the failures of each lane were read from its node."""
@@ -177,10 +175,7 @@ failure_marks = Table(
 former_pushes = Table(
     "workmesh_former_pushes",
     own,
-    Column("service", String(NAME_LENGTH), primary_key=True),
-    Column("protocol", String(NAME_LENGTH), primary_key=True),
-    Column("node", String(NAME_LENGTH), primary_key=True),
-    Column("record", String(NAME_LENGTH), primary_key=True),
+    *_key("service", "protocol", "node", "record"),
     Column("push_time", UtcDateTime, nullable=False, comment="when it was pushed to that node"),
 )
 """Records that were in flight when their entity moved: the node that it left may still name them as processed."""
@@ -188,8 +183,7 @@ former_pushes = Table(
 missing = Table(
     "workmesh_missing",
     own,
-    Column("service", String(NAME_LENGTH), primary_key=True),
-    Column("protocol", String(NAME_LENGTH), primary_key=True),
+    *_key("service", "protocol"),
     Column("node", String(NAME_LENGTH), primary_key=True, comment="the node that does not have it"),
     Column(
         "record", String(NAME_LENGTH), primary_key=True, comment="its id, as the database casts it to text"
