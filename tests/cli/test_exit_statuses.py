@@ -104,6 +104,14 @@ def test_a_drain_that_would_be_refused_ends_with_3_and_with_apply_with_1(
     assert (applied.returncode, applied.stdout) == (1, "")
 
 
+def test_a_node_that_rejects_the_key_ends_with_3(shop: Fleet, workmesh: Workmesh) -> None:
+    write_shops(shop.engine, ["n1"])
+    with scripted_node(lambda asked: Answer(code=401)) as node:
+        shop.register("n1", node.port, API_KEY)
+        ended = workmesh("nodes")
+    assert (ended.returncode, "n1: the node rejects the API key" in ended.stdout) == (3, True)
+
+
 def test_nodes_that_are_unreachable_invalid_or_without_a_block_end_with_3(
     shop: Fleet, workmesh: Workmesh
 ) -> None:

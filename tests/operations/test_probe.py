@@ -22,7 +22,9 @@ VERSION = "/api/1.0/version.json"
 
 def test_a_real_node_is_reachable_and_returns_its_version(tmp_path: Path) -> None:
     with order_node(tmp_path) as process:
-        assert probe_nodes([as_node(process)]) == {"n1": Probe(reachable=True, version="1.2.3", workload=0)}
+        assert probe_nodes([as_node(process)]) == {
+            "n1": Probe(reachable=True, works=True, version="1.2.3", workload=0)
+        }
 
 
 @pytest.mark.parametrize(
@@ -109,7 +111,7 @@ def test_no_nodes_give_no_probes() -> None:
 @pytest.mark.parametrize("answer", [failure("no such endpoint"), success("many"), success(True)])
 def test_a_node_that_does_not_report_its_queue_has_no_problem(answer: Answer) -> None:
     with scripted_node(lambda asked: answer if "workload" in asked.path else success("1")) as node:
-        assert probe_nodes([node.node()])["n1"] == Probe(reachable=True, version="1")
+        assert probe_nodes([node.node()])["n1"] == Probe(reachable=True, works=True, version="1")
 
 
 NODES = {"n1": Node("n1", "127.0.0.1", SecretStr("key"), ("s",), revision="a")}
@@ -117,7 +119,7 @@ NOW = datetime(2026, 11, 1, tzinfo=UTC)
 
 
 def saved_at(engine: Engine, at: datetime) -> None:
-    save_probes(engine, [SavedProbe("n1", "a", True, "1", "", 7, at)])
+    save_probes(engine, [SavedProbe("n1", "a", True, True, "1", "", 7, at)])
 
 
 def recent(engine: Engine, nodes: dict[str, Node] = NODES, *, seconds: float = 60) -> dict[str, Probe]:
@@ -127,7 +129,7 @@ def recent(engine: Engine, nodes: dict[str, Node] = NODES, *, seconds: float = 6
 def test_a_saved_probe_is_used_while_it_is_recent(engine: Engine) -> None:
     assert recent(engine) == {}
     saved_at(engine, NOW - timedelta(seconds=59))
-    assert recent(engine) == {"n1": Probe(reachable=True, version="1", workload=7)}
+    assert recent(engine) == {"n1": Probe(reachable=True, works=True, version="1", workload=7)}
     assert recent(engine, seconds=59) == {}
     assert recent(engine, seconds=0) == {}
 
@@ -150,12 +152,12 @@ def test_a_probe_is_saved_with_the_time_before_its_first_request(engine: Engine)
     (saved,) = read_probes(engine)
     assert (saved.node, saved.reachable, saved.workload) == ("n1", True, 3)
     assert saved.probed_at <= min(times)
-    assert found == {"n1": Probe(reachable=True, version="3", workload=3)}
+    assert found == {"n1": Probe(reachable=True, works=True, version="3", workload=3)}
 
 
 def test_a_probe_replaces_the_one_before_and_those_of_removed_nodes_are_forgotten(engine: Engine) -> None:
     saved_at(engine, NOW - timedelta(days=2))
-    save_probes(engine, [SavedProbe("n2", "a", False, "", "no\0 connection", 2**70, NOW)])
-    assert read_probes(engine) == [SavedProbe("n2", "a", False, "", "no  connection", None, NOW)]
-    save_probes(engine, [SavedProbe("n2", "b", True, "", "", None, NOW)])
+    save_probes(engine, [SavedProbe("n2", "a", False, False, "", "no\0 connection", 2**70, NOW)])
+    assert read_probes(engine) == [SavedProbe("n2", "a", False, False, "", "no  connection", None, NOW)]
+    save_probes(engine, [SavedProbe("n2", "b", True, True, "", "", None, NOW)])
     assert [saved.revision for saved in read_probes(engine)] == ["b"]

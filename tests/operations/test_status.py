@@ -160,8 +160,8 @@ def test_used_is_the_share_of_the_cap_that_binds_first(
 
 def test_probes_show_which_nodes_are_reachable_and_their_queues(engine: Engine) -> None:
     probes = {
-        "a": Probe(reachable=True, version="1.0.1", workload=7),
-        "c": Probe(reachable=False, problem="no connection"),
+        "a": Probe(reachable=True, works=True, version="1.0.1", workload=7),
+        "c": Probe(reachable=False, works=False, problem="no connection"),
     }
     nodes, _ = tables(engine, probes=probes)
     assert (nodes.loc["a", "reachable"], nodes.loc["a", "version"]) == (True, "1.0.1")

@@ -206,7 +206,7 @@ class Stage:
         pulls = lanes.c.protocol == "delivery", lanes.c.direction == "pull"
         with engine.begin() as connection:
             connection.execute(update(lanes).where(*pulls).values(settled_at=now - timedelta(seconds=1)))
-        save_probes(engine, [SavedProbe(self.node.name, "", True, "", "", 5, now)])
+        save_probes(engine, [SavedProbe(self.node.name, "", True, True, "", "", 5, now)])
 
     def _reset_node(self) -> None:
         (self.folder / FIXED).unlink(missing_ok=True)

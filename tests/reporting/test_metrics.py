@@ -213,10 +213,25 @@ def test_the_last_probes_of_the_present_blocks_are_shown(engine: Engine) -> None
     save_probes(
         engine,
         [
-            SavedProbe("a", "1", reachable=True, version="1.0", problem="", workload=7, probed_at=at),
-            SavedProbe("b", "1", reachable=False, version="", problem="down", workload=None, probed_at=at),
-            SavedProbe("changed", "1", reachable=True, version="", problem="", workload=1, probed_at=at),
-            SavedProbe("deleted", "1", reachable=True, version="", problem="", workload=1, probed_at=at),
+            SavedProbe(
+                "a", "1", reachable=True, works=True, version="1.0", problem="", workload=7, probed_at=at
+            ),
+            SavedProbe(
+                "b",
+                "1",
+                reachable=True,
+                works=False,
+                version="",
+                problem="rejects the API key",
+                workload=None,
+                probed_at=at,
+            ),
+            SavedProbe(
+                "changed", "1", reachable=True, works=True, version="", problem="", workload=1, probed_at=at
+            ),
+            SavedProbe(
+                "deleted", "1", reachable=True, works=True, version="", problem="", workload=1, probed_at=at
+            ),
         ],
     )
     nodes = {
@@ -238,7 +253,9 @@ def test_the_last_probes_of_the_present_blocks_are_shown(engine: Engine) -> None
 def test_each_metric_is_defined_once_with_its_type_labels_and_help(engine: Engine) -> None:
     write(engine, ["a"], [1])
     lane(engine, "push", holder="a run", lease_until=utc_now())
-    probed = SavedProbe("a", "1", reachable=True, version="1.0", problem="", workload=7, probed_at=utc_now())
+    probed = SavedProbe(
+        "a", "1", reachable=True, works=True, version="1.0", problem="", workload=7, probed_at=utc_now()
+    )
     save_probes(engine, [probed])
     families = read_families(text(engine))
     defined = {each.name.removesuffix("_total"): each for each in METRICS}

@@ -80,7 +80,10 @@ def test_the_overview_shows_all_services_and_nodes_with_links_and_a_load_chart()
 
 def test_the_overview_shows_the_queues_of_nodes_where_any_is_not_empty() -> None:
     data = page_data()
-    probes = {"n1": Probe(reachable=True, workload=1_234), "n2": Probe(reachable=True, workload=0)}
+    probes = {
+        "n1": Probe(reachable=True, works=True, workload=1_234),
+        "n2": Probe(reachable=True, works=True, workload=0),
+    }
     page = overview_page(replace(data, status=replace(data.status, probes=probes)), Anywhere())
     assert "| [n1](block/n1) | active | yes | 1,234 | 7 |" in page
     assert "| [n2](block/n2) | active | yes | 0 | 0 |" in page
@@ -143,7 +146,7 @@ def test_nodes_with_missing_records_are_listed_with_what_to_do() -> None:
 def test_a_node_that_rejects_the_key_is_not_called_unreachable() -> None:
     reason = "the node rejects the API key: /api/1.0/ping.json is refused"
     data = page_data(Condition("node unreachable", "n1", NOW, reason))
-    status = replace(data.status, probes={"n1": Probe(reachable=True, problem=reason)})
+    status = replace(data.status, probes={"n1": Probe(reachable=True, works=False, problem=reason)})
     page = overview_page(replace(data, status=status), Anywhere())
     assert "node does not work: **n1** since 2026-11-24 12:00:00, the node rejects the API key" in page
     assert "correct the API key, or host, port and path, in its [block](block/n1)." in page

@@ -59,7 +59,7 @@ def nodes(  # noqa: PLR0913, PLR0917 - each is an option
 ) -> None:
     """Show the nodes of the mesh: state, entities, pending, failed and processed records, services.
 
-    Exits with 3 if a node is unreachable, invalid, or not in the inventory.
+    Exits with 3 if a node is unreachable, rejects its API key, is invalid, or is not in the inventory.
     """
     if context.invoked_subcommand:
         if as_json or watch is not None:
@@ -79,7 +79,7 @@ def nodes(  # noqa: PLR0913, PLR0917 - each is an option
         shown = titled("Nodes", table.drop(columns="problem"), None if every else columns)
         named = table.loc[table["problem"].notna(), ["node", "problem"]].itertuples(index=False)
         problems = [f"{node}: {problem}" for node, problem in named]
-        broken = table["state"].isin(("invalid", "unknown")) | (table["reachable"] == False)  # noqa: E712
+        broken = table["state"].isin(("invalid", "unknown")) | (table["works"] == False)  # noqa: E712
         status = ExitStatus.LEFT if broken.any() else ExitStatus.DONE
         return Output([shown, *problems], {"nodes": _rows(table)}, problems=problems, status=status)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Engine
@@ -25,19 +25,15 @@ TIMEOUTS = Limits(connect_timeout=2.0, read_timeout=5.0)
 class Probe:
     """The result of a probe: ``version`` is the micro-service's, ``problem`` the reason where a request failed.
 
-    A node that answers, but rejects the API key or has no ping, is ``reachable`` and does not work. ``workload`` is the
-    length of the node's queue, None where the node does not report it.
+    A node that answers, but rejects the API key or has no ping, is ``reachable`` and does not work; one without a version
+    works. ``workload`` is the length of the node's queue, None where the node does not report it.
     """
 
     reachable: bool
+    works: bool
     version: str = ""
     problem: str = ""
     workload: int | None = None
-
-    @property
-    def works(self) -> bool:
-        """Whether the node accepts a ping; a node without a version works."""
-        return self.reachable and PING not in self.problem
 
 
 def probe_nodes(nodes: Iterable[Node], *, limits: Limits = TIMEOUTS) -> dict[str, Probe]:
@@ -84,32 +80,33 @@ def recent_probes(
     """The saved probes of these nodes that are younger than ``seconds`` and of their present blocks, by name."""
     since = now - timedelta(seconds=seconds)
     return {
-        saved.node: Probe(saved.reachable, saved.version, saved.problem, saved.workload)
+        saved.node: Probe(saved.reachable, saved.works, saved.version, saved.problem, saved.workload)
         for saved in read_probes(engine)
         if saved.probed_at > since and saved.node in nodes and saved.revision == nodes[saved.node].revision
     }
 
 
 def _saved(node: Node, probe: Probe, at: datetime) -> SavedProbe:
-    return SavedProbe(
-        node.name, node.revision, probe.reachable, probe.version, probe.problem, probe.workload, at
-    )
+    return SavedProbe(node.name, node.revision, **asdict(probe), probed_at=at)
 
 
 def _probe(node: Node, limits: Limits) -> Probe:
-    reachable, version, workload = False, "", None
+    works, version, workload = False, "", None
     try:
         with node_client(node, limits) as client:
             client.ping()
-            reachable = True
+            works = True
             workload = _workload(client)
             version = client.scrub(client.version())
     except NodeError as error:
-        answered = isinstance(error, NodeMisconfigured) and PING in error.reason
-        return Probe(reachable or answered, version, error.reason, workload)
+        # An address that cannot be used is misconfigured, too, but no request was made.
+        answered = works or (isinstance(error, NodeMisconfigured) and PING in error.reason)
+        return Probe(answered, works, version, error.reason, workload)
     except Exception as error:  # noqa: BLE001 - an invalid host name may raise anything
-        return Probe(reachable=False, problem=f"its address cannot be used: {type(error).__name__}")
-    return Probe(reachable, version, workload=workload)
+        return Probe(
+            reachable=False, works=False, problem=f"its address cannot be used: {type(error).__name__}"
+        )
+    return Probe(reachable=True, works=True, version=version, workload=workload)
 
 
 def _workload(client: HttpNodeClient) -> int | None:

@@ -106,7 +106,7 @@ def _nodes(facts: Monitored) -> Iterator[Metric]:
         for probe in facts.probes
         if not nodes or (probe.node in nodes and nodes[probe.node].revision == probe.revision)
     ]
-    yield family(metrics.REACHABLE, {(probe.node,): probe.reachable for probe in probes})
+    yield family(metrics.REACHABLE, {(probe.node,): probe.works for probe in probes})
     yield family(metrics.PROBED, {(probe.node,): probe.probed_at.timestamp() for probe in probes})
     queues = {(probe.node,): probe.workload for probe in probes if probe.workload is not None}
     yield family(metrics.WORKLOAD, queues)

@@ -24,7 +24,7 @@ NODE_COLUMNS = (
     "processed",
 )
 """Columns of the nodes table shown by default; the DataFrame has more."""
-MORE_NODE_COLUMNS = ("in flight", "host", "port", "services", "version", "problem")
+MORE_NODE_COLUMNS = ("works", "in flight", "host", "port", "services", "version", "problem")
 SERVICE_COLUMNS = (
     "service",
     "nodes",
@@ -153,6 +153,7 @@ def _node_row(status: Status, name: str) -> dict[str, object]:
         "node": name,
         "state": node.state.value if node else "invalid" if name in status.inventory.problems else "unknown",
         "reachable": None if probe is None else probe.reachable,
+        "works": None if probe is None else probe.works,
         "workload": None if probe is None else probe.workload,
         "entities": sum(entities for entities, _ in held.values()),
         "weight": sum(weight for _, weight in held.values()),

@@ -203,7 +203,7 @@ def listing(*failed: tuple[int, str]) -> Any:
 def seen(engine: Engine, workload: int | None, seconds: float = 0) -> None:
     """Node n1 was probed, some seconds from now."""
     at = datetime.now(UTC) + timedelta(seconds=seconds)
-    save_probes(engine, [SavedProbe("n1", "", True, "1", "", workload, at)])
+    save_probes(engine, [SavedProbe("n1", "", True, True, "1", "", workload, at)])
 
 
 def pushed_to(engine: Engine, node: ScriptedNode, service: Service, first: int = 1) -> None:

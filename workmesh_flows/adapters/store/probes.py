@@ -27,6 +27,7 @@ class SavedProbe:
     node: str
     revision: str
     reachable: bool
+    works: bool
     version: str
     problem: str
     workload: int | None

@@ -250,6 +250,7 @@ probes = Table(
     Column("node", String(NAME_LENGTH), primary_key=True),
     Column("revision", String(NAME_LENGTH), nullable=False, comment="of the node's block that was used"),
     Column("reachable", Boolean, nullable=False),
+    Column("works", Boolean, nullable=False, comment="whether it accepted the ping"),
     Column("version", Text, nullable=False, comment="of the micro-service"),
     Column("problem", Text, nullable=False, comment="why a request failed, empty if none did"),
     Column("workload", BigInteger, comment="the length of its queue, null where the node does not report it"),

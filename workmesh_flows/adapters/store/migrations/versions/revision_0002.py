@@ -20,6 +20,7 @@ def upgrade() -> None:
         Column("node", NAME, primary_key=True),
         Column("revision", NAME, nullable=False),
         Column("reachable", Boolean, nullable=False),
+        Column("works", Boolean, nullable=False),
         Column("version", Text, nullable=False),
         Column("problem", Text, nullable=False),
         Column("workload", BigInteger),
