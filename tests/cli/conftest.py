@@ -2,12 +2,17 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine
 
 from tests.cli.programs import MESH, Ended, Workmesh
+from tests.support.fleet import Fleet
+from tests.support.shop import shop_mesh
 from workmesh_flows.cli import main
+from workmesh_flows.settings import PREFIX
 
 
 @pytest.fixture
@@ -42,3 +47,17 @@ def workmesh(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
         return Ended(code, printed.out, printed.err)
 
     return run
+
+
+@pytest.fixture
+def shop(prefect: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fleet]:
+    """The shop's mesh on SQLite, as commands load it; a failed lane is not retried, a refused record is parked."""
+    del prefect
+    url = f"sqlite:///{folder / 'shop.db'}"
+    monkeypatch.setenv(f"{PREFIX}MESH", "shop_mesh:mesh")
+    monkeypatch.setenv(f"{PREFIX}DATABASE_URL", url)
+    monkeypatch.setenv(f"{PREFIX}LANE_RETRIES", "0")
+    monkeypatch.setenv(f"{PREFIX}MAX_ATTEMPTS", "1")
+    engine = create_engine(url)
+    yield Fleet(shop_mesh(), engine)
+    engine.dispose()

@@ -7,35 +7,19 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine
 
 from tests.cli.programs import ROOT, Workmesh
 from tests.support.fleet import Fleet
 from tests.support.scripted_node import API_KEY, Answer, Asked, scripted_node, success
-from tests.support.shop import shop_mesh, write_orders, write_shops
+from tests.support.shop import write_orders, write_shops
 from workmesh_flows.adapters.store.lanes import acquire_lane
 from workmesh_flows.adapters.store.own_tables import create_own_tables
 from workmesh_flows.cli.exit_status import MEANINGS, ExitStatus
 from workmesh_flows.domain.lane import Lane
-from workmesh_flows.settings import PREFIX
-
-
-@pytest.fixture
-def shop(prefect: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fleet]:
-    """The shop's mesh on SQLite, as commands load it."""
-    del prefect
-    url = f"sqlite:///{folder / 'shop.db'}"
-    monkeypatch.setenv(f"{PREFIX}MESH", "shop_mesh:mesh")
-    monkeypatch.setenv(f"{PREFIX}DATABASE_URL", url)
-    monkeypatch.setenv(f"{PREFIX}LANE_RETRIES", "0")
-    engine = create_engine(url)
-    yield Fleet(shop_mesh(), engine)
-    engine.dispose()
 
 
 def test_each_status_has_a_meaning() -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine
 from typer.main import get_command
 
 from tests.cli.output_schema import checked
@@ -19,10 +18,9 @@ from tests.operations.old_rows import flag
 from tests.support.fleet import Fleet
 from tests.support.scripted_node import API_KEY, Answer, Asked, ScriptedNode, scripted_node, success
 from tests.support.secrecy import assert_secret
-from tests.support.shop import shop_mesh, write_orders, write_shops
+from tests.support.shop import write_orders, write_shops
 from tests.testing.history.event_makers import accepted, record, state
 from workmesh_flows.cli import app
-from workmesh_flows.settings import PREFIX
 from workmesh_flows.testing import History
 
 ROOT = Path(__file__).parents[2]
@@ -40,20 +38,6 @@ WITHOUT_JSON = {
 """Commands that show no table and no plan, serve until they are stopped, or write a file."""
 
 Documents = Callable[..., dict[str, Any]]
-
-
-@pytest.fixture
-def shop(prefect: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fleet]:
-    """The shop's mesh on SQLite, as commands load it."""
-    del prefect
-    url = f"sqlite:///{folder / 'shop.db'}"
-    monkeypatch.setenv(f"{PREFIX}MESH", "shop_mesh:mesh")
-    monkeypatch.setenv(f"{PREFIX}DATABASE_URL", url)
-    monkeypatch.setenv(f"{PREFIX}LANE_RETRIES", "0")
-    monkeypatch.setenv(f"{PREFIX}MAX_ATTEMPTS", "1")
-    engine = create_engine(url)
-    yield Fleet(shop_mesh(), engine)
-    engine.dispose()
 
 
 @pytest.fixture

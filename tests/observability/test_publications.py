@@ -56,6 +56,15 @@ def test_an_artifact_is_renewed_after_ten_minutes(engine: Engine, clock: list[da
     assert published(engine, nodes=[1]) == ["nodes"], "a clock was set back"
 
 
+def test_what_a_run_published_before_it_died_is_published_once_more(engine: Engine) -> None:
+    keys: list[str] = []
+    dying = publications(engine)
+    dying.__enter__().publish("nodes", [1], lambda: keys.append("nodes"))  # killed before it saves the digest
+    assert keys == ["nodes"]
+    assert published(engine, nodes=[1]) == ["nodes"]
+    assert published(engine, nodes=[1]) == []
+
+
 def test_a_run_that_only_counts_publishes_everything(engine: Engine) -> None:
     published(engine, nodes=[1])
     assert published(engine, always=True, nodes=[1]) == ["nodes"]

@@ -219,6 +219,14 @@ def last_push(engine: Engine, ago: timedelta) -> None:
         connection.execute(row.values(last_push_time=datetime.now(UTC) - ago))
 
 
+def settle(engine: Engine, node: ScriptedNode, service: Service) -> None:
+    """Push to n1, and read its failures to the end, after its queue was empty."""
+    pushed_to(engine, node, service)
+    last_push(engine, timedelta(seconds=30))
+    seen(engine, 0)
+    pull(engine, service, node.node())
+
+
 def test_failures_are_read_until_the_node_was_seen_with_an_empty_queue(engine: Engine) -> None:
     service = push_only()
     write_shops(engine, ["n1"])
@@ -266,10 +274,7 @@ def test_a_node_that_works_although_nothing_was_pushed_may_list_failures_again(e
     service = push_only()
     write_shops(engine, ["n1"])
     with scripted_node(listing()) as node:
-        pushed_to(engine, node, service)
-        last_push(engine, timedelta(seconds=30))
-        seen(engine, 0)
-        pull(engine, service, node.node())
+        settle(engine, node, service)
         assert to_pull(engine, service).open == set()
         seen(engine, 5, seconds=1)
         assert to_pull(engine, service).open == {lane("n1", "pull")}
@@ -284,10 +289,7 @@ def test_a_queue_that_another_lane_explains_opens_no_settled_lane(engine: Engine
     service = push_only()
     write_shops(engine, ["n1"])
     with scripted_node(listing()) as node:
-        pushed_to(engine, node, service)
-        last_push(engine, timedelta(seconds=30))
-        seen(engine, 0)
-        pull(engine, service, node.node())
+        settle(engine, node, service)
     with engine.begin() as connection:
         pushed = datetime.now(UTC)
         connection.execute(
@@ -317,10 +319,7 @@ def test_a_failed_record_that_is_deleted_is_forgotten_although_its_lane_is_idle(
     service = push_only()
     write_shops(engine, ["n1"])
     with scripted_node(listing((1, "a bug"))) as node:
-        pushed_to(engine, node, service)
-        last_push(engine, timedelta(seconds=30))
-        seen(engine, 0)
-        pull(engine, service, node.node())
+        settle(engine, node, service)
     with Session(engine) as session:
         session.execute(delete(Order))
         session.execute(update(Shop).values(node="n1"))
