@@ -188,9 +188,9 @@ def test_a_stopped_lane_with_nothing_left_to_do_is_no_condition_any_more(fleet: 
     assert stopped() == []
 
 
-def reachable(fleet: Fleet) -> dict[str, bool]:
+def works(fleet: Fleet) -> dict[str, bool]:
     with fleet.engine.connect() as connection:
-        return dict(connection.execute(select(probes.c.node, probes.c.reachable)).all())
+        return dict(connection.execute(select(probes.c.node, probes.c.works)).all())
 
 
 def test_a_node_that_a_lane_could_not_reach_is_probed_at_once(fleet: Fleet) -> None:
@@ -199,14 +199,30 @@ def test_a_node_that_a_lane_could_not_reach_is_probed_at_once(fleet: Fleet) -> N
     flows = flows_of(fleet)
     with nodes(fleet, "n1"):
         flows.push()
-    assert reachable(fleet) == {"n1": True}
+    assert works(fleet) == {"n1": True}
     write_orders(fleet.engine, [1], first=2)
     with pytest.raises(RunFailed):
         flows.push()
-    assert reachable(fleet) == {"n1": False}
+    assert works(fleet) == {"n1": False}
     with nodes(fleet, "n1"):
         flows.push(now=True)
-    assert reachable(fleet) == {"n1": True}
+    assert works(fleet) == {"n1": True}
+
+
+def test_a_node_that_accepts_the_key_again_is_probed_at_once(fleet: Fleet) -> None:
+    write_shops(fleet.engine, ["n1"])
+    write_orders(fleet.engine, [1])
+    flows = flows_of(fleet)
+    with nodes(fleet, "n1") as running:
+        node = running["n1"]
+        accepting = node.script
+        node.script = lambda asked: Answer(code=401)
+        with pytest.raises(RunFailed):
+            flows.push()
+        assert works(fleet) == {"n1": False}
+        node.script = accepting
+        flows.push(now=True)
+        assert works(fleet) == {"n1": True}
 
 
 @pytest.mark.parametrize("case", ["the setting", "its age", "the block", "workmesh nodes"])
@@ -243,7 +259,7 @@ def test_a_node_that_was_removed_and_added_is_probed(fleet: Fleet) -> None:
         with fleet.engine.begin() as connection:
             connection.execute(delete(probes))
         flows_of(fleet).push()
-    assert reachable(fleet) == {"n1": True}
+    assert works(fleet) == {"n1": True}
 
 
 def test_a_pull_of_named_nodes_asks_them_in_any_case(fleet: Fleet) -> None:

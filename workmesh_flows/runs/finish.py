@@ -76,7 +76,7 @@ def _publish(
             engine,
             inventory,
             seconds=read_settings().probe_seconds,
-            anew=lambda node, found: anew or doubtful.get(node) == found.reachable,
+            anew=lambda node, found: anew or doubtful.get(node) == found.works,
         )
         about = None if service is None else [service]
         status = read_status(engine, mesh, inventory, probes, anew=about)

@@ -63,7 +63,7 @@ def lane_tables(result: RunResult) -> list[LaneTable]:
 
 
 def doubtful_nodes(result: RunResult) -> dict[str, bool]:
-    """By node, what a saved probe may not say about its reachability, since the lanes of the run say otherwise."""
+    """By node, what a saved probe may not say about whether it works, since the lanes of the run say otherwise."""
     done = {each.lane.node: False for each in result.lanes if each.ran and each.state == "done"}
     stopped = {each.lane.node: True for each in result.lanes if each.ran and each.state == "stopped"}
     return done | stopped
