@@ -23,8 +23,8 @@ from tests.support.shop import write_orders, write_shops
 from workmesh_flows.adapters.store.engine import utc_now
 from workmesh_flows.adapters.store.schema import plans
 from workmesh_flows.cli import app
+from workmesh_flows.cli.output import UsageError
 from workmesh_flows.domain.pruned import Pruned
-from workmesh_flows.errors import ConfigurationError
 from workmesh_flows.observability import old_artifacts, old_runs
 from workmesh_flows.observability.artifact_keys import artifact_keys
 
@@ -217,5 +217,5 @@ def test_the_command_shows_what_it_deletes(
     assert "plans           database      1" in dry
     assert CliRunner().invoke(app, ["prune"]).stdout.startswith("deleted 1 plan from")
     wrong = CliRunner().invoke(app, ["prune", "--older-than", "30"])
-    assert isinstance(wrong.exception, ConfigurationError)
-    assert str(wrong.exception).startswith("'30' is no age: give a number of hours, days or weeks")
+    assert isinstance(wrong.exception, UsageError)
+    assert str(wrong.exception).startswith("'30' is not an age: give a number of hours, days or weeks")

@@ -7,10 +7,11 @@ from typing import Annotated
 import typer
 
 from workmesh_flows.cli.options import MeshOption
-from workmesh_flows.cli.output import JsonOption, Output, emit, titled
+from workmesh_flows.cli.output import JsonOption, Output, UsageError, emit, titled
 from workmesh_flows.cli.run_flow import run_of_mesh
 from workmesh_flows.cli.typer_app import app
 from workmesh_flows.domain import option_texts as texts
+from workmesh_flows.errors import ConfigurationError
 
 OlderThanOption = Annotated[
     str,
@@ -36,7 +37,10 @@ def prune(
     if older_than:
         from workmesh_flows.domain.age import parse_age
 
-        parse_age(older_than)  # before a run is started
+        try:
+            parse_age(older_than)  # before a run is started
+        except ConfigurationError as error:
+            raise UsageError(str(error)) from error
     result = run_of_mesh("prune", mesh, older_than=older_than, dry_run=dry_run)
     from workmesh_flows.reporting.json_document import rows_of
     from workmesh_flows.reporting.prune_table import prune_table

@@ -20,7 +20,7 @@ def parse_age(text: str) -> timedelta:
     found = re.fullmatch(r"([1-9][0-9]{0,6})([hdw])", text.strip())
     if found is None:
         raise ConfigurationError(
-            f"{text!r} is no age: give a number of hours, days or weeks, such as 12h, 30d or 8w"
+            f"{text!r} is not an age: give a number of hours, days or weeks, such as 12h, 30d or 8w"
         )
     return min(int(found[1]) * UNITS[found[2]], LONGEST)
 
